@@ -1,0 +1,98 @@
+//! Secrets in memory, for tests and for programs without AWS.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures_util::stream;
+
+use super::{Backend, BoxFuture, BoxStream, Fetched, Outcome, Payload};
+use crate::error::{Error, ErrorKind};
+
+/// Secrets held in memory. A handle: clones share the secrets, so a test keeps one and rotates through it.
+///
+/// ```
+/// # #[derive(serde::Deserialize)] struct Settings { token: String }
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// use secrets_provider::{Live, Memory, SecretsManager};
+///
+/// let secrets = Memory::new();
+/// secrets.put("app/token", "old");
+/// let settings: Live<Settings> = SecretsManager::prefix("app").backend(secrets.clone()).live().await?;
+/// assert_eq!(settings.load().token, "old");
+///
+/// secrets.put("app/token", "new");
+/// settings.refresh().await?;
+/// assert_eq!(settings.load().token, "new");
+/// # Ok::<(), secrets_provider::Error>(()) }).unwrap();
+/// ```
+#[derive(Clone, Default)]
+pub struct Memory(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    secrets: BTreeMap<String, Fetched>,
+    versions: u64,
+}
+
+impl Memory {
+    /// No secrets yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Creates a secret that holds text, or gives it a new version; returns the version's id, a running number.
+    pub fn put(&self, name: &str, text: impl Into<String>) -> String {
+        self.insert(name, Payload::text(text))
+    }
+
+    /// Creates a secret that holds bytes, or gives it a new version; returns the version's id.
+    pub fn put_binary(&self, name: &str, bytes: impl Into<Vec<u8>>) -> String {
+        self.insert(name, Payload::binary(bytes))
+    }
+
+    /// Removes a secret, if it is there.
+    pub fn remove(&self, name: &str) {
+        self.state().secrets.remove(name);
+    }
+
+    fn insert(&self, name: &str, payload: Payload) -> String {
+        let mut state = self.state();
+        state.versions += 1;
+        let version_id = format!("v{}", state.versions);
+        state.secrets.insert(name.to_owned(), Fetched::new(name.to_owned(), version_id.clone(), payload));
+        version_id
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Backend for Memory {
+    fn list<'a>(&'a self, prefix: &'a str) -> BoxFuture<'a, Result<Vec<String>, Error>> {
+        let names = self.state().secrets.keys().filter(|name| name.starts_with(prefix)).cloned().collect();
+        Box::pin(async { Ok(names) })
+    }
+
+    fn fetch<'a>(&'a self, ids: &'a [String]) -> BoxStream<'a, Outcome> {
+        let state = self.state();
+        let outcomes: Vec<Outcome> = ids
+            .iter()
+            .map(|id| {
+                let found = state.secrets.get(id).cloned().ok_or_else(|| {
+                    Error::new(ErrorKind::NotFound, format!("there is no secret `{id}` in memory"))
+                        .with_secret(id)
+                });
+                (id.clone(), found)
+            })
+            .collect();
+        Box::pin(stream::iter(outcomes))
+    }
+}
+
+impl fmt::Debug for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.state().secrets.values()).finish()
+    }
+}

@@ -1,0 +1,154 @@
+//! Where secrets come from: the one seam between Secrets Manager and its stand-ins.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use futures_util::Stream;
+use zeroize::Zeroizing;
+
+use crate::error::Error;
+use crate::tree::Text;
+
+#[cfg(feature = "aws")]
+pub(crate) mod aws;
+mod memory;
+
+pub use memory::Memory;
+
+/// A boxed future, as [`Backend`] returns them so that it can be used as a trait object.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// A boxed stream, as [`Backend`] returns them so that it can be used as a trait object.
+pub type BoxStream<'a, T> = Pin<Box<dyn Stream<Item = T> + Send + 'a>>;
+
+/// What one secret came to: the name or ARN that was asked for, and the value or the error.
+pub type Outcome = (String, Result<Fetched, Error>);
+
+/// A store of secrets. AWS Secrets Manager is one, [`Memory`] another; what selects, maps and merges them
+/// stands above and is the same for all.
+///
+/// ```
+/// use secrets_provider::{Backend, BoxFuture, BoxStream, Error, ErrorKind, Fetched, Outcome, SecretsManager};
+///
+/// /// One secret, always the same.
+/// #[derive(Debug)]
+/// struct Fixed;
+///
+/// impl Backend for Fixed {
+///     fn list<'a>(&'a self, prefix: &'a str) -> BoxFuture<'a, Result<Vec<String>, Error>> {
+///         Box::pin(async move { Ok(vec![format!("{prefix}/token")]) })
+///     }
+///
+///     fn fetch<'a>(&'a self, ids: &'a [String]) -> BoxStream<'a, Outcome> {
+///         let outcome = |id: &String| {
+///             let found = match id.ends_with("/token") {
+///                 true => Ok(Fetched::text(id, "v1", "t0ken")),
+///                 false => Err(Error::new(ErrorKind::NotFound, format!("no secret `{id}`")).with_secret(id)),
+///             };
+///             (id.clone(), found)
+///         };
+///         Box::pin(futures_util::stream::iter(ids.iter().map(outcome)))
+///     }
+/// }
+///
+/// let snapshot = SecretsManager::prefix("app").backend(Fixed).fetch_blocking()?;
+/// assert_eq!(snapshot.secrets()[0].key_path(), "token");
+/// # Ok::<(), Error>(())
+/// ```
+pub trait Backend: fmt::Debug + Send + Sync + 'static {
+    /// The names of the secrets that start with `prefix`, which has no slash at its end. More may come back
+    /// than asked for; it is filtered again above.
+    ///
+    /// # Errors
+    ///
+    /// If names cannot be listed, or not all of them.
+    fn list<'a>(&'a self, prefix: &'a str) -> BoxFuture<'a, Result<Vec<String>, Error>>;
+
+    /// The current values of the secrets with these names or ARNs, in any order, each with the id it was asked
+    /// by: one outcome per id, as soon as it is known. Whoever asks may stop listening at a deadline.
+    fn fetch<'a>(&'a self, ids: &'a [String]) -> BoxStream<'a, Outcome>;
+}
+
+/// A secret as it was read: its name, its version, its value. `Debug` shows no value.
+#[derive(Clone)]
+pub struct Fetched {
+    name: String,
+    arn: Option<String>,
+    version_id: String,
+    payload: Payload,
+}
+
+/// What a secret holds: `SecretString` or `SecretBinary`. Shared, and wiped when the last user is gone.
+#[derive(Clone)]
+pub(crate) enum Payload {
+    Text(Text),
+    Binary(Arc<Zeroizing<Vec<u8>>>),
+}
+
+impl Payload {
+    pub(crate) fn text(text: impl Into<String>) -> Self {
+        Self::Text(Text::new(text))
+    }
+
+    pub(crate) fn binary(bytes: impl Into<Vec<u8>>) -> Self {
+        Self::Binary(Arc::new(Zeroizing::new(bytes.into())))
+    }
+}
+
+impl Fetched {
+    /// A secret that holds text. Two values of one secret must not share a version id: it alone tells whether
+    /// a value is new.
+    pub fn text(name: impl Into<String>, version_id: impl Into<String>, text: impl Into<String>) -> Self {
+        Self::new(name.into(), version_id.into(), Payload::text(text))
+    }
+
+    /// A secret that holds bytes.
+    pub fn binary(name: impl Into<String>, version_id: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Self {
+        Self::new(name.into(), version_id.into(), Payload::binary(bytes))
+    }
+
+    fn new(name: String, version_id: String, payload: Payload) -> Self {
+        Self { name, arn: None, version_id, payload }
+    }
+
+    /// The same secret with its ARN.
+    pub fn with_arn(mut self, arn: impl Into<String>) -> Self {
+        self.arn = Some(arn.into());
+        self
+    }
+
+    /// The secret's name, as the store returned it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The secret's ARN, where the store has such.
+    pub fn arn(&self) -> Option<&str> {
+        self.arn.as_deref()
+    }
+
+    /// The id of the version that the value is of.
+    pub fn version_id(&self) -> &str {
+        &self.version_id
+    }
+
+    pub(crate) fn payload(&self) -> &Payload {
+        &self.payload
+    }
+
+    /// What tells one secret from another: names repeat across accounts.
+    pub(crate) fn identity(&self) -> &str {
+        self.arn.as_deref().unwrap_or(&self.name)
+    }
+}
+
+impl fmt::Debug for Fetched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fetched")
+            .field("name", &self.name)
+            .field("arn", &self.arn)
+            .field("version_id", &self.version_id)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,85 @@
+//! The blocking road: one thread with a runtime of its own, for as long as the process lives.
+//!
+//! A runtime inside a runtime panics, and a client on somebody else's runtime hangs, so whoever must wait without
+//! `.await` hands the work over to here.
+
+use std::sync::{Mutex, PoisonError};
+
+use tokio::sync::mpsc::{self, UnboundedSender};
+use tracing::Instrument as _;
+use tracing::instrument::WithSubscriber as _;
+
+use crate::backend::BoxFuture;
+use crate::error::{Error, ErrorKind};
+
+type Job = BoxFuture<'static, ()>;
+
+static WORKER: Mutex<Option<UnboundedSender<Job>>> = Mutex::new(None);
+
+/// Runs a future to its end and waits for it. Several callers' futures run side by side.
+///
+/// # Errors
+///
+/// `Unavailable`, if the thread cannot be started, or the future panics.
+pub(crate) fn run<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> Result<T, Error> {
+    let (reply, answer) = std::sync::mpsc::sync_channel(1);
+    let job = async move {
+        // Nobody listens any more only if the caller's thread is gone.
+        let _ = reply.send(future.await);
+    };
+    // The caller's spans and subscriber, which are the thread's own otherwise.
+    let job = Box::pin(job.instrument(tracing::Span::current()).with_current_subscriber());
+    worker()?.send(job).map_err(|_| lost())?;
+    answer.recv().map_err(|_| lost())
+}
+
+fn lost() -> Error {
+    Error::new(ErrorKind::Unavailable, "the thread that fetches secrets gave no answer: the backend panicked")
+}
+
+fn worker() -> Result<UnboundedSender<Job>, Error> {
+    let mut worker = WORKER.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(jobs) = worker.as_ref().filter(|jobs| !jobs.is_closed()) {
+        return Ok(jobs.clone());
+    }
+    let cannot = |what: &str, error: std::io::Error| {
+        Error::new(ErrorKind::Unavailable, format!("cannot start {what}: {}", error.kind()))
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| cannot("a runtime to fetch secrets on", error))?;
+    let (jobs, mut queue) = mpsc::unbounded_channel::<Job>();
+    std::thread::Builder::new()
+        .name("secrets-provider".to_owned())
+        .spawn(move || {
+            runtime.block_on(async move {
+                while let Some(job) = queue.recv().await {
+                    tokio::spawn(job);
+                }
+            });
+        })
+        .map_err(|error| cannot("a thread to fetch secrets on", error))?;
+    Ok(worker.insert(jobs).clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_an_error_and_the_next_job_runs() {
+        let error = run(async { panic!("hunter2") }).map(|()| ()).expect_err("a panic");
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert!(!error.to_string().contains("hunter2"));
+        assert_eq!(run(async { 7 }).expect("an answer"), 7);
+    }
+
+    #[tokio::test]
+    async fn jobs_run_side_by_side() {
+        let (send, receive) = tokio::sync::oneshot::channel();
+        let waiting = std::thread::spawn(move || run(async { receive.await.expect("a value") }));
+        run(async move { send.send(5).expect("a receiver") }).expect("an answer");
+        assert_eq!(waiting.join().expect("no panic").expect("an answer"), 5);
+    }
+}

@@ -1,0 +1,128 @@
+//! `.env` files: found and parsed without touching the process environment.
+
+use std::cell::Cell;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use crate::error::{Error, ErrorKind};
+
+/// The variables of a file in their order, a repeated name once, as dotenvy loads them: the first one counts.
+/// A file that does not exist has none.
+///
+/// # Errors
+///
+/// `Invalid`, if the file cannot be read or a line is no assignment: names file and line, shows no content.
+pub(crate) fn read(path: &Path) -> Result<Vec<(String, String)>, Error> {
+    let Some(found) = find(path) else {
+        return Ok(Vec::new());
+    };
+    let content = match std::fs::read(&found) {
+        Ok(content) => zeroize::Zeroizing::new(content),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => {
+            return Err(Error::new(
+                ErrorKind::Invalid,
+                format!("cannot read `{}`: {}", found.display(), error.kind()),
+            ));
+        }
+    };
+    parse(&content).map_err(|line| {
+        Error::new(ErrorKind::Invalid, format!("`{}`, line {line}: no `NAME=value`", found.display()))
+            .with_hint("put single quotes around a value that holds spaces, `#`, `$`, quotes or a backslash")
+    })
+}
+
+/// The file itself, or for a relative path the one in the nearest parent folder, as dotenvy and figment's
+/// file providers look for it.
+fn find(path: &Path) -> Option<PathBuf> {
+    if path.is_absolute() {
+        return Some(path.to_owned());
+    }
+    let here = std::env::current_dir().ok()?;
+    here.ancestors().map(|folder| folder.join(path)).find(|candidate| candidate.is_file())
+}
+
+/// The assignments, or the line where one breaks off.
+fn parse(content: &[u8]) -> Result<Vec<(String, String)>, usize> {
+    let content = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content);
+    let lines = Rc::new(Cell::new(0));
+    let reader = LineByLine { rest: content, lines: lines.clone() };
+    let mut variables: Vec<(String, String)> = Vec::new();
+    // dotenvy's errors hold the line's text, so nothing but the line's number is kept of them.
+    for variable in dotenvy::from_read_iter(reader) {
+        let (name, value) = variable.map_err(|_| lines.get())?;
+        if !variables.iter().any(|(known, _)| *known == name) {
+            variables.push((name, value));
+        }
+    }
+    Ok(variables)
+}
+
+/// Hands out one line a call, so that the count of calls tells where the parser stands.
+struct LineByLine<'a> {
+    rest: &'a [u8],
+    lines: Rc<Cell<usize>>,
+}
+
+impl Read for LineByLine<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let end = self.rest.iter().position(|byte| *byte == b'\n').map_or(self.rest.len(), |at| at + 1);
+        let count = end.min(buffer.len());
+        buffer[..count].copy_from_slice(&self.rest[..count]);
+        if count > 0 && (count == end) {
+            self.lines.set(self.lines.get() + 1);
+        }
+        self.rest = &self.rest[count..];
+        Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_read_as_dotenvy_reads_them() {
+        let content = "\u{feff}A=1\n# comment\nexport B = two # tail\nC='si#ngle $A'\nD=\"x\\ny\"\nE=\"multi\nline\"\n\
+                       F=\nG=${A}-$B\nA=again\n";
+        let variables = parse(content.as_bytes()).expect("a good file");
+        let expected = [
+            ("A", "1"),
+            ("B", "two"),
+            ("C", "si#ngle $A"),
+            ("D", "x\ny"),
+            ("E", "multi\nline"),
+            ("F", ""),
+            ("G", "1-two"),
+        ];
+        let expected: Vec<_> = expected.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
+        assert_eq!(variables, expected);
+    }
+
+    #[test]
+    fn a_bad_line_is_named_by_its_number() {
+        for (content, line) in [
+            ("A=1\nhunter2\n", 2),
+            ("A=1\r\n\r\n1B=hunter2\r\n", 3),
+            ("A=hunter 2", 1),
+            ("A=1\nB=\"x\ny\"\nC=hunter\\x\n", 4),
+            (&format!("A={}\nbad line\n", "x".repeat(100_000)), 2),
+        ] {
+            assert_eq!(parse(content.as_bytes()), Err(line), "{}", content.len());
+        }
+    }
+
+    #[test]
+    fn a_missing_file_is_empty_and_a_bad_one_shows_no_content() {
+        let folder = tempfile::tempdir().expect("a folder");
+        assert_eq!(read(&folder.path().join("none")).expect("no file"), []);
+        let file = folder.path().join(".env");
+        std::fs::write(&file, "PASSWORD=hunter2 x\n").expect("a file");
+        let error = read(&file).expect_err("a bad line");
+        assert!(error.to_string().contains(".env`, line 1"), "{error}");
+        assert!(!format!("{error}{error:?}").contains("hunter2"));
+        let error = read(folder.path()).expect_err("a folder is no file");
+        assert_eq!(error.kind(), ErrorKind::Invalid);
+    }
+}

@@ -1,0 +1,230 @@
+//! The one error type: what failed, for which key and secret, and what to do about it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+/// What went wrong while loading, extracting or refreshing settings.
+///
+/// An error names keys, secrets, variables and files, never a value nor a part of one, so `Display` and
+/// `Debug` are safe to log. One error may stand for several failures: [`errors`](Error::errors) lists them,
+/// gravest first, and [`kind`](Error::kind) is the first one's. Cloning is cheap.
+///
+/// ```
+/// use secrets_provider::{Error, ErrorKind};
+///
+/// let error = Error::new(ErrorKind::NotFound, "no such secret").with_secret("gaara/prod/database");
+/// assert_eq!(error.kind(), ErrorKind::NotFound);
+/// assert_eq!(error.secret(), Some("gaara/prod/database"));
+/// assert!(!error.is_transient());
+/// ```
+#[derive(Clone)]
+pub struct Error(Arc<Failure>);
+
+#[derive(Clone)]
+struct Failure {
+    kind: ErrorKind,
+    message: String,
+    hint: Option<String>,
+    key: Option<String>,
+    secret: Option<String>,
+    parts: Vec<Error>,
+}
+
+/// The kinds of failure, gravest first: what no waiting mends stands before what passes by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The configuration of the provider itself makes no sense: an empty prefix, no region, a bad `rename`.
+    Config,
+    /// A payload that cannot be placed: a root secret that is no JSON object, a key twice, too deep nesting.
+    Malformed,
+    /// Two secrets claim one key.
+    Conflict,
+    /// A value is missing or does not fit the type of the field it is for.
+    Invalid,
+    /// A check of the application refused the settings.
+    Rejected,
+    /// The secret's key may not be used, is disabled, or is gone.
+    Kms,
+    /// IAM does not allow the call.
+    AccessDenied,
+    /// The secret, or the version asked for, does not exist.
+    NotFound,
+    /// The secret is scheduled for deletion.
+    PendingDeletion,
+    /// The account's quota is used up for the moment.
+    Throttled,
+    /// Secrets Manager could not be reached, or did not answer in time or in good order.
+    Unavailable,
+}
+
+impl ErrorKind {
+    /// The kind's name as logs and metrics show it: `access_denied`, `not_found`, …
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Config => "config",
+            Self::Malformed => "malformed",
+            Self::Conflict => "conflict",
+            Self::Invalid => "invalid",
+            Self::Rejected => "rejected",
+            Self::Kms => "kms",
+            Self::AccessDenied => "access_denied",
+            Self::NotFound => "not_found",
+            Self::PendingDeletion => "pending_deletion",
+            Self::Throttled => "throttled",
+            Self::Unavailable => "unavailable",
+        }
+    }
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Error {
+    /// An error of a kind. For those who write a [`Backend`](crate::Backend): the message must hold no value.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self(Arc::new(Failure {
+            kind,
+            message: message.into(),
+            hint: None,
+            key: None,
+            secret: None,
+            parts: Vec::new(),
+        }))
+    }
+
+    /// The same error with advice on what to do.
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        Arc::make_mut(&mut self.0).hint = Some(hint.into());
+        self
+    }
+
+    /// The same error, saying which dotted key it is about.
+    pub fn with_key(mut self, key: impl Into<String>) -> Self {
+        Arc::make_mut(&mut self.0).key = Some(key.into());
+        self
+    }
+
+    /// The same error, saying which secret it is about.
+    pub fn with_secret(mut self, secret: impl Into<String>) -> Self {
+        Arc::make_mut(&mut self.0).secret = Some(secret.into());
+        self
+    }
+
+    /// One error for several, gravest first; for one, that one. `None` if there are none.
+    pub(crate) fn all(errors: impl IntoIterator<Item = Error>) -> Option<Self> {
+        let mut parts: Vec<Error> = errors.into_iter().flat_map(|error| error.errors().to_vec()).collect();
+        parts.sort_by_key(Error::kind);
+        // One cause may be met many times: no region, for each of twenty secrets.
+        parts.dedup_by(|a, b| a.kind() == b.kind() && a.0.message == b.0.message && a.0.hint == b.0.hint);
+        if parts.len() < 2 {
+            return parts.pop();
+        }
+        let kind = parts[0].kind();
+        let mut whole = Self::new(kind, format!("{} failures", parts.len()));
+        Arc::make_mut(&mut whole.0).parts = parts;
+        Some(whole)
+    }
+
+    /// What kind of failure this is; of several, the gravest one's.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// What to do about it, where there is something to say; of several, the gravest one's.
+    pub fn hint(&self) -> Option<&str> {
+        self.first().0.hint.as_deref()
+    }
+
+    /// The dotted key path it is about, such as `database.port`; of several, the gravest one's.
+    pub fn key(&self) -> Option<&str> {
+        self.first().0.key.as_deref()
+    }
+
+    /// The name (or ARN, as it was asked for) of the secret it is about; of several, the gravest one's.
+    pub fn secret(&self) -> Option<&str> {
+        self.first().0.secret.as_deref()
+    }
+
+    /// Every failure this error stands for, gravest first; an error of one failure lists itself.
+    pub fn errors(&self) -> &[Error] {
+        if self.0.parts.is_empty() { std::slice::from_ref(self) } else { &self.0.parts }
+    }
+
+    /// Whether trying again later may help with no change made by anyone: all of it is throttling or
+    /// unavailability.
+    pub fn is_transient(&self) -> bool {
+        self.errors()
+            .iter()
+            .all(|error| matches!(error.kind(), ErrorKind::Throttled | ErrorKind::Unavailable))
+    }
+
+    fn first(&self) -> &Self {
+        &self.errors()[0]
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)?;
+        if let Some(hint) = &self.0.hint {
+            write!(f, "\nhint: {hint}")?;
+        }
+        if !self.0.parts.is_empty() {
+            f.write_str(":")?;
+            for part in &self.0.parts {
+                write!(f, "\n- {}", part.to_string().replace('\n', "\n  "))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("Error");
+        debug.field("kind", &self.0.kind).field("message", &self.0.message);
+        for (name, value) in [("key", &self.0.key), ("secret", &self.0.secret), ("hint", &self.0.hint)] {
+            if let Some(value) = value {
+                debug.field(name, value);
+            }
+        }
+        if !self.0.parts.is_empty() {
+            debug.field("errors", &self.0.parts);
+        }
+        debug.finish()
+    }
+}
+
+impl std::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_failures_are_listed_gravest_first_and_each_once() {
+        let slow = Error::new(ErrorKind::Unavailable, "no answer from a");
+        let bad = Error::new(ErrorKind::Malformed, "b is no object").with_hint("make it one");
+        let both = Error::all([slow.clone(), bad.clone()]).expect("two errors");
+        let nested = Error::all([both, Error::new(ErrorKind::NotFound, "c is gone")]).expect("three errors");
+
+        let kinds: Vec<_> = nested.errors().iter().map(Error::kind).collect();
+        assert_eq!(kinds, [ErrorKind::Malformed, ErrorKind::NotFound, ErrorKind::Unavailable]);
+        assert_eq!(nested.kind(), ErrorKind::Malformed);
+        assert_eq!(nested.hint(), Some("make it one"));
+        assert!(!nested.is_transient());
+        assert_eq!(
+            nested.to_string(),
+            "3 failures:\n- b is no object\n  hint: make it one\n- c is gone\n- no answer from a"
+        );
+        assert!(Error::all([slow]).expect("one error").is_transient());
+        assert!(Error::all([]).is_none());
+    }
+}

@@ -1,0 +1,202 @@
+//! serde's access to what a node holds: members of tables, items of arrays, variants of enums.
+
+use serde::de::{
+    DeserializeSeed, Deserializer as _, EnumAccess, IntoDeserializer, MapAccess, SeqAccess, VariantAccess,
+    Visitor,
+};
+
+use super::failure::{Failure, Problem};
+use super::scalar::Key;
+use super::{Context, Extractor, Place};
+use crate::tree::{Node, Origin, Table, join};
+
+/// The members of a table, in the order they are handed to a visitor.
+pub(super) struct Members<'a> {
+    members: std::vec::IntoIter<(&'a str, &'a Node)>,
+    next: Option<(&'a str, &'a Node)>,
+    at: &'a str,
+    context: &'a Context,
+}
+
+impl<'a> Members<'a> {
+    pub(super) fn of_map(table: &'a Table, at: &'a str, context: &'a Context) -> Self {
+        Self::new(table.entries.iter().map(|(name, node)| (name.as_str(), node)).collect(), at, context)
+    }
+
+    /// The members that are fields of the struct, and unknown ones of secrets, for `deny_unknown_fields`. What
+    /// else stands in the environment is nobody's mistake.
+    pub(super) fn of_struct(table: &'a Table, fields: &[&str], at: &'a str, context: &'a Context) -> Self {
+        let members = table.entries.iter().map(|(name, node)| (name.as_str(), node));
+        let counts = |(name, node): &(&str, &Node)| {
+            fields.contains(name) || matches!(&*node.origin, Origin::Secret { .. })
+        };
+        Self::new(members.filter(counts).collect(), at, context)
+    }
+
+    fn new(mut members: Vec<(&'a str, &'a Node)>, at: &'a str, context: &'a Context) -> Self {
+        // What is known to be wrong comes last: it ends the walk.
+        members.sort_by_key(|(name, _)| context.spent(&join(at, name)));
+        Self { members: members.into_iter(), next: None, at, context }
+    }
+}
+
+impl<'de> MapAccess<'de> for Members<'_> {
+    type Error = Failure;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Failure> {
+        self.next = self.members.next();
+        match self.next {
+            None => Ok(None),
+            Some((name, node)) => match seed.deserialize(Key(name)) {
+                Ok(key) => Ok(Some(key)),
+                Err(Failure::Unplaced(problem)) => {
+                    let message = match problem {
+                        Problem::UnknownField(_) => "no field of this name is known".to_owned(),
+                        _ => format!("its name does not fit, {}", problem.describe("")),
+                    };
+                    self.context.report(&join(self.at, name), Some(node), message, None);
+                    Err(Failure::Reported)
+                }
+                Err(Failure::Reported) => Err(Failure::Reported),
+            },
+        }
+    }
+
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Failure> {
+        match self.next.take() {
+            Some((name, node)) => descend(seed, node, join(self.at, name), self.context),
+            None => Err(Failure::Unplaced(Problem::Refused)),
+        }
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        Some(self.members.len())
+    }
+}
+
+/// The items of an array.
+pub(super) struct Items<'a> {
+    items: std::iter::Enumerate<std::slice::Iter<'a, Node>>,
+    at: &'a str,
+    context: &'a Context,
+}
+
+impl<'a> Items<'a> {
+    pub(super) fn new(items: &'a [Node], at: &'a str, context: &'a Context) -> Self {
+        Self { items: items.iter().enumerate(), at, context }
+    }
+}
+
+impl<'de> SeqAccess<'de> for Items<'_> {
+    type Error = Failure;
+
+    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Failure> {
+        match self.items.next() {
+            None => Ok(None),
+            Some((index, node)) => {
+                descend(seed, node, join(self.at, &index.to_string()), self.context).map(Some)
+            }
+        }
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        Some(self.items.len())
+    }
+}
+
+/// A variant, by its name alone or with what it holds.
+pub(super) struct Enum<'a> {
+    variant: &'a str,
+    content: Option<(&'a Node, String)>,
+    context: &'a Context,
+}
+
+impl<'a> Enum<'a> {
+    pub(super) fn unit(variant: &'a str, context: &'a Context) -> Self {
+        Self { variant, content: None, context }
+    }
+
+    pub(super) fn with_content(variant: &'a str, node: &'a Node, at: &str, context: &'a Context) -> Self {
+        Self { variant, content: Some((node, join(at, variant))), context }
+    }
+
+    fn content(self) -> Result<Extractor<'a>, Failure> {
+        match self.content {
+            Some((node, at)) => {
+                Ok(Extractor { place: Place::Node(node), at, expected: "", context: self.context })
+            }
+            None => Err(Failure::Unplaced(Problem::Refused)),
+        }
+    }
+}
+
+impl<'de, 'a> EnumAccess<'de> for Enum<'a> {
+    type Error = Failure;
+    type Variant = Enum<'a>;
+
+    fn variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, Enum<'a>), Failure> {
+        let variant: serde::de::value::StrDeserializer<'_, Failure> = self.variant.into_deserializer();
+        Ok((seed.deserialize(variant)?, self))
+    }
+}
+
+impl<'de> VariantAccess<'de> for Enum<'_> {
+    type Error = Failure;
+
+    fn unit_variant(self) -> Result<(), Failure> {
+        match &self.content {
+            None => Ok(()),
+            Some((node, _)) if matches!(node.value, crate::tree::Value::Null) => Ok(()),
+            Some(_) => Err(Failure::Unplaced(Problem::Refused)),
+        }
+    }
+
+    fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, Failure> {
+        seed.deserialize(self.content()?)
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, Failure> {
+        self.content()?.deserialize_seq(visitor)
+    }
+
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Failure> {
+        self.content()?.deserialize_struct("", fields, visitor)
+    }
+}
+
+/// Reads one node, and places what the type itself objects to afterwards (`try_from`, `deserialize_with`).
+fn descend<'de, S: DeserializeSeed<'de>>(
+    seed: S,
+    node: &Node,
+    at: String,
+    context: &Context,
+) -> Result<S::Value, Failure> {
+    let expected = type_name::<S::Value>();
+    let extractor = Extractor { place: Place::Node(node), at: at.clone(), expected, context };
+    let known = context.progress();
+    seed.deserialize(extractor).map_err(|failure| {
+        if let Failure::Unplaced(problem) = failure {
+            context.report(&at, Some(node), problem.describe(expected), problem.missing());
+        }
+        if context.progress() == known {
+            context.exhausted.borrow_mut().insert(at);
+        }
+        Failure::Reported
+    })
+}
+
+/// The type's name without its path, as far as it helps a reader; empty for types that serde's macros make up.
+fn type_name<T>() -> &'static str {
+    let full = std::any::type_name::<T>();
+    if full.contains("__") || full.contains('{') {
+        return "";
+    }
+    // The last segment before any generics: `core::option::Option<url::Url>` is about `Url`.
+    let inner =
+        full.strip_prefix("core::option::Option<").and_then(|rest| rest.strip_suffix('>')).unwrap_or(full);
+    if inner.contains('<') { "" } else { inner.rsplit("::").next().unwrap_or(inner) }
+}

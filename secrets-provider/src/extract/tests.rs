@@ -1,0 +1,271 @@
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Deserialize;
+
+use super::*;
+use crate::backend::Fetched;
+use crate::mapping::{Mapping, assemble};
+use crate::tree::Origin;
+
+/// The tree of one secret `app/x`, version `v1`, at key `x`.
+fn secret(payload: &str) -> Table {
+    let mapping = Mapping { prefix: Some("app".into()), renames: Vec::new() };
+    assemble(&[Fetched::text("app/x", "v1", payload)], &mapping).expect("a tree")
+}
+
+#[derive(Debug, Deserialize, PartialEq)]
+struct X<T> {
+    x: T,
+}
+
+fn read<T: DeserializeOwned>(payload: &str) -> Result<T, Error> {
+    extract::<X<T>>(&secret(payload)).map(|x| x.x)
+}
+
+fn ok<T: DeserializeOwned>(payload: &str) -> T {
+    read(payload).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn refused<T: DeserializeOwned>(payload: &str) -> String {
+    match read::<T>(payload) {
+        Ok(_) => panic!("no error"),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn text_fills_the_scalar_that_the_field_asks_for() {
+    assert_eq!(ok::<u16>("5432"), 5432);
+    assert_eq!(ok::<u16>(" 5432\n"), 5432);
+    assert_eq!(ok::<i8>("-7"), -7);
+    assert_eq!(ok::<u64>("18446744073709551615"), u64::MAX);
+    assert_eq!(ok::<i128>("-170141183460469231731687303715884105728"), i128::MIN);
+    assert!((ok::<f64>("0.5") - 0.5).abs() < f64::EPSILON);
+    for (text, value) in [("true", true), ("True", true), ("FALSE", false), (" false ", false)] {
+        assert_eq!(ok::<bool>(text), value, "{text}");
+    }
+    assert_eq!(ok::<char>("x"), 'x');
+    assert_eq!(ok::<String>(" 007 \n"), " 007 \n");
+    assert_eq!(ok::<IpAddr>("127.0.0.1"), IpAddr::from([127, 0, 0, 1]));
+}
+
+#[test]
+fn json_scalars_fill_text_by_their_source_text() {
+    let json: BTreeMap<String, String> =
+        ok(r#"{"a": 1.50, "b": 12345678901234567890123, "c": true, "d": "t", "e": -0}"#);
+    let values: Vec<_> = json.values().map(String::as_str).collect();
+    assert_eq!(values, ["1.50", "12345678901234567890123", "true", "t", "-0"]);
+    let secret: BTreeMap<String, SecretString> = ok(r#"{"a": 12345678, "b": true, "c": "t"}"#);
+    assert_eq!(secret["a"].expose_secret(), "12345678");
+}
+
+#[test]
+fn a_whole_json_secret_is_text_by_its_original_and_a_value_object_is_its_value() {
+    assert_eq!(ok::<String>("{\"a\":  1}\n"), "{\"a\":  1}\n");
+    assert_eq!(ok::<String>(r#"{"value": "v"}"#), "v");
+    assert_eq!(ok::<u16>(r#"{"value": "5432"}"#), 5432);
+    assert!(ok::<bool>(r#"{"value": true}"#));
+    assert_eq!(ok::<String>(r#"{"value": "v", "more": 1}"#), r#"{"value": "v", "more": 1}"#);
+    assert!(refused::<u16>(r#"{"value": 1, "more": 1}"#).contains("expected u16, found a table"));
+}
+
+#[test]
+fn empty_text_is_none_for_an_option_of_what_is_no_text() {
+    assert_eq!(ok::<Option<u16>>(""), None);
+    assert_eq!(ok::<Option<IpAddr>>(""), None);
+    assert_eq!(ok::<Option<bool>>(" "), None);
+    assert_eq!(ok::<Option<String>>(""), Some(String::new()));
+    assert_eq!(ok::<Option<u16>>("1"), Some(1));
+    assert!(refused::<u16>("").contains("expected u16"));
+    assert!(refused::<Option<u16>>("x").contains("expected u16"));
+}
+
+#[derive(Debug, Deserialize, PartialEq)]
+#[serde(rename_all = "snake_case")]
+enum Level {
+    Debug,
+    Info,
+    Custom(u8),
+}
+
+#[test]
+fn enums_sequences_maps_and_tuples() {
+    assert_eq!(ok::<Level>("info"), Level::Info);
+    assert_eq!(ok::<Level>(r#"{"custom": "3"}"#), Level::Custom(3));
+    assert_eq!(ok::<Vec<u8>>("[1, \"2\"]"), [1, 2]);
+    assert_eq!(ok::<(String, bool)>(r#"["a", "True"]"#), ("a".into(), true));
+    assert_eq!(
+        ok::<BTreeMap<u32, String>>(r#"{"1": "a", "20": "b"}"#),
+        [(1, "a".into()), (20, "b".into())].into()
+    );
+    assert_eq!(refused::<Level>("hunter2-loud"), {
+        "invalid value for key `x`: expected one of `debug`, `info`, `custom` (secret `app/x`, version `v1`)"
+    });
+}
+
+#[test]
+fn json_text_of_a_variable_fills_a_table() {
+    let layers = crate::Layers::new().environment_from([("X", r#"{"a": "1", "b": [2]}"#)]);
+    let x: X<BTreeMap<String, serde_json::Value>> = layers.extract().expect("a table");
+    assert_eq!(x.x["b"], serde_json::json!([2]));
+    let layers = crate::Layers::new().environment_from([("X", "{\"a\": hunter2}")]);
+    let error = layers.extract::<X<BTreeMap<String, String>>>().expect_err("broken JSON");
+    assert!(error.to_string().contains("line 1, column 7"), "{error}");
+    assert!(!error.to_string().contains("hunter2"), "{error}");
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code, reason = "read by serde alone")]
+struct Strict {
+    host: String,
+    port: u16,
+    #[serde(default)]
+    proxy: Option<IpAddr>,
+}
+
+#[test]
+fn an_error_names_key_type_secret_and_version_and_never_the_value() {
+    // (payload of a `Strict`, the whole message)
+    let place = "(secret `app/x`, version `v1`)";
+    for (payload, message) in [
+        (
+            r#"{"host": "h", "port": "hunter2"}"#,
+            format!("invalid value for key `x.port`: expected u16, which the text there is not {place}"),
+        ),
+        (
+            r#"{"host": "h", "port": 70000}"#,
+            format!("invalid value for key `x.port`: expected u16, which the number there is not {place}"),
+        ),
+        (
+            r#"{"host": ["hunter2"], "port": 1}"#,
+            format!("invalid value for key `x.host`: expected text, found an array {place}"),
+        ),
+        (
+            r#"{"host": "h", "port": 1, "proxy": "hunter2"}"#,
+            format!(
+                "invalid value for key `x.proxy`: expected IpAddr, which refuses the value there {place}"
+            ),
+        ),
+        (
+            r#"{"host": "h", "port": 1, "hunter": 2}"#,
+            format!("invalid value for key `x.hunter`: no field of this name is known {place}"),
+        ),
+        (
+            r#"{"host": "h"}"#,
+            "key `x.port` is missing: the type requires it\n\
+             hint: no layer gives it; add it to a secret, the environment or the `.env` file"
+                .to_owned(),
+        ),
+        (
+            "hunter2",
+            format!("invalid value for key `x`: expected a table, which the text there is not {place}"),
+        ),
+        (
+            "{\"host\": \n hunter2}",
+            format!(
+                "invalid value for key `x`: expected a table; expected a JSON object, but it is not JSON from line 2, \
+                 column 2 on, which the text there is not {place}"
+            ),
+        ),
+    ] {
+        let error = read::<Strict>(payload).expect_err("an error");
+        assert_eq!(error.to_string(), message);
+        assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
+        assert_eq!(error.kind(), ErrorKind::Invalid);
+    }
+    let error = read::<Strict>(r#"{"host": "h", "port": "hunter2"}"#).expect_err("an error");
+    assert_eq!((error.key(), error.secret()), (Some("x.port"), Some("app/x")));
+}
+
+#[test]
+fn every_wrong_value_is_reported_at_once_and_each_once() {
+    #[derive(Debug, Deserialize)]
+    #[allow(dead_code, reason = "read by serde alone")]
+    struct Many {
+        a: u8,
+        b: Option<bool>,
+        c: Nested,
+        z: u8,
+    }
+    #[derive(Debug, Deserialize)]
+    #[allow(dead_code, reason = "read by serde alone")]
+    struct Nested {
+        d: IpAddr,
+        e: i8,
+        f: String,
+    }
+    let payload = r#"{"a": "x", "b": "y", "c": {"d": "hunter2", "e": 1000}, "z": -1}"#;
+    let error = read::<Many>(payload).expect_err("errors");
+    let mut keys: Vec<_> = error.errors().iter().filter_map(Error::key).collect();
+    keys.sort_unstable();
+    assert_eq!(keys, ["x.a", "x.b", "x.c.d", "x.c.e", "x.z"]);
+}
+
+#[test]
+fn what_a_types_own_deserialize_says_is_not_repeated() {
+    #[derive(Debug, Deserialize)]
+    #[serde(try_from = "String")]
+    struct Chatty;
+    impl TryFrom<String> for Chatty {
+        type Error = String;
+        fn try_from(text: String) -> Result<Self, String> {
+            Err(format!("cannot use {text}"))
+        }
+    }
+    assert_eq!(
+        refused::<Chatty>("hunter2"),
+        "invalid value for key `x`: expected Chatty, which refuses the value there (secret `app/x`, version `v1`)"
+    );
+}
+
+#[test]
+fn unknown_variables_of_the_environment_are_nobodys_mistake() {
+    let variables = [("X__HOST", "h"), ("X__PORT", "1"), ("X__HUNTER", "2"), ("PATH", "/bin")];
+    let layers = crate::Layers::new().environment_from(variables);
+    let x: X<Strict> = layers.extract().expect("a struct");
+    assert_eq!(x.x.port, 1);
+}
+
+#[test]
+fn binary_is_bytes_raw_and_text_in_base64() {
+    #[derive(Debug, PartialEq)]
+    struct Bytes(Vec<u8>);
+    impl<'de> Deserialize<'de> for Bytes {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            struct Raw;
+            impl Visitor<'_> for Raw {
+                type Value = Bytes;
+                fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                    f.write_str("bytes")
+                }
+                fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Bytes, E> {
+                    Ok(Bytes(bytes.to_vec()))
+                }
+            }
+            deserializer.deserialize_bytes(Raw)
+        }
+    }
+    let origin = Arc::new(Origin::Secret { name: "s".into(), version_id: "v".into() });
+    let value = Value::Bytes(Arc::new(vec![0, 255, 254, 1].into()));
+    let table = Table { entries: [("x".to_owned(), Node { value, origin })].into(), source_text: None };
+    assert_eq!(extract::<X<Bytes>>(&table).expect("bytes").x, Bytes(vec![0, 255, 254, 1]));
+    assert_eq!(extract::<X<String>>(&table).expect("text").x, "AP/+AQ==");
+    for text in ["AP/+AQ==", "AP/+AQ", "AP_-AQ==", "AP_-AQ", " AP/+AQ==\n"] {
+        assert_eq!(ok::<Bytes>(text), Bytes(vec![0, 255, 254, 1]), "{text}");
+    }
+    assert!(refused::<Bytes>("hunter2 !").contains("expected bytes"));
+}
+
+#[test]
+fn wrong_values_are_found_in_several_tables_too() {
+    type Tables = BTreeMap<String, BTreeMap<String, u8>>;
+    let error = read::<Tables>(r#"{"a": {"b": "x", "c": "x"}, "d": {"e": "x", "f": "x", "g": 1}}"#);
+    let error = error.expect_err("errors");
+    let mut keys: Vec<_> = error.errors().iter().filter_map(Error::key).collect();
+    keys.sort_unstable();
+    assert_eq!(keys, ["x.a.b", "x.a.c", "x.d.e", "x.d.f"]);
+}

@@ -1,0 +1,44 @@
+//! What `.layers(..)` may return.
+
+use crate::error::Error;
+use crate::layers::Layers;
+use crate::snapshot::Snapshot;
+use crate::tree::Table;
+
+/// Merged layers that settings can be extracted from: [`Layers`], or a `figment::Figment` (feature `figment`).
+/// Cannot be implemented outside this crate.
+pub trait LayerStack: sealed::Sealed {}
+
+/// The merged tree, opaque outside.
+#[derive(Clone)]
+#[allow(missing_debug_implementations, reason = "cannot be named outside the crate")]
+pub struct Merged(pub(crate) Table);
+
+mod sealed {
+    use super::{Error, Merged, Snapshot};
+
+    pub trait Sealed {
+        /// The tree, with secret-sourced leaves as the snapshot has them.
+        fn merged(self, secrets: &Snapshot) -> Result<Merged, Error>;
+    }
+}
+
+pub(crate) use sealed::Sealed;
+
+impl LayerStack for Layers {}
+
+impl Sealed for Layers {
+    fn merged(self, _: &Snapshot) -> Result<Merged, Error> {
+        Layers::merged(&self).map(Merged)
+    }
+}
+
+#[cfg(feature = "figment")]
+impl LayerStack for figment::Figment {}
+
+#[cfg(feature = "figment")]
+impl Sealed for figment::Figment {
+    fn merged(self, secrets: &Snapshot) -> Result<Merged, Error> {
+        crate::provider::tree_of(&self, secrets).map(Merged)
+    }
+}

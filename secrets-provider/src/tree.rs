@@ -1,0 +1,202 @@
+//! The one tree that every layer becomes: values with the place they came from.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::fmt;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use zeroize::Zeroizing;
+
+/// Text that may be secret: shared, so that one copy serves every layer, and wiped when the last user is gone.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Text(Arc<Zeroizing<String>>);
+
+impl Text {
+    pub(crate) fn new(text: impl Into<String>) -> Self {
+        Self(Arc::new(Zeroizing::new(text.into())))
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+/// Where a value came from: what an error names instead of the value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Origin {
+    Secret {
+        name: String,
+        version_id: String,
+    },
+    Environment {
+        variable: String,
+    },
+    Dotenv {
+        file: String,
+        variable: String,
+    },
+    #[cfg(feature = "figment")]
+    Figment {
+        provider: String,
+    },
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Secret { name, version_id } => write!(f, "secret `{name}`, version `{version_id}`"),
+            Self::Environment { variable } => write!(f, "environment variable `{variable}`"),
+            Self::Dotenv { file, variable } => write!(f, "variable `{variable}` of `{file}`"),
+            #[cfg(feature = "figment")]
+            Self::Figment { provider } => f.write_str(provider),
+        }
+    }
+}
+
+/// A value and its origin.
+#[derive(Clone, PartialEq)]
+pub(crate) struct Node {
+    pub(crate) value: Value,
+    pub(crate) origin: Arc<Origin>,
+}
+
+#[derive(Clone, PartialEq)]
+pub(crate) enum Value {
+    Null,
+    Bool(bool),
+    /// A number by its source text, so that nothing is rounded before a type asks for it.
+    Number(Text),
+    Text(Text),
+    Bytes(Arc<Zeroizing<Vec<u8>>>),
+    Array(Vec<Node>),
+    Table(Table),
+}
+
+/// Named nodes, in the order of their names.
+#[derive(Clone, PartialEq, Default)]
+pub(crate) struct Table {
+    pub(crate) entries: BTreeMap<String, Node>,
+    /// The text that this whole table was read from; gone once another table is merged in.
+    pub(crate) source_text: Option<Text>,
+}
+
+impl Value {
+    /// What sort of value it is, for messages.
+    pub(crate) fn sort(&self) -> &'static str {
+        match self {
+            Self::Null => "null",
+            Self::Bool(_) => "a bool",
+            Self::Number(_) => "a number",
+            Self::Text(_) => "text",
+            Self::Bytes(_) => "binary",
+            Self::Array(_) => "an array",
+            Self::Table(_) => "a table",
+        }
+    }
+}
+
+/// Standard base64, the text form of binary values.
+pub(crate) fn base64(bytes: &[u8]) -> String {
+    BASE64_STANDARD.encode(bytes)
+}
+
+impl Table {
+    /// Lays `other` over this table: tables merge, anything else is replaced.
+    pub(crate) fn overlay(&mut self, other: Table) {
+        self.overlay_by(other, &|_, _| true);
+    }
+
+    /// Lays `other` over this table, but a table that stands here is not replaced by anything but a table.
+    pub(crate) fn overlay_keeping_tables(&mut self, other: Table) {
+        self.overlay_by(other, &|below, _| !matches!(below.value, Value::Table(_)));
+    }
+
+    fn overlay_by(&mut self, other: Table, replaces: &dyn Fn(&Node, &Node) -> bool) {
+        self.source_text = None;
+        for (name, node) in other.entries {
+            match self.entries.entry(name) {
+                Entry::Vacant(slot) => {
+                    slot.insert(node);
+                }
+                Entry::Occupied(mut slot) => match (&mut slot.get_mut().value, node.value) {
+                    (Value::Table(below), Value::Table(above)) => {
+                        below.overlay_by(above, replaces);
+                        slot.get_mut().origin = node.origin;
+                    }
+                    (_, value) => {
+                        let node = Node { value, origin: node.origin };
+                        if replaces(slot.get(), &node) {
+                            slot.insert(node);
+                        }
+                    }
+                },
+            }
+        }
+    }
+
+    /// The node at a key path.
+    #[cfg(any(test, feature = "figment"))]
+    pub(crate) fn find(&self, path: &[&str]) -> Option<&Node> {
+        let (first, rest) = path.split_first()?;
+        let node = self.entries.get(*first)?;
+        match &node.value {
+            _ if rest.is_empty() => Some(node),
+            Value::Table(table) => table.find(rest),
+            _ => None,
+        }
+    }
+
+    /// The dotted paths of the leaves that one of the two has and the other has not, or has otherwise.
+    pub(crate) fn changed_keys(&self, other: &Table) -> Vec<String> {
+        let mut keys = Vec::new();
+        changed(self, other, "", &mut keys);
+        keys
+    }
+}
+
+fn changed(old: &Table, new: &Table, at: &str, keys: &mut Vec<String>) {
+    let empty = Table::default();
+    let names: std::collections::BTreeSet<_> = old.entries.keys().chain(new.entries.keys()).collect();
+    for name in names {
+        let path = join(at, name);
+        let (was, is) = (old.entries.get(name), new.entries.get(name));
+        let table = |node: Option<&Node>| match node.map(|node| &node.value) {
+            Some(Value::Table(_)) | None => true,
+            Some(_) => false,
+        };
+        if table(was) && table(is) {
+            let sub = |node: Option<&Node>| match node.map(|node| &node.value) {
+                Some(Value::Table(table)) => table.clone(),
+                _ => empty.clone(),
+            };
+            changed(&sub(was), &sub(is), &path, keys);
+        } else if !same(was, is) {
+            keys.push(path);
+        }
+    }
+}
+
+/// Equal values, wherever they came from: a new version with the old content changes no key.
+fn same(a: Option<&Node>, b: Option<&Node>) -> bool {
+    fn values(a: &Value, b: &Value) -> bool {
+        match (a, b) {
+            (Value::Array(a), Value::Array(b)) => {
+                a.len() == b.len() && a.iter().zip(b).all(|(a, b)| values(&a.value, &b.value))
+            }
+            (Value::Table(a), Value::Table(b)) => a.changed_keys(b).is_empty(),
+            (a, b) => a == b,
+        }
+    }
+    match (a, b) {
+        (Some(a), Some(b)) => values(&a.value, &b.value),
+        (None, None) => true,
+        _ => false,
+    }
+}
+
+/// `at.name`, or `name` at the root.
+pub(crate) fn join(at: &str, name: &str) -> String {
+    if at.is_empty() { name.to_owned() } else { format!("{at}.{name}") }
+}
