@@ -57,7 +57,7 @@ impl HttpConnector for InProcess {
                     .into_body()
                     .collect()
                     .await
-                    .map_err(|error| ConnectorError::user(error))?
+                    .map_err(ConnectorError::user)?
                     .to_bytes(),
             };
             let answer = shared

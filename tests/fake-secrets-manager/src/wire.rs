@@ -76,7 +76,11 @@ impl Answer {
             } else {
                 self.body
             },
-            truncated,
+            end: if truncated {
+                End::BreaksOffSoon
+            } else {
+                End::Regular
+            },
         });
         *response.status_mut() =
             StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -103,7 +107,15 @@ impl Answer {
 pub(crate) struct AnswerBody {
     announced: u64,
     left: Bytes,
-    truncated: bool,
+    end: End,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Regular,
+    /// Breaks off one poll later: the server first has to send what it has.
+    BreaksOffSoon,
+    BreaksOff,
 }
 
 impl Body for AnswerBody {
@@ -112,26 +124,34 @@ impl Body for AnswerBody {
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         if !self.left.is_empty() {
             return Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut self.left)))));
         }
-        if std::mem::take(&mut self.truncated) {
-            return Poll::Ready(Some(Err(io::Error::new(
-                io::ErrorKind::UnexpectedEof,
-                "the connection broke in the middle of the body",
-            ))));
+        match self.end {
+            End::Regular => Poll::Ready(None),
+            End::BreaksOffSoon => {
+                self.end = End::BreaksOff;
+                context.waker().wake_by_ref();
+                Poll::Pending
+            }
+            End::BreaksOff => {
+                self.end = End::Regular;
+                Poll::Ready(Some(Err(io::Error::new(
+                    io::ErrorKind::UnexpectedEof,
+                    "the connection broke in the middle of the body",
+                ))))
+            }
         }
-        Poll::Ready(None)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.left.is_empty() && !self.truncated
+        self.left.is_empty() && self.end == End::Regular
     }
 
     fn size_hint(&self) -> SizeHint {
-        // What the headers announce, which a truncated body doesn't keep.
+        // What the headers announce, which a body that breaks off doesn't keep.
         SizeHint::with_exact(self.announced)
     }
 }
