@@ -73,9 +73,9 @@ impl State {
                 Refusal::Identity(Decision::ExplicitDeny) => {
                     "with an explicit deny in an identity-based policy".to_owned()
                 }
-                Refusal::Identity(_) => format!(
-                    "because no identity-based policy allows the secretsmanager:{operation} action"
-                ),
+                Refusal::Identity(_) => {
+                    format!("because no identity-based policy allows the secretsmanager:{operation} action")
+                }
                 Refusal::Endpoint => "with an explicit deny in a VPC endpoint policy".to_owned(),
             };
             ApiError::access_denied(format!(
@@ -111,10 +111,7 @@ impl State {
         let mut keys = common_context();
         for (key, value) in context {
             if let Some(value) = value {
-                keys.insert(
-                    format!("secretsmanager:{}", key.to_lowercase()),
-                    (*value).to_owned(),
-                );
+                keys.insert(format!("secretsmanager:{}", key.to_lowercase()), (*value).to_owned());
             }
         }
         if let Some(id) = secret_id {
@@ -136,11 +133,7 @@ impl State {
     }
 
     /// Whether the VPC endpoint lets a batch through that names these secrets.
-    pub(crate) fn authorize_batch_at_endpoint(
-        &self,
-        caller: Caller,
-        secret_ids: &[String],
-    ) -> ApiResult<()> {
+    pub(crate) fn authorize_batch_at_endpoint(&self, caller: Caller, secret_ids: &[String]) -> ApiResult<()> {
         let denied = secret_ids.iter().any(|id| {
             let name = self.find(id).map_or(id.as_str(), |secret| &secret.name);
             self.access.endpoint_denied_secrets.contains(name)
@@ -156,22 +149,12 @@ impl State {
 
     /// Whether the value can be decrypted for the caller.
     pub(crate) fn decrypt(&self, caller: Caller, secret: &Secret) -> ApiResult<()> {
-        self.use_key(
-            caller,
-            secret,
-            &["kms:Decrypt"],
-            ApiError::decryption_failure,
-        )
+        self.use_key(caller, secret, &["kms:Decrypt"], ApiError::decryption_failure)
     }
 
     /// Whether a new value can be encrypted for the caller.
     pub(crate) fn encrypt(&self, caller: Caller, secret: &Secret) -> ApiResult<()> {
-        self.use_key(
-            caller,
-            secret,
-            &["kms:GenerateDataKey", "kms:Decrypt"],
-            ApiError::encryption_failure,
-        )
+        self.use_key(caller, secret, &["kms:GenerateDataKey", "kms:Decrypt"], ApiError::encryption_failure)
     }
 
     fn use_key(
@@ -190,20 +173,13 @@ impl State {
             for action in actions {
                 let mut context = common_context();
                 for (name, value) in [
-                    (
-                        "kms:viaservice",
-                        format!("secretsmanager.{REGION}.amazonaws.com"),
-                    ),
+                    ("kms:viaservice", format!("secretsmanager.{REGION}.amazonaws.com")),
                     ("kms:calleraccount", ACCOUNT.to_owned()),
                     ("kms:encryptioncontext:secretarn", secret.arn.clone()),
                 ] {
                     context.insert(name.to_owned(), value);
                 }
-                let decision = policy.decide(&Request {
-                    action,
-                    resource: &key,
-                    context,
-                });
+                let decision = policy.decide(&Request { action, resource: &key, context });
                 if decision != Decision::Allowed {
                     return Err(ApiError::access_denied("Access to KMS is not allowed"));
                 }

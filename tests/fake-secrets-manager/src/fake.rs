@@ -78,10 +78,7 @@ impl FakeSecretsManager {
     /// One that answers in-process only: no socket until it [serves](Self::serve_again).
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            shared: Shared::new(),
-            server: Arc::default(),
-        }
+        Self { shared: Shared::new(), server: Arc::default() }
     }
 
     /// One that serves on `127.0.0.1`, on a port that the system picks.
@@ -289,10 +286,7 @@ impl FakeSecretsManager {
     pub fn allow_everything(&self) {
         let mut state = self.shared.state();
         let disabled_keys = std::mem::take(&mut state.access.disabled_keys);
-        state.access = crate::access::Access {
-            disabled_keys,
-            ..Default::default()
-        };
+        state.access = crate::access::Access { disabled_keys, ..Default::default() };
     }
 
     /// Denies an action, with or without its prefix: `secretsmanager:BatchGetSecretValue`.
@@ -348,11 +342,7 @@ impl FakeSecretsManager {
 
     /// Enables a key again.
     pub fn enable_kms_key(&self, key: &str) {
-        self.shared
-            .state()
-            .access
-            .disabled_keys
-            .remove(&key_arn(key));
+        self.shared.state().access.disabled_keys.remove(&key_arn(key));
     }
 }
 

@@ -95,11 +95,7 @@ impl Fault {
     /// `InternalServiceError`, with status 500.
     #[must_use]
     pub fn internal_error() -> Self {
-        Self::error(
-            "InternalServiceError",
-            500,
-            "An error occurred on the server side.",
-        )
+        Self::error("InternalServiceError", 500, "An error occurred on the server side.")
     }
 
     /// `ServiceUnavailable`, with status 503.
@@ -163,10 +159,7 @@ impl Fault {
 
     fn meets(&mut self, operation: &str, secrets: &[String]) -> bool {
         let narrowed_out = self.operation.as_deref().is_some_and(|on| on != operation)
-            || self
-                .secret
-                .as_ref()
-                .is_some_and(|name| !secrets.contains(name))
+            || self.secret.as_ref().is_some_and(|name| !secrets.contains(name))
             || self.left == Some(0);
         if narrowed_out || (self.probability < 1.0 && self.random.f64() >= self.probability) {
             return false;
@@ -262,10 +255,7 @@ impl Faults {
             }
         }
         if met.effect.is_none() {
-            let quota = self
-                .quotas
-                .iter_mut()
-                .find(|quota| quota.operation == operation);
+            let quota = self.quotas.iter_mut().find(|quota| quota.operation == operation);
             if quota.is_some_and(|quota| !quota.take()) {
                 met.effect = Some(Effect::Error(ApiError::throttling()));
             }

@@ -19,21 +19,14 @@ const KEYS: &str = "[all, description, name, owning-service, primary-region, tag
 
 impl Filter {
     fn check(&self) -> ApiResult<()> {
-        if !KEYS
-            .trim_matches(['[', ']'])
-            .split(", ")
-            .any(|key| key == self.key)
-        {
+        if !KEYS.trim_matches(['[', ']']).split(", ").any(|key| key == self.key) {
             return Err(ApiError::constraint(
                 "filters.1.member.key",
                 format!("satisfy enum value set: {KEYS}"),
             ));
         }
         if self.values.is_empty() {
-            return Err(ApiError::invalid_parameter(format!(
-                "Invalid filter values for key: {}",
-                self.key
-            )));
+            return Err(ApiError::invalid_parameter(format!("Invalid filter values for key: {}", self.key)));
         }
         if self.values.len() > 10 {
             return Err(ApiError::constraint(
@@ -52,12 +45,10 @@ impl Filter {
 
     /// Several values are alternatives.
     fn matches(&self, secret: &Secret) -> bool {
-        self.values
-            .iter()
-            .any(|value| match value.strip_prefix('!') {
-                Some(value) => !self.matches_value(secret, value),
-                None => self.matches_value(secret, value),
-            })
+        self.values.iter().any(|value| match value.strip_prefix('!') {
+            Some(value) => !self.matches_value(secret, value),
+            None => self.matches_value(secret, value),
+        })
     }
 
     fn matches_value(&self, secret: &Secret, value: &str) -> bool {
@@ -71,10 +62,9 @@ impl Filter {
             "tag-key" => secret.tags.iter().any(|(key, _)| tag(key)),
             "tag-value" => secret.tags.iter().any(|(_, text)| tag(text)),
             "primary-region" => REGION.starts_with(value),
-            "owning-service" => secret
-                .owning_service
-                .as_ref()
-                .is_some_and(|service| service.starts_with(value)),
+            "owning-service" => {
+                secret.owning_service.as_ref().is_some_and(|service| service.starts_with(value))
+            }
             "all" => matches_words(secret, value),
             _ => false,
         }
@@ -101,10 +91,7 @@ fn words(text: &str) -> impl Iterator<Item = String> {
 
 pub(crate) fn check(filters: &[Filter]) -> ApiResult<()> {
     if filters.len() > 10 {
-        return Err(ApiError::constraint(
-            "filters",
-            "have length less than or equal to 10",
-        ));
+        return Err(ApiError::constraint("filters", "have length less than or equal to 10"));
     }
     filters.iter().try_for_each(Filter::check)
 }

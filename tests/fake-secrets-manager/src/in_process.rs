@@ -37,11 +37,7 @@ impl fmt::Debug for InProcess {
 }
 
 impl HttpClient for InProcess {
-    fn http_connector(
-        &self,
-        _: &HttpConnectorSettings,
-        _: &RuntimeComponents,
-    ) -> SharedHttpConnector {
+    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
         SharedHttpConnector::new(self.clone())
     }
 }
@@ -53,12 +49,7 @@ impl HttpConnector for InProcess {
             let target = request.headers().get("x-amz-target").map(str::to_owned);
             let body = match request.body().bytes() {
                 Some(bytes) => Bytes::copy_from_slice(bytes),
-                None => request
-                    .into_body()
-                    .collect()
-                    .await
-                    .map_err(ConnectorError::user)?
-                    .to_bytes(),
+                None => request.into_body().collect().await.map_err(ConnectorError::user)?.to_bytes(),
             };
             let answer = shared
                 .answer(caller, target.as_deref(), body)
@@ -71,10 +62,7 @@ impl HttpConnector for InProcess {
 }
 
 pub(crate) fn http_client(shared: &Arc<Shared>, caller: Caller) -> SharedHttpClient {
-    SharedHttpClient::new(InProcess {
-        shared: Arc::clone(shared),
-        caller,
-    })
+    SharedHttpClient::new(InProcess { shared: Arc::clone(shared), caller })
 }
 
 pub(crate) fn sdk_config(shared: &Arc<Shared>, caller: Caller) -> SdkConfig {

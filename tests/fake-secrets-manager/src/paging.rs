@@ -33,9 +33,7 @@ pub(crate) fn page<T>(
 fn decode(token: &str, query: u64) -> Option<usize> {
     let text = String::from_utf8(URL_SAFE_NO_PAD.decode(token).ok()?).ok()?;
     let (of, start) = text.split_once(':')?;
-    (of == format!("{query:016x}"))
-        .then(|| start.parse().ok())
-        .flatten()
+    (of == format!("{query:016x}")).then(|| start.parse().ok()).flatten()
 }
 
 /// The size asked for, between 1 and `max`, which is also the default.
@@ -44,14 +42,10 @@ pub(crate) fn size(asked: Option<i64>, max: usize) -> ApiResult<usize> {
         return Ok(max);
     };
     match usize::try_from(asked) {
-        Ok(size) if size > max => Err(ApiError::constraint(
-            "maxResults",
-            format!("have value less than or equal to {max}"),
-        )),
+        Ok(size) if size > max => {
+            Err(ApiError::constraint("maxResults", format!("have value less than or equal to {max}")))
+        }
         Ok(size) if size > 0 => Ok(size),
-        _ => Err(ApiError::constraint(
-            "maxResults",
-            "have value greater than or equal to 1",
-        )),
+        _ => Err(ApiError::constraint("maxResults", "have value greater than or equal to 1")),
     }
 }

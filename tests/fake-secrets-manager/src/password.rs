@@ -50,9 +50,7 @@ impl GetRandomPassword {
                 )
             })?;
         let kept = |characters: &mut dyn Iterator<Item = char>| -> Vec<char> {
-            characters
-                .filter(|character| !self.exclude_characters.contains(*character))
-                .collect()
+            characters.filter(|character| !self.exclude_characters.contains(*character)).collect()
         };
         let mut kinds: Vec<Vec<char>> = [
             (self.exclude_lowercase, kept(&mut ('a'..='z'))),
@@ -64,11 +62,7 @@ impl GetRandomPassword {
         .filter(|(excluded, kind)| !excluded && !kind.is_empty())
         .map(|(_, kind)| kind)
         .collect();
-        let required = if self.require_each_included_type {
-            kinds.len()
-        } else {
-            0
-        };
+        let required = if self.require_each_included_type { kinds.len() } else { 0 };
         if self.include_space {
             kinds.push(kept(&mut " ".chars()));
         }
@@ -84,10 +78,8 @@ impl GetRandomPassword {
             ));
         }
         let mut random = fastrand::Rng::new();
-        let mut password: Vec<char> = kinds[..required]
-            .iter()
-            .filter_map(|kind| random.choice(kind).copied())
-            .collect();
+        let mut password: Vec<char> =
+            kinds[..required].iter().filter_map(|kind| random.choice(kind).copied()).collect();
         while password.len() < length {
             password.extend(random.choice(&all));
         }

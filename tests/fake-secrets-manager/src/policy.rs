@@ -134,14 +134,10 @@ impl Policy {
 impl Statement {
     fn check(&self) -> Result<(), PolicyError> {
         if self.action.is_some() == self.not_action.is_some() {
-            return Err(PolicyError(
-                "a statement has either Action or NotAction".into(),
-            ));
+            return Err(PolicyError("a statement has either Action or NotAction".into()));
         }
         if self.resource.is_some() == self.not_resource.is_some() {
-            return Err(PolicyError(
-                "a statement has either Resource or NotResource".into(),
-            ));
+            return Err(PolicyError("a statement has either Resource or NotResource".into()));
         }
         for operator in self.condition.keys() {
             Operator::parse(operator)
@@ -223,19 +219,12 @@ impl Operator {
             "Null" if !if_exists => (Comparison::Null, false),
             _ => return None,
         };
-        Some(Self {
-            comparison,
-            negated,
-            if_exists,
-            for_all,
-        })
+        Some(Self { comparison, negated, if_exists, for_all })
     }
 
     fn holds(self, actual: Option<&str>, wanted: &[Scalar]) -> bool {
         if self.comparison == Comparison::Null {
-            return wanted
-                .iter()
-                .any(|wanted| wanted.to_string() == actual.is_none().to_string());
+            return wanted.iter().any(|wanted| wanted.to_string() == actual.is_none().to_string());
         }
         let Some(actual) = actual else {
             // A missing key fails an operator, unless it's negated or says otherwise.
@@ -245,9 +234,7 @@ impl Operator {
             let wanted = wanted.to_string();
             match self.comparison {
                 Comparison::Equals => wanted == actual,
-                Comparison::EqualsIgnoreCase | Comparison::Bool => {
-                    wanted.eq_ignore_ascii_case(actual)
-                }
+                Comparison::EqualsIgnoreCase | Comparison::Bool => wanted.eq_ignore_ascii_case(actual),
                 Comparison::Like => wildcard(&wanted, actual),
                 Comparison::Null => false,
             }

@@ -25,12 +25,7 @@ pub enum Step {
 }
 
 impl Step {
-    const ALL: [Self; 4] = [
-        Self::CreateSecret,
-        Self::SetSecret,
-        Self::TestSecret,
-        Self::FinishSecret,
-    ];
+    const ALL: [Self; 4] = [Self::CreateSecret, Self::SetSecret, Self::TestSecret, Self::FinishSecret];
 
     /// The name by which AWS calls the rotation function.
     #[must_use]
@@ -140,9 +135,7 @@ async fn call_steps(shared: &Arc<Shared>, job: &Job) -> Result<(), String> {
             client_request_token: job.token.clone(),
             shared: Arc::clone(shared),
         };
-        rotator(call)
-            .await
-            .map_err(|error| format!("{step}: {error}"))?;
+        rotator(call).await.map_err(|error| format!("{step}: {error}"))?;
     }
     Ok(())
 }

@@ -80,9 +80,7 @@ impl Secret {
     }
 
     pub(crate) fn labelled(&self, label: &str) -> Option<&Version> {
-        self.versions
-            .iter()
-            .find(|version| version.labels.contains(label))
+        self.versions.iter().find(|version| version.labels.contains(label))
     }
 
     fn holder(&self, label: &str) -> Option<String> {
@@ -108,10 +106,7 @@ impl Secret {
             return Err(too_many_labels());
         }
         match self.version(token) {
-            Some(Version {
-                value: Some(stored),
-                ..
-            }) if *stored == value => return Ok(false),
+            Some(Version { value: Some(stored), .. }) if *stored == value => return Ok(false),
             Some(Version { value: Some(_), .. }) => {
                 return Err(token_in_use(token, &arn));
             }
@@ -249,9 +244,7 @@ impl Secret {
                          must be set to the version that currently has the staging label {label}."
                     )));
                 }
-                if self
-                    .version(to)
-                    .is_some_and(|v| v.labels.len() >= MAX_LABELS && !v.labels.contains(label))
+                if self.version(to).is_some_and(|v| v.labels.len() >= MAX_LABELS && !v.labels.contains(label))
                 {
                     return Err(too_many_labels());
                 }

@@ -100,27 +100,12 @@ async fn serve(stream: TcpStream, shared: Arc<Shared>) {
     let _ = stream.set_nodelay(true);
     let service = service_fn(|request| answer(Arc::clone(&shared), request));
     // An error ends this connection, and the caller sees it on its side.
-    let _ = http1::Builder::new()
-        .serve_connection(TokioIo::new(stream), service)
-        .await;
+    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }
 
-async fn answer(
-    shared: Arc<Shared>,
-    request: Request<Incoming>,
-) -> io::Result<Response<AnswerBody>> {
-    let target = request
-        .headers()
-        .get("x-amz-target")
-        .and_then(|target| target.to_str().ok())
-        .map(str::to_owned);
-    let body: Bytes = request
-        .into_body()
-        .collect()
-        .await
-        .map_err(io::Error::other)?
-        .to_bytes();
-    Ok(shared
-        .answer(Caller::Client, target.as_deref(), body)
-        .await?)
+async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> io::Result<Response<AnswerBody>> {
+    let target =
+        request.headers().get("x-amz-target").and_then(|target| target.to_str().ok()).map(str::to_owned);
+    let body: Bytes = request.into_body().collect().await.map_err(io::Error::other)?.to_bytes();
+    Ok(shared.answer(Caller::Client, target.as_deref(), body).await?)
 }

@@ -37,10 +37,7 @@ pub(crate) struct Dropped;
 
 impl From<Dropped> for io::Error {
     fn from(_: Dropped) -> Self {
-        Self::new(
-            io::ErrorKind::ConnectionReset,
-            "the connection was closed without an answer",
-        )
+        Self::new(io::ErrorKind::ConnectionReset, "the connection was closed without an answer")
     }
 }
 
@@ -85,10 +82,7 @@ impl Shared {
     }
 
     fn count_call(&self, operation: &str) {
-        *lock(&self.calls)
-            .by_operation
-            .entry(operation.to_owned())
-            .or_default() += 1;
+        *lock(&self.calls).by_operation.entry(operation.to_owned()).or_default() += 1;
         self.called.notify_waiters();
     }
 
@@ -117,10 +111,7 @@ impl Shared {
             return Ok(Answer::error(&unknown).into_response(false));
         };
         if caller == Caller::Trusted {
-            return Ok(self
-                .run(caller, operation, &body)
-                .await
-                .into_response(false));
+            return Ok(self.run(caller, operation, &body).await.into_response(false));
         }
         let secrets = operations::named_secrets(&self.state(), &body);
         let met = self.faults().meet(operation, &secrets);

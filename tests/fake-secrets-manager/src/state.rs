@@ -83,11 +83,8 @@ impl State {
         name: &str,
         change: impl FnOnce(&mut Secret) -> ApiResult<T>,
     ) -> ApiResult<T> {
-        let mut secret = self
-            .secrets
-            .get(name)
-            .map(|secret| Secret::clone(secret))
-            .ok_or_else(ApiError::not_found)?;
+        let mut secret =
+            self.secrets.get(name).map(|secret| Secret::clone(secret)).ok_or_else(ApiError::not_found)?;
         let answer = change(&mut secret)?;
         self.insert(secret);
         Ok(answer)
@@ -98,12 +95,7 @@ impl State {
         let today = midnight(self.now());
         if let Some(secret) = self.secrets.get_mut(name) {
             let read = |at: Option<SystemTime>| at == Some(today);
-            if read(secret.accessed)
-                && read(
-                    secret
-                        .version(version_id)
-                        .and_then(|version| version.accessed),
-                )
+            if read(secret.accessed) && read(secret.version(version_id).and_then(|version| version.accessed))
             {
                 return;
             }
@@ -127,11 +119,7 @@ impl State {
 
     pub(crate) fn remove(&mut self, name: &str) {
         if self.secrets.remove(name).is_some() {
-            self.changes.push(Change {
-                at: Instant::now(),
-                name: name.to_owned(),
-                secret: None,
-            });
+            self.changes.push(Change { at: Instant::now(), name: name.to_owned(), secret: None });
         }
     }
 
@@ -191,16 +179,12 @@ fn without_suffix(arn: &str) -> &str {
 }
 
 fn random_suffix() -> String {
-    std::iter::repeat_with(fastrand::alphanumeric)
-        .take(6)
-        .collect()
+    std::iter::repeat_with(fastrand::alphanumeric).take(6).collect()
 }
 
 /// AWS truncates dates of access to the day.
 fn midnight(at: SystemTime) -> SystemTime {
     const DAY: u64 = 24 * 60 * 60;
-    let seconds = at
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs());
+    let seconds = at.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
     SystemTime::UNIX_EPOCH + Duration::from_secs(seconds - seconds % DAY)
 }

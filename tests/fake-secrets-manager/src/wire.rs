@@ -33,12 +33,8 @@ impl Answer {
     }
 
     pub(crate) fn error(error: &ApiError) -> Self {
-        let members =
-            json!({ "__type": error.code, "Message": error.message, "message": error.message });
-        Self {
-            error_code: Some(error.code.to_string()),
-            ..Self::json(error.status, &members)
-        }
+        let members = json!({ "__type": error.code, "Message": error.message, "message": error.message });
+        Self { error_code: Some(error.code.to_string()), ..Self::json(error.status, &members) }
     }
 
     fn json(status: u16, members: &Json) -> Self {
@@ -71,29 +67,15 @@ impl Answer {
     pub(crate) fn into_response(self, truncated: bool) -> Response<AnswerBody> {
         let mut response = Response::new(AnswerBody {
             announced: self.body.len() as u64,
-            left: if truncated {
-                self.body.slice(..self.body.len() / 2)
-            } else {
-                self.body
-            },
-            end: if truncated {
-                End::BreaksOffSoon
-            } else {
-                End::Regular
-            },
+            left: if truncated { self.body.slice(..self.body.len() / 2) } else { self.body },
+            end: if truncated { End::BreaksOffSoon } else { End::Regular },
         });
         *response.status_mut() =
             StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = response.headers_mut();
-        headers.insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static(self.content_type),
-        );
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.content_type));
         let request_id = uuid::Uuid::new_v4().to_string();
-        for (name, value) in [
-            ("x-amzn-requestid", Some(request_id)),
-            ("x-amzn-errortype", self.error_code),
-        ] {
+        for (name, value) in [("x-amzn-requestid", Some(request_id)), ("x-amzn-errortype", self.error_code)] {
             if let Some(value) = value.and_then(|value| HeaderValue::from_str(&value).ok()) {
                 headers.insert(name, value);
             }

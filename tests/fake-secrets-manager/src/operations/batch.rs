@@ -21,11 +21,7 @@ pub(crate) struct BatchGetSecretValue {
     next_token: Option<String>,
 }
 
-pub(crate) fn batch_get(
-    state: &mut State,
-    caller: Caller,
-    request: &BatchGetSecretValue,
-) -> ApiResult<Json> {
+pub(crate) fn batch_get(state: &mut State, caller: Caller, request: &BatchGetSecretValue) -> ApiResult<Json> {
     const OPERATION: &str = "BatchGetSecretValue";
     state.authorize_any(caller, OPERATION)?;
     let filters = request.filters.as_deref().filter(|list| !list.is_empty());
@@ -68,11 +64,7 @@ pub(crate) fn batch_get(
     state.authorize_batch_at_endpoint(caller, &ids)?;
     let (mut values, mut errors) = (Vec::new(), Vec::new());
     for id in ids {
-        let one = GetSecretValue {
-            secret_id: id,
-            version_id: None,
-            version_stage: None,
-        };
+        let one = GetSecretValue { secret_id: id, version_id: None, version_stage: None };
         match get_value(state, caller, &one) {
             Ok(value) => values.push(value),
             Err(error) => errors.push(json!({
@@ -90,13 +82,7 @@ pub(crate) fn batch_get(
 fn check_ids(ids: &[String]) -> ApiResult<()> {
     match ids.len() {
         1..=MAX => Ok(()),
-        0 => Err(ApiError::constraint(
-            "secretIdList",
-            "have length greater than or equal to 1",
-        )),
-        _ => Err(ApiError::constraint(
-            "secretIdList",
-            format!("have length less than or equal to {MAX}"),
-        )),
+        0 => Err(ApiError::constraint("secretIdList", "have length greater than or equal to 1")),
+        _ => Err(ApiError::constraint("secretIdList", format!("have length less than or equal to {MAX}"))),
     }
 }

@@ -65,14 +65,8 @@ pub(crate) fn create(state: &mut State, caller: Caller, request: CreateSecret) -
 
 fn check_name(name: &str) -> ApiResult<()> {
     match name.chars().count() {
-        0 => Err(ApiError::constraint(
-            "name",
-            "have length greater than or equal to 1",
-        )),
-        513.. => Err(ApiError::constraint(
-            "name",
-            "have length less than or equal to 512",
-        )),
+        0 => Err(ApiError::constraint("name", "have length greater than or equal to 1")),
+        513.. => Err(ApiError::constraint("name", "have length less than or equal to 512")),
         _ if is_name(name, &[]) => Ok(()),
         _ => Err(invalid_name()),
     }
@@ -80,10 +74,7 @@ fn check_name(name: &str) -> ApiResult<()> {
 
 pub(crate) fn check_description(description: Option<&str>) -> ApiResult<()> {
     if description.is_some_and(|text| text.chars().count() > 2048) {
-        return Err(ApiError::constraint(
-            "description",
-            "have length less than or equal to 2048",
-        ));
+        return Err(ApiError::constraint("description", "have length less than or equal to 2048"));
     }
     Ok(())
 }

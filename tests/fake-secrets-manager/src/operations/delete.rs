@@ -43,11 +43,7 @@ pub(crate) fn delete(state: &mut State, caller: Caller, request: &DeleteSecret) 
         // One that isn't there is no error: it's gone, as asked.
         let Some(secret) = state.find(&request.secret_id).cloned() else {
             let id = &request.secret_id;
-            let arn = if id.starts_with("arn:") {
-                id.clone()
-            } else {
-                arn_without_suffix(id)
-            };
+            let arn = if id.starts_with("arn:") { id.clone() } else { arn_without_suffix(id) };
             return Ok(json!({ "ARN": arn, "Name": id, "DeletionDate": seconds(now) }));
         };
         state.remove(&secret.name);
@@ -70,11 +66,7 @@ pub(crate) struct RestoreSecret {
     secret_id: String,
 }
 
-pub(crate) fn restore(
-    state: &mut State,
-    caller: Caller,
-    request: &RestoreSecret,
-) -> ApiResult<Json> {
+pub(crate) fn restore(state: &mut State, caller: Caller, request: &RestoreSecret) -> ApiResult<Json> {
     check_id(&request.secret_id)?;
     state.authorize_secret(caller, "RestoreSecret", &request.secret_id, &[])?;
     let (name, now) = (state.get(&request.secret_id)?.name.clone(), state.now());

@@ -51,10 +51,7 @@ pub(crate) fn secrets(state: &mut State, caller: Caller, request: &ListSecrets) 
         None | Some("asc") => false,
         Some("desc") => true,
         Some(_) => {
-            return Err(ApiError::constraint(
-                "sortOrder",
-                "satisfy enum value set: [asc, desc]",
-            ));
+            return Err(ApiError::constraint("sortOrder", "satisfy enum value set: [asc, desc]"));
         }
     };
     let mut found = state.listed();
@@ -70,18 +67,9 @@ pub(crate) fn secrets(state: &mut State, caller: Caller, request: &ListSecrets) 
         found,
         size,
         request.next_token.as_deref(),
-        (
-            OPERATION,
-            &request.filters,
-            &request.sort_by,
-            descending,
-            request.include_planned_deletion,
-        ),
+        (OPERATION, &request.filters, &request.sort_by, descending, request.include_planned_deletion),
     )?;
-    let list: Vec<Json> = page
-        .iter()
-        .map(|secret| description(secret, "SecretVersionsToStages"))
-        .collect();
+    let list: Vec<Json> = page.iter().map(|secret| description(secret, "SecretVersionsToStages")).collect();
     let mut answer = json!({ "SecretList": list });
     if let Some(next) = next {
         answer["NextToken"] = next.into();
@@ -99,11 +87,7 @@ pub(crate) struct ListSecretVersionIds {
     include_deprecated: bool,
 }
 
-pub(crate) fn versions(
-    state: &mut State,
-    caller: Caller,
-    request: &ListSecretVersionIds,
-) -> ApiResult<Json> {
+pub(crate) fn versions(state: &mut State, caller: Caller, request: &ListSecretVersionIds) -> ApiResult<Json> {
     const OPERATION: &str = "ListSecretVersionIds";
     check_id(&request.secret_id)?;
     state.authorize_secret(caller, OPERATION, &request.secret_id, &[])?;
@@ -116,10 +100,7 @@ pub(crate) fn versions(
         .collect();
     let query = (OPERATION, &secret.arn, request.include_deprecated);
     let (page, next) = paging::page(versions, size, request.next_token.as_deref(), query)?;
-    let key = secret
-        .kms_key_id
-        .as_deref()
-        .unwrap_or("DefaultEncryptionKey");
+    let key = secret.kms_key_id.as_deref().unwrap_or("DefaultEncryptionKey");
     let list: Vec<Json> = page
         .into_iter()
         .map(|version| {

@@ -32,16 +32,10 @@ pub(crate) fn run(state: &mut State, caller: Caller, operation: &str, body: &[u8
     if operation == "RotateSecret" {
         return match decode(body) {
             Ok(request) => rotate::rotate(state, caller, request),
-            Err(error) => Done {
-                answer: Err(error),
-                job: None,
-            },
+            Err(error) => Done { answer: Err(error), job: None },
         };
     }
-    Done {
-        answer: run_plain(state, caller, operation, body),
-        job: None,
-    }
+    Done { answer: run_plain(state, caller, operation, body), job: None }
 }
 
 fn run_plain(state: &mut State, caller: Caller, operation: &str, body: &[u8]) -> ApiResult<Json> {
@@ -78,14 +72,10 @@ const MAX_VALUE_BYTES: usize = 65_536;
 /// The value that a request brings, if it brings one.
 fn value(text: Option<String>, binary: Option<&str>) -> ApiResult<Option<Value>> {
     let check = |member: &str, length: usize| match length {
-        0 => Err(ApiError::constraint(
-            member,
-            "have length greater than or equal to 1",
-        )),
-        length if length > MAX_VALUE_BYTES => Err(ApiError::constraint(
-            member,
-            format!("have length less than or equal to {MAX_VALUE_BYTES}"),
-        )),
+        0 => Err(ApiError::constraint(member, "have length greater than or equal to 1")),
+        length if length > MAX_VALUE_BYTES => {
+            Err(ApiError::constraint(member, format!("have length less than or equal to {MAX_VALUE_BYTES}")))
+        }
         _ => Ok(()),
     };
     match (text, binary) {
@@ -98,9 +88,7 @@ fn value(text: Option<String>, binary: Option<&str>) -> ApiResult<Option<Value>>
             Ok(Some(Value::Text(text.into())))
         }
         (None, Some(base64)) => {
-            let bytes = STANDARD
-                .decode(base64)
-                .map_err(|_| ApiError::serialization())?;
+            let bytes = STANDARD.decode(base64).map_err(|_| ApiError::serialization())?;
             check("secretBinary", bytes.len())?;
             Ok(Some(Value::Binary(bytes.into())))
         }
@@ -111,24 +99,17 @@ fn value(text: Option<String>, binary: Option<&str>) -> ApiResult<Option<Value>>
 /// Which error a missing ClientRequestToken is depends on the operation.
 fn token(token: Option<String>, missing: fn(String) -> ApiError) -> ApiResult<String> {
     let token = token.ok_or_else(|| {
-        missing(
-            "You must provide a ClientRequestToken value. We recommend a UUID-type value."
-                .to_owned(),
-        )
+        missing("You must provide a ClientRequestToken value. We recommend a UUID-type value.".to_owned())
     })?;
     if !(32..=64).contains(&token.chars().count()) {
-        return Err(ApiError::invalid_parameter(
-            "ClientRequestToken must be 32-64 characters long.",
-        ));
+        return Err(ApiError::invalid_parameter("ClientRequestToken must be 32-64 characters long."));
     }
     Ok(token)
 }
 
 fn is_name(text: &str, also: &[char]) -> bool {
     text.chars().all(|character| {
-        character.is_ascii_alphanumeric()
-            || "/_+=.@-".contains(character)
-            || also.contains(&character)
+        character.is_ascii_alphanumeric() || "/_+=.@-".contains(character) || also.contains(&character)
     })
 }
 
@@ -142,14 +123,8 @@ fn invalid_name() -> ApiError {
 /// Checks how a request names a secret.
 fn check_id(secret_id: &str) -> ApiResult<()> {
     match secret_id.chars().count() {
-        0 => Err(ApiError::constraint(
-            "secretId",
-            "have length greater than or equal to 1",
-        )),
-        2049.. => Err(ApiError::constraint(
-            "secretId",
-            "have length less than or equal to 2048",
-        )),
+        0 => Err(ApiError::constraint("secretId", "have length greater than or equal to 1")),
+        2049.. => Err(ApiError::constraint("secretId", "have length less than or equal to 2048")),
         // A `!` is in the names of secrets that other services manage.
         _ if secret_id.starts_with("arn:") || is_name(secret_id, &['!']) => Ok(()),
         _ => Err(invalid_name()),
@@ -161,21 +136,11 @@ pub(crate) fn named_secrets(state: &State, body: &[u8]) -> Vec<String> {
     let Ok(Json::Object(members)) = serde_json::from_slice(body) else {
         return Vec::new();
     };
-    let single = ["SecretId", "Name"]
-        .into_iter()
-        .filter_map(|member| members.get(member));
-    let many = members
-        .get("SecretIdList")
-        .and_then(Json::as_array)
-        .into_iter()
-        .flatten();
+    let single = ["SecretId", "Name"].into_iter().filter_map(|member| members.get(member));
+    let many = members.get("SecretIdList").and_then(Json::as_array).into_iter().flatten();
     single
         .chain(many)
         .filter_map(Json::as_str)
-        .map(|id| {
-            state
-                .find(id)
-                .map_or_else(|| id.to_owned(), |secret| secret.name.clone())
-        })
+        .map(|id| state.find(id).map_or_else(|| id.to_owned(), |secret| secret.name.clone()))
         .collect()
 }

@@ -21,27 +21,14 @@ pub(crate) struct GetSecretValue {
     pub(super) version_stage: Option<String>,
 }
 
-pub(crate) fn get_value(
-    state: &mut State,
-    caller: Caller,
-    request: &GetSecretValue,
-) -> ApiResult<Json> {
+pub(crate) fn get_value(state: &mut State, caller: Caller, request: &GetSecretValue) -> ApiResult<Json> {
     check_id(&request.secret_id)?;
-    let (version_id, label) = (
-        request.version_id.as_deref(),
-        request.version_stage.as_deref(),
-    );
+    let (version_id, label) = (request.version_id.as_deref(), request.version_stage.as_deref());
     state.authorize_secret(
         caller,
         "GetSecretValue",
         &request.secret_id,
-        &[
-            ("VersionId", version_id),
-            (
-                "VersionStage",
-                label.or(version_id.is_none().then_some(CURRENT)),
-            ),
-        ],
+        &[("VersionId", version_id), ("VersionStage", label.or(version_id.is_none().then_some(CURRENT)))],
     )?;
     let secret = state.get_live(&request.secret_id)?;
     let version = choose(secret, version_id, label)?;
@@ -58,20 +45,12 @@ pub(crate) fn get_value(
     Ok(answer)
 }
 
-fn choose<'a>(
-    secret: &'a Secret,
-    version_id: Option<&str>,
-    label: Option<&str>,
-) -> ApiResult<&'a Version> {
+fn choose<'a>(secret: &'a Secret, version_id: Option<&str>, label: Option<&str>) -> ApiResult<&'a Version> {
     let Some(id) = version_id else {
         let label = label.unwrap_or(CURRENT);
-        return secret
-            .labelled(label)
-            .ok_or_else(|| ApiError::no_value_for_label(label));
+        return secret.labelled(label).ok_or_else(|| ApiError::no_value_for_label(label));
     };
-    let version = secret
-        .version(id)
-        .ok_or_else(|| ApiError::no_value_for_version(id))?;
+    let version = secret.version(id).ok_or_else(|| ApiError::no_value_for_version(id))?;
     match label {
         Some(label) if !version.labels.contains(label) => Err(ApiError::invalid_request(
             "You provided a VersionStage that is not associated to the provided VersionId.",
@@ -102,17 +81,10 @@ pub(crate) struct DescribeSecret {
     secret_id: String,
 }
 
-pub(crate) fn describe(
-    state: &mut State,
-    caller: Caller,
-    request: &DescribeSecret,
-) -> ApiResult<Json> {
+pub(crate) fn describe(state: &mut State, caller: Caller, request: &DescribeSecret) -> ApiResult<Json> {
     check_id(&request.secret_id)?;
     state.authorize_secret(caller, "DescribeSecret", &request.secret_id, &[])?;
-    Ok(description(
-        state.get(&request.secret_id)?,
-        "VersionIdsToStages",
-    ))
+    Ok(description(state.get(&request.secret_id)?, "VersionIdsToStages"))
 }
 
 /// A secret without its values. The service leaves out what has no value.
@@ -131,15 +103,9 @@ pub(super) fn description(secret: &Secret, labels_member: &str) -> Json {
     set("LastChangedDate", Some(seconds(secret.changed)));
     set("LastAccessedDate", secret.accessed.map(seconds));
     set("DeletedDate", secret.deletion.map(seconds));
-    set(
-        "OwningService",
-        secret.owning_service.clone().map(Json::from),
-    );
-    let tags: Vec<Json> = secret
-        .tags
-        .iter()
-        .map(|(key, value)| json!({ "Key": key, "Value": value }))
-        .collect();
+    set("OwningService", secret.owning_service.clone().map(Json::from));
+    let tags: Vec<Json> =
+        secret.tags.iter().map(|(key, value)| json!({ "Key": key, "Value": value })).collect();
     set("Tags", (!tags.is_empty()).then_some(tags.into()));
     let labels: Map<String, Json> = secret
         .versions
@@ -150,10 +116,7 @@ pub(super) fn description(secret: &Secret, labels_member: &str) -> Json {
     set(labels_member, (!labels.is_empty()).then_some(labels.into()));
     if let Some(rotation) = &secret.rotation {
         set("RotationEnabled", Some(rotation.enabled.into()));
-        set(
-            "RotationLambdaARN",
-            rotation.function_arn.clone().map(Json::from),
-        );
+        set("RotationLambdaARN", rotation.function_arn.clone().map(Json::from));
         set("RotationRules", rules(rotation));
         set("LastRotatedDate", rotation.last.map(seconds));
         set("NextRotationDate", rotation.next.map(seconds));
@@ -177,9 +140,7 @@ fn rules(rotation: &Rotation) -> Option<Json> {
 
 /// A date as awsJson1.1 writes it: seconds since the epoch, with milliseconds as the fraction.
 pub(super) fn seconds(at: SystemTime) -> Json {
-    let milliseconds = at
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .map_or(0, |since| since.as_millis());
+    let milliseconds = at.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_millis());
     #[allow(clippy::cast_precision_loss)]
     let seconds = milliseconds as f64 / 1000.0;
     json!(seconds)

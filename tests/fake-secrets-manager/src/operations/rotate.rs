@@ -55,12 +55,7 @@ pub(crate) fn rotate(state: &mut State, caller: Caller, request: RotateSecret) -
     Done { answer, job }
 }
 
-fn start(
-    state: &mut State,
-    caller: Caller,
-    request: RotateSecret,
-    job: &mut Option<Job>,
-) -> ApiResult<Json> {
+fn start(state: &mut State, caller: Caller, request: RotateSecret, job: &mut Option<Job>) -> ApiResult<Json> {
     check_id(&request.secret_id)?;
     state.authorize_secret(caller, "RotateSecret", &request.secret_id, &[])?;
     let token = token(request.client_request_token, ApiError::invalid_parameter)?;
@@ -80,9 +75,7 @@ fn start(
                  this call.",
             ));
         }
-        rotation.function_arn = Some(format!(
-            "arn:aws:lambda:{REGION}:{ACCOUNT}:function:fake-rotation"
-        ));
+        rotation.function_arn = Some(format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:fake-rotation"));
     }
     if let Some(rules) = request.rotation_rules {
         apply(rules, &mut rotation)?;
@@ -99,12 +92,7 @@ fn start(
         .filter(|version| !version.labels.contains(CURRENT))
         .map(|version| version.id.clone());
     if let Some(pending) = unfinished {
-        *job = Some(Job {
-            name,
-            arn: secret.arn.clone(),
-            token: pending.clone(),
-            steps: Steps::All,
-        });
+        *job = Some(Job { name, arn: secret.arn.clone(), token: pending.clone(), steps: Steps::All });
         if pending != token {
             return Err(ApiError::invalid_request(
                 "A previous rotation isn't complete. That rotation will be reattempted.",
@@ -126,12 +114,7 @@ fn start(
             secret.start_pending(&token, now)
         })?;
         if !repeated {
-            *job = Some(Job {
-                name,
-                arn: secret.arn.clone(),
-                token: token.clone(),
-                steps,
-            });
+            *job = Some(Job { name, arn: secret.arn.clone(), token: token.clone(), steps });
         }
     }
     Ok(json!({ "ARN": secret.arn, "Name": secret.name, "VersionId": token }))
@@ -153,9 +136,7 @@ fn apply(rules: Rules, rotation: &mut Rotation) -> ApiResult<()> {
         rotation.schedule_expression = None;
     }
     if let Some(schedule) = rules.schedule_expression {
-        if !(schedule.starts_with("rate(") || schedule.starts_with("cron("))
-            || !schedule.ends_with(')')
-        {
+        if !(schedule.starts_with("rate(") || schedule.starts_with("cron(")) || !schedule.ends_with(')') {
             return Err(ApiError::invalid_parameter(
                 "The ScheduleExpression isn't a rate() or cron() expression.",
             ));
@@ -175,11 +156,7 @@ fn next_rotation(rotation: &Rotation, now: SystemTime) -> Option<SystemTime> {
     if let Some(days) = rotation.automatically_after_days {
         return Some(now + HOUR * 24 * u32::try_from(days).ok()?);
     }
-    let rate = rotation
-        .schedule_expression
-        .as_deref()?
-        .strip_prefix("rate(")?
-        .strip_suffix(')')?;
+    let rate = rotation.schedule_expression.as_deref()?.strip_prefix("rate(")?.strip_suffix(')')?;
     let (count, unit) = rate.split_once(' ')?;
     let count: u32 = count.parse().ok()?;
     match unit.trim_end_matches('s') {
@@ -217,9 +194,7 @@ pub(crate) fn finish(state: &mut State, job: &Job, outcome: Result<(), String>) 
             })
             .map_err(|error| error.message)?
             .then_some(())
-            .ok_or_else(|| {
-                "finishSecret returned, but AWSCURRENT isn't on the pending version".to_owned()
-            })
+            .ok_or_else(|| "finishSecret returned, but AWSCURRENT isn't on the pending version".to_owned())
     });
     match outcome {
         Ok(()) => state.rotation_errors.remove(&job.name),
@@ -233,11 +208,7 @@ pub(crate) struct CancelRotateSecret {
     secret_id: String,
 }
 
-pub(crate) fn cancel(
-    state: &mut State,
-    caller: Caller,
-    request: CancelRotateSecret,
-) -> ApiResult<Json> {
+pub(crate) fn cancel(state: &mut State, caller: Caller, request: CancelRotateSecret) -> ApiResult<Json> {
     check_id(&request.secret_id)?;
     state.authorize_secret(caller, "CancelRotateSecret", &request.secret_id, &[])?;
     let name = state.get_live(&request.secret_id)?.name.clone();

@@ -23,21 +23,13 @@ pub(crate) struct Tag {
 pub(super) fn merge(tags: &mut Vec<(String, String)>, new: Vec<Tag>) -> ApiResult<()> {
     for tag in new {
         if !(1..=128).contains(&tag.key.chars().count()) {
-            return Err(ApiError::constraint(
-                "tags.1.member.key",
-                "have length between 1 and 128",
-            ));
+            return Err(ApiError::constraint("tags.1.member.key", "have length between 1 and 128"));
         }
         if tag.value.chars().count() > 256 {
-            return Err(ApiError::constraint(
-                "tags.1.member.value",
-                "have length less than or equal to 256",
-            ));
+            return Err(ApiError::constraint("tags.1.member.value", "have length less than or equal to 256"));
         }
         if tag.key.to_lowercase().starts_with("aws:") {
-            return Err(ApiError::invalid_parameter(
-                "Tag keys that begin with aws: are reserved.",
-            ));
+            return Err(ApiError::invalid_parameter("Tag keys that begin with aws: are reserved."));
         }
         match tags.iter_mut().find(|(key, _)| *key == tag.key) {
             Some((_, value)) => *value = tag.value,
@@ -45,9 +37,7 @@ pub(super) fn merge(tags: &mut Vec<(String, String)>, new: Vec<Tag>) -> ApiResul
         }
     }
     if tags.len() > MAX_TAGS {
-        return Err(ApiError::invalid_parameter(format!(
-            "A secret can have at most {MAX_TAGS} tags."
-        )));
+        return Err(ApiError::invalid_parameter(format!("A secret can have at most {MAX_TAGS} tags.")));
     }
     Ok(())
 }
@@ -62,10 +52,7 @@ pub(crate) struct TagResource {
 pub(crate) fn tag(state: &mut State, caller: Caller, request: TagResource) -> ApiResult<Json> {
     check_id(&request.secret_id)?;
     state.authorize_secret(caller, "TagResource", &request.secret_id, &[])?;
-    let (name, now) = (
-        state.get_live(&request.secret_id)?.name.clone(),
-        state.now(),
-    );
+    let (name, now) = (state.get_live(&request.secret_id)?.name.clone(), state.now());
     state.change(&name, |secret| {
         secret.changed = now;
         merge(&mut secret.tags, request.tags)
@@ -83,15 +70,10 @@ pub(crate) struct UntagResource {
 pub(crate) fn untag(state: &mut State, caller: Caller, request: &UntagResource) -> ApiResult<Json> {
     check_id(&request.secret_id)?;
     state.authorize_secret(caller, "UntagResource", &request.secret_id, &[])?;
-    let (name, now) = (
-        state.get_live(&request.secret_id)?.name.clone(),
-        state.now(),
-    );
+    let (name, now) = (state.get_live(&request.secret_id)?.name.clone(), state.now());
     state.change(&name, |secret| {
         secret.changed = now;
-        secret
-            .tags
-            .retain(|(key, _)| !request.tag_keys.contains(key));
+        secret.tags.retain(|(key, _)| !request.tag_keys.contains(key));
         Ok(())
     })?;
     Ok(json!({}))

@@ -23,13 +23,7 @@ fn policy(statements: &[Value]) -> String {
 }
 
 async fn read(fake: &FakeSecretsManager, name: &str) -> String {
-    match fake
-        .client()
-        .get_secret_value()
-        .secret_id(name)
-        .send()
-        .await
-    {
+    match fake.client().get_secret_value().secret_id(name).send().await {
         Ok(_) => ALLOWED.to_owned(),
         error => code(error),
     }
@@ -46,58 +40,24 @@ async fn statements() {
     for name in ["app/db", "app/dbx", "other"] {
         fake.put(name, "x");
     }
-    let tagged = aws_sdk_secretsmanager::types::Tag::builder()
-        .key("Team")
-        .value("red")
-        .build();
-    fake.client()
-        .tag_resource()
-        .secret_id("other")
-        .tags(tagged)
-        .send()
-        .await
-        .expect("tag");
+    let tagged = aws_sdk_secretsmanager::types::Tag::builder().key("Team").value("red").build();
+    fake.client().tag_resource().secret_id("other").tags(tagged).send().await.expect("tag");
     // What may be read of app/db, app/dbx, other.
     for (statements, expected) in [
         (vec![], [false, false, false]),
         (vec![allow(GET, "*")], [true, true, true]),
         (vec![allow("secretsmanager:Get*", "*")], [true, true, true]),
-        (
-            vec![allow("SecretsManager:getsecretvalue", "*")],
-            [true, true, true],
-        ),
+        (vec![allow("SecretsManager:getsecretvalue", "*")], [true, true, true]),
         (vec![allow("*", "*")], [true, true, true]),
-        (
-            vec![allow("secretsmanager:DescribeSecret", "*")],
-            [false, false, false],
-        ),
+        (vec![allow("secretsmanager:DescribeSecret", "*")], [false, false, false]),
         (vec![allow(GET, APP)], [true, true, false]),
         (vec![allow(GET, EXACT)], [true, false, false]),
-        (
-            vec![allow(GET, "arn:aws:secretsmanager:eu-west-1:*")],
-            [false, false, false],
-        ),
+        (vec![allow(GET, "arn:aws:secretsmanager:eu-west-1:*")], [false, false, false]),
         (vec![allow("*", "*"), deny(GET, EXACT)], [false, true, true]),
-        (
-            vec![deny("secretsmanager:*", APP), allow(GET, "*")],
-            [false, false, true],
-        ),
-        (
-            vec![statement(
-                "Allow",
-                json!(["secretsmanager:ListSecrets", GET]),
-                APP,
-            )],
-            [true, true, false],
-        ),
-        (
-            vec![json!({ "Effect": "Allow", "Action": GET, "NotResource": APP })],
-            [false, false, true],
-        ),
-        (
-            vec![json!({ "Effect": "Allow", "NotAction": "kms:*", "Resource": "*" })],
-            [true, true, true],
-        ),
+        (vec![deny("secretsmanager:*", APP), allow(GET, "*")], [false, false, true]),
+        (vec![statement("Allow", json!(["secretsmanager:ListSecrets", GET]), APP)], [true, true, false]),
+        (vec![json!({ "Effect": "Allow", "Action": GET, "NotResource": APP })], [false, false, true]),
+        (vec![json!({ "Effect": "Allow", "NotAction": "kms:*", "Resource": "*" })], [true, true, true]),
         (
             vec![json!({ "Effect": "Allow", "NotAction": "secretsmanager:*", "Resource": "*" })],
             [false, false, false],
@@ -132,10 +92,7 @@ async fn statements() {
             [true, true, false],
         ),
         (
-            vec![with_condition(
-                allow(GET, "*"),
-                json!({ "Null": { "aws:ResourceTag/Team": "true" } }),
-            )],
+            vec![with_condition(allow(GET, "*"), json!({ "Null": { "aws:ResourceTag/Team": "true" } }))],
             [true, true, false],
         ),
     ] {
@@ -164,28 +121,10 @@ async fn a_customer_key_needs_decrypt_by_way_of_the_service() {
         (vec![get()], DENIED),
         (vec![get(), decrypt(KEY)], ALLOWED),
         (vec![get(), decrypt("*")], ALLOWED),
-        (
-            vec![
-                get(),
-                decrypt("arn:aws:kms:us-east-1:123456789012:key/other"),
-            ],
-            DENIED,
-        ),
-        (
-            vec![get(), with_condition(decrypt(KEY), via(HERE))],
-            ALLOWED,
-        ),
-        (
-            vec![
-                get(),
-                with_condition(decrypt(KEY), via("s3.us-east-1.amazonaws.com")),
-            ],
-            DENIED,
-        ),
-        (
-            vec![get(), decrypt(KEY), statement("Deny", json!("kms:*"), KEY)],
-            DENIED,
-        ),
+        (vec![get(), decrypt("arn:aws:kms:us-east-1:123456789012:key/other")], DENIED),
+        (vec![get(), with_condition(decrypt(KEY), via(HERE))], ALLOWED),
+        (vec![get(), with_condition(decrypt(KEY), via("s3.us-east-1.amazonaws.com"))], DENIED),
+        (vec![get(), decrypt(KEY), statement("Deny", json!("kms:*"), KEY)], DENIED),
     ] {
         let document = policy(&statements);
         fake.enforce_policy(&document).expect("a policy");
@@ -204,18 +143,10 @@ async fn a_disabled_key_fails_reads_and_writes() {
         fake.disable_kms_key(KEY);
         let get = || client.get_secret_value().secret_id("s").send();
         assert_eq!(code(get().await), "DecryptionFailure");
-        let put = client
-            .put_secret_value()
-            .secret_id("s")
-            .secret_string("y")
-            .send()
-            .await;
+        let put = client.put_secret_value().secret_id("s").secret_string("y").send().await;
         assert_eq!(code(put), "EncryptionFailure");
         fake.enable_kms_key(KEY);
-        assert_eq!(
-            get().await.expect("enabled again").secret_string(),
-            Some("x")
-        );
+        assert_eq!(get().await.expect("enabled again").secret_string(), Some("x"));
     })
     .await;
 }
@@ -243,10 +174,7 @@ async fn a_denial_says_who_may_not_do_what_on_which_secret_and_why() {
         fake.enforce_policy(&policy(&[denied])).expect("a policy");
         assert_eq!(
             refusal(get().await),
-            (
-                DENIED.to_owned(),
-                format!("{user} with an explicit deny in an identity-based policy")
-            )
+            (DENIED.to_owned(), format!("{user} with an explicit deny in an identity-based policy"))
         );
     })
     .await;
@@ -256,16 +184,8 @@ async fn a_denial_says_who_may_not_do_what_on_which_secret_and_why() {
 async fn a_missing_secret_is_denied_before_it_is_missed() {
     let fake = FakeSecretsManager::new();
     let app = "arn:aws:secretsmanager:us-east-1:123456789012:secret:app/*";
-    fake.enforce_policy(&policy(&[statement(
-        "Allow",
-        json!("secretsmanager:*"),
-        app,
-    )]))
-    .expect("a policy");
-    assert_eq!(
-        read(&fake, "app/missing").await,
-        "ResourceNotFoundException"
-    );
+    fake.enforce_policy(&policy(&[statement("Allow", json!("secretsmanager:*"), app)])).expect("a policy");
+    assert_eq!(read(&fake, "app/missing").await, "ResourceNotFoundException");
     assert_eq!(read(&fake, "other/missing").await, DENIED);
 }
 
@@ -278,87 +198,26 @@ async fn every_operation_asks_for_its_own_action() {
         let tag = Tag::builder().key("k").value("v").build();
         let id = "s";
         for (operation, code) in [
-            (
-                "CreateSecret",
-                code(client.create_secret().name("new").send().await),
-            ),
-            (
-                "DeleteSecret",
-                code(client.delete_secret().secret_id(id).send().await),
-            ),
-            (
-                "DescribeSecret",
-                code(client.describe_secret().secret_id(id).send().await),
-            ),
-            (
-                "GetRandomPassword",
-                code(client.get_random_password().send().await),
-            ),
-            (
-                "GetSecretValue",
-                code(client.get_secret_value().secret_id(id).send().await),
-            ),
+            ("CreateSecret", code(client.create_secret().name("new").send().await)),
+            ("DeleteSecret", code(client.delete_secret().secret_id(id).send().await)),
+            ("DescribeSecret", code(client.describe_secret().secret_id(id).send().await)),
+            ("GetRandomPassword", code(client.get_random_password().send().await)),
+            ("GetSecretValue", code(client.get_secret_value().secret_id(id).send().await)),
             ("ListSecrets", code(client.list_secrets().send().await)),
-            (
-                "ListSecretVersionIds",
-                code(client.list_secret_version_ids().secret_id(id).send().await),
-            ),
-            (
-                "PutSecretValue",
-                code(
-                    client
-                        .put_secret_value()
-                        .secret_id(id)
-                        .secret_string("y")
-                        .send()
-                        .await,
-                ),
-            ),
-            (
-                "RestoreSecret",
-                code(client.restore_secret().secret_id(id).send().await),
-            ),
-            (
-                "RotateSecret",
-                code(client.rotate_secret().secret_id(id).send().await),
-            ),
-            (
-                "TagResource",
-                code(client.tag_resource().secret_id(id).tags(tag).send().await),
-            ),
-            (
-                "UntagResource",
-                code(
-                    client
-                        .untag_resource()
-                        .secret_id(id)
-                        .tag_keys("k")
-                        .send()
-                        .await,
-                ),
-            ),
-            (
-                "UpdateSecret",
-                code(client.update_secret().secret_id(id).send().await),
-            ),
+            ("ListSecretVersionIds", code(client.list_secret_version_ids().secret_id(id).send().await)),
+            ("PutSecretValue", code(client.put_secret_value().secret_id(id).secret_string("y").send().await)),
+            ("RestoreSecret", code(client.restore_secret().secret_id(id).send().await)),
+            ("RotateSecret", code(client.rotate_secret().secret_id(id).send().await)),
+            ("TagResource", code(client.tag_resource().secret_id(id).tags(tag).send().await)),
+            ("UntagResource", code(client.untag_resource().secret_id(id).tag_keys("k").send().await)),
+            ("UpdateSecret", code(client.update_secret().secret_id(id).send().await)),
             (
                 "UpdateSecretVersionStage",
-                code(
-                    client
-                        .update_secret_version_stage()
-                        .secret_id(id)
-                        .version_stage("blue")
-                        .send()
-                        .await,
-                ),
+                code(client.update_secret_version_stage().secret_id(id).version_stage("blue").send().await),
             ),
         ] {
             assert_eq!(code, DENIED, "{operation}");
-            assert_eq!(
-                fake.calls(operation),
-                1,
-                "a denied call is counted: {operation}"
-            );
+            assert_eq!(fake.calls(operation), 1, "a denied call is counted: {operation}");
         }
     })
     .await;
@@ -381,6 +240,5 @@ fn documents_that_cannot_be_used() {
         assert!(fake.enforce_policy(document).is_err(), "{document}");
     }
     let one = r#"{"Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}"#;
-    fake.enforce_policy(one)
-        .expect("a single statement without a list");
+    fake.enforce_policy(one).expect("a single statement without a list");
 }

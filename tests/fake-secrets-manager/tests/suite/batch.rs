@@ -6,31 +6,19 @@ use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType};
 use crate::support::{code, on_both_roads, refusal};
 
 fn names(answer: &BatchGetSecretValueOutput) -> Vec<&str> {
-    answer
-        .secret_values()
-        .iter()
-        .filter_map(|value| value.name())
-        .collect()
+    answer.secret_values().iter().filter_map(|value| value.name()).collect()
 }
 
 fn errors(answer: &BatchGetSecretValueOutput) -> Vec<(&str, &str)> {
     answer
         .errors()
         .iter()
-        .map(|error| {
-            (
-                error.secret_id().unwrap_or_default(),
-                error.error_code().unwrap_or_default(),
-            )
-        })
+        .map(|error| (error.secret_id().unwrap_or_default(), error.error_code().unwrap_or_default()))
         .collect()
 }
 
 fn by_name(prefix: &str) -> Filter {
-    Filter::builder()
-        .key(FilterNameStringType::Name)
-        .values(prefix)
-        .build()
+    Filter::builder().key(FilterNameStringType::Name).values(prefix).build()
 }
 
 #[tokio::test]
@@ -40,45 +28,24 @@ async fn what_fails_is_told_beside_what_is_found() {
             fake.put(name, format!("value of {name}"));
         }
         fake.put_binary("bytes", [1, 2]);
-        client
-            .create_secret()
-            .name("empty")
-            .send()
-            .await
-            .expect("create");
-        client
-            .delete_secret()
-            .secret_id("deleted")
-            .send()
-            .await
-            .expect("delete");
+        client.create_secret().name("empty").send().await.expect("create");
+        client.delete_secret().secret_id("deleted").send().await.expect("delete");
         fake.deny_secret("denied");
         fake.use_kms_key("locked", "some-key");
         fake.disable_kms_key("some-key");
         let answer = client
             .batch_get_secret_value()
             .set_secret_id_list(Some(
-                [
-                    "good", "denied", "deleted", "locked", "empty", "missing", "bytes",
-                ]
-                .map(str::to_owned)
-                .to_vec(),
+                ["good", "denied", "deleted", "locked", "empty", "missing", "bytes"]
+                    .map(str::to_owned)
+                    .to_vec(),
             ))
             .send()
             .await
             .expect("a batch");
         assert_eq!(names(&answer), ["good", "bytes"]);
-        assert_eq!(
-            answer.secret_values()[0].secret_string(),
-            Some("value of good")
-        );
-        assert_eq!(
-            answer.secret_values()[1]
-                .secret_binary()
-                .expect("bytes")
-                .as_ref(),
-            [1, 2]
-        );
+        assert_eq!(answer.secret_values()[0].secret_string(), Some("value of good"));
+        assert_eq!(answer.secret_values()[1].secret_binary().expect("bytes").as_ref(), [1, 2]);
         assert_eq!(
             errors(&answer),
             [
@@ -102,35 +69,16 @@ async fn ids_and_filters_exclude_each_other_and_have_limits() {
         }
         let ids = |count: usize| Some((0..count).map(|n| format!("s{n}")).collect());
         let batch = || client.batch_get_secret_value();
-        let twenty = batch()
-            .set_secret_id_list(ids(20))
-            .send()
-            .await
-            .expect("twenty");
+        let twenty = batch().set_secret_id_list(ids(20)).send().await.expect("twenty");
         assert_eq!(twenty.secret_values().len(), 20);
         for (request, expected) in [
             (batch(), "InvalidParameterException"),
-            (
-                batch().secret_id_list("s0").filters(by_name("s")),
-                "InvalidParameterException",
-            ),
-            (
-                batch().secret_id_list("s0").max_results(1),
-                "InvalidParameterException",
-            ),
+            (batch().secret_id_list("s0").filters(by_name("s")), "InvalidParameterException"),
+            (batch().secret_id_list("s0").max_results(1), "InvalidParameterException"),
             (batch().set_secret_id_list(ids(21)), "ValidationException"),
-            (
-                batch().filters(by_name("s")).max_results(21),
-                "ValidationException",
-            ),
-            (
-                batch().filters(by_name("s")).max_results(0),
-                "ValidationException",
-            ),
-            (
-                batch().filters(by_name("s")).next_token("x"),
-                "InvalidNextTokenException",
-            ),
+            (batch().filters(by_name("s")).max_results(21), "ValidationException"),
+            (batch().filters(by_name("s")).max_results(0), "ValidationException"),
+            (batch().filters(by_name("s")).next_token("x"), "InvalidNextTokenException"),
         ] {
             let shown = format!("{request:?}");
             assert_eq!(code(request.send().await), expected, "{shown}");
@@ -147,12 +95,8 @@ async fn filters_lead_through_pages() {
         }
         fake.put("other", "x");
         fake.deny_secret("app/4");
-        let mut pages = client
-            .batch_get_secret_value()
-            .filters(by_name("app/"))
-            .max_results(3)
-            .into_paginator()
-            .send();
+        let mut pages =
+            client.batch_get_secret_value().filters(by_name("app/")).max_results(3).into_paginator().send();
         let (mut found, mut failed, mut sizes) = (Vec::new(), Vec::new(), Vec::new());
         while let Some(page) = pages.next().await {
             let page = page.expect("a page");
@@ -161,10 +105,7 @@ async fn filters_lead_through_pages() {
             failed.extend(errors(&page).into_iter().map(|(id, _)| id.to_owned()));
         }
         assert_eq!(sizes, [3, 3, 1]);
-        assert_eq!(
-            found,
-            ["app/0", "app/1", "app/2", "app/3", "app/5", "app/6"]
-        );
+        assert_eq!(found, ["app/0", "app/1", "app/2", "app/3", "app/5", "app/6"]);
         assert_eq!(failed, [fake.arn("app/4")]);
     })
     .await;
@@ -180,10 +121,7 @@ async fn denials_of_the_whole_call() {
         fake.deny_action("BatchGetSecretValue");
         let (code_of_batch, message) = refusal(by_id().await);
         assert_eq!(code_of_batch, "AccessDeniedException");
-        assert!(
-            message.contains("secretsmanager:BatchGetSecretValue"),
-            "{message}"
-        );
+        assert!(message.contains("secretsmanager:BatchGetSecretValue"), "{message}");
         fake.allow_action("secretsmanager:BatchGetSecretValue");
         by_id().await.expect("allowed again");
 
@@ -199,11 +137,7 @@ async fn denials_of_the_whole_call() {
 
         fake.put("t", "x");
         fake.deny_secret_at_endpoint("t");
-        let mixed = client
-            .batch_get_secret_value()
-            .secret_id_list("s")
-            .secret_id_list("t")
-            .send();
+        let mixed = client.batch_get_secret_value().secret_id_list("s").secret_id_list("t").send();
         assert_eq!(code(mixed.await), "AccessDeniedException");
         by_id().await.expect("one that the endpoint lets through");
         let single = client.get_secret_value().secret_id("t").send().await;

@@ -14,10 +14,7 @@ use crate::support::{code, on_both_roads};
 
 /// The same client without retries.
 fn once(client: &Client) -> Client {
-    let config = client
-        .config()
-        .to_builder()
-        .retry_config(RetryConfig::disabled());
+    let config = client.config().to_builder().retry_config(RetryConfig::disabled());
     Client::from_conf(config.build())
 }
 
@@ -32,11 +29,9 @@ async fn seen(client: &Client, name: &str) -> String {
             "cut".to_owned()
         }
         Err(SdkError::ResponseError(error)) => format!("response {}", error.raw().status()),
-        Err(SdkError::ServiceError(error)) => format!(
-            "service {} {}",
-            error.raw().status(),
-            error.err().code().unwrap_or("-")
-        ),
+        Err(SdkError::ServiceError(error)) => {
+            format!("service {} {}", error.raw().status(), error.err().code().unwrap_or("-"))
+        }
         Err(other) => format!("{other}"),
     }
 }
@@ -75,16 +70,8 @@ async fn faults_are_narrowed_and_end() {
         fake.put("b", "x");
         let throttled = "service 400 ThrottlingException";
 
-        fake.inject(
-            Fault::throttled()
-                .on("secretsmanager:GetSecretValue")
-                .times(2),
-        );
-        client
-            .list_secrets()
-            .send()
-            .await
-            .expect("another operation");
+        fake.inject(Fault::throttled().on("secretsmanager:GetSecretValue").times(2));
+        client.list_secrets().send().await.expect("another operation");
         for expected in [throttled, throttled, "ok"] {
             assert_eq!(seen(&client, "a").await, expected);
         }
@@ -93,10 +80,7 @@ async fn faults_are_narrowed_and_end() {
         assert_eq!(seen(&client, "a").await, throttled);
         assert_eq!(seen(&client, &fake.arn("a")).await, throttled);
         assert_eq!(seen(&client, "b").await, "ok");
-        let batch = client
-            .batch_get_secret_value()
-            .secret_id_list("b")
-            .secret_id_list("a");
+        let batch = client.batch_get_secret_value().secret_id_list("b").secret_id_list("a");
         assert_eq!(code(batch.send().await), "ThrottlingException");
 
         fake.inject(Fault::internal_error().for_secret(&fake.arn("b")));
@@ -155,20 +139,10 @@ async fn a_hang_ends_with_the_operation_timeout() {
     fake.inject(Fault::hang());
     let limit = Duration::from_secs(30);
     let timeouts = TimeoutConfig::builder().operation_timeout(limit).build();
-    let config = fake
-        .client()
-        .config()
-        .to_builder()
-        .timeout_config(timeouts)
-        .build();
+    let config = fake.client().config().to_builder().timeout_config(timeouts).build();
     let client = Client::from_conf(config);
     let began = Instant::now();
-    let error = client
-        .get_secret_value()
-        .secret_id("s")
-        .send()
-        .await
-        .expect_err("a timeout");
+    let error = client.get_secret_value().secret_id("s").send().await.expect_err("a timeout");
     assert!(matches!(error, SdkError::TimeoutError(_)), "{error:?}");
     assert_eq!(began.elapsed().as_secs(), limit.as_secs());
 }
@@ -196,22 +170,14 @@ async fn a_quota_fills_up_again() {
     for expected in ["ok", "ok", throttled] {
         assert_eq!(seen(&client, "s").await, expected);
     }
-    client
-        .list_secrets()
-        .send()
-        .await
-        .expect("another operation has its own quota");
+    client.list_secrets().send().await.expect("another operation has its own quota");
     tokio::time::advance(Duration::from_millis(500)).await;
     for expected in ["ok", throttled] {
         assert_eq!(seen(&client, "s").await, expected);
     }
     tokio::time::advance(Duration::from_secs(60)).await;
     for expected in ["ok", "ok", throttled] {
-        assert_eq!(
-            seen(&client, "s").await,
-            expected,
-            "room for one second only"
-        );
+        assert_eq!(seen(&client, "s").await, expected, "room for one second only");
     }
     fake.clear_faults();
     assert_eq!(seen(&client, "s").await, "ok");
@@ -226,10 +192,7 @@ async fn a_dropped_connection_changes_nothing_but_a_truncated_answer_does() {
         assert!(create("dropped").await.is_err());
         fake.inject(Fault::truncated_body().times(1));
         assert!(create("truncated").await.is_err());
-        assert_eq!(
-            seen(&client, "dropped").await,
-            "service 400 ResourceNotFoundException"
-        );
+        assert_eq!(seen(&client, "dropped").await, "service 400 ResourceNotFoundException");
         assert_eq!(seen(&client, "truncated").await, "ok");
     })
     .await;

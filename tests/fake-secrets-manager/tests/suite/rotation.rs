@@ -71,33 +71,18 @@ async fn the_four_steps_in_order() {
                 rotate(call)
             }
         });
-        let answer = client
-            .rotate_secret()
-            .secret_id("s")
-            .send()
-            .await
-            .expect("rotate");
+        let answer = client.rotate_secret().secret_id("s").send().await.expect("rotate");
         let token = answer.version_id().expect("a version");
         let arn = fake.arn("s");
-        let expected = [
-            Step::CreateSecret,
-            Step::SetSecret,
-            Step::TestSecret,
-            Step::FinishSecret,
-        ]
-        .map(|step| (step, arn.clone(), token.to_owned()));
+        let expected = [Step::CreateSecret, Step::SetSecret, Step::TestSecret, Step::FinishSecret]
+            .map(|step| (step, arn.clone(), token.to_owned()));
         assert_eq!(*seen.lock().expect("no panic"), expected);
         assert_eq!(fake.rotation_error("s"), None);
         assert_eq!(text(&client, "s", "AWSCURRENT").await, "new for 36");
         assert_eq!(text(&client, "s", "AWSPREVIOUS").await, "old");
         assert_eq!(text(&client, "s", "AWSPENDING").await, "new for 36");
 
-        client
-            .rotate_secret()
-            .secret_id("s")
-            .send()
-            .await
-            .expect("again");
+        client.rotate_secret().secret_id("s").send().await.expect("again");
         assert_eq!(fake.rotation_error("s"), None);
         assert_eq!(text(&client, "s", "AWSPREVIOUS").await, "new for 36");
     })
@@ -123,10 +108,7 @@ async fn a_failing_step_leaves_the_pending_version() {
         });
         let rotate = || client.rotate_secret().secret_id("s").send();
         let first = rotate().await.expect("AWS answers before it knows");
-        assert_eq!(
-            fake.rotation_error("s").as_deref(),
-            Some("testSecret: the database says no")
-        );
+        assert_eq!(fake.rotation_error("s").as_deref(), Some("testSecret: the database says no"));
         assert_eq!(text(&client, "s", "AWSCURRENT").await, "old");
         assert_eq!(text(&client, "s", "AWSPENDING").await, "new for 36");
 
@@ -139,12 +121,7 @@ async fn a_failing_step_leaves_the_pending_version() {
             )
         );
         assert_eq!(fake.rotation_error("s"), None, "it was tried again");
-        let current = client
-            .get_secret_value()
-            .secret_id("s")
-            .send()
-            .await
-            .expect("a value");
+        let current = client.get_secret_value().secret_id("s").send().await.expect("a value");
         assert_eq!(current.version_id(), first.version_id());
     })
     .await;
@@ -156,28 +133,15 @@ async fn a_function_that_never_moves_current_has_failed() {
     fake.put("s", "old");
     fake.on_rotation("s", |_| async { Ok(()) });
     let client = fake.client();
-    client
-        .rotate_secret()
-        .secret_id("s")
-        .send()
-        .await
-        .expect("rotate");
+    client.rotate_secret().secret_id("s").send().await.expect("rotate");
     let error = fake.rotation_error("s").expect("an error");
-    assert!(
-        error.contains("AWSCURRENT isn't on the pending version"),
-        "{error}"
-    );
+    assert!(error.contains("AWSCURRENT isn't on the pending version"), "{error}");
     assert_eq!(
         text(&client, "s", "AWSPENDING").await,
         "ResourceNotFoundException",
         "a version without a value"
     );
-    let described = client
-        .describe_secret()
-        .secret_id("s")
-        .send()
-        .await
-        .expect("describe");
+    let described = client.describe_secret().secret_id("s").send().await.expect("describe");
     assert_eq!(described.last_rotated_date(), None);
 }
 
@@ -187,12 +151,7 @@ async fn without_a_function_there_is_no_rotation() {
         fake.put("s", "old");
         let rotated = client.rotate_secret().secret_id("s").send().await;
         assert_eq!(code(rotated), "InvalidRequestException");
-        let described = client
-            .describe_secret()
-            .secret_id("s")
-            .send()
-            .await
-            .expect("describe");
+        let described = client.describe_secret().secret_id("s").send().await.expect("describe");
         assert_eq!(described.rotation_enabled(), None);
     })
     .await;
@@ -205,25 +164,10 @@ async fn a_rotation_is_described() {
     let client = fake.client();
     fake.put("s", "old");
     fake.on_rotation("s", rotate);
-    let rules = |days| {
-        RotationRulesType::builder()
-            .automatically_after_days(days)
-            .build()
-    };
-    let rotate = |days| {
-        client
-            .rotate_secret()
-            .secret_id("s")
-            .rotation_rules(rules(days))
-            .send()
-    };
+    let rules = |days| RotationRulesType::builder().automatically_after_days(days).build();
+    let rotate = |days| client.rotate_secret().secret_id("s").rotation_rules(rules(days)).send();
     rotate(7).await.expect("rotate");
-    let described = client
-        .describe_secret()
-        .secret_id("s")
-        .send()
-        .await
-        .expect("describe");
+    let described = client.describe_secret().secret_id("s").send().await.expect("describe");
     assert_eq!(described.rotation_enabled(), Some(true));
     let described_rules = described.rotation_rules().expect("rules");
     assert_eq!(described_rules.automatically_after_days(), Some(7));
@@ -234,18 +178,8 @@ async fn a_rotation_is_described() {
     assert_eq!(time(described.next_rotation_date()), last + DAY * 7);
     assert_eq!(code(rotate(1001).await), "InvalidParameterException");
 
-    client
-        .cancel_rotate_secret()
-        .secret_id("s")
-        .send()
-        .await
-        .expect("cancel");
-    let described = client
-        .describe_secret()
-        .secret_id("s")
-        .send()
-        .await
-        .expect("describe");
+    client.cancel_rotate_secret().secret_id("s").send().await.expect("cancel");
+    let described = client.describe_secret().secret_id("s").send().await.expect("describe");
     assert_eq!(described.rotation_enabled(), Some(false));
     assert_eq!(described.next_rotation_date(), None);
 }
@@ -263,10 +197,7 @@ async fn a_later_rotation_is_only_tested() {
             async { Ok(()) }
         }
     });
-    let rotate = client
-        .rotate_secret()
-        .secret_id("s")
-        .rotate_immediately(false);
+    let rotate = client.rotate_secret().secret_id("s").rotate_immediately(false);
     rotate.send().await.expect("rotate");
     assert_eq!(*seen.lock().expect("no panic"), [Step::TestSecret]);
     let versions = client
@@ -276,11 +207,7 @@ async fn a_later_rotation_is_only_tested() {
         .send()
         .await
         .expect("versions");
-    assert_eq!(
-        versions.versions().len(),
-        1,
-        "the tested version was taken away"
-    );
+    assert_eq!(versions.versions().len(), 1, "the tested version was taken away");
 }
 
 #[tokio::test]
@@ -288,20 +215,11 @@ async fn faults_and_denials_do_not_touch_the_function_and_it_is_not_counted() {
     let fake = FakeSecretsManager::new();
     fake.put("s", "old");
     fake.on_rotation("s", rotate);
-    for action in [
-        "GetSecretValue",
-        "PutSecretValue",
-        "UpdateSecretVersionStage",
-    ] {
+    for action in ["GetSecretValue", "PutSecretValue", "UpdateSecretVersionStage"] {
         fake.deny_action(action);
         fake.inject(Fault::drop_connection().on(action));
     }
-    fake.client()
-        .rotate_secret()
-        .secret_id("s")
-        .send()
-        .await
-        .expect("rotate");
+    fake.client().rotate_secret().secret_id("s").send().await.expect("rotate");
     assert_eq!(fake.rotation_error("s"), None);
     assert_eq!(fake.total_calls(), 1);
 }

@@ -13,18 +13,12 @@ use crate::support::{on_both_roads, socket_client, text};
 
 async fn one_attempt(fake: &FakeSecretsManager) -> Client {
     let client = socket_client(fake).await;
-    let config = client
-        .config()
-        .to_builder()
-        .retry_config(RetryConfig::disabled());
+    let config = client.config().to_builder().retry_config(RetryConfig::disabled());
     Client::from_conf(config.build())
 }
 
 fn address(fake: &FakeSecretsManager) -> String {
-    fake.endpoint_url()
-        .strip_prefix("http://")
-        .expect("a plain URL")
-        .to_owned()
+    fake.endpoint_url().strip_prefix("http://").expect("a plain URL").to_owned()
 }
 
 #[tokio::test]
@@ -33,10 +27,7 @@ async fn a_connection_is_kept_open() {
     fake.put("s", "x");
     let client = socket_client(&fake).await;
     assert_eq!(text(&client, "s", "AWSCURRENT").await, "x");
-    assert_eq!(
-        text(&client, "missing", "AWSCURRENT").await,
-        "ResourceNotFoundException"
-    );
+    assert_eq!(text(&client, "missing", "AWSCURRENT").await, "ResourceNotFoundException");
     assert_eq!(text(&client, "s", "AWSCURRENT").await, "x");
     assert_eq!(fake.calls("GetSecretValue"), 3);
     assert_eq!(fake.connections(), 1);
@@ -85,26 +76,12 @@ async fn stopped_it_refuses_and_serving_again_it_remembers() {
     let mut open = TcpStream::connect(address(&fake)).await.expect("connect");
 
     fake.stop().await;
-    assert!(
-        matches!(open.read(&mut [0]).await, Ok(0) | Err(_)),
-        "open connections are closed"
-    );
-    let refused = TcpStream::connect(address(&fake))
-        .await
-        .expect_err("refused");
+    assert!(matches!(open.read(&mut [0]).await, Ok(0) | Err(_)), "open connections are closed");
+    let refused = TcpStream::connect(address(&fake)).await.expect_err("refused");
     assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
-    let error = client
-        .get_secret_value()
-        .secret_id("s")
-        .send()
-        .await
-        .expect_err("refused");
+    let error = client.get_secret_value().secret_id("s").send().await.expect_err("refused");
     assert!(matches!(error, SdkError::DispatchFailure(_)), "{error:?}");
-    assert_eq!(
-        text(&fake.client(), "s", "AWSCURRENT").await,
-        "x",
-        "in-process goes on"
-    );
+    assert_eq!(text(&fake.client(), "s", "AWSCURRENT").await, "x", "in-process goes on");
 
     fake.serve_again().await.expect("serve again");
     assert_eq!(fake.endpoint_url(), url);
@@ -132,16 +109,9 @@ async fn the_last_handle_takes_the_server_along() {
     drop(fake);
     let mut open = TcpStream::connect(&address).await.expect("a clone is left");
     drop(clone);
-    assert!(
-        matches!(open.read(&mut [0]).await, Ok(0) | Err(_)),
-        "the connection is closed"
-    );
+    assert!(matches!(open.read(&mut [0]).await, Ok(0) | Err(_)), "the connection is closed");
     TcpStream::connect(&address).await.expect_err("refused");
-    in_process
-        .list_secrets()
-        .send()
-        .await
-        .expect("a client keeps the world, not the server");
+    in_process.list_secrets().send().await.expect("a client keeps the world, not the server");
 }
 
 #[tokio::test]
@@ -165,11 +135,7 @@ async fn a_dropped_connection_costs_only_itself() {
     fake.put("s", "x");
     fake.inject(Fault::drop_connection().times(1));
     let client = socket_client(&fake).await;
-    assert_eq!(
-        text(&client, "s", "AWSCURRENT").await,
-        "x",
-        "the SDK tries again"
-    );
+    assert_eq!(text(&client, "s", "AWSCURRENT").await, "x", "the SDK tries again");
     assert_eq!(fake.calls("GetSecretValue"), 2);
     assert_eq!(fake.connections(), 2);
 }
@@ -179,8 +145,5 @@ async fn waiting_costs_no_time() {
     let fake = FakeSecretsManager::new();
     let wait = fake.wait_for_calls("ListSecrets", 1);
     let waited = tokio::time::timeout(Duration::from_secs(3600), wait).await;
-    assert!(
-        waited.is_err(),
-        "no call came in an hour of the paused clock"
-    );
+    assert!(waited.is_err(), "no call came in an hour of the paused clock");
 }

@@ -108,10 +108,7 @@ async fn a_pending_version_becomes_current_and_the_old_one_previous() {
             .expect("move");
         assert_eq!(
             labels(&client, "s").await,
-            expected(&[
-                ("a", &["AWSPREVIOUS"]),
-                ("b", &["AWSCURRENT", "AWSPENDING"])
-            ])
+            expected(&[("a", &["AWSPREVIOUS"]), ("b", &["AWSCURRENT", "AWSPENDING"])])
         );
     })
     .await;
@@ -131,10 +128,7 @@ async fn a_rollback_swaps_current_and_previous() {
             .send()
             .await
             .expect("rollback");
-        assert_eq!(
-            labels(&client, "s").await,
-            expected(&[("a", &["AWSCURRENT"]), ("b", &["AWSPREVIOUS"])])
-        );
+        assert_eq!(labels(&client, "s").await, expected(&[("a", &["AWSCURRENT"]), ("b", &["AWSPREVIOUS"])]));
         let plain = client.get_secret_value().secret_id("s").send().await;
         assert_eq!(plain.expect("a value").secret_string(), Some("value of a"));
     })
@@ -149,11 +143,7 @@ async fn a_label_is_on_one_version_only() {
         put(&client, "s", "c", Some(&["blue"])).await;
         assert_eq!(
             labels(&client, "s").await,
-            expected(&[
-                ("a", &["AWSCURRENT"]),
-                ("b", &["AWSPENDING"]),
-                ("c", &["blue"])
-            ])
+            expected(&[("a", &["AWSCURRENT"]), ("b", &["AWSPENDING"]), ("c", &["blue"])])
         );
     })
     .await;
@@ -162,18 +152,10 @@ async fn a_label_is_on_one_version_only() {
 #[tokio::test]
 async fn the_first_version_is_current_whatever_its_labels() {
     on_both_roads(async |_, client| {
-        client
-            .create_secret()
-            .name("s")
-            .send()
-            .await
-            .expect("create");
+        client.create_secret().name("s").send().await.expect("create");
         assert_eq!(text(&client, "s", "AWSCURRENT").await, GONE);
         put(&client, "s", "a", Some(&["blue"])).await;
-        assert_eq!(
-            labels(&client, "s").await,
-            expected(&[("a", &["AWSCURRENT", "blue"])])
-        );
+        assert_eq!(labels(&client, "s").await, expected(&[("a", &["AWSCURRENT", "blue"])]));
     })
     .await;
 }
@@ -184,30 +166,10 @@ async fn moves_of_labels_that_are_refused() {
         create(&client, "s", "a").await;
         put(&client, "s", "b", None).await;
         for (label, from, to, expected) in [
-            (
-                "AWSCURRENT",
-                None,
-                Some("a"),
-                "The parameter RemoveFromVersionId can't be empty",
-            ),
-            (
-                "AWSCURRENT",
-                Some("a"),
-                Some("a"),
-                "When you move staging label AWSCURRENT",
-            ),
-            (
-                "AWSCURRENT",
-                Some("b"),
-                None,
-                "You can only move staging label AWSCURRENT",
-            ),
-            (
-                "blue",
-                Some("b"),
-                None,
-                "The staging label blue isn't attached",
-            ),
+            ("AWSCURRENT", None, Some("a"), "The parameter RemoveFromVersionId can't be empty"),
+            ("AWSCURRENT", Some("a"), Some("a"), "When you move staging label AWSCURRENT"),
+            ("AWSCURRENT", Some("b"), None, "You can only move staging label AWSCURRENT"),
+            ("blue", Some("b"), None, "The staging label blue isn't attached"),
             ("blue", None, None, "You must specify"),
         ] {
             let result = client
@@ -243,23 +205,10 @@ async fn moves_of_labels_that_are_refused() {
 async fn a_label_without_a_holder_is_attached_and_taken_off() {
     on_both_roads(async |_, client| {
         create(&client, "s", "a").await;
-        let stage = || {
-            client
-                .update_secret_version_stage()
-                .secret_id("s")
-                .version_stage("blue")
-        };
-        stage()
-            .move_to_version_id(token("a"))
-            .send()
-            .await
-            .expect("attach");
+        let stage = || client.update_secret_version_stage().secret_id("s").version_stage("blue");
+        stage().move_to_version_id(token("a")).send().await.expect("attach");
         assert_eq!(text(&client, "s", "blue").await, "value of a");
-        stage()
-            .remove_from_version_id(token("a"))
-            .send()
-            .await
-            .expect("take off");
+        stage().remove_from_version_id(token("a")).send().await.expect("take off");
         assert_eq!(text(&client, "s", "blue").await, GONE);
     })
     .await;
@@ -332,14 +281,9 @@ async fn a_version_is_chosen_by_id_and_label() {
         };
         let deprecated = get("a", None).await.expect("a version without labels");
         assert_eq!(deprecated.secret_string(), Some("value of a"));
-        let both = get("b", Some("AWSPREVIOUS"))
-            .await
-            .expect("id and label agree");
+        let both = get("b", Some("AWSPREVIOUS")).await.expect("id and label agree");
         assert_eq!(both.secret_string(), Some("value of b"));
-        assert_eq!(
-            code(get("b", Some("AWSCURRENT")).await),
-            "InvalidRequestException"
-        );
+        assert_eq!(code(get("b", Some("AWSCURRENT")).await), "InvalidRequestException");
         let (code, message) = refusal(get("x", None).await);
         assert_eq!(code, GONE);
         assert!(message.contains("for VersionId: x---"), "{message}");
@@ -357,12 +301,7 @@ async fn update_changes_description_and_value() {
         let valued = update().secret_string("b").send().await.expect("update");
         assert!(valued.version_id().is_some());
         assert_eq!(text(&client, "s", "AWSPREVIOUS").await, "value of a");
-        let described = client
-            .describe_secret()
-            .secret_id("s")
-            .send()
-            .await
-            .expect("describe");
+        let described = client.describe_secret().secret_id("s").send().await.expect("describe");
         assert_eq!(described.description(), Some("new"));
     })
     .await;
@@ -376,11 +315,7 @@ async fn old_versions_without_labels_make_room() {
         fake.put("s", number.to_string());
     }
     let client = fake.client();
-    let by_id = client
-        .get_secret_value()
-        .secret_id("s")
-        .version_id(first)
-        .send();
+    let by_id = client.get_secret_value().secret_id("s").version_id(first).send();
     assert_eq!(code(by_id.await), GONE);
     assert_eq!(text(&client, "s", "AWSPREVIOUS").await, "99");
 }
@@ -390,15 +325,9 @@ async fn twenty_labels_are_the_most() {
     on_both_roads(async |_, client| {
         create(&client, "s", "a").await;
         let labels: Vec<String> = (0..20).map(|number| format!("label{number}")).collect();
-        let put = client
-            .put_secret_value()
-            .secret_id("s")
-            .client_request_token(token("b"))
-            .secret_string("x");
-        put.set_version_stages(Some(labels))
-            .send()
-            .await
-            .expect("twenty labels");
+        let put =
+            client.put_secret_value().secret_id("s").client_request_token(token("b")).secret_string("x");
+        put.set_version_stages(Some(labels)).send().await.expect("twenty labels");
         let one_more = client
             .update_secret_version_stage()
             .secret_id("s")

@@ -19,10 +19,7 @@ pub(crate) async fn on_both_roads(case: impl AsyncFn(FakeSecretsManager, Client)
 
 /// A client as a user has it, with the SDK's own HTTP client.
 pub(crate) async fn socket_client(fake: &FakeSecretsManager) -> Client {
-    let credentials = fake
-        .sdk_config()
-        .credentials_provider()
-        .expect("credentials");
+    let credentials = fake.sdk_config().credentials_provider().expect("credentials");
     let config = aws_config::defaults(BehaviorVersion::latest())
         .region(fake.sdk_config().region().cloned())
         .credentials_provider(credentials)
@@ -56,12 +53,7 @@ where
 
 /// The text that a label leads to, or the error's code.
 pub(crate) async fn text(client: &Client, name: &str, label: &str) -> String {
-    let answer = client
-        .get_secret_value()
-        .secret_id(name)
-        .version_stage(label)
-        .send()
-        .await;
+    let answer = client.get_secret_value().secret_id(name).version_stage(label).send().await;
     match answer {
         Ok(answer) => answer.secret_string().expect("a text").to_owned(),
         error => code(error),

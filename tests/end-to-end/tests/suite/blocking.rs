@@ -1,0 +1,143 @@
+//! `Provider::data` is synchronous, and figment calls it wherever it likes: in and out of every kind of runtime.
+
+use std::time::Duration;
+
+use fake_secrets_manager::FakeSecretsManager;
+use figment::Figment;
+use figment::providers::Env;
+use secrets_provider::{Dotenv, SecretsManager};
+use serde::Deserialize;
+
+#[derive(Debug, Deserialize, PartialEq)]
+struct Settings {
+    token: String,
+}
+
+/// A fake that is served by a runtime of its own, as AWS is: nothing that blocks here blocks it.
+struct Remote {
+    fake: FakeSecretsManager,
+    runtime: Option<tokio::runtime::Runtime>,
+}
+
+impl Remote {
+    fn start() -> Self {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        // On a thread without a runtime: the test itself may run inside one.
+        let (runtime, fake) = std::thread::spawn(move || {
+            let fake = runtime.block_on(FakeSecretsManager::start()).unwrap();
+            (runtime, fake)
+        })
+        .join()
+        .unwrap();
+        fake.put("gaara/prod/token", "t0ken");
+        Self { fake, runtime: Some(runtime) }
+    }
+
+    fn manager(&self) -> SecretsManager {
+        SecretsManager::prefix("gaara/prod").client(end_to_end::client(&self.fake))
+    }
+
+    /// The line that users write.
+    fn merge(&self) -> Settings {
+        Figment::new().merge(Dotenv::file(".env")).merge(Env::raw()).merge(self.manager()).extract().unwrap()
+    }
+}
+
+impl Drop for Remote {
+    fn drop(&mut self) {
+        // A runtime may not be waited for inside another one.
+        self.runtime.take().unwrap().shutdown_background();
+    }
+}
+
+fn expected() -> Settings {
+    Settings { token: "t0ken".into() }
+}
+
+#[test]
+fn outside_any_runtime() {
+    let remote = Remote::start();
+    assert_eq!(remote.merge(), expected());
+}
+
+#[test]
+fn inside_a_current_thread_runtime() {
+    let remote = Remote::start();
+    #[tokio::main(flavor = "current_thread")]
+    async fn body(remote: &Remote) -> Settings {
+        remote.merge()
+    }
+    assert_eq!(body(&remote), expected());
+}
+
+#[test]
+fn inside_a_multi_thread_runtime_and_on_its_workers() {
+    let remote = std::sync::Arc::new(Remote::start());
+    #[tokio::main(worker_threads = 1)]
+    async fn body(remote: std::sync::Arc<Remote>) {
+        assert_eq!(remote.merge(), expected());
+        let there = remote.clone();
+        assert_eq!(tokio::spawn(async move { there.merge() }).await.unwrap(), expected());
+        let there = remote.clone();
+        assert_eq!(tokio::task::spawn_blocking(move || there.merge()).await.unwrap(), expected());
+    }
+    body(remote);
+}
+
+#[test]
+fn inside_actix() {
+    let remote = Remote::start();
+    #[actix_web::main]
+    async fn body(remote: &Remote) -> Settings {
+        remote.merge()
+    }
+    assert_eq!(body(&remote), expected());
+}
+
+#[test]
+fn inside_spawn_blocking_of_a_current_thread_runtime() {
+    let remote = std::sync::Arc::new(Remote::start());
+    #[tokio::main(flavor = "current_thread")]
+    async fn body(remote: std::sync::Arc<Remote>) {
+        let there = remote.clone();
+        assert_eq!(tokio::task::spawn_blocking(move || there.merge()).await.unwrap(), expected());
+    }
+    body(remote);
+}
+
+/// A pooled connection is driven by the runtime that opened it. If the blocking road borrowed the client's pool, it
+/// would wait for a connection whose runtime waits for it.
+#[test]
+fn a_client_whose_connections_belong_to_the_blocked_runtime_does_not_stall_it() {
+    let remote = Remote::start();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let client = end_to_end::client(&remote.fake);
+        let manager =
+            SecretsManager::prefix("gaara/prod").timeout(Duration::from_secs(20)).client(client.clone());
+
+        manager.fetch().await.unwrap();
+        let pooled = remote.fake.connections();
+        for _ in 0..3 {
+            let settings: Settings = Figment::from(&manager).extract().unwrap();
+            assert_eq!(settings, expected());
+        }
+        assert_eq!(
+            remote.fake.connections(),
+            pooled + 1,
+            "the blocking road keeps one connection of its own"
+        );
+        client.get_secret_value().secret_id("gaara/prod/token").send().await.unwrap();
+        manager.fetch().await.unwrap();
+        assert_eq!(remote.fake.connections(), pooled + 1, "the async road goes on with its own connection");
+    });
+}
+
+#[test]
+fn an_in_process_client_serves_the_blocking_road_too() {
+    let fake = FakeSecretsManager::new();
+    fake.put("gaara/prod/token", "t0ken");
+    let manager = SecretsManager::prefix("gaara/prod").client(fake.client());
+    assert_eq!(Figment::from(manager).extract::<Settings>().unwrap(), expected());
+}

@@ -1,0 +1,457 @@
+//! A live value through rotation, outage and refusal (rules R1 to R3, R5), on tokio's paused clock.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use fake_secrets_manager::{FakeSecretsManager, Fault};
+use secrecy::{ExposeSecret as _, SecretString};
+use secrets_provider::{Change, ErrorKind, Layers, Live, LiveBuilder, Rejected, SecretsManager};
+use serde::Deserialize;
+
+#[derive(Debug, Deserialize)]
+struct Settings {
+    database: Database,
+    jwt_secret: SecretString,
+}
+
+#[derive(Debug, Deserialize)]
+struct Database {
+    username: String,
+    password: SecretString,
+}
+
+impl Settings {
+    fn all(&self) -> [&str; 3] {
+        [&self.database.username, self.database.password.expose_secret(), self.jwt_secret.expose_secret()]
+    }
+}
+
+fn rotate(fake: &FakeSecretsManager, n: usize) {
+    put_database(fake, n);
+    fake.put("gaara/prod/jwt-secret", format!("jwt-{n}"));
+}
+
+fn put_database(fake: &FakeSecretsManager, n: usize) {
+    let json = format!(r#"{{"username": "user-{n}", "password": "password-{n}"}}"#);
+    fake.put("gaara/prod/database", json);
+}
+
+fn generation(n: usize) -> [String; 3] {
+    [format!("user-{n}"), format!("password-{n}"), format!("jwt-{n}")]
+}
+
+fn fake() -> FakeSecretsManager {
+    let fake = FakeSecretsManager::new();
+    rotate(&fake, 1);
+    fake
+}
+
+fn manager(fake: &FakeSecretsManager) -> SecretsManager {
+    SecretsManager::prefix("gaara/prod").client(fake.client())
+}
+
+/// Secrets alone: nothing of the process environment counts.
+fn builder(fake: &FakeSecretsManager) -> LiveBuilder<Settings> {
+    Live::builder(manager(fake)).layers(|secrets| Layers::new().secrets(secrets))
+}
+
+async fn start(fake: &FakeSecretsManager) -> Live<Settings> {
+    builder(fake).start().await.unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rotation_of_two_secrets_is_one_generation() {
+    let fake = fake();
+    let settings = start(&fake).await;
+    let mut changes = settings.changes();
+    let held = settings.current();
+    assert_eq!(settings.status().generation(), 1);
+
+    rotate(&fake, 2);
+    // The interval does it: nobody asks.
+    let change = changes.next().await.unwrap();
+    assert_eq!(change.generation(), 2);
+    assert_eq!(change.keys(), ["database.password", "database.username", "jwt_secret"]);
+    assert_eq!(settings.load().all(), generation(2));
+    assert_eq!(held.all(), generation(1), "whoever holds a generation keeps it whole");
+    let status = settings.status();
+    assert_eq!(status.generation(), 2);
+    let secrets: Vec<_> = status.secrets().iter().map(|secret| (secret.name(), secret.key_path())).collect();
+    assert_eq!(secrets, [("gaara/prod/database", "database"), ("gaara/prod/jwt-secret", "jwt_secret")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn unchanged_secrets_are_neither_extracted_nor_swapped_nor_announced() {
+    let extractions = Arc::new(AtomicUsize::new(0));
+    let fake = fake();
+    let counted = extractions.clone();
+    let settings = builder(&fake)
+        .validate(move |_| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            Ok(())
+        })
+        .start()
+        .await
+        .unwrap();
+    let mut changes = settings.changes();
+    let before = settings.current();
+    for _ in 0..5 {
+        let refreshed = settings.refresh().await.unwrap();
+        assert_eq!((refreshed.changed(), refreshed.generation()), (false, 1));
+    }
+    assert_eq!(extractions.load(Ordering::Relaxed), 1);
+    assert!(Arc::ptr_eq(&before, &settings.current()));
+    let announced = tokio::time::timeout(Duration::from_secs(3600), changes.next()).await;
+    assert!(announced.is_err(), "nothing to announce for an hour");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_version_with_the_old_content_changes_no_key() {
+    let fake = fake();
+    let settings = start(&fake).await;
+    let mut changes = settings.changes();
+    rotate(&fake, 1);
+    assert!(settings.refresh().await.unwrap().changed());
+    let change: Change = changes.next().await.unwrap();
+    assert_eq!((change.generation(), change.keys().len()), (2, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn refused_settings_are_never_served_and_tried_again() {
+    let fake = fake();
+    let settings = builder(&fake)
+        .validate(|settings| match settings.database.username.as_str() {
+            "user-2" => Err(Rejected::new("that user may not")),
+            _ => Ok(()),
+        })
+        .start()
+        .await
+        .unwrap();
+    rotate(&fake, 2);
+    for _ in 0..2 {
+        let error = settings.refresh().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Rejected);
+        assert_eq!(error.to_string(), "settings rejected: that user may not");
+        assert_eq!(settings.load().all(), generation(1));
+    }
+    assert_eq!(settings.status().last_error().unwrap().kind(), ErrorKind::Rejected);
+    assert_eq!(settings.status().generation(), 1);
+    // Back to a version that was seen before: held against the live one, so there is nothing new.
+    rotate(&fake, 3);
+    assert!(settings.refresh().await.unwrap().changed());
+    assert_eq!(settings.load().all(), generation(3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn values_that_do_not_fit_leave_the_last_good_ones() {
+    let fake = fake();
+    let settings = start(&fake).await;
+    for broken in ["hunter2-plain", r#"{"username": "u"}"#, r#"{"username": "u", "username": "hunter2"}"#] {
+        fake.put("gaara/prod/database", broken);
+        fake.put("gaara/prod/jwt-secret", "jwt-2");
+        let error = settings.refresh().await.unwrap_err();
+        assert!(error.to_string().contains("database"), "{error}");
+        assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
+        assert_eq!(settings.load().all(), generation(1), "whole or not at all");
+    }
+    rotate(&fake, 2);
+    settings.refresh().await.unwrap();
+    assert_eq!(settings.load().all(), generation(2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_secret_that_cannot_be_read_keeps_its_value_while_others_go_ahead() {
+    let fake = fake();
+    let settings = start(&fake).await;
+    fake.deny_secret("gaara/prod/database");
+    rotate(&fake, 2);
+    let error = settings.refresh().await.unwrap_err();
+    assert_eq!((error.kind(), error.secret()), (ErrorKind::AccessDenied, Some("gaara/prod/database")));
+    assert_eq!(settings.load().all(), ["user-1", "password-1", "jwt-2"]);
+    let errors: Vec<_> = settings.status().secrets().iter().map(|secret| secret.error()).collect();
+    assert_eq!(errors, [Some(ErrorKind::AccessDenied), None]);
+    assert_eq!(settings.status().generation(), 2);
+
+    fake.allow_secret("gaara/prod/database");
+    settings.refresh().await.unwrap();
+    assert_eq!(settings.load().all(), generation(2));
+    assert!(settings.status().secrets().iter().all(|secret| secret.error().is_none()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deleted_secret_keeps_its_value_and_a_new_one_is_found() {
+    let fake = fake();
+    let settings: Live<serde_json::Value> =
+        Live::builder(manager(&fake)).layers(|secrets| Layers::new().secrets(secrets)).start().await.unwrap();
+    fake.remove("gaara/prod/jwt-secret");
+    fake.put("gaara/prod/new", "n");
+    settings.refresh().await.unwrap_err();
+    assert_eq!(settings.load()["jwt_secret"], "jwt-1");
+    assert_eq!(settings.load()["new"], "n");
+    let status = settings.status();
+    let jwt = status.secrets().iter().find(|secret| secret.key_path() == "jwt_secret").unwrap();
+    assert_eq!(jwt.error(), Some(ErrorKind::NotFound));
+}
+
+/// ListSecrets may lag five minutes: a value that it still shows as old is new all the same.
+#[tokio::test(start_paused = true)]
+async fn a_lagging_list_hides_no_new_value_and_loses_no_known_secret() {
+    let fake = fake();
+    tokio::time::advance(Duration::from_secs(600)).await;
+    let settings = start(&fake).await;
+    fake.delay_listing(Duration::from_secs(300));
+    rotate(&fake, 2);
+    settings.refresh().await.unwrap();
+    assert_eq!(settings.load().all(), generation(2));
+    // A list that shows nothing at all.
+    fake.delay_listing(Duration::from_secs(100_000));
+    rotate(&fake, 3);
+    settings.refresh().await.unwrap();
+    assert_eq!(settings.load().all(), generation(3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_is_outlived() {
+    let fake = fake();
+    let settings = start(&fake).await;
+    let outage = fake.inject(Fault::drop_connection());
+    rotate(&fake, 2);
+    let error = settings.refresh().await.unwrap_err();
+    assert!(error.is_transient(), "{error}");
+    tokio::time::sleep(Duration::from_secs(3 * 3600)).await;
+    assert_eq!(settings.load().all(), generation(1));
+    let status = settings.status();
+    assert_eq!(status.last_error().unwrap().kind(), ErrorKind::Unavailable);
+    assert!(status.last_success_age() >= Duration::from_secs(3 * 3600), "freshness is told on tokio's clock");
+
+    fake.remove_fault(outage);
+    let mut changes = settings.changes();
+    assert_eq!(changes.next().await.unwrap().generation(), 2);
+    assert_eq!(settings.load().all(), generation(2));
+}
+
+#[tokio::test]
+async fn an_outage_of_the_real_endpoint_is_outlived() {
+    let fake = FakeSecretsManager::start().await.unwrap();
+    rotate(&fake, 1);
+    let manager = SecretsManager::prefix("gaara/prod").client(end_to_end::client(&fake));
+    let settings: Live<Settings> =
+        Live::builder(manager).layers(|secrets| Layers::new().secrets(secrets)).start().await.unwrap();
+    fake.stop().await;
+    assert_eq!(settings.refresh().await.unwrap_err().kind(), ErrorKind::Unavailable);
+    assert_eq!(settings.load().all(), generation(1));
+    fake.serve_again().await.unwrap();
+    rotate(&fake, 2);
+    settings.refresh().await.unwrap();
+    assert_eq!(settings.load().all(), generation(2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_interval_is_kept_within_its_jitter() {
+    let fake = fake();
+    let _settings = start(&fake).await;
+    fake.reset_calls();
+    // The first wait is anywhere within the first period, the others within a tenth of 300 s.
+    tokio::time::sleep(Duration::from_secs(36_000)).await;
+    let cycles = fake.calls("BatchGetSecretValue");
+    let (fewest, most) = ((36_000 - 300) / 330, 36_000 / 270 + 1);
+    assert!((fewest..=most).contains(&cycles), "{cycles} refreshes in ten hours");
+    assert_eq!(fake.calls("GetSecretValue"), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_interval_can_be_chosen() {
+    let fake = fake();
+    let _settings = builder(&fake).refresh_every(Duration::from_secs(2)).start().await.unwrap();
+    fake.reset_calls();
+    tokio::time::sleep(Duration::from_secs(200)).await;
+    let cycles = fake.calls("BatchGetSecretValue");
+    assert!((90..=112).contains(&cycles), "{cycles} refreshes in 200 s");
+}
+
+#[tokio::test(start_paused = true)]
+async fn replicas_started_together_spread_out() {
+    let mut firsts = Vec::new();
+    for _ in 0..20 {
+        let fake = fake();
+        let _settings = start(&fake).await;
+        let start = tokio::time::Instant::now();
+        fake.reset_calls();
+        fake.wait_for_calls("BatchGetSecretValue", 1).await;
+        firsts.push(start.elapsed().as_secs());
+    }
+    assert!(firsts.iter().all(|first| *first <= 300), "{firsts:?}");
+    // Twenty draws in one half of the period: once in half a million runs.
+    assert!(
+        firsts.iter().any(|first| *first < 150) && firsts.iter().any(|first| *first >= 150),
+        "{firsts:?}"
+    );
+}
+
+/// Tasks of this runtime that are alive once everything ready has run.
+async fn alive() -> usize {
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    tokio::runtime::Handle::current().metrics().num_alive_tasks()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_handle_stops_the_refresher() {
+    let before = alive().await;
+    let fake = fake();
+    let settings = start(&fake).await;
+    let value = Arc::downgrade(&settings.current());
+    let mut changes = settings.changes();
+    let clone = settings.clone();
+    drop(settings);
+    assert!(alive().await > before, "a clone keeps it alive");
+    drop(clone);
+    assert_eq!(alive().await, before, "no task is left");
+    assert!(changes.next().await.is_none(), "changes end with it");
+    assert!(value.upgrade().is_none(), "the settings are gone");
+
+    // The same in the middle of a refresh that would never end.
+    let settings = start(&fake).await;
+    fake.inject(Fault::hang());
+    fake.reset_calls();
+    fake.wait_for_calls("ListSecrets", 1).await;
+    drop(settings);
+    assert_eq!(alive().await, before, "no task is left");
+}
+
+#[tokio::test(start_paused = true)]
+async fn shutdown_waits_for_the_end_and_leaves_the_settings_readable() {
+    let before = alive().await;
+    let fake = fake();
+    let settings = start(&fake).await;
+    let other = settings.clone();
+    let mut changes = settings.changes();
+    settings.shutdown().await;
+    assert_eq!(alive().await, before);
+    other.shutdown().await;
+    assert!(changes.next().await.is_none());
+    assert_eq!(other.load().all(), generation(1));
+    assert_eq!(other.refresh().await.unwrap_err().kind(), ErrorKind::Unavailable);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_listener_skips_to_the_newest() {
+    let fake = fake();
+    let settings = start(&fake).await;
+    let mut changes = settings.changes();
+    for n in 2..=5 {
+        rotate(&fake, n);
+        settings.refresh().await.unwrap();
+    }
+    assert_eq!(changes.next().await.unwrap().generation(), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn refreshes_asked_for_together_are_one() {
+    let fake = fake();
+    let settings = start(&fake).await;
+    fake.reset_calls();
+    let asked = (0..50).map(|_| settings.refresh());
+    let answers = futures_util::future::join_all(asked).await;
+    assert!(answers.iter().all(|answer| answer.is_ok()));
+    assert_eq!(fake.calls("BatchGetSecretValue"), 1);
+}
+
+/// One that is asked for while another is under way may not be answered by it: that one may have read before.
+#[tokio::test(start_paused = true)]
+async fn a_refresh_asked_for_too_late_waits_for_the_next() {
+    let fake = fake();
+    let settings = start(&fake).await;
+    let slow = fake.inject(Fault::slow(Duration::from_secs(5)).on("BatchGetSecretValue"));
+    fake.reset_calls();
+    let first = tokio::spawn({
+        let settings = settings.clone();
+        async move { settings.refresh().await }
+    });
+    fake.wait_for_calls("BatchGetSecretValue", 1).await;
+    fake.remove_fault(slow);
+    let second = tokio::spawn({
+        let settings = settings.clone();
+        async move { settings.refresh().await }
+    });
+    first.await.unwrap().unwrap();
+    second.await.unwrap().unwrap();
+    assert_eq!(fake.calls("BatchGetSecretValue"), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_of_the_users_code_stops_nothing() {
+    let fake = fake();
+    let settings = builder(&fake)
+        .validate(|settings| {
+            assert_ne!(settings.database.username, "user-2", "password-2 must not be repeated");
+            Ok(())
+        })
+        .start()
+        .await
+        .unwrap();
+    rotate(&fake, 2);
+    let error = settings.refresh().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Rejected);
+    assert!(!format!("{error} {error:?}").contains("password"), "{error}");
+    assert_eq!(settings.load().all(), generation(1));
+    rotate(&fake, 3);
+    settings.refresh().await.unwrap();
+    assert_eq!(settings.load().all(), generation(3));
+}
+
+#[tokio::test]
+async fn a_start_that_fails_says_why() {
+    let fake = FakeSecretsManager::new();
+    fake.put("gaara/prod/jwt-secret", "j");
+    let error = builder(&fake).start().await.unwrap_err();
+    assert_eq!((error.kind(), error.key()), (ErrorKind::Invalid, Some("database")));
+    fake.deny_action("ListSecrets");
+    let error = builder(&fake).start().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::AccessDenied);
+    assert!(error.hint().unwrap().contains("secretsmanager:ListSecrets"), "{error}");
+}
+
+#[test]
+fn a_constant_needs_no_runtime() {
+    let settings = Live::constant(7);
+    assert_eq!(*settings.load() + *settings.current(), 14);
+    assert_eq!(settings.status().generation(), 1);
+}
+
+#[tokio::test]
+async fn a_constant_has_nothing_to_refresh_and_no_changes() {
+    let settings = Live::constant(7);
+    assert!(!settings.refresh().await.unwrap().changed());
+    assert!(settings.changes().next().await.is_none());
+    settings.shutdown().await;
+}
+
+/// At TRACE, with every target on, through start, rotation, refusal, outage and status.
+#[tokio::test(start_paused = true)]
+async fn no_value_reaches_log_status_or_debug() {
+    let (log, _guard) = end_to_end::Log::start();
+    let fake = fake();
+    let settings = start(&fake).await;
+    rotate(&fake, 2);
+    settings.refresh().await.unwrap();
+    fake.put("gaara/prod/database", "password-3");
+    let error = settings.refresh().await.unwrap_err();
+    fake.inject(Fault::drop_connection());
+    let outage = settings.refresh().await.unwrap_err();
+    let shown = format!(
+        "{settings:?} {:?} {} {error} {error:?} {outage:?} {:?} {}",
+        settings.load(),
+        serde_json::to_string(&settings.status()).unwrap(),
+        settings.changes(),
+        log.text(),
+    );
+    for secret in ["password-", "jwt-1", "jwt-2"] {
+        assert!(!shown.contains(secret), "{secret} in {}", shown.len());
+    }
+    for event in ["secret_fetched", "settings_changed", "settings_rejected", "refresh_failed"] {
+        assert!(shown.contains(event), "no {event}");
+    }
+}
