@@ -84,6 +84,12 @@ fn start(
             "arn:aws:lambda:{REGION}:{ACCOUNT}:function:fake-rotation"
         ));
     }
+    if !has_closure {
+        return Err(ApiError::access_denied(
+            "Secrets Manager cannot invoke the specified Lambda function. Ensure that the \
+             function policy grants access to the principal secretsmanager.amazonaws.com.",
+        ));
+    }
     if let Some(rules) = request.rotation_rules {
         apply(rules, &mut rotation)?;
     }
