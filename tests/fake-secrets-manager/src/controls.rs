@@ -51,23 +51,33 @@ impl FakeSecretsManager {
     /// Denies reads of one secret: `GetSecretValue`, also as part of a batch, `DescribeSecret`
     /// and `ListSecretVersionIds`. It need not exist yet.
     pub fn deny_secret(&self, name: &str) {
-        let mut state = self.shared.state();
-        state.access.denied_secrets.insert(name.to_owned());
+        let name = self.name_of(name);
+        self.shared.state().access.denied_secrets.insert(name);
     }
 
     /// Denies reads of one secret as a VPC endpoint's policy does: a batch that holds it fails
     /// as a whole.
     pub fn deny_secret_at_endpoint(&self, name: &str) {
+        let name = self.name_of(name);
         let mut state = self.shared.state();
-        state.access.endpoint_denied_secrets.insert(name.to_owned());
+        state.access.endpoint_denied_secrets.insert(name);
     }
 
     /// Takes back [`deny_secret`](Self::deny_secret) and
     /// [`deny_secret_at_endpoint`](Self::deny_secret_at_endpoint).
     pub fn allow_secret(&self, name: &str) {
+        let name = self.name_of(name);
         let mut state = self.shared.state();
-        state.access.denied_secrets.remove(name);
-        state.access.endpoint_denied_secrets.remove(name);
+        state.access.denied_secrets.remove(&name);
+        state.access.endpoint_denied_secrets.remove(&name);
+    }
+
+    /// The name of what may be named by its ARN, or be still to come.
+    fn name_of(&self, id: &str) -> String {
+        let state = self.shared.state();
+        state
+            .find(id)
+            .map_or_else(|| id.to_owned(), |secret| secret.name.clone())
     }
 
     /// Encrypts the secret with a customer key: under an enforced policy, reading it needs
@@ -101,10 +111,7 @@ impl FakeSecretsManager {
 impl FakeSecretsManager {
     /// Lets a fault meet requests from now on.
     pub fn inject(&self, fault: Fault) -> FaultId {
-        let secret = fault.secret().and_then(|id| {
-            let state = self.shared.state();
-            state.find(id).map(|secret| secret.name.clone())
-        });
+        let secret = fault.secret().map(|id| self.name_of(id));
         self.shared.faults().inject(fault, secret)
     }
 
