@@ -1,15 +1,18 @@
 //! What the suites share: clients over real sockets, and a log that can be searched.
 
+use std::cell::RefCell;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, Once, PoisonError};
 
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::config::Credentials;
 use fake_secrets_manager::FakeSecretsManager;
-use tracing::subscriber::DefaultGuard;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::filter::dynamic_filter_fn;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// A client of the fake over its socket, with connections that are kept alive.
 pub fn client(fake: &FakeSecretsManager) -> Client {
@@ -25,20 +28,35 @@ pub fn config(endpoint_url: &str) -> aws_sdk_secretsmanager::config::Builder {
         .endpoint_url(endpoint_url)
 }
 
-/// Everything that was logged on this thread since [`Log::start`], at TRACE, every target.
+thread_local! {
+    static LOG: RefCell<Option<Log>> = const { RefCell::new(None) };
+}
+
+/// Everything that is logged on this thread, at TRACE, every target, until it is dropped.
+///
+/// One subscriber for the process, which asks the thread: with a subscriber per thread, tracing remembers "nobody
+/// listens" of an event that a thread without one meets first.
 #[derive(Debug, Clone, Default)]
 pub struct Log(Arc<Mutex<Vec<u8>>>);
 
+/// Ends the log of this thread when dropped.
+#[derive(Debug)]
+#[must_use]
+pub struct Logging(());
+
 impl Log {
-    /// Logs until the guard drops.
-    pub fn start() -> (Self, DefaultGuard) {
+    /// Logs this thread until the guard drops.
+    pub fn start() -> (Self, Logging) {
+        static ONCE: Once = Once::new();
+        ONCE.call_once(|| {
+            let here = dynamic_filter_fn(|_, _| LOG.with_borrow(Option::is_some));
+            let layer =
+                tracing_subscriber::fmt::layer().with_ansi(false).with_writer(Writer).with_filter(here);
+            tracing_subscriber::registry().with(layer).init();
+        });
         let log = Self::default();
-        let subscriber = tracing_subscriber::fmt()
-            .with_env_filter(EnvFilter::new("trace"))
-            .with_ansi(false)
-            .with_writer(log.clone())
-            .finish();
-        (log, tracing::subscriber::set_default(subscriber))
+        LOG.set(Some(log.clone()));
+        (log, Logging(()))
     }
 
     /// The log as text.
@@ -47,9 +65,23 @@ impl Log {
     }
 }
 
-impl io::Write for Log {
+impl Drop for Logging {
+    fn drop(&mut self) {
+        LOG.set(None);
+    }
+}
+
+/// Writes to the log of the thread that is at it.
+#[derive(Debug, Clone, Copy)]
+struct Writer;
+
+impl io::Write for Writer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        LOG.with_borrow(|log| {
+            if let Some(Log(text)) = log {
+                text.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+            }
+        });
         Ok(bytes.len())
     }
 
@@ -58,10 +90,10 @@ impl io::Write for Log {
     }
 }
 
-impl<'a> MakeWriter<'a> for Log {
+impl<'a> MakeWriter<'a> for Writer {
     type Writer = Self;
 
     fn make_writer(&'a self) -> Self {
-        self.clone()
+        *self
     }
 }
