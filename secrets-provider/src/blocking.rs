@@ -69,7 +69,7 @@ mod tests {
 
     #[test]
     fn a_panic_is_an_error_and_the_next_job_runs() {
-        let error = run(async { panic!("hunter2") }).map(|()| ()).expect_err("a panic");
+        let error = run::<()>(async { panic!("hunter2") }).expect_err("a panic");
         assert_eq!(error.kind(), ErrorKind::Unavailable);
         assert!(!error.to_string().contains("hunter2"));
         assert_eq!(run(async { 7 }).expect("an answer"), 7);

@@ -321,7 +321,7 @@ impl SecretsManager {
 impl SecretsManager {
     /// Uses this SDK configuration: its region, credentials, endpoint, timeouts and retries.
     pub fn aws_config(mut self, config: &aws_types::SdkConfig) -> Self {
-        self.store = Store::Aws(aws::Access::Config(config.clone()));
+        self.store = Store::Aws(aws::Access::Config(Box::new(config.clone())));
         self.reconnect()
     }
 

@@ -197,7 +197,7 @@ mod tests {
             ("", false),
             ("\u{a0}{}", false),
         ] {
-            let node = parse(&Payload::text(text), &origin()).ok().expect("no problem");
+            let Ok(node) = parse(&Payload::text(text), &origin()) else { panic!("{text:?}") };
             assert_eq!(matches!(node.value, Value::Table(_)), table, "{text:?}");
         }
     }

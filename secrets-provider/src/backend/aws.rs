@@ -35,13 +35,15 @@ const REST: usize = 10;
 pub(crate) enum Access {
     /// The SDK's own configuration: environment, profile, instance metadata.
     Environment,
-    Config(SdkConfig),
+    Config(Box<SdkConfig>),
     Client(Client),
 }
 
 /// The backends in use, one for each road, for as long as the same runtime drives them.
 #[derive(Debug, Default)]
-pub(crate) struct Connections(Mutex<[Option<(tokio::runtime::Id, Arc<Aws>)>; 2]>);
+pub(crate) struct Connections(Mutex<[Option<Connection>; 2]>);
+
+type Connection = (tokio::runtime::Id, Arc<Aws>);
 
 impl Connections {
     /// The backend of this road on the current runtime.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
-use super::stack::Sealed as _;
+use super::stack::{Merged, Sealed as _};
 use super::{LayerStack, Live};
 use crate::backend::Fetched;
 use crate::error::{Error, ErrorKind};
@@ -65,12 +65,14 @@ impl std::error::Error for Rejected {}
 #[must_use = "nothing is fetched before `start`"]
 pub struct LiveBuilder<T> {
     manager: SecretsManager,
-    layers: Box<dyn Fn(&Snapshot) -> Result<super::stack::Merged, Error> + Send + Sync>,
+    layers: Merge,
     checks: Vec<Check<T>>,
     interval: Duration,
 }
 
-pub(crate) type Check<T> = Box<dyn Fn(&T) -> Result<(), Rejected> + Send + Sync>;
+type Merge = Box<dyn Fn(&Snapshot) -> Result<Merged, Error> + Send + Sync>;
+
+type Check<T> = Box<dyn Fn(&T) -> Result<(), Rejected> + Send + Sync>;
 
 impl<T> LiveBuilder<T> {
     pub(crate) fn new(manager: SecretsManager) -> Self {
