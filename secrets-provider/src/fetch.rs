@@ -9,15 +9,10 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::backend::{Backend, Fetched};
 use crate::error::{Error, ErrorKind};
-use crate::mapping::{Mapping, below};
-
-/// Which secrets to read and where they go.
-#[derive(Debug, Clone)]
-pub(crate) struct Plan {
-    pub(crate) mapping: Mapping,
-    /// Exactly these names or ARNs; `None` for whatever is listed below the mapping's prefix.
-    pub(crate) ids: Option<Vec<String>>,
-}
+use crate::events::Notices;
+use crate::mapping::below;
+use crate::policy::Verdict;
+use crate::selection::{Plan, names_of};
 
 /// A plan and the backend to carry it out with.
 #[derive(Debug, Clone)]
@@ -25,30 +20,67 @@ pub(crate) struct Source {
     backend: Arc<dyn Backend>,
     plan: Plan,
     timeout: Duration,
+    notices: Arc<Notices>,
+}
+
+/// What earlier fetches found out. Nothing, for a first one.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    /// Names that are in use: read even if a listing does not show them (any more).
+    pub(crate) held: Vec<String>,
+    /// Names that were never read: read anew as long as names cannot be listed.
+    pub(crate) awaited: Vec<String>,
+    /// Names that are left out for now.
+    pub(crate) resting: BTreeSet<String>,
 }
 
 /// What one fetch came to.
 #[derive(Debug, Default)]
 pub(crate) struct Reading {
     /// By the name or ARN that was asked for: the value, or why there is none.
-    pub(crate) outcomes: BTreeMap<String, Result<Fetched, Error>>,
+    pub(crate) outcomes: BTreeMap<String, Result<Fetched, Unread>>,
+    /// Selected, but left out because they rest.
+    pub(crate) rested: BTreeSet<String>,
     /// Why names could not be listed, or that there is nothing to read. Known names were read all the same.
-    pub(crate) problem: Option<Error>,
+    pub(crate) problem: Option<Unread>,
+}
+
+/// Why there is no value, and what that means.
+#[derive(Debug, Clone)]
+pub(crate) struct Unread {
+    pub(crate) error: Error,
+    pub(crate) verdict: Verdict,
 }
 
 impl Reading {
-    /// All that was read, if nothing failed.
-    pub(crate) fn complete(self) -> Result<Vec<Fetched>, Error> {
-        match self.errors() {
-            Some(error) => Err(error),
-            None => Ok(each_once(self.outcomes.values().flatten())),
-        }
+    /// All that was read, in the order of the names.
+    pub(crate) fn secrets(&self) -> Vec<Fetched> {
+        each_once(self.outcomes.values().flatten())
     }
 
-    /// Everything that failed as one error.
-    pub(crate) fn errors(&self) -> Option<Error> {
-        let failed = self.outcomes.values().filter_map(|outcome| outcome.as_ref().err());
-        Error::all(failed.chain(&self.problem).cloned())
+    /// What could not be read, optional secrets apart, as one error.
+    pub(crate) fn trouble(&self) -> Option<Error> {
+        self.errors(|verdict| verdict != Verdict::Absent)
+    }
+
+    /// That the settings cannot start like this: all of the trouble, if for any of it nothing may stand in.
+    pub(crate) fn failure(&self) -> Option<Error> {
+        self.errors(|verdict| verdict == Verdict::Failure).and_then(|_| self.trouble())
+    }
+
+    /// What the layers below stand in for.
+    pub(crate) fn fallback(&self) -> Option<Error> {
+        self.errors(|verdict| verdict == Verdict::Fallback)
+    }
+
+    /// What could not be read, with the name or ARN that was asked for.
+    pub(crate) fn unread(&self) -> impl Iterator<Item = (&String, &Unread)> {
+        self.outcomes.iter().filter_map(|(id, outcome)| Some((id, outcome.as_ref().err()?)))
+    }
+
+    fn errors(&self, counts: impl Fn(Verdict) -> bool) -> Option<Error> {
+        let unread = self.outcomes.values().filter_map(|outcome| outcome.as_ref().err()).chain(&self.problem);
+        Error::all(unread.filter(|unread| counts(unread.verdict)).map(|unread| unread.error.clone()))
     }
 }
 
@@ -61,35 +93,50 @@ pub(crate) fn each_once<'a>(secrets: impl IntoIterator<Item = &'a Fetched>) -> V
 }
 
 impl Source {
-    pub(crate) fn new(backend: Arc<dyn Backend>, plan: Plan, timeout: Duration) -> Self {
-        Self { backend, plan, timeout }
+    pub(crate) fn new(
+        backend: Arc<dyn Backend>,
+        plan: Plan,
+        timeout: Duration,
+        notices: Arc<Notices>,
+    ) -> Self {
+        Self { backend, plan, timeout, notices }
     }
 
-    /// Reads all that the plan selects, and `known` names too, which a listing may not show (any more).
-    pub(crate) async fn read(&self, known: &[String]) -> Reading {
+    /// Reads all that the plan selects, and what is remembered, which a listing may not show.
+    pub(crate) async fn read(&self, memory: &Memory) -> Reading {
+        let mut reading = Reading::default();
+        if self.plan.off {
+            return reading;
+        }
         let start = Instant::now();
         let deadline = start + self.timeout;
-        let mut reading = Reading::default();
         let ids = match (&self.plan.ids, &self.plan.mapping.prefix) {
             (Some(ids), _) => ids.clone(),
             (None, Some(prefix)) => {
                 // Known names are read even where the listing takes all the time it is given.
-                let patience = if known.is_empty() { deadline } else { start + self.timeout / 2 };
-                let mut names = known.to_vec();
+                let knows = !memory.held.is_empty() || !memory.awaited.is_empty();
+                let patience = if knows { start + self.timeout / 2 } else { deadline };
+                let mut names = memory.held.clone();
                 match self.list(prefix, patience).await {
                     Ok(listed) => names.extend(listed),
-                    Err(error) => reading.problem = Some(error),
+                    Err(error) => {
+                        names.extend(memory.awaited.iter().cloned());
+                        reading.problem = Some(self.unlisted(error));
+                    }
                 }
                 names
             }
             (None, None) => Vec::new(),
         };
-        let ids: Vec<String> = BTreeSet::from_iter(ids).into_iter().collect();
+        let ids = BTreeSet::from_iter(ids);
         if ids.is_empty() {
-            reading.problem.get_or_insert_with(|| self.nothing());
+            reading.problem.get_or_insert_with(|| self.unlisted(self.nothing()));
             return reading;
         }
-        self.values(&ids, deadline, &mut reading).await;
+        let (rested, ids) = ids.into_iter().partition(|id| memory.resting.contains(id));
+        reading.rested = rested;
+        self.values(&Vec::from_iter::<BTreeSet<String>>(ids), deadline, &mut reading).await;
+        self.check_renames(&reading);
         reading
     }
 
@@ -105,18 +152,31 @@ impl Source {
 
     async fn values(&self, ids: &[String], deadline: Instant, reading: &mut Reading) {
         let mut outcomes = self.backend.fetch(ids);
+        let judged = |id: &str, error: Error| {
+            let verdict = self.plan.policy.verdict(id, error.kind());
+            Unread { error, verdict }
+        };
         let message = loop {
             match timeout_at(deadline, outcomes.next()).await {
-                Ok(Some((id, outcome))) => reading.outcomes.insert(id, outcome),
+                Ok(Some((id, outcome))) => {
+                    let outcome = outcome.map_err(|error| judged(&id, error));
+                    reading.outcomes.insert(id, outcome);
+                }
                 Ok(None) => break "the backend said nothing of it".to_owned(),
                 Err(_) => break format!("it was not read within {:?}", self.timeout),
             };
         };
         for id in ids {
             reading.outcomes.entry(id.clone()).or_insert_with(|| {
-                Err(Error::new(ErrorKind::Unavailable, format!("secret `{id}`: {message}")).with_secret(id))
+                let message = format!("secret `{id}`: {message}");
+                Err(judged(id, Error::new(ErrorKind::Unavailable, message).with_secret(id)))
             });
         }
+    }
+
+    fn unlisted(&self, error: Error) -> Unread {
+        let verdict = self.plan.policy.verdict_on_listing(error.kind());
+        Unread { error, verdict }
     }
 
     fn nothing(&self) -> Error {
@@ -133,5 +193,34 @@ impl Source {
                 Error::new(ErrorKind::Config, "no secret is named").with_hint("give at least one name or ARN")
             }
         }
+    }
+
+    /// Where a secret's value goes, or would go.
+    pub(crate) fn key_path(&self, id: &str) -> String {
+        names_of(id).first().map(|name| self.plan.mapping.key_path(name).join(".")).unwrap_or_default()
+    }
+
+    /// Warns, once, of renames that are about no secret that is selected, be it read or not.
+    fn check_renames(&self, reading: &Reading) {
+        if reading.problem.is_some() {
+            return;
+        }
+        let read = reading.outcomes.values().flatten().map(Fetched::name);
+        let asked = reading.outcomes.keys().chain(&reading.rested).chain(&self.plan.policy.optional);
+        let names: Vec<&str> = read.chain(asked.flat_map(|id| names_of(id))).collect();
+        self.notices.of_idle_renames(|| self.plan.mapping.idle_renames(&names));
+    }
+
+    /// Warns, once, if the layers below stand in for anything.
+    pub(crate) fn warn_of_fallback(&self, reading: &Reading) {
+        let Some(error) = reading.fallback() else { return };
+        let secrets = reading.unread().filter(|(_, unread)| unread.verdict == Verdict::Fallback);
+        let mut secrets: Vec<String> = secrets.map(|(id, _)| id.clone()).collect();
+        if reading.problem.is_some()
+            && let Some(prefix) = &self.plan.mapping.prefix
+        {
+            secrets.push(format!("{prefix}/*"));
+        }
+        self.notices.of_fallback(&secrets, &error);
     }
 }

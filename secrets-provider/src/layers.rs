@@ -102,7 +102,10 @@ impl Layers {
     /// `Invalid`, if the `.env` file is malformed, or values are missing or do not fit the fields' types; all of
     /// them are listed, each with its key and its layer, none with its value.
     pub fn extract<T: DeserializeOwned>(&self) -> Result<T, Error> {
-        extract::extract(&self.merged()?)
+        extract::extract(&self.merged()?).map_err(|error| match &self.secrets {
+            Some(secrets) => secrets.explain(error),
+            None => error,
+        })
     }
 
     pub(crate) fn merged(&self) -> Result<Table, Error> {

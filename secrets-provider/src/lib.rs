@@ -4,19 +4,24 @@ mod backend;
 mod blocking;
 mod dotenv;
 mod error;
+mod events;
 mod extract;
 mod fetch;
+mod gaps;
 mod layers;
 mod live;
 mod manager;
 mod mapping;
 mod payload;
+mod policy;
 #[cfg(feature = "figment")]
 mod provider;
 mod refresh;
 mod schedule;
+mod selection;
 mod snapshot;
 mod status;
+mod switches;
 mod tree;
 
 pub use backend::{Backend, BoxFuture, BoxStream, Fetched, Memory, Outcome};
@@ -27,7 +32,7 @@ pub use manager::SecretsManager;
 #[cfg(feature = "figment")]
 pub use provider::Dotenv;
 pub use snapshot::{SecretVersion, Snapshot};
-pub use status::{LastError, SecretStatus, Status};
+pub use status::{Health, LastError, SecretState, SecretStatus, Status};
 
 /// The `tracing` target of every event.
 const TARGET: &str = "secrets_provider";

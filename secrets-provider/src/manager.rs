@@ -1,5 +1,8 @@
 //! What to load, from where and how: the builder, and the fetch it stands for.
 
+mod choosing;
+mod from_env;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,12 +11,13 @@ use serde::de::DeserializeOwned;
 
 #[cfg(feature = "aws")]
 use crate::backend::aws;
-use crate::backend::{Backend, Fetched};
+use crate::backend::{Backend, Fetched, Memory};
 use crate::blocking;
-use crate::error::{Error, ErrorKind};
-use crate::fetch::{Plan, Source};
+use crate::error::Error;
+use crate::events::{self, Notices};
+use crate::fetch::{self, Source};
 use crate::live::Live;
-use crate::mapping::{self, Mapping, Rename};
+use crate::selection::{Choice, Selection};
 use crate::snapshot::Snapshot;
 
 /// How long one whole fetch may take unless [`SecretsManager::timeout`] says otherwise.
@@ -58,8 +62,9 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// [`Layers::extract`](crate::Layers::extract) and [`Live`] do not.
 #[derive(Clone)]
 pub struct SecretsManager {
-    selection: Selection,
-    renames: Vec<(String, String)>,
+    choice: Choice,
+    interval: Option<Duration>,
+    notices: Arc<Notices>,
     batch: bool,
     store: Store,
     timeout: Duration,
@@ -67,12 +72,6 @@ pub struct SecretsManager {
     connections: Arc<aws::Connections>,
     #[cfg(feature = "figment")]
     pub(crate) figment: crate::provider::State,
-}
-
-#[derive(Debug, Clone)]
-enum Selection {
-    Prefix { prefix: String, only: Option<Vec<String>> },
-    Names { names: Vec<String>, only: bool },
 }
 
 #[derive(Debug, Clone)]
@@ -116,11 +115,12 @@ impl SecretsManager {
 
     fn new(selection: Selection) -> Self {
         Self {
-            selection,
-            renames: Vec::new(),
+            choice: Choice::new(selection),
+            interval: None,
+            notices: Arc::default(),
             batch: true,
             #[cfg(feature = "aws")]
-            store: Store::Aws(aws::Access::Environment),
+            store: Store::Aws(aws::Access::Environment(aws::Variables::default())),
             #[cfg(not(feature = "aws"))]
             store: Store::Missing,
             timeout: TIMEOUT,
@@ -129,44 +129,6 @@ impl SecretsManager {
             #[cfg(feature = "figment")]
             figment: crate::provider::State::default(),
         }
-    }
-
-    /// With a prefix: these secrets below it and no others, by their names below the prefix (`""` is the one named
-    /// as the prefix). Each must exist. Nothing is listed, so `GetSecretValue` is all the permission it takes.
-    pub fn only<I, S>(mut self, names: I) -> Self
-    where
-        I: IntoIterator<Item = S>,
-        S: Into<String>,
-    {
-        match &mut self.selection {
-            Selection::Prefix { only, .. } => {
-                only.get_or_insert_default().extend(names.into_iter().map(Into::into));
-            }
-            Selection::Names { only, .. } => *only = true,
-        }
-        self
-    }
-
-    /// Places a secret at a dotted key path of your choice; `""` is the root, where only a JSON object has a place.
-    /// The name is meant below the prefix, where there is one. One capture may stand in both, and stands for a part
-    /// of a name that has no `/`; exact names are tried before patterns.
-    ///
-    /// ```
-    /// # use secrets_provider::{Memory, SecretsManager};
-    /// # let memory = Memory::new();
-    /// # memory.put("pazpaz/db", "{}"); memory.put("pazpaz/encryption-key-v1", "k1");
-    /// let snapshot = SecretsManager::prefix("pazpaz")
-    ///     .rename("db", "database")
-    ///     .rename("encryption-key-v{n}", "encryption_keys.{n}")
-    ///     .backend(memory)
-    ///     .fetch_blocking()?;
-    /// let paths: Vec<_> = snapshot.secrets().iter().map(|secret| secret.key_path()).collect();
-    /// assert_eq!(paths, ["database", "encryption_keys.1"]);
-    /// # Ok::<(), secrets_provider::Error>(())
-    /// ```
-    pub fn rename(mut self, name: impl Into<String>, key_path: impl Into<String>) -> Self {
-        self.renames.push((name.into(), key_path.into()));
-        self
     }
 
     /// Whether values are read by `BatchGetSecretValue`, twenty at a time; on by default. Where IAM or the endpoint
@@ -191,20 +153,27 @@ impl SecretsManager {
         {
             self.connections = Arc::default();
         }
+        self.anew()
+    }
+
+    /// Another description than before: what was said of that one is said anew.
+    fn anew(mut self) -> Self {
+        self.notices = Arc::default();
         self
     }
 
     /// Reads from a store of yours in place of AWS, such as [`Memory`](crate::Memory).
     pub fn backend(mut self, backend: impl Backend) -> Self {
         self.store = Store::Given(Arc::new(backend));
-        self
+        self.anew()
     }
 
     /// Fetches the secrets.
     ///
     /// # Errors
     ///
-    /// If any selected secret cannot be read or placed: one error that lists every failure, gravest first.
+    /// If any selected secret cannot be read or placed: one error that lists every failure, gravest first. See
+    /// [`optional`](Self::optional) and [`fallback_to_env`](Self::fallback_to_env) for what is none.
     /// `Config` if the description itself makes no sense, or no region is configured; `NotFound` also if a prefix
     /// selects nothing at all.
     ///
@@ -246,74 +215,53 @@ impl SecretsManager {
     }
 
     async fn fetch_on(&self, road: Road) -> Result<Snapshot, Error> {
-        let reading = self.source(road)?.read(&[]).await;
-        self.assemble(&reading.complete()?)
+        let source = self.source(road)?;
+        let reading = source.read(&fetch::Memory::default()).await;
+        events::denied(&reading);
+        events::absent(&reading);
+        if let Some(error) = reading.failure() {
+            return Err(error);
+        }
+        let secrets = reading.secrets();
+        secrets.iter().for_each(|secret| events::fetched(secret, true));
+        let fallback = reading.fallback();
+        let snapshot = self.assemble(&secrets).map_err(|error| error.beside(fallback.clone()))?;
+        source.warn_of_fallback(&reading);
+        Ok(snapshot.lacking(fallback))
     }
 
     /// What was read as one snapshot.
     pub(crate) fn assemble(&self, secrets: &[Fetched]) -> Result<Snapshot, Error> {
-        let snapshot = Snapshot::assemble(secrets, &self.plan()?.mapping)?;
+        let snapshot = Snapshot::assemble(secrets, &self.choice.plan()?.mapping)?;
         #[cfg(feature = "figment")]
         let snapshot = snapshot.profile(self.figment.profile());
         Ok(snapshot)
     }
 
+    /// How often the switches say to refresh.
+    pub(crate) fn interval(&self) -> Option<Duration> {
+        self.interval
+    }
+
     /// What reads the secrets, once or again and again.
     pub(crate) fn source(&self, road: Road) -> Result<Source, Error> {
-        let plan = self.plan()?;
-        let backend = match &self.store {
+        let plan = self.choice.plan()?;
+        let backend: Arc<dyn Backend> = match &self.store {
+            _ if plan.off => Arc::new(Memory::new()),
             Store::Given(backend) => backend.clone(),
             #[cfg(feature = "aws")]
             Store::Aws(access) => self.connections.backend(access, road, self.batch, self.timeout),
             #[cfg(not(feature = "aws"))]
             Store::Missing => {
                 let _ = road;
-                return Err(Error::new(ErrorKind::Config, "there is no backend to read secrets from")
-                    .with_hint("enable the feature `aws`, or give one with `.backend(..)`"));
+                return Err(Error::new(
+                    crate::error::ErrorKind::Config,
+                    "there is no backend to read secrets from",
+                )
+                .with_hint("enable the feature `aws`, or give one with `.backend(..)`"));
             }
         };
-        Ok(Source::new(backend, plan, self.timeout))
-    }
-
-    fn plan(&self) -> Result<Plan, Error> {
-        let config = |message: String| Error::new(ErrorKind::Config, message);
-        let renames =
-            self.renames.iter().map(|(from, to)| Rename::parse(from, to)).collect::<Result<_, _>>()?;
-        match &self.selection {
-            Selection::Prefix { prefix, only } => {
-                let prefix = mapping::trimmed(prefix);
-                if prefix.is_empty() {
-                    return Err(config(
-                        "the prefix is empty, which would select every secret of the account".into(),
-                    )
-                    .with_hint(
-                        "name a prefix such as `gaara/prod`, or the secrets themselves with `names`",
-                    ));
-                }
-                let mapping = Mapping { prefix: Some(prefix.to_owned()), renames };
-                let ids = only.as_ref().map(|only| {
-                    let below = only.iter().map(|name| name.trim_matches('/'));
-                    below
-                        .map(
-                            |name| {
-                                if name.is_empty() { prefix.to_owned() } else { format!("{prefix}/{name}") }
-                            },
-                        )
-                        .collect()
-                });
-                Ok(Plan { mapping, ids })
-            }
-            Selection::Names { only: true, .. } => {
-                Err(config("`only` picks secrets below a prefix, but these are given by name".into())
-                    .with_hint("leave `only` out, or start from `SecretsManager::prefix(..)`"))
-            }
-            Selection::Names { names, .. } if names.iter().any(String::is_empty) => {
-                Err(config("one of the names is empty".into()).with_hint("give each secret's name or ARN"))
-            }
-            Selection::Names { names, .. } => {
-                Ok(Plan { mapping: Mapping { prefix: None, renames }, ids: Some(names.clone()) })
-            }
-        }
+        Ok(Source::new(backend, plan, self.timeout, self.notices.clone()))
     }
 }
 
@@ -342,8 +290,8 @@ impl fmt::Debug for SecretsManager {
             Store::Given(backend) => format!("{backend:?}"),
         };
         f.debug_struct("SecretsManager")
-            .field("selection", &self.selection)
-            .field("renames", &self.renames)
+            .field("choice", &self.choice)
+            .field("interval", &self.interval)
             .field("batch", &self.batch)
             .field("timeout", &self.timeout)
             .field("store", &store)

@@ -1,6 +1,7 @@
 //! AWS Secrets Manager through the SDK: names by ListSecrets, values by BatchGetSecretValue or GetSecretValue.
 
 mod failure;
+mod variables;
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,6 +20,8 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::runtime::Handle;
 use tokio::sync::OnceCell;
 
+pub(crate) use variables::Variables;
+
 use super::{Backend, BoxFuture, BoxStream, Fetched, Outcome, Payload};
 use crate::error::{Error, ErrorKind};
 use crate::manager::Road;
@@ -33,8 +36,8 @@ const REST: usize = 10;
 /// How to get at AWS.
 #[derive(Debug, Clone)]
 pub(crate) enum Access {
-    /// The SDK's own configuration: environment, profile, instance metadata.
-    Environment,
+    /// The SDK's own configuration: environment, profile, instance metadata; and what a `.env` file adds.
+    Environment(Variables),
     Config(Box<SdkConfig>),
     Client(Client),
 }
@@ -96,19 +99,17 @@ impl Aws {
         match &self.access {
             Access::Client(client) => Ok(self.on_this_road(client.clone())),
             Access::Config(config) => Ok(self.on_this_road(Client::new(config))),
-            Access::Environment => {
+            Access::Environment(variables) => {
                 // One attempt may not use up the whole time: a server that hangs is asked again.
                 let timeouts = TimeoutConfig::builder().operation_attempt_timeout(self.timeout / 3).build();
                 // Pinned, so that an update of the SDK does not change retries and timeouts under our users.
-                let config = aws_config::defaults(BehaviorVersion::v2026_01_12())
-                    .timeout_config(timeouts)
-                    .load()
-                    .await;
+                let loader = aws_config::defaults(BehaviorVersion::v2026_01_12()).timeout_config(timeouts);
+                let config = variables.hand_over(loader).load().await;
                 if config.region().is_none() {
                     return Err(Error::new(ErrorKind::Config, "no AWS region is configured")
                         .with_hint("set AWS_REGION, or `region` in the AWS profile"));
                 }
-                Ok(Client::new(&config))
+                Ok(variables.client(&config))
             }
         }
     }

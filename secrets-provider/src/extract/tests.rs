@@ -12,7 +12,7 @@ use crate::tree::Origin;
 
 /// The tree of one secret `app/x`, version `v1`, at key `x`.
 fn secret(payload: &str) -> Table {
-    let mapping = Mapping { prefix: Some("app".into()), renames: Vec::new() };
+    let mapping = Mapping { prefix: Some("app".into()), ..Mapping::default() };
     assemble(&[Fetched::text("app/x", "v1", payload)], &mapping).expect("a tree")
 }
 

@@ -6,3 +6,4 @@ mod cases;
 mod figment;
 mod live;
 mod loading;
+mod policies;
