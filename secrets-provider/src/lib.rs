@@ -3,6 +3,7 @@
 mod backend;
 mod blocking;
 mod dotenv;
+mod environment;
 mod error;
 mod events;
 mod extract;

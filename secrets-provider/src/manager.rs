@@ -120,7 +120,7 @@ impl SecretsManager {
             notices: Arc::default(),
             batch: true,
             #[cfg(feature = "aws")]
-            store: Store::Aws(aws::Access::Environment(aws::Variables::default())),
+            store: Store::Aws(aws::Access::Environment(Box::default())),
             #[cfg(not(feature = "aws"))]
             store: Store::Missing,
             timeout: TIMEOUT,

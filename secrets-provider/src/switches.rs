@@ -8,6 +8,7 @@ use std::time::Duration;
 #[cfg(feature = "aws")]
 use crate::backend::aws::Variables as SdkVariables;
 use crate::dotenv;
+use crate::environment::{Environment, bad};
 use crate::error::{Error, ErrorKind};
 use crate::mapping;
 use crate::selection::Selection;
@@ -67,25 +68,21 @@ pub(crate) fn read(
     environment: impl IntoIterator<Item = (String, String)>,
     dotenv: impl IntoIterator<Item = (String, String)>,
 ) -> Result<Switches, Error> {
-    let concerning = |variables: &mut dyn Iterator<Item = (String, String)>| -> BTreeMap<String, String> {
-        variables.filter(|(name, _)| concerns_us(name)).collect()
-    };
-    let variables = Variables {
-        environment: concerning(&mut environment.into_iter()),
-        dotenv: concerning(&mut dotenv.into_iter()),
-    };
+    let ours = |(name, _): &(String, String)| concerns_us(name);
+    let environment = Environment::new(environment.into_iter().filter(ours), dotenv.into_iter().filter(ours));
+    let reader = Reader(&environment);
     let mut errors = Vec::new();
     let mut keep = |error: Error| errors.push(error);
 
-    let interval = variables.interval().unwrap_or_else(|error| {
+    let interval = reader.interval().unwrap_or_else(|error| {
         keep(error);
         None
     });
-    let off = variables.off().unwrap_or_else(|error| {
+    let off = reader.off().unwrap_or_else(|error| {
         keep(error);
         None
     });
-    let (selection, placed) = match variables.selection(default_prefix) {
+    let (selection, placed) = match reader.selection(default_prefix) {
         Ok(chosen) => chosen,
         // What is not read need not be named.
         Err(_) if off.is_some() => (Selection::Nothing, BTreeMap::new()),
@@ -97,7 +94,7 @@ pub(crate) fn read(
     #[cfg(feature = "aws")]
     let sdk = match off {
         Some(_) => SdkVariables::default(),
-        None => SdkVariables::only_of_dotenv(&variables).unwrap_or_else(|error| {
+        None => SdkVariables::only_of_dotenv(&environment).unwrap_or_else(|error| {
             keep(error);
             SdkVariables::default()
         }),
@@ -115,45 +112,18 @@ pub(crate) fn read(
     }
 }
 
-/// The environment over `.env`. Their values may be keys of AWS: no error shows one.
-pub(crate) struct Variables {
-    environment: BTreeMap<String, String>,
-    dotenv: BTreeMap<String, String>,
-}
+/// What the variables say, one thing after another.
+struct Reader<'a>(&'a Environment);
 
-impl Variables {
-    /// A variable's value, trimmed. One that is set to nothing says nothing, but in the environment it hides the one
-    /// of `.env`.
-    pub(crate) fn value(&self, name: &str) -> Option<&str> {
-        let value = self.environment.get(name).or_else(|| self.dotenv.get(name))?.trim();
-        (!value.is_empty()).then_some(value)
-    }
-
-    /// Whether the environment sets it, were it to nothing.
-    pub(crate) fn in_environment(&self, name: &str) -> bool {
-        self.environment.contains_key(name)
-    }
-
-    /// The value, if `.env` alone sets it.
-    pub(crate) fn of_dotenv(&self, name: &str) -> Option<&str> {
-        if self.in_environment(name) { None } else { self.value(name) }
-    }
-
-    /// That a variable has another value than was expected.
-    pub(crate) fn bad(&self, name: &str, expected: &str) -> Error {
-        match self.in_environment(name) {
-            true => bad(&format!("environment variable `{name}`"), expected),
-            false => bad(&format!("variable `{name}` of `.env`"), expected),
-        }
-    }
-
+impl Reader<'_> {
     fn off(&self) -> Result<Option<&'static str>, Error> {
-        match self.value(USE) {
+        match self.0.value(USE) {
             Some(value) if value.eq_ignore_ascii_case("true") => Ok(None),
             Some(value) if value.eq_ignore_ascii_case("false") => Ok(Some(USE)),
-            Some(_) => Err(self.bad(USE, "`true` or `false`")),
+            Some(_) => Err(self.0.bad(USE, "`true` or `false`")),
             None => {
                 let local = self
+                    .0
                     .value(ENVIRONMENT)
                     .is_some_and(|value| LOCAL.iter().any(|local| value.eq_ignore_ascii_case(local)));
                 Ok(local.then_some(ENVIRONMENT))
@@ -164,10 +134,10 @@ impl Variables {
     fn interval(&self) -> Result<Option<Duration>, Error> {
         let mut seconds = None;
         for name in TTL {
-            let Some(value) = self.value(name) else { continue };
+            let Some(value) = self.0.value(name) else { continue };
             let parsed = value.parse::<u64>().ok().filter(|seconds| (1..=LONGEST).contains(seconds));
             let parsed = parsed
-                .ok_or_else(|| self.bad(name, &format!("a whole number of seconds from 1 to {LONGEST}")))?;
+                .ok_or_else(|| self.0.bad(name, &format!("a whole number of seconds from 1 to {LONGEST}")))?;
             if seconds.is_some_and(|seconds| seconds != parsed) {
                 return Err(config(&format!("variables `{}` and `{}` say different things", TTL[0], TTL[1]))
                     .with_hint("set one of them: the seconds between refreshes"));
@@ -181,15 +151,15 @@ impl Variables {
         &self,
         default_prefix: Option<&str>,
     ) -> Result<(Selection, BTreeMap<String, Vec<String>>), Error> {
-        match (self.value(PREFIX), self.value(KEY_NAME), default_prefix) {
+        match (self.0.value(PREFIX), self.0.value(KEY_NAME), default_prefix) {
             (Some(_), Some(_), _) => {
                 Err(config(&format!("variables `{PREFIX}` and `{KEY_NAME}` are both set"))
                     .with_hint("set the one that names your secrets, and unset the other"))
             }
             (Some(prefix), None, _) => {
-                self.prefix(prefix).map_err(|expected| self.bad(PREFIX, &expected)).map(selected_below)
+                self.prefix(prefix).map_err(|expected| self.0.bad(PREFIX, &expected)).map(selected_below)
             }
-            (None, Some(names), _) => names_of(names).map_err(|expected| self.bad(KEY_NAME, expected)),
+            (None, Some(names), _) => names_of(names).map_err(|expected| self.0.bad(KEY_NAME, expected)),
             (None, None, Some(prefix)) => self
                 .prefix(prefix)
                 .map_err(|expected| bad(&format!("prefix `{prefix}`"), &expected))
@@ -206,7 +176,7 @@ impl Variables {
 
     /// A prefix with the environment's name in it, or what was expected.
     fn prefix(&self, prefix: &str) -> Result<String, String> {
-        let prefix = match self.value(ENVIRONMENT) {
+        let prefix = match self.0.value(ENVIRONMENT) {
             Some(environment) => prefix.replace(PLACEHOLDER, environment),
             None if prefix.contains(PLACEHOLDER) => {
                 return Err(format!("no `{PLACEHOLDER}` where variable `{ENVIRONMENT}` is not set"));
@@ -261,11 +231,6 @@ fn names_of(text: &str) -> Result<(Selection, BTreeMap<String, Vec<String>>), &'
 
 fn config(message: &str) -> Error {
     Error::new(ErrorKind::Config, message)
-}
-
-fn bad(what: &str, expected: &str) -> Error {
-    config(&format!("{what}: expected {expected}"))
-        .with_hint("correct it, or take it out; what it holds is not shown, as it may be secret")
 }
 
 #[cfg(test)]

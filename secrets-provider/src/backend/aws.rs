@@ -37,7 +37,7 @@ const REST: usize = 10;
 #[derive(Debug, Clone)]
 pub(crate) enum Access {
     /// The SDK's own configuration: environment, profile, instance metadata; and what a `.env` file adds.
-    Environment(Variables),
+    Environment(Box<Variables>),
     Config(Box<SdkConfig>),
     Client(Client),
 }

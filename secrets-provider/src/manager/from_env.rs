@@ -72,7 +72,7 @@ impl SecretsManager {
         manager.interval = switches.interval;
         #[cfg(feature = "aws")]
         {
-            manager.store = Store::Aws(aws::Access::Environment(switches.sdk));
+            manager.store = Store::Aws(aws::Access::Environment(Box::new(switches.sdk)));
         }
         if let Some(variable) = switches.off {
             tracing::info!(target: crate::TARGET, variable, "secrets_manager_off");

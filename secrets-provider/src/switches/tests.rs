@@ -28,7 +28,8 @@ fn selected(switches: &Switches) -> String {
 fn the_words_of_the_guides_work() {
     let local = "rT8x9kp3QwE7yLmN2oA5vK1uG4hJ6fD9cB8sZ0tX3iY=";
     // Default prefix of the program, `.env`, then: variable that switches off, selection, seconds.
-    let table: [(Option<&str>, Pairs<'_>, Option<&str>, &str, Option<u64>); 8] = [
+    type Row<'a> = (Option<&'a str>, Pairs<'a>, Option<&'a str>, &'a str, Option<u64>);
+    let table: [Row<'_>; 8] = [
         (
             Some("gaara-store/{env}"),
             &[

@@ -11,8 +11,8 @@ use aws_sdk_secretsmanager::Client;
 use aws_types::SdkConfig;
 
 use crate::TARGET;
+use crate::environment::Environment;
 use crate::error::{Error, ErrorKind};
-use crate::switches::Variables as Switches;
 
 const KEY_ID: &str = "AWS_ACCESS_KEY_ID";
 const SECRET_KEY: &str = "AWS_SECRET_ACCESS_KEY";
@@ -42,10 +42,7 @@ const NOT_HANDED_OVER: [&str; 12] = [
 #[derive(Clone, Default)]
 pub(crate) struct Variables {
     region: Option<String>,
-    /// For all services.
     endpoint: Option<String>,
-    /// For Secrets Manager, which goes before the one for all.
-    own_endpoint: Option<String>,
     credentials: Option<Credentials>,
     profile: Option<String>,
     config_file: Option<PathBuf>,
@@ -57,9 +54,9 @@ pub(crate) struct Variables {
 
 impl Variables {
     /// What `.env` says and the environment does not. Between two variables for one thing the SDK's order counts.
-    pub(crate) fn only_of_dotenv(variables: &Switches) -> Result<Self, Error> {
+    pub(crate) fn only_of_dotenv(environment: &Environment) -> Result<Self, Error> {
         let ignored: Vec<_> =
-            NOT_HANDED_OVER.into_iter().filter(|name| variables.of_dotenv(name).is_some()).collect();
+            NOT_HANDED_OVER.into_iter().filter(|name| environment.of_dotenv(name).is_some()).collect();
         if !ignored.is_empty() {
             tracing::warn!(
                 target: TARGET,
@@ -68,37 +65,37 @@ impl Variables {
                 "dotenv_variables_ignored"
             );
         }
-        let text = |name: &str| variables.of_dotenv(name).map(str::to_owned);
+        let text = |name: &str| environment.of_dotenv(name).map(str::to_owned);
         let first = |names: [&str; 2]| {
-            let set = names.into_iter().find(|name| variables.value(name).is_some());
+            let set = names.into_iter().find(|name| environment.value(name).is_some());
             set.and_then(text)
         };
-        let flag = |name: &str| match variables.of_dotenv(name) {
+        let flag = |name: &str| match environment.of_dotenv(name) {
             None => Ok(None),
             Some(value) if value.eq_ignore_ascii_case("true") => Ok(Some(true)),
             Some(value) if value.eq_ignore_ascii_case("false") => Ok(Some(false)),
-            Some(_) => Err(variables.bad(name, "`true` or `false`")),
+            Some(_) => Err(environment.bad(name, "`true` or `false`")),
         };
-        let ignores_endpoints = variables
+        let endpoint = ["AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_ENDPOINT_URL"];
+        if let Some(name) = endpoint.iter().find(|name| {
+            let url = environment.of_dotenv(name);
+            url.is_some_and(|url| !url.starts_with("http://") && !url.starts_with("https://"))
+        }) {
+            return Err(environment.bad(name, "a URL that starts with `https://` or `http://`"));
+        }
+        let ignores_endpoints = environment
             .value("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")
             .is_some_and(|value| value.eq_ignore_ascii_case("true"));
-        let url = |name: &str| match variables.of_dotenv(name) {
-            Some(url) if !url.starts_with("http://") && !url.starts_with("https://") => {
-                Err(variables.bad(name, "a URL that starts with `https://` or `http://`"))
-            }
-            url => Ok(url.filter(|_| !ignores_endpoints).map(str::to_owned)),
-        };
         Ok(Self {
             region: first(["AWS_REGION", "AWS_DEFAULT_REGION"]),
-            endpoint: url("AWS_ENDPOINT_URL")?,
-            own_endpoint: url("AWS_ENDPOINT_URL_SECRETS_MANAGER")?,
-            credentials: credentials(variables)?,
+            endpoint: first(endpoint).filter(|_| !ignores_endpoints),
+            credentials: credentials(environment)?,
             profile: text("AWS_PROFILE"),
             config_file: text(CONFIG_FILE).map(PathBuf::from),
             credentials_file: text(CREDENTIALS_FILE).map(PathBuf::from),
             fips: flag("AWS_USE_FIPS_ENDPOINT")?,
             dual_stack: flag("AWS_USE_DUALSTACK_ENDPOINT")?,
-            retry: retry(variables)?,
+            retry: retry(environment)?,
         })
     }
 
@@ -106,9 +103,6 @@ impl Variables {
     pub(super) fn hand_over(&self, mut loader: ConfigLoader) -> ConfigLoader {
         if let Some(region) = &self.region {
             loader = loader.region(Region::new(region.clone()));
-        }
-        if let Some(url) = &self.endpoint {
-            loader = loader.endpoint_url(url);
         }
         if let Some(credentials) = &self.credentials {
             loader = loader.credentials_provider(credentials.clone());
@@ -150,7 +144,7 @@ impl Variables {
     /// The client of a configuration that was loaded with them.
     pub(super) fn client(&self, config: &SdkConfig) -> Client {
         let mut builder = aws_sdk_secretsmanager::config::Builder::from(config);
-        if let Some(url) = &self.own_endpoint {
+        if let Some(url) = &self.endpoint {
             builder = builder.endpoint_url(url);
         }
         Client::from_conf(builder.build())
@@ -158,40 +152,40 @@ impl Variables {
 }
 
 /// Key, secret and token belong together: of an environment that has a key, none is mixed with those of `.env`.
-fn credentials(variables: &Switches) -> Result<Option<Credentials>, Error> {
-    if [KEY_ID, SECRET_KEY].into_iter().any(|name| variables.in_environment(name)) {
+fn credentials(environment: &Environment) -> Result<Option<Credentials>, Error> {
+    if [KEY_ID, SECRET_KEY].into_iter().any(|name| environment.is_in_process(name)) {
         return Ok(None);
     }
     let missing = |name: &str, beside: &str| {
         let message = format!("variable `{name}` is not set, but `{beside}` of `.env` is");
         Err(Error::new(ErrorKind::Config, message).with_hint("set both, or neither to use another source"))
     };
-    match (variables.of_dotenv(KEY_ID), variables.of_dotenv(SECRET_KEY)) {
+    match (environment.of_dotenv(KEY_ID), environment.of_dotenv(SECRET_KEY)) {
         (None, None) => Ok(None),
         (Some(_), None) => missing(SECRET_KEY, KEY_ID),
         (None, Some(_)) => missing(KEY_ID, SECRET_KEY),
         (Some(key_id), Some(secret_key)) => {
-            let token = variables.of_dotenv(TOKEN).map(str::to_owned);
+            let token = environment.of_dotenv(TOKEN).map(str::to_owned);
             Ok(Some(Credentials::new(key_id, secret_key, token, None, ".env")))
         }
     }
 }
 
 /// The builder takes mode and attempts as one.
-fn retry(variables: &Switches) -> Result<Option<RetryConfig>, Error> {
-    if [RETRY_MODE, MAX_ATTEMPTS].into_iter().all(|name| variables.of_dotenv(name).is_none()) {
+fn retry(environment: &Environment) -> Result<Option<RetryConfig>, Error> {
+    if [RETRY_MODE, MAX_ATTEMPTS].into_iter().all(|name| environment.of_dotenv(name).is_none()) {
         return Ok(None);
     }
-    let retry = match variables.value(RETRY_MODE) {
+    let retry = match environment.value(RETRY_MODE) {
         None => RetryConfig::standard(),
         Some(mode) if mode.eq_ignore_ascii_case("standard") => RetryConfig::standard(),
         Some(mode) if mode.eq_ignore_ascii_case("adaptive") => RetryConfig::adaptive(),
-        Some(_) => return Err(variables.bad(RETRY_MODE, "`standard` or `adaptive`")),
+        Some(_) => return Err(environment.bad(RETRY_MODE, "`standard` or `adaptive`")),
     };
-    match variables.value(MAX_ATTEMPTS).map(str::parse::<u32>) {
+    match environment.value(MAX_ATTEMPTS).map(str::parse::<u32>) {
         None => Ok(Some(retry)),
         Some(Ok(attempts @ 1..)) => Ok(Some(retry.with_max_attempts(attempts))),
-        Some(_) => Err(variables.bad(MAX_ATTEMPTS, "a whole number from 1 on")),
+        Some(_) => Err(environment.bad(MAX_ATTEMPTS, "a whole number from 1 on")),
     }
 }
 

@@ -1,7 +1,6 @@
 //! `from_env` in a process of its own, whose environment and `.env` are as the guides have them.
 
-use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Command;
 
 use fake_secrets_manager::FakeSecretsManager;
 use secrets_provider::{Layers, Live, SecretsManager};
@@ -26,14 +25,17 @@ async fn child() {
         _ => SecretsManager::from_env(),
     };
     let before: Vec<_> = std::env::vars_os().collect();
-    match live(manager).await {
+    let told = match live(manager).await {
         Ok(settings) => {
-            let health = serde_json::to_value(settings.status().health()).unwrap();
-            let told = serde_json::json!({"settings": *settings.current(), "health": health});
-            println!("\n{told}");
+            if program == "waits" {
+                settings.changes().next().await;
+            }
+            serde_json::json!({"settings": *settings.current(), "health": settings.status().health()})
         }
-        Err(error) => println!("\nerror: {error}"),
-    }
+        Err(error) => serde_json::json!({"error": error.to_string()}),
+    };
+    // The test runner writes into the same line.
+    println!("\n{told}");
     assert!(std::env::vars_os().eq(before), "the environment is not touched");
 }
 
@@ -49,39 +51,20 @@ async fn live(
     Live::builder(manager?.timeout(std::time::Duration::from_secs(20))).layers(layers).start().await
 }
 
-/// Runs a program in a folder with this `.env`, with this environment and no other.
-async fn run(program: &str, dotenv: &str, environment: &[(&str, &str)]) -> String {
+/// Runs a program in a folder with this `.env`, with this environment and no other, and returns what it tells.
+async fn run(program: &str, dotenv: &str, environment: &[(&str, &str)]) -> serde_json::Value {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join(".env"), dotenv).unwrap();
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command
-        .args([CHILD, "--exact", "--nocapture", "--test-threads", "1"])
-        .current_dir(folder.path())
-        .env_clear();
+    command.args([CHILD, "--exact", "--nocapture"]).current_dir(folder.path()).env_clear();
     // Nothing of this machine: no profile, no metadata service.
     command.env("HOME", folder.path()).env("AWS_EC2_METADATA_DISABLED", "true");
     command.env(PROGRAM, program).envs(environment.iter().copied());
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
-    told(&output, folder.path())
-}
-
-fn told(output: &Output, folder: &Path) -> String {
     let text = String::from_utf8_lossy(&output.stdout);
-    assert!(
-        output.status.success(),
-        "{}: {text}{}",
-        folder.display(),
-        String::from_utf8_lossy(&output.stderr)
-    );
-    let from = text.find("\n{").or_else(|| text.find("\nerror: ")).unwrap_or_else(|| panic!("{text}"));
-    let end =
-        text.find("\ntest ").filter(|end| *end > from).or_else(|| text.find("\n.\n")).unwrap_or(text.len());
-    text[from..end].trim().trim_end_matches(" ok").trim_end_matches('.').trim().to_owned()
-}
-
-fn settings(told: &str) -> serde_json::Value {
-    let line = told.lines().next().unwrap_or_default();
-    serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {told}"))
+    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    let told = text.lines().find(|line| line.starts_with('{')).unwrap_or_else(|| panic!("{text}"));
+    serde_json::from_str(told).unwrap()
 }
 
 async fn serving() -> FakeSecretsManager {
@@ -114,7 +97,7 @@ async fn gaaras_file_works() {
          # Secret Cache TTL\nSECRET_CACHE_TTL=300\n{}",
         aws(&fake)
     );
-    let told = settings(&run("gaara", &dotenv, &[]).await);
+    let told = run("gaara", &dotenv, &[]).await;
     assert_eq!(told["health"], "fresh");
     assert_eq!(told["settings"]["jwt_secret"], "jwt");
     assert_eq!(told["settings"]["database_url"], "postgresql://db");
@@ -124,12 +107,11 @@ async fn gaaras_file_works() {
     fake.put("gaara/prod/jwt-secret", "other");
     fake.put("gaara/prod/database-url", "other");
     let prefix = format!("ENVIRONMENT=production\nSECRETS_MANAGER_PREFIX=gaara/prod\n{}", aws(&fake));
-    let told = settings(&run("gaara", &prefix, &[]).await);
+    let told = run("gaara", &prefix, &[]).await;
     assert_eq!(told["settings"]["jwt_secret"], "other");
 
     fake.reset_calls();
-    let told =
-        settings(&run("gaara", &dotenv, &[("ENVIRONMENT", "development"), ("JWT_SECRET", "mine")]).await);
+    let told = run("gaara", &dotenv, &[("ENVIRONMENT", "development"), ("JWT_SECRET", "mine")]).await;
     assert_eq!((&told["settings"]["jwt_secret"], &told["health"]), (&"mine".into(), &"fresh".into()));
     assert_eq!(fake.total_calls(), 0);
 }
@@ -139,7 +121,7 @@ async fn muejams_file_works() {
     let fake = serving().await;
     let production =
         format!("USE_SECRETS_MANAGER=True\nENVIRONMENT=production\nSECRETS_CACHE_TTL=300\n{}", aws(&fake));
-    let told = settings(&run("muejam", &production, &[]).await);
+    let told = run("muejam", &production, &[]).await;
     assert_eq!(told["settings"]["database"]["username"], "muejam_user");
 
     fake.reset_calls();
@@ -147,7 +129,7 @@ async fn muejams_file_works() {
         "USE_SECRETS_MANAGER=False\nENVIRONMENT=development\nDATABASE_URL=postgresql://user@localhost\n{}",
         aws(&fake)
     );
-    let told = settings(&run("muejam", &development, &[]).await);
+    let told = run("muejam", &development, &[]).await;
     assert_eq!(
         (&told["settings"]["database_url"], &told["health"]),
         (&"postgresql://user@localhost".into(), &"fresh".into())
@@ -163,7 +145,7 @@ async fn pazpazs_file_works() {
          # Optional: Fallback if AWS unavailable\nENCRYPTION_MASTER_KEY=your-fallback-key-here\n{}",
         aws(&fake)
     );
-    let told = settings(&run("pazpaz", &staging, &[]).await);
+    let told = run("pazpaz", &staging, &[]).await;
     assert_eq!(
         (&told["settings"]["encryption_master_key"], &told["health"]),
         (&"key-of-aws".into(), &"fresh".into())
@@ -171,7 +153,7 @@ async fn pazpazs_file_works() {
 
     // Test 3 of the guide.
     let missing = [("ENVIRONMENT", "staging"), ("SECRETS_MANAGER_KEY_NAME", "pazpaz/nonexistent-key")];
-    let told = settings(&run("pazpaz", &staging, &missing).await);
+    let told = run("pazpaz", &staging, &missing).await;
     assert_eq!(
         (&told["settings"]["encryption_master_key"], &told["health"]),
         (&"your-fallback-key-here".into(), &"fallback".into())
@@ -180,7 +162,7 @@ async fn pazpazs_file_works() {
     fake.reset_calls();
     let local = "# .env\nENVIRONMENT=local\n\n# Use environment variable (no AWS required)\n\
                  ENCRYPTION_MASTER_KEY=rT8x9kp3QwE7yLmN2oA5vK1uG4hJ6fD9cB8sZ0tX3iY=\n";
-    let told = settings(&run("pazpaz", local, &[]).await);
+    let told = run("pazpaz", local, &[]).await;
     assert_eq!(told["settings"]["encryption_master_key"], "rT8x9kp3QwE7yLmN2oA5vK1uG4hJ6fD9cB8sZ0tX3iY=");
     assert_eq!(fake.total_calls(), 0);
 
@@ -194,8 +176,23 @@ async fn pazpazs_file_works() {
         ("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE"),
         ("AWS_SECRET_ACCESS_KEY", "example"),
     ];
-    let told = settings(&run("pazpaz", "", &production).await);
+    let told = run("pazpaz", "", &production).await;
     assert_eq!(told["settings"]["keys"]["master"], "key-of-aws");
+}
+
+#[tokio::test]
+async fn the_file_says_how_often_to_refresh() {
+    let fake = serving().await;
+    let dotenv =
+        format!("SECRETS_MANAGER_KEY_NAME=k=pazpaz/encryption-key-v1\nSECRETS_CACHE_TTL=1\n{}", aws(&fake));
+    let program = run("waits", &dotenv, &[]);
+    let rotation = async {
+        fake.wait_for_calls("BatchGetSecretValue", 2).await;
+        fake.put("pazpaz/encryption-key-v1", "rotated");
+    };
+    let both = futures_util::future::join(program, rotation);
+    let (told, ()) = tokio::time::timeout(std::time::Duration::from_secs(60), both).await.unwrap();
+    assert_eq!(told["settings"]["k"], "rotated");
 }
 
 /// What the SDK takes of `.env`, and in which order.
@@ -235,11 +232,13 @@ async fn variables_of_the_sdk_are_handed_over() {
             "key-of-aws",
         ),
     ] {
-        let told = settings(&run("other", &dotenv(&file), &environment).await);
+        let told = run("other", &dotenv(&file), &environment).await;
         assert_eq!(told["settings"]["pazpaz"]["encryption_key_v1"], key, "{file}");
     }
     let told = run("other", &dotenv("AWS_ACCESS_KEY_ID=hunter2\n"), &[]).await;
-    assert!(told.contains("AWS_SECRET_ACCESS_KEY") && !told.contains("hunter2"), "{told}");
+    let error = told["error"].as_str().unwrap();
+    assert!(error.contains("AWS_SECRET_ACCESS_KEY") && !error.contains("hunter2"), "{error}");
     let told = run("other", "SECRET_CACHE_TTL=hunter2\n", &[("ENVIRONMENT", "production")]).await;
-    assert!(told.contains("SECRETS_MANAGER_PREFIX") && told.contains("SECRET_CACHE_TTL"), "{told}");
+    let error = told["error"].as_str().unwrap();
+    assert!(error.contains("SECRETS_MANAGER_PREFIX") && error.contains("SECRET_CACHE_TTL"), "{error}");
 }
