@@ -25,7 +25,7 @@ pub use layers::Layers;
 pub use live::{Change, Changes, Guard, LayerStack, Live, LiveBuilder, Refreshed, Rejected};
 pub use manager::SecretsManager;
 #[cfg(feature = "figment")]
-pub use provider::Dotenv;
+pub use provider::{Dotenv, FigmentExt};
 pub use snapshot::{SecretVersion, Snapshot};
 pub use status::{LastError, SecretStatus, Status};
 

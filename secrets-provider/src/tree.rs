@@ -37,10 +37,36 @@ pub(crate) enum Origin {
         file: String,
         variable: String,
     },
+    /// A provider that figment merged, `rank`th in the order of the merges.
     #[cfg(feature = "figment")]
     Figment {
         provider: String,
+        variable: bool,
+        rank: u8,
     },
+}
+
+impl Origin {
+    /// Which layer it is: the higher one wins.
+    pub(crate) fn rank(&self) -> u8 {
+        match self {
+            Self::Dotenv { .. } => 0,
+            Self::Environment { .. } => 1,
+            #[cfg(feature = "figment")]
+            Self::Figment { rank, .. } => *rank,
+            Self::Secret { .. } => u8::MAX,
+        }
+    }
+
+    /// Whether it is a variable, of the environment or a `.env` file.
+    pub(crate) fn is_variable(&self) -> bool {
+        match self {
+            Self::Dotenv { .. } | Self::Environment { .. } => true,
+            #[cfg(feature = "figment")]
+            Self::Figment { variable, .. } => *variable,
+            Self::Secret { .. } => false,
+        }
+    }
 }
 
 impl fmt::Display for Origin {
@@ -50,7 +76,7 @@ impl fmt::Display for Origin {
             Self::Environment { variable } => write!(f, "environment variable `{variable}`"),
             Self::Dotenv { file, variable } => write!(f, "variable `{variable}` of `{file}`"),
             #[cfg(feature = "figment")]
-            Self::Figment { provider } => f.write_str(provider),
+            Self::Figment { provider, .. } => f.write_str(provider),
         }
     }
 }
@@ -80,6 +106,17 @@ pub(crate) struct Table {
     pub(crate) entries: BTreeMap<String, Node>,
     /// The text that this whole table was read from; gone once another table is merged in.
     pub(crate) source_text: Option<Text>,
+}
+
+impl Node {
+    pub(crate) fn new(value: Value, origin: Arc<Origin>) -> Self {
+        Self { value, origin }
+    }
+
+    /// Whether it is no table.
+    pub(crate) fn is_leaf(&self) -> bool {
+        !matches!(self.value, Value::Table(_))
+    }
 }
 
 impl Value {

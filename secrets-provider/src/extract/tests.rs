@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
+use serde::de::{Deserializer, Visitor};
 
 use super::*;
 use crate::backend::Fetched;
@@ -156,8 +157,8 @@ fn an_error_names_key_type_secret_and_version_and_never_the_value() {
         ),
         (
             r#"{"host": "h"}"#,
-            "key `x.port` is missing: the type requires it\n\
-             hint: no layer gives it; add it to a secret, the environment or the `.env` file"
+            "key `x.port` is missing; not there either, needed or not: `proxy`\n\
+             hint: no layer gives it: add it to a secret, or set the variable `X__PORT` there or in the `.env` file"
                 .to_owned(),
         ),
         (
@@ -268,4 +269,243 @@ fn wrong_values_are_found_in_several_tables_too() {
     let mut keys: Vec<_> = error.errors().iter().filter_map(Error::key).collect();
     keys.sort_unstable();
     assert_eq!(keys, ["x.a.b", "x.a.c", "x.d.e", "x.d.f"]);
+}
+
+/// Layers of secrets `app/x`, an environment and a `.env` file, as `(secret, environment, dotenv)`.
+fn layered<T: DeserializeOwned>(secret: &str, env: &[(&str, &str)], dotenv: &str) -> Result<T, Error> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join(".env");
+    std::fs::write(&file, dotenv).expect("a file");
+    let memory = crate::Memory::new();
+    memory.put("app", secret);
+    let snapshot = crate::SecretsManager::prefix("app").backend(memory).fetch_blocking().expect("a snapshot");
+    crate::Layers::new().dotenv(&file).environment_from(env.iter().copied()).secrets(&snapshot).extract()
+}
+
+#[derive(Debug, Deserialize, PartialEq)]
+struct Url {
+    database_url: String,
+}
+
+#[test]
+fn names_match_exactly_or_relaxed_and_the_higher_layer_wins() {
+    for (secret, env, dotenv, url) in [
+        (r#"{"database_url": "s"}"#, &[][..], "", "s"),
+        (r#"{"DATABASE_URL": "s"}"#, &[], "", "s"),
+        (r#"{"database-url": "s"}"#, &[], "", "s"),
+        (r#"{"databaseUrl": "s"}"#, &[], "", "s"),
+        // Higher, however it is spelled.
+        (r#"{"databaseUrl": "s"}"#, &[("DATABASE_URL", "e")], "DATABASE_URL=d", "s"),
+        ("{}", &[("DATABASEURL", "e")], "DATABASE_URL=d", "e"),
+        ("{}", &[], "DATABASE_URL=d", "d"),
+        // Exactness breaks a tie within one layer.
+        (r#"{"databaseUrl": "relaxed", "database_url": "exact"}"#, &[], "", "exact"),
+    ] {
+        let read = layered::<Url>(secret, env, dotenv).unwrap_or_else(|error| panic!("{secret} {error}"));
+        assert_eq!(read.database_url, url, "{secret}");
+    }
+}
+
+#[test]
+fn two_relaxed_names_in_one_layer_are_an_error_that_names_both() {
+    let error = layered::<Url>(r#"{"databaseUrl": "a", "database-url": "b"}"#, &[], "").expect_err("a tie");
+    assert_eq!(
+        error.to_string(),
+        "key `database_url` is given twice in one layer: as `database-url` and `databaseUrl`\nhint: remove one of them"
+    );
+}
+
+#[test]
+fn two_fields_of_relaxed_equal_names_each_get_their_own() {
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Both {
+        api_key: String,
+        apikey: String,
+    }
+    let both = layered::<Both>(r#"{"api_key": "1", "apikey": "2"}"#, &[], "").expect("both");
+    assert_eq!(both, Both { api_key: "1".into(), apikey: "2".into() });
+}
+
+#[test]
+fn tables_of_one_field_merge_however_they_are_spelled() {
+    #[derive(Debug, Deserialize)]
+    struct Keys {
+        api_keys: BTreeMap<String, String>,
+    }
+    let keys: Keys =
+        layered(r#"{"apiKeys": {"a": "s"}}"#, &[("API_KEYS__A", "e"), ("API_KEYS__B", "e")], "").expect("ok");
+    assert_eq!(keys.api_keys, [("a".into(), "s".into()), ("b".into(), "e".into())].into());
+}
+
+#[derive(Debug, Deserialize, PartialEq)]
+struct Aliased {
+    #[serde(alias = "url", alias = "dsn")]
+    database_url: String,
+}
+
+#[test]
+fn of_aliases_the_higher_layer_wins_and_none_is_a_duplicate() {
+    for (secret, env, dotenv, url) in [
+        (r#"{"url": "s"}"#, &[("DATABASE_URL", "e")][..], "DSN=d", "s"),
+        ("{}", &[("URL", "e")], "DATABASE_URL=d\nDSN=d", "e"),
+        (r#"{"dsn": "s"}"#, &[("URL", "e"), ("DATABASE_URL", "e2")], "", "s"),
+        // The field's own name within one layer.
+        (r#"{"url": "alias", "database_url": "own", "dsn": "alias"}"#, &[], "", "own"),
+    ] {
+        let read = layered::<Aliased>(secret, env, dotenv).unwrap_or_else(|error| panic!("{secret} {error}"));
+        assert_eq!(read.database_url, url, "{secret}");
+    }
+    let error = layered::<Aliased>(r#"{"url": "a", "dsn": "b"}"#, &[], "").expect_err("a tie");
+    assert!(error.to_string().contains("given twice in one layer: as `dsn` and `url`"), "{error}");
+}
+
+#[derive(Debug, Deserialize, PartialEq)]
+struct Nested {
+    database: Database,
+}
+
+#[derive(Debug, Deserialize, PartialEq)]
+struct Database {
+    url: String,
+    #[serde(default)]
+    pool: Option<u16>,
+    #[serde(default)]
+    port: u16,
+}
+
+#[test]
+fn a_missing_required_nested_field_is_looked_for_as_a_variable_and_nothing_else_is() {
+    let url = |url: &str| Nested { database: Database { url: url.into(), pool: None, port: 0 } };
+    for (secret, env, dotenv, expected) in [
+        (r#"{"database": {}}"#, &[("DATABASE_URL", "e")][..], "", url("e")),
+        // No table at all.
+        ("{}", &[("DATABASE_URL", "e")], "", url("e")),
+        ("{}", &[("DATABASE_URL", "e")], "DATABASE_URL=d", url("e")),
+        ("{}", &[], "DATABASE_URL=d", url("d")),
+        (r#"{"database": {"url": "s"}}"#, &[("DATABASE_URL", "e")], "", url("s")),
+        ("{}", &[("DATABASE__URL", "nested"), ("DATABASE_URL", "flat")], "", url("nested")),
+        // An option or a default stays as it is.
+        (
+            "{}",
+            &[("DATABASE_URL", "e"), ("DATABASE_POOL", "5"), ("DATABASE_PORT", "tcp://10.0.0.1:5432")],
+            "",
+            url("e"),
+        ),
+    ] {
+        let read = layered::<Nested>(secret, env, dotenv).unwrap_or_else(|error| panic!("{secret} {error}"));
+        assert_eq!(read, expected, "{secret} {env:?}");
+    }
+    // A secret is no variable.
+    let error = layered::<Nested>(r#"{"database_url": "s"}"#, &[], "").expect_err("missing");
+    assert_eq!(error.key(), Some("database"));
+}
+
+#[test]
+fn kubernetes_variables_fill_nothing_by_guess() {
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Settings {
+        redis: Option<BTreeMap<String, String>>,
+        #[serde(default)]
+        postgres: BTreeMap<String, String>,
+    }
+    let env = [("REDIS_PORT", "tcp://10.0.0.1:6379"), ("POSTGRES_SERVICE_HOST", "10.0.0.2")];
+    let read: Settings = layered("{}", &env, "").expect("defaults");
+    assert_eq!(read, Settings { redis: None, postgres: BTreeMap::new() });
+
+    #[derive(Debug, Deserialize)]
+    #[allow(dead_code, reason = "read by serde alone")]
+    struct Required {
+        redis: BTreeMap<String, String>,
+        jwt: String,
+    }
+    let env = [("REDIS_PORT", "tcp://10.0.0.1:6379"), ("JWT_ISSUER", "x")];
+    let error = layered::<Required>("{}", &env, "").expect_err("missing");
+    assert_eq!(
+        error.to_string().lines().next(),
+        Some("key `redis` is missing; not there either, needed or not: `jwt`"),
+        "the first missing field, and what else is absent"
+    );
+}
+
+#[test]
+fn a_missing_field_and_wrong_values_elsewhere_come_together() {
+    #[derive(Debug, Deserialize)]
+    #[allow(dead_code, reason = "read by serde alone")]
+    struct Outer {
+        a: Strict,
+        b: Strict,
+        c: u8,
+        d: String,
+    }
+    let error =
+        layered::<Outer>(r#"{"a": {"host": "h"}, "b": {"port": 1, "proxy": "x"}, "c": "x"}"#, &[], "");
+    let error = error.expect_err("errors");
+    let mut keys: Vec<_> = error.errors().iter().filter_map(Error::key).collect();
+    keys.sort_unstable();
+    assert_eq!(keys, ["a.port", "b.proxy", "c"], "{error}");
+}
+
+/// What serde's buffering makes impossible, and that the error says so.
+#[test]
+fn below_flatten_untagged_and_internal_tags_text_stays_text() {
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Flat {
+        #[serde(flatten)]
+        inner: Inner,
+    }
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Inner {
+        port: u16,
+    }
+    #[derive(Debug, Deserialize, PartialEq)]
+    #[serde(untagged)]
+    enum Untagged {
+        Port { port: u16 },
+    }
+    #[derive(Debug, Deserialize, PartialEq)]
+    #[serde(tag = "kind")]
+    enum Tagged {
+        Port { port: u16 },
+    }
+    #[derive(Debug, Deserialize, PartialEq)]
+    #[serde(tag = "t", content = "c")]
+    enum Adjacent {
+        Port { port: u16 },
+    }
+    assert_eq!(ok::<Flat>(r#"{"port": 1}"#), Flat { inner: Inner { port: 1 } });
+    assert_eq!(ok::<Untagged>(r#"{"port": 1}"#), Untagged::Port { port: 1 });
+    assert_eq!(ok::<Tagged>(r#"{"kind": "Port", "port": 1}"#), Tagged::Port { port: 1 });
+    assert_eq!(ok::<Adjacent>(r#"{"t": "Port", "c": {"port": 1}}"#), Adjacent::Port { port: 1 });
+    // Adjacent content is typed once its tag is known: `c` comes before `t` in a table, so it is buffered.
+    for message in [
+        refused::<Flat>(r#"{"port": "1"}"#),
+        refused::<Untagged>(r#"{"port": "1"}"#),
+        refused::<Tagged>(r#"{"kind": "Port", "port": "1"}"#),
+    ] {
+        assert!(message.contains("text stays text"), "{message}");
+        assert!(message.contains("key `x`") && message.contains("secret `app/x`"), "{message}");
+    }
+}
+
+#[test]
+fn wide_numbers_durations_newtypes_and_defaults() {
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Wrapped(u64);
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Renamed {
+        #[serde(rename = "maxConnections", default)]
+        max: u32,
+        #[serde(with = "humantime_serde")]
+        timeout: std::time::Duration,
+        wide: Wrapped,
+        pair: (u8, String),
+    }
+    let read: Renamed = ok(
+        r#"{"max_connections": "7", "timeout": "1m 30s", "wide": 18446744073709551615, "pair": ["1", 2]}"#,
+    );
+    assert_eq!(read.max, 7);
+    assert_eq!(read.timeout.as_secs(), 90);
+    assert_eq!((read.wide, read.pair), (Wrapped(u64::MAX), (1, "2".to_owned())));
+    assert_eq!(ok::<url::Url>("https://key@sentry.example/1").host_str(), Some("sentry.example"));
+    assert!(refused::<url::Url>("hunter2").contains("expected Url, which refuses the value there"));
 }
