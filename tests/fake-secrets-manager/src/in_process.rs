@@ -1,0 +1,94 @@
+//! The road without a socket: an HTTP client of the SDK that hands requests to the service.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_sdk_secretsmanager::config::{BehaviorVersion, Region};
+use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
+    SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::body::SdkBody;
+use aws_types::SdkConfig;
+use bytes::Bytes;
+use http_body_util::BodyExt as _;
+
+use crate::access::Caller;
+use crate::shared::Shared;
+use crate::state::REGION;
+
+#[derive(Clone)]
+struct InProcess {
+    shared: Arc<Shared>,
+    caller: Caller,
+}
+
+impl fmt::Debug for InProcess {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("InProcess")
+    }
+}
+
+impl HttpClient for InProcess {
+    fn http_connector(
+        &self,
+        _: &HttpConnectorSettings,
+        _: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+}
+
+impl HttpConnector for InProcess {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let Self { shared, caller } = self.clone();
+        HttpConnectorFuture::new(async move {
+            let target = request.headers().get("x-amz-target").map(str::to_owned);
+            let body = match request.body().bytes() {
+                Some(bytes) => Bytes::copy_from_slice(bytes),
+                None => request
+                    .into_body()
+                    .collect()
+                    .await
+                    .map_err(ConnectorError::user)?
+                    .to_bytes(),
+            };
+            let answer = shared
+                .answer(caller, target.as_deref(), body)
+                .await
+                .map_err(|dropped| ConnectorError::io(io::Error::from(dropped).into()))?;
+            HttpResponse::try_from(answer.map(SdkBody::from_body_1_x))
+                .map_err(|error| ConnectorError::other(error.into(), None))
+        })
+    }
+}
+
+pub(crate) fn http_client(shared: &Arc<Shared>, caller: Caller) -> SharedHttpClient {
+    SharedHttpClient::new(InProcess {
+        shared: Arc::clone(shared),
+        caller,
+    })
+}
+
+pub(crate) fn sdk_config(shared: &Arc<Shared>, caller: Caller) -> SdkConfig {
+    SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::from_static(REGION))
+        .credentials_provider(SharedCredentialsProvider::new(Credentials::new(
+            "test",
+            "test",
+            None,
+            None,
+            "fake-secrets-manager",
+        )))
+        .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
+        .http_client(http_client(shared, caller))
+        .build()
+}

@@ -1,0 +1,161 @@
+//! The one road by which a request is answered, from a socket or in-process.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use http::Response;
+use tokio::sync::Notify;
+
+use crate::access::Caller;
+use crate::error::ApiError;
+use crate::fault::{Effect, Faults};
+use crate::operations;
+use crate::rotation::{self, Rotators};
+use crate::state::State;
+use crate::wire::{self, Answer, AnswerBody};
+
+/// What handles, clients and connections share.
+pub(crate) struct Shared {
+    state: Mutex<State>,
+    faults: Mutex<Faults>,
+    calls: Mutex<Calls>,
+    pub(crate) rotators: Mutex<Rotators>,
+    called: Notify,
+}
+
+#[derive(Default)]
+struct Calls {
+    by_operation: BTreeMap<String, usize>,
+    connections: usize,
+}
+
+/// The connection is to be closed without an answer.
+#[derive(Debug)]
+pub(crate) struct Dropped;
+
+impl From<Dropped> for io::Error {
+    fn from(_: Dropped) -> Self {
+        Self::new(
+            io::ErrorKind::ConnectionReset,
+            "the connection was closed without an answer",
+        )
+    }
+}
+
+impl Shared {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            state: Mutex::new(State::new()),
+            faults: Mutex::default(),
+            calls: Mutex::default(),
+            rotators: Mutex::default(),
+            called: Notify::new(),
+        })
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+
+    pub(crate) fn faults(&self) -> MutexGuard<'_, Faults> {
+        lock(&self.faults)
+    }
+
+    pub(crate) fn calls(&self, operation: &str) -> usize {
+        let calls = lock(&self.calls);
+        calls.by_operation.get(operation).copied().unwrap_or(0)
+    }
+
+    pub(crate) fn total_calls(&self) -> usize {
+        lock(&self.calls).by_operation.values().sum()
+    }
+
+    pub(crate) fn reset_calls(&self) {
+        lock(&self.calls).by_operation.clear();
+    }
+
+    pub(crate) fn connections(&self) -> usize {
+        lock(&self.calls).connections
+    }
+
+    pub(crate) fn count_connection(&self) {
+        lock(&self.calls).connections += 1;
+    }
+
+    fn count_call(&self, operation: &str) {
+        *lock(&self.calls)
+            .by_operation
+            .entry(operation.to_owned())
+            .or_default() += 1;
+        self.called.notify_waiters();
+    }
+
+    pub(crate) async fn wait_for_calls(&self, operation: &str, at_least: usize) {
+        loop {
+            // Listens before it looks, so that no call is missed in between.
+            let called = self.called.notified();
+            tokio::pin!(called);
+            called.as_mut().enable();
+            if self.calls(operation) >= at_least {
+                return;
+            }
+            called.await;
+        }
+    }
+
+    /// Answers one request.
+    pub(crate) async fn answer(
+        self: &Arc<Self>,
+        caller: Caller,
+        target: Option<&str>,
+        body: Bytes,
+    ) -> Result<Response<AnswerBody>, Dropped> {
+        let Some(operation) = wire::operation(target) else {
+            let unknown = ApiError::new("UnknownOperationException", 400, "");
+            return Ok(Answer::error(&unknown).into_response(false));
+        };
+        if caller == Caller::Trusted {
+            return Ok(self
+                .run(caller, operation, &body)
+                .await
+                .into_response(false));
+        }
+        let secrets = operations::named_secrets(&self.state(), &body);
+        let met = self.faults().meet(operation, &secrets);
+        // Counted last: who waits for a call finds that what met it has been used up.
+        self.count_call(operation);
+        if !met.delay.is_zero() {
+            tokio::time::sleep(met.delay).await;
+        }
+        let answer = match met.effect {
+            None => self.run(caller, operation, &body).await,
+            Some(Effect::Error(error)) => Answer::error(&error),
+            Some(Effect::Html(status)) => Answer::html(status),
+            Some(Effect::MalformedBody) => self.run(caller, operation, &body).await.garbled(),
+            Some(Effect::TruncatedBody) => {
+                let answer = self.run(caller, operation, &body).await;
+                return Ok(answer.into_response(true));
+            }
+            Some(Effect::DropConnection) => return Err(Dropped),
+            Some(Effect::Hang) => std::future::pending().await,
+            // Slowness is in the delay.
+            Some(Effect::Slow(_)) => self.run(caller, operation, &body).await,
+        };
+        Ok(answer.into_response(false))
+    }
+
+    async fn run(self: &Arc<Self>, caller: Caller, operation: &str, body: &[u8]) -> Answer {
+        let done = operations::run(&mut self.state(), caller, operation, body);
+        if let Some(job) = done.job {
+            rotation::run(self, job).await;
+        }
+        Answer::of(done.answer)
+    }
+}
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A test that panicked elsewhere shouldn't hide why.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
