@@ -86,6 +86,8 @@ impl fmt::Display for Origin {
 pub(crate) struct Node {
     pub(crate) value: Value,
     pub(crate) origin: Arc<Origin>,
+    /// What stood here in the version before, for [`Rotating`](crate::Rotating) fields.
+    pub(crate) previous: Option<Box<Node>>,
 }
 
 #[derive(Clone, PartialEq)]
@@ -110,7 +112,15 @@ pub(crate) struct Table {
 
 impl Node {
     pub(crate) fn new(value: Value, origin: Arc<Origin>) -> Self {
-        Self { value, origin }
+        Self { value, origin, previous: None }
+    }
+
+    /// Notes what stood here, and in the members of a table there, in the version before.
+    pub(crate) fn remember(&mut self, previous: Node) {
+        if let (Value::Table(now), Value::Table(before)) = (&mut self.value, &previous.value) {
+            now.remember(before);
+        }
+        self.previous = Some(Box::new(previous));
     }
 
     /// Whether it is no table.
@@ -140,6 +150,15 @@ pub(crate) fn base64(bytes: &[u8]) -> String {
 }
 
 impl Table {
+    /// Notes for each member what it was before.
+    pub(crate) fn remember(&mut self, before: &Table) {
+        for (name, node) in &mut self.entries {
+            if let Some(before) = before.entries.get(name) {
+                node.remember(before.clone());
+            }
+        }
+    }
+
     /// Lays `other` over this table: tables merge, anything else is replaced.
     pub(crate) fn overlay(&mut self, other: Table) {
         self.overlay_by(other, &|_, _| true);
@@ -163,7 +182,7 @@ impl Table {
                         slot.get_mut().origin = node.origin;
                     }
                     (_, value) => {
-                        let node = Node { value, origin: node.origin };
+                        let node = Node { value, origin: node.origin, previous: node.previous };
                         if replaces(slot.get(), &node) {
                             slot.insert(node);
                         }

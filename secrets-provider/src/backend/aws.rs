@@ -129,9 +129,11 @@ impl Aws {
         Client::from_conf(config.build())
     }
 
-    async fn get(&self, id: &str) -> Result<Fetched, Error> {
+    /// One secret's version by its label; without one, AWSCURRENT.
+    async fn get(&self, id: &str, stage: Option<&str>) -> Result<Fetched, Error> {
         let client = self.client().await?;
-        let output = client.get_secret_value().secret_id(id).send().await;
+        let call = client.get_secret_value().secret_id(id).set_version_stage(stage.map(str::to_owned));
+        let output = call.send().await;
         let output = output.map_err(|error| failure::of(&error, "GetSecretValue", Some(id)))?;
         let payload = payload(output.secret_string, output.secret_binary);
         fetched(id, output.name, output.arn, output.version_id, payload)
@@ -265,6 +267,13 @@ impl Backend for Aws {
             state.next().await.map(|outcome| (outcome, state))
         }))
     }
+
+    /// By single calls: BatchGetSecretValue reads AWSCURRENT alone.
+    fn fetch_previous<'a>(&'a self, ids: &'a [String]) -> BoxStream<'a, Outcome> {
+        let calls =
+            stream::iter(ids).map(|id| async { (id.clone(), self.get(id, Some("AWSPREVIOUS")).await) });
+        Box::pin(calls.buffer_unordered(CONCURRENT))
+    }
 }
 
 /// A call to be made.
@@ -309,7 +318,7 @@ impl Aws {
             let singly = |ids: Vec<String>| ids.into_iter().map(Work::One).collect();
             match work {
                 Work::One(id) => {
-                    let secret = self.get(&id).await;
+                    let secret = self.get(&id, None).await;
                     (vec![(id, secret)], Vec::new())
                 }
                 Work::Group(ids) => match self.get_group(&ids).await {

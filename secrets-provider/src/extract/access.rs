@@ -121,6 +121,44 @@ impl<'de> SeqAccess<'de> for Items<'_> {
     }
 }
 
+/// The current value and, where the secret's previous version was fetched, the previous one: what
+/// [`Rotating`](crate::Rotating) is read from.
+pub(super) struct Versions<'a> {
+    extractor: Extractor<'a>,
+    current: bool,
+}
+
+impl<'a> Versions<'a> {
+    pub(super) fn of(extractor: Extractor<'a>) -> Self {
+        Self { extractor, current: true }
+    }
+}
+
+impl<'de> SeqAccess<'de> for Versions<'_> {
+    type Error = Failure;
+
+    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Failure> {
+        if std::mem::take(&mut self.current) {
+            return seed.deserialize(self.extractor.again()).map(Some);
+        }
+        let context = self.extractor.context;
+        let at = format!("{} (previous)", self.extractor.at);
+        let Some(node) = self.extractor.node().and_then(|node| node.previous.as_deref()) else {
+            return Ok(None);
+        };
+        // One that does not fit any more is of no use, and no reason to refuse the current one.
+        if context.stands_for_none(&at) {
+            return Ok(None);
+        }
+        let errors = context.errors.borrow().len();
+        let read = descend(seed, node, at.clone(), context);
+        if read.is_err() {
+            context.read_as_none(at, errors);
+        }
+        read.map(Some)
+    }
+}
+
 /// A variant, by its name alone or with what it holds.
 pub(super) struct Enum<'a> {
     variant: &'a str,

@@ -3,10 +3,11 @@
 use serde::de::{Deserializer, Visitor};
 use serde::forward_to_deserialize_any;
 
-use super::access::{Enum, Items, Members};
+use super::access::{Enum, Items, Members, Versions};
 use super::failure::{Failure, Problem};
 use super::{Extractor, Place, scalar};
 use crate::tree::{Value, base64};
+use crate::{key, rotating};
 
 macro_rules! numbers {
     ($($method:ident $visit:ident $type:ident;)*) => {$(
@@ -147,9 +148,18 @@ impl<'de> Deserializer<'de> for Extractor<'_> {
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(
         self,
-        _: &'static str,
+        name: &'static str,
         visitor: V,
     ) -> Result<V::Value, Failure> {
+        match name {
+            rotating::NAME => {
+                let versions = Versions::of(self.again());
+                let visited = visitor.visit_seq(versions);
+                return self.settle(visited);
+            }
+            key::NAME => return self.key(visitor),
+            _ => {}
+        }
         let visited = visitor.visit_newtype_struct(self.again());
         self.settle(visited)
     }
@@ -266,4 +276,23 @@ impl<'de> Deserializer<'de> for Extractor<'_> {
     }
 
     forward_to_deserialize_any! { identifier }
+}
+
+impl Extractor<'_> {
+    /// Bytes as they are, or text that the key itself decodes; it says what is wrong in words that hold no value.
+    fn key<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        key::forget_problem();
+        let visited = match self.scalar().map(|node| &node.value) {
+            Some(Value::Bytes(bytes)) => visitor.visit_bytes(bytes),
+            Some(Value::Text(text)) => visitor.visit_str(text.as_str()),
+            _ => return self.wrong("a key (base64 or hex text, or SecretBinary)"),
+        };
+        match (visited, key::take_problem()) {
+            (Err(Failure::Unplaced(_)), Some(problem)) => {
+                self.context.report(&self.at, self.node(), &problem.to_string());
+                Err(Failure::Reported)
+            }
+            (visited, _) => self.settle(visited),
+        }
+    }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use fake_secrets_manager::{FakeSecretsManager, Fault};
 use secrecy::{ExposeSecret as _, SecretString};
-use secrets_provider::{Change, ErrorKind, Layers, Live, LiveBuilder, Rejected, SecretsManager};
+use secrets_provider::{Change, ErrorKind, Layers, Live, LiveBuilder, Rejected, Rotating, SecretsManager};
 use serde::Deserialize;
 
 #[derive(Debug, Deserialize)]
@@ -427,6 +427,54 @@ async fn a_constant_has_nothing_to_refresh_and_no_changes() {
     assert!(!settings.refresh().await.unwrap().changed());
     assert!(settings.changes().next().await.is_none());
     settings.shutdown().await;
+}
+
+/// Current and previous come in one generation, by the labels that AWS moves.
+#[tokio::test(start_paused = true)]
+async fn a_rotating_field_follows_the_labels() {
+    #[derive(Deserialize)]
+    struct Rotated {
+        jwt_secret: Rotating<String>,
+    }
+    let seen = |settings: &Live<Rotated>| {
+        let settings = settings.load();
+        (settings.jwt_secret.current.clone(), settings.jwt_secret.previous.clone())
+    };
+    let fake = fake();
+    let manager = manager(&fake).with_previous(["jwt-secret"]);
+    let settings: Live<Rotated> =
+        Live::builder(manager).layers(|secrets| Layers::new().secrets(secrets)).start().await.unwrap();
+    assert_eq!(seen(&settings), ("jwt-1".into(), None));
+
+    let second = fake.put("gaara/prod/jwt-secret", "jwt-2");
+    settings.refresh().await.unwrap();
+    assert_eq!(seen(&settings), ("jwt-2".into(), Some("jwt-1".into())));
+    assert!(!settings.refresh().await.unwrap().changed());
+
+    // A version before that cannot be read is no reason to serve half of it.
+    let refused = Fault::error("AccessDeniedException", 400, "no").on("GetSecretValue");
+    let refused = fake.inject(refused);
+    fake.put("gaara/prod/jwt-secret", "jwt-3");
+    settings.refresh().await.unwrap_err();
+    assert_eq!(seen(&settings), ("jwt-2".into(), Some("jwt-1".into())));
+    fake.remove_fault(refused);
+    settings.refresh().await.unwrap();
+    assert_eq!(seen(&settings), ("jwt-3".into(), Some("jwt-2".into())));
+
+    // Rolled back: AWSCURRENT moves to the version before, which leaves AWSPREVIOUS with the other.
+    let client = fake.client();
+    let current = client.get_secret_value().secret_id("gaara/prod/jwt-secret").send().await.unwrap();
+    client
+        .update_secret_version_stage()
+        .secret_id("gaara/prod/jwt-secret")
+        .version_stage("AWSCURRENT")
+        .remove_from_version_id(current.version_id.unwrap())
+        .move_to_version_id(second)
+        .send()
+        .await
+        .unwrap();
+    settings.refresh().await.unwrap();
+    assert_eq!(seen(&settings), ("jwt-2".into(), Some("jwt-3".into())));
 }
 
 /// At TRACE, with every target on, through start, rotation, refusal, outage and status.
