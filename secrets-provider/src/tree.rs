@@ -256,3 +256,32 @@ fn same(a: Option<&Node>, b: Option<&Node>) -> bool {
 pub(crate) fn join(at: &str, name: &str) -> String {
     if at.is_empty() { name.to_owned() } else { format!("{at}.{name}") }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(name: &str, value: &str) -> Table {
+        let origin = Arc::new(Origin::Environment { variable: name.to_owned() });
+        let node = Node::new(Value::Text(Text::new(value)), origin);
+        Table { entries: [(name.to_owned(), node)].into(), source_text: Some(Text::new("source")) }
+    }
+
+    #[test]
+    fn a_table_that_others_are_merged_into_has_no_source_text() {
+        let mut merged = table("a", "1");
+        merged.overlay(table("b", "2"));
+        assert!(merged.source_text.is_none());
+    }
+
+    #[test]
+    fn changed_keys_are_those_added_removed_or_of_another_value() {
+        let mut old = table("a", "1");
+        old.overlay(table("b", "1"));
+        let mut new = table("a", "1");
+        new.overlay(table("c", "1"));
+        assert_eq!(old.changed_keys(&new), ["b", "c"]);
+        assert_eq!(table("a", "1").changed_keys(&table("a", "2")), ["a"]);
+        assert!(old.changed_keys(&old).is_empty());
+    }
+}

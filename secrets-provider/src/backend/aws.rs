@@ -349,6 +349,27 @@ impl Aws {
 mod tests {
     use super::*;
 
+    /// What an answer leaves out stays with those that are asked for singly; a secret that is asked for by name and by
+    /// ARN is answered under both.
+    #[test]
+    fn an_answer_is_sorted_out_and_what_it_lacks_is_kept() {
+        let arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:a-AbCdEf";
+        let value =
+            SecretValueEntry::builder().name("a").arn(arn).version_id("v1").secret_string("x").build();
+        let error = aws_sdk_secretsmanager::types::ApiErrorType::builder();
+        let error = error.secret_id("b").error_code("ResourceNotFoundException").build();
+        let answer = BatchGetSecretValueOutput::builder().secret_values(value).errors(error).build();
+        let mut missing: Vec<String> = ["a", arn, "b", "left-out"].map(str::to_owned).into();
+        let mut outcomes = Vec::new();
+        sort_out(answer, &mut missing, &mut outcomes);
+        assert_eq!(missing, ["left-out"]);
+        let outcomes: Vec<_> = outcomes
+            .iter()
+            .map(|(id, outcome)| (id.as_str(), outcome.as_ref().err().map(Error::kind)))
+            .collect();
+        assert_eq!(outcomes, [("a", None), (arn, None), ("b", Some(ErrorKind::NotFound))]);
+    }
+
     #[test]
     fn an_id_asks_for_a_secret_by_name_arn_or_partial_arn() {
         let arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:a/b-AbCdEf";

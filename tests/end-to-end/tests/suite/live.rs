@@ -77,6 +77,7 @@ async fn a_rotation_of_two_secrets_is_one_generation() {
     assert_eq!(held.all(), generation(1), "whoever holds a generation keeps it whole");
     let status = settings.status();
     assert_eq!(status.generation(), 2);
+    assert!(!settings.refresh().await.unwrap().changed(), "held against the new generation from now on");
     let secrets: Vec<_> = status.secrets().iter().map(|secret| (secret.name(), secret.key_path())).collect();
     assert_eq!(secrets, [("gaara/prod/database", "database"), ("gaara/prod/jwt-secret", "jwt_secret")]);
 }
@@ -346,6 +347,9 @@ async fn a_slow_listener_skips_to_the_newest() {
         settings.refresh().await.unwrap();
     }
     assert_eq!(changes.next().await.unwrap().generation(), 5);
+    let mut late = settings.changes();
+    let told = tokio::time::timeout(Duration::from_secs(3600), late.next()).await;
+    assert!(told.is_err(), "what was before is no change from now on");
 }
 
 #[tokio::test(start_paused = true)]
