@@ -98,7 +98,7 @@ impl<'a> Extractor<'a> {
             return match &node.value {
                 Value::Text(text) | Value::Number(text) => Some(text.clone()),
                 Value::Bool(value) => Some(Text::new(value.to_string())),
-                Value::Bytes(bytes) => Some(Text::new(base64(bytes))),
+                Value::Bytes(bytes) => Some(Text::wiped(base64(bytes))),
                 Value::Null | Value::Array(_) | Value::Table(_) => None,
             };
         }

@@ -46,7 +46,7 @@ pub struct Layers {
 #[derive(Clone)]
 enum Variables {
     Process,
-    Given(Vec<(String, String)>),
+    Given(Vec<(String, Text)>),
 }
 
 impl Layers {
@@ -86,7 +86,7 @@ impl Layers {
         K: Into<String>,
         V: Into<String>,
     {
-        let variables = variables.into_iter().map(|(name, value)| (name.into(), value.into()));
+        let variables = variables.into_iter().map(|(name, value)| (name.into(), Text::new(value)));
         self.environment = Some(Variables::Given(variables.collect()));
         self
     }
@@ -134,13 +134,16 @@ impl Layers {
             let file = path.display().to_string();
             let origin =
                 |variable: &str| Origin::Dotenv { file: file.clone(), variable: variable.to_owned() };
-            tree.overlay_keeping_tables(self.nested(dotenv::read(path)?, origin));
+            let variables = dotenv::read(path)?.into_iter().map(|(name, value)| (name, Text::new(value)));
+            tree.overlay_keeping_tables(self.nested(variables.collect(), origin));
         }
         if let Some(variables) = &self.environment {
             let variables = match variables {
                 Variables::Given(variables) => variables.clone(),
                 Variables::Process => std::env::vars_os()
-                    .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+                    .filter_map(|(name, value)| {
+                        Some((name.into_string().ok()?, Text::new(value.into_string().ok()?)))
+                    })
                     .collect(),
             };
             let origin = |variable: &str| Origin::Environment { variable: variable.to_owned() };
@@ -154,8 +157,8 @@ impl Layers {
 
     /// Variables as a tree. Sorted first: of two names that differ in case alone the same one always wins. Those
     /// placed by hand come before the others, which lie over them.
-    fn nested(&self, mut variables: Vec<(String, String)>, origin: impl Fn(&str) -> Origin) -> Table {
-        variables.sort();
+    fn nested(&self, mut variables: Vec<(String, Text)>, origin: impl Fn(&str) -> Origin) -> Table {
+        variables.sort_by(|(a, _), (b, _)| a.cmp(b));
         let by_hand = |name: &str| {
             let mut placed = self.placed.iter();
             placed.find(|(placed, _)| placed.eq_ignore_ascii_case(name)).map(|(_, path)| path.clone())
@@ -168,7 +171,7 @@ impl Layers {
         for (path, (name, value)) in placed.into_iter().chain(named) {
             let Some(path) = path.or_else(|| self.path(&name)) else { continue };
             let origin = Arc::new(origin(&name));
-            let leaf = Node::new(Value::Text(Text::new(value)), origin.clone());
+            let leaf = Node::new(Value::Text(value), origin.clone());
             let nested = path.into_iter().rev().fold(leaf, |node, part| {
                 let table = Table { entries: [(part, node)].into(), source_text: None };
                 Node::new(Value::Table(table), origin.clone())

@@ -152,7 +152,7 @@ fn value(node: &Node) -> figment::value::Value {
         Value::Null => F::Empty(Tag::Default, Empty::None),
         Value::Bool(value) => F::Bool(Tag::Default, *value),
         Value::Text(text) => F::String(Tag::Default, text.as_str().to_owned()),
-        Value::Bytes(bytes) => F::String(Tag::Default, base64(bytes)),
+        Value::Bytes(bytes) => F::String(Tag::Default, base64(bytes).to_string()),
         Value::Number(number) => F::Num(Tag::Default, num(number.as_str())),
         Value::Array(items) => F::Array(Tag::Default, items.iter().map(value).collect()),
         Value::Table(table) => F::Dict(Tag::Default, dict(table)),

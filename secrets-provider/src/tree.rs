@@ -18,6 +18,10 @@ impl Text {
         Self(Arc::new(Zeroizing::new(text.into())))
     }
 
+    pub(crate) fn wiped(text: Zeroizing<String>) -> Self {
+        Self(Arc::new(text))
+    }
+
     pub(crate) fn as_str(&self) -> &str {
         self.0.as_str()
     }
@@ -145,8 +149,8 @@ impl Value {
 }
 
 /// Standard base64, the text form of binary values.
-pub(crate) fn base64(bytes: &[u8]) -> String {
-    BASE64_STANDARD.encode(bytes)
+pub(crate) fn base64(bytes: &[u8]) -> Zeroizing<String> {
+    Zeroizing::new(BASE64_STANDARD.encode(bytes))
 }
 
 impl Table {
