@@ -6,6 +6,9 @@ mod dotenv;
 mod error;
 mod extract;
 mod fetch;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod key;
 mod layers;
 mod live;
