@@ -117,7 +117,7 @@ impl State {
         if let Some(id) = secret_id {
             keys.insert("secretsmanager:secretid".to_owned(), id.to_owned());
         }
-        for (key, value) in secret.iter().flat_map(|secret| &secret.tags) {
+        for (key, value) in secret.iter().flat_map(|secret| secret.tags.iter().flatten()) {
             for prefix in ["aws:resourcetag/", "secretsmanager:resourcetag/"] {
                 keys.insert(format!("{prefix}{}", key.to_lowercase()), value.clone());
             }

@@ -214,7 +214,7 @@ impl Faults {
     pub(crate) fn inject(&mut self, mut fault: Fault, secret: Option<String>) -> FaultId {
         self.next_id += 1;
         let id = FaultId(self.next_id);
-        fault.secret = secret.or(fault.secret);
+        fault.secret = secret;
         self.injected.push((id, fault));
         id
     }

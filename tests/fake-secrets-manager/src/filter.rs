@@ -59,8 +59,8 @@ impl Filter {
                 .description
                 .as_deref()
                 .is_some_and(|text| text.to_lowercase().starts_with(&value.to_lowercase())),
-            "tag-key" => secret.tags.iter().any(|(key, _)| tag(key)),
-            "tag-value" => secret.tags.iter().any(|(_, text)| tag(text)),
+            "tag-key" => secret.tags.iter().flatten().any(|(key, _)| tag(key)),
+            "tag-value" => secret.tags.iter().flatten().any(|(_, text)| tag(text)),
             "primary-region" => REGION.starts_with(value),
             "owning-service" => {
                 secret.owning_service.as_ref().is_some_and(|service| service.starts_with(value))
@@ -76,7 +76,7 @@ fn matches_words(secret: &Secret, value: &str) -> bool {
     let mut attributes: Vec<&str> = vec![&secret.name, REGION];
     attributes.extend(secret.description.as_deref());
     attributes.extend(secret.owning_service.as_deref());
-    for (key, text) in &secret.tags {
+    for (key, text) in secret.tags.iter().flatten() {
         attributes.extend([key.as_str(), text.as_str()]);
     }
     let known: Vec<String> = attributes.into_iter().flat_map(words).collect();

@@ -8,8 +8,20 @@
 //! What a test controls: an IAM policy to be enforced, denials of single actions or secrets, KMS
 //! keys, [faults](Fault), quotas, how late a listing is, and a closure in place of a rotation
 //! function. What it observes: how many calls of each operation arrived.
+//!
+//! # What differs from AWS
+//!
+//! - `RotateSecret` answers when the rotation is over, not while it runs.
+//! - Every write is seen at once, except by a listing that is [late to
+//!   order](FakeSecretsManager::delay_listing).
+//! - A forced deletion is over when it is answered.
+//! - There is one region and one account; signatures aren't checked, and every caller is the same
+//!   one.
+//! - Rotation schedules are kept and shown, but nothing rotates by itself.
+//! - Resource policies and replication aren't there: `UnknownOperationException`.
 
 mod access;
+mod controls;
 mod error;
 mod fake;
 mod fault;

@@ -59,7 +59,8 @@ pub(crate) struct Secret {
     pub(crate) name: String,
     pub(crate) description: Option<String>,
     pub(crate) kms_key_id: Option<String>,
-    pub(crate) tags: Vec<(String, String)>,
+    /// `None` until there was a first one, as the service shows an emptied list.
+    pub(crate) tags: Option<Vec<(String, String)>>,
     pub(crate) versions: Vec<Version>,
     pub(crate) created: SystemTime,
     pub(crate) changed: SystemTime,
@@ -81,6 +82,16 @@ impl Secret {
 
     pub(crate) fn labelled(&self, label: &str) -> Option<&Version> {
         self.versions.iter().find(|version| version.labels.contains(label))
+    }
+
+    /// What a listing shows of it, which needs no value.
+    pub(crate) fn outline(&self) -> Self {
+        let mut outline = self.clone();
+        outline.versions.retain(|version| !version.labels.is_empty());
+        for version in &mut outline.versions {
+            version.value = None;
+        }
+        outline
     }
 
     fn holder(&self, label: &str) -> Option<String> {

@@ -19,7 +19,7 @@ use crate::access::Caller;
 use crate::shared::{Shared, lock};
 use crate::wire::AnswerBody;
 
-/// The server of a handle. Its tasks end when the last handle drops it.
+/// The server of a handle. Its tasks end when the last handle drops it, and `stop` with it.
 #[derive(Default)]
 pub(crate) struct Server {
     slot: Mutex<Slot>,
@@ -32,16 +32,9 @@ struct Slot {
 }
 
 struct Running {
+    /// Sent to or dropped, it ends the task.
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        if let Some(running) = lock(&self.slot).running.take() {
-            running.task.abort();
-        }
-    }
 }
 
 impl Server {
@@ -56,9 +49,7 @@ impl Server {
         let task = tokio::spawn(accept(listener, shared, stopped));
         let mut slot = lock(&self.slot);
         slot.address = Some(address);
-        if let Some(before) = slot.running.replace(Running { stop, task }) {
-            before.task.abort();
-        }
+        slot.running = Some(Running { stop, task });
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! Everything the service knows: the secrets, and what ListSecrets may show of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -30,7 +30,7 @@ pub(crate) struct State {
     start: (Instant, SystemTime),
     pub(crate) access: Access,
     /// Names with a closure in place of the rotation function.
-    pub(crate) rotatable: std::collections::BTreeSet<String>,
+    pub(crate) rotatable: BTreeSet<String>,
     pub(crate) rotation_errors: BTreeMap<String, String>,
 }
 
@@ -43,7 +43,7 @@ impl State {
             serial: 0,
             start: (Instant::now(), SystemTime::now()),
             access: Access::default(),
-            rotatable: std::collections::BTreeSet::new(),
+            rotatable: BTreeSet::new(),
             rotation_errors: BTreeMap::new(),
         }
     }
@@ -108,13 +108,12 @@ impl State {
     }
 
     pub(crate) fn insert(&mut self, secret: Secret) {
-        let secret = Arc::new(secret);
         self.changes.push(Change {
             at: Instant::now(),
             name: secret.name.clone(),
-            secret: Some(Arc::clone(&secret)),
+            secret: Some(Arc::new(secret.outline())),
         });
-        self.secrets.insert(secret.name.clone(), secret);
+        self.secrets.insert(secret.name.clone(), Arc::new(secret));
     }
 
     pub(crate) fn remove(&mut self, name: &str) {
@@ -133,7 +132,7 @@ impl State {
             name: name.to_owned(),
             description: None,
             kms_key_id: None,
-            tags: Vec::new(),
+            tags: None,
             versions: Vec::new(),
             created: now,
             changed: now,

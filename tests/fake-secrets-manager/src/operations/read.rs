@@ -104,9 +104,11 @@ pub(super) fn description(secret: &Secret, labels_member: &str) -> Json {
     set("LastAccessedDate", secret.accessed.map(seconds));
     set("DeletedDate", secret.deletion.map(seconds));
     set("OwningService", secret.owning_service.clone().map(Json::from));
-    let tags: Vec<Json> =
-        secret.tags.iter().map(|(key, value)| json!({ "Key": key, "Value": value })).collect();
-    set("Tags", (!tags.is_empty()).then_some(tags.into()));
+    let tags = secret
+        .tags
+        .as_ref()
+        .map(|tags| tags.iter().map(|(key, value)| json!({ "Key": key, "Value": value })).collect());
+    set("Tags", tags);
     let labels: Map<String, Json> = secret
         .versions
         .iter()

@@ -77,6 +77,12 @@ fn start(state: &mut State, caller: Caller, request: RotateSecret, job: &mut Opt
         }
         rotation.function_arn = Some(format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:fake-rotation"));
     }
+    if !has_closure {
+        return Err(ApiError::access_denied(
+            "Secrets Manager cannot invoke the specified Lambda function. Ensure that the \
+             function policy grants access to the principal secretsmanager.amazonaws.com.",
+        ));
+    }
     if let Some(rules) = request.rotation_rules {
         apply(rules, &mut rotation)?;
     }

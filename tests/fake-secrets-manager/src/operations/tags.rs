@@ -20,7 +20,11 @@ pub(crate) struct Tag {
 }
 
 /// Adds tags; one with a key that is there already replaces it.
-pub(super) fn merge(tags: &mut Vec<(String, String)>, new: Vec<Tag>) -> ApiResult<()> {
+pub(super) fn merge(tags: &mut Option<Vec<(String, String)>>, new: Vec<Tag>) -> ApiResult<()> {
+    if new.is_empty() {
+        return Ok(());
+    }
+    let tags = tags.get_or_insert_default();
     for tag in new {
         if !(1..=128).contains(&tag.key.chars().count()) {
             return Err(ApiError::constraint("tags.1.member.key", "have length between 1 and 128"));
@@ -73,7 +77,9 @@ pub(crate) fn untag(state: &mut State, caller: Caller, request: &UntagResource) 
     let (name, now) = (state.get_live(&request.secret_id)?.name.clone(), state.now());
     state.change(&name, |secret| {
         secret.changed = now;
-        secret.tags.retain(|(key, _)| !request.tag_keys.contains(key));
+        if let Some(tags) = &mut secret.tags {
+            tags.retain(|(key, _)| !request.tag_keys.contains(key));
+        }
         Ok(())
     })?;
     Ok(json!({}))

@@ -170,6 +170,10 @@ async fn a_denial_says_who_may_not_do_what_on_which_secret_and_why() {
             )
         );
         fake.allow_secret("s");
+        get().await.expect("allowed again");
+        fake.deny_secret(&fake.arn("s"));
+        assert_eq!(code(get().await), DENIED, "denied by its ARN");
+        fake.allow_everything();
         let denied = statement("Deny", json!("secretsmanager:*"), "*");
         fake.enforce_policy(&policy(&[denied])).expect("a policy");
         assert_eq!(

@@ -151,6 +151,10 @@ async fn without_a_function_there_is_no_rotation() {
         fake.put("s", "old");
         let rotated = client.rotate_secret().secret_id("s").send().await;
         assert_eq!(code(rotated), "InvalidRequestException");
+        // No closure stands for this one, so that there's nothing to call.
+        let function = "arn:aws:lambda:us-east-1:123456789012:function:missing";
+        let rotated = client.rotate_secret().secret_id("s").rotation_lambda_arn(function);
+        assert_eq!(code(rotated.send().await), "AccessDeniedException");
         let described = client.describe_secret().secret_id("s").send().await.expect("describe");
         assert_eq!(described.rotation_enabled(), None);
     })

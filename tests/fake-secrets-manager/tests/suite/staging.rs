@@ -321,6 +321,32 @@ async fn old_versions_without_labels_make_room() {
 }
 
 #[tokio::test]
+async fn versions_come_in_pages() {
+    on_both_roads(async |_, client| {
+        create(&client, "s", "a").await;
+        for id in ["b", "c", "d"] {
+            put(&client, "s", id, None).await;
+        }
+        let mut pages = client
+            .list_secret_version_ids()
+            .secret_id("s")
+            .include_deprecated(true)
+            .max_results(3)
+            .into_paginator()
+            .send();
+        let mut ids = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page = page.expect("a page");
+            ids.push(page.versions().len());
+        }
+        assert_eq!(ids, [3, 1]);
+        let invalid = client.list_secret_version_ids().secret_id("s").next_token("x");
+        assert_eq!(code(invalid.send().await), "InvalidNextTokenException");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn twenty_labels_are_the_most() {
     on_both_roads(async |_, client| {
         create(&client, "s", "a").await;

@@ -133,6 +133,10 @@ async fn tags_are_added_replaced_and_removed() {
         client.untag_resource().secret_id("s").tag_keys("a").send().await.expect("untag");
         let described = client.describe_secret().secret_id("s").send().await.expect("describe");
         assert_eq!(described.tags(), [tag("b", "3"), tag("c", "4")]);
+        let untag = client.untag_resource().secret_id("s").tag_keys("b").tag_keys("c");
+        untag.send().await.expect("untag");
+        let described = client.describe_secret().secret_id("s").send().await.expect("describe");
+        assert!(described.tags.is_some_and(|tags| tags.is_empty()), "an emptied list is shown");
         let reserved = client.tag_resource().secret_id("s").tags(tag("aws:x", "1")).send().await;
         assert_eq!(code(reserved), "InvalidParameterException");
     })
