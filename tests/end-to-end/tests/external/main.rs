@@ -2,5 +2,7 @@
 //! product over moto. `.ci/external` installs what this needs and runs it.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod aws_cli;
+mod boto3;
 mod peer;
 mod peers;
