@@ -6,3 +6,4 @@ mod aws_cli;
 mod boto3;
 mod peer;
 mod peers;
+mod product;
