@@ -1,5 +1,7 @@
 //! The product over both stand-ins, while the real `aws` client rotates what it reads.
 
+use std::time::Duration;
+
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_secretsmanager::config::{Credentials, SharedCredentialsProvider};
 use end_to_end::external::Aws;
@@ -71,10 +73,17 @@ async fn manager(peer: &Peer) -> SecretsManager {
     SecretsManager::prefix("gaara/prod").aws_config(&sdk_config(peer).await)
 }
 
+/// Secrets alone, refreshed when the test says so: the interval's first refresh comes at any time within it, and the
+/// `aws` client takes its time between two calls.
+async fn start(manager: SecretsManager) -> Live<Settings> {
+    const A_YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+    let live = Live::builder(manager).layers(|secrets| Layers::new().secrets(secrets));
+    live.refresh_every(A_YEAR).start().await.unwrap()
+}
+
 async fn a_rotation_of_two_secrets_is_one_generation(peer: Peer) {
     let aws = seed(&peer).await;
-    let live = Live::builder(manager(&peer).await).layers(|secrets| Layers::new().secrets(secrets));
-    let live: Live<Settings> = live.start().await.unwrap();
+    let live = start(manager(&peer).await).await;
     assert_eq!(live.load().all(), FIRST);
     assert_eq!(live.status().generation(), 1);
     let status = live.status();
@@ -101,9 +110,7 @@ async fn a_rotation_of_two_secrets_is_one_generation(peer: Peer) {
 
 async fn single_gets_do_as_well(peer: Peer) {
     let aws = seed(&peer).await;
-    let manager = manager(&peer).await.batch(false);
-    let live = Live::builder(manager).layers(|secrets| Layers::new().secrets(secrets));
-    let live: Live<Settings> = live.start().await.unwrap();
+    let live = start(manager(&peer).await.batch(false)).await;
     assert_eq!(live.load().all(), FIRST);
     rotate(&aws).await;
     assert_eq!(live.refresh().await.unwrap().generation(), 2);
@@ -121,8 +128,7 @@ async fn figment_merges_inside_a_runtime(peer: Peer) {
 
 async fn a_secret_deleted_by_the_client_keeps_its_last_value(peer: Peer) {
     let aws = seed(&peer).await;
-    let live = Live::builder(manager(&peer).await).layers(|secrets| Layers::new().secrets(secrets));
-    let live: Live<Settings> = live.start().await.unwrap();
+    let live = start(manager(&peer).await).await;
     rotate(&aws).await;
     aws.run(["delete-secret", "--secret-id", "gaara/prod/jwt-secret"]).await;
     let error = live.refresh().await.unwrap_err();
