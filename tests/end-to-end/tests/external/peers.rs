@@ -91,7 +91,7 @@ async fn creates(aws: Peer) {
     aws.expect(got.secret_binary(), None);
     aws.expect((got.arn(), got.name()), (Some(arn), Some("app/text")));
     aws.expect(got.version_id().map(short), Some("v1"));
-    aws.expect(got.version_stages(), &["AWSCURRENT"]);
+    aws.expect(got.version_stages(), ["AWSCURRENT"]);
     assert!(got.created_date().is_some());
 
     let bytes: Vec<u8> = (0..=255).collect();
@@ -169,7 +169,7 @@ async fn puts(aws: Peer) {
     let put = aws.client.put_secret_value().secret_id("app/a").secret_string("three");
     let put = put.client_request_token(token("v3")).send().await.unwrap();
     aws.expect(put.version_id().map(short), Some("v3"));
-    aws.expect(put.version_stages(), &["AWSCURRENT"]);
+    aws.expect(put.version_stages(), ["AWSCURRENT"]);
     let versions = ["v1", "v2: AWSPREVIOUS", "v3: AWSCURRENT"];
     aws.expect_but(
         aws.labels("app/a").await,
@@ -566,7 +566,7 @@ async fn batches_by_ids(aws: Peer) {
     aws.expect(names, ["app/a", "app/binary"]);
     aws.expect(values[0].secret_string(), Some("two"));
     aws.expect(values[0].version_id().map(short), Some("v2"));
-    aws.expect(values[0].version_stages(), &["AWSCURRENT"]);
+    aws.expect(values[0].version_stages(), ["AWSCURRENT"]);
     aws.expect(values[1].secret_binary().map(|blob| blob.as_ref().to_vec()), Some(vec![0, 255]));
     let errors: Vec<_> = answer
         .errors()
