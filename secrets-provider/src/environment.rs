@@ -2,18 +2,20 @@
 
 use std::collections::BTreeMap;
 
+use zeroize::Zeroizing;
+
 use crate::error::{Error, ErrorKind};
 
 /// The environment over `.env`. The values may be keys of AWS: no error shows one.
 pub(crate) struct Environment {
-    process: BTreeMap<String, String>,
-    dotenv: BTreeMap<String, String>,
+    process: BTreeMap<String, Zeroizing<String>>,
+    dotenv: BTreeMap<String, Zeroizing<String>>,
 }
 
 impl Environment {
     pub(crate) fn new(
-        process: impl IntoIterator<Item = (String, String)>,
-        dotenv: impl IntoIterator<Item = (String, String)>,
+        process: impl IntoIterator<Item = (String, Zeroizing<String>)>,
+        dotenv: impl IntoIterator<Item = (String, Zeroizing<String>)>,
     ) -> Self {
         Self { process: process.into_iter().collect(), dotenv: dotenv.into_iter().collect() }
     }

@@ -136,6 +136,7 @@ impl Source {
         let (rested, ids) = ids.into_iter().partition(|id| memory.resting.contains(id));
         reading.rested = rested;
         self.values(&Vec::from_iter::<BTreeSet<String>>(ids), deadline, &mut reading).await;
+        self.previous(deadline, &mut reading).await;
         self.check_renames(&reading);
         reading
     }
@@ -152,14 +153,10 @@ impl Source {
 
     async fn values(&self, ids: &[String], deadline: Instant, reading: &mut Reading) {
         let mut outcomes = self.backend.fetch(ids);
-        let judged = |id: &str, error: Error| {
-            let verdict = self.plan.policy.verdict(id, error.kind());
-            Unread { error, verdict }
-        };
         let message = loop {
             match timeout_at(deadline, outcomes.next()).await {
                 Ok(Some((id, outcome))) => {
-                    let outcome = outcome.map_err(|error| judged(&id, error));
+                    let outcome = outcome.map_err(|error| self.judged(&id, error));
                     reading.outcomes.insert(id, outcome);
                 }
                 Ok(None) => break "the backend said nothing of it".to_owned(),
@@ -169,7 +166,7 @@ impl Source {
         for id in ids {
             reading.outcomes.entry(id.clone()).or_insert_with(|| {
                 let message = format!("secret `{id}`: {message}");
-                Err(judged(id, Error::new(ErrorKind::Unavailable, message).with_secret(id)))
+                Err(self.judged(id, Error::new(ErrorKind::Unavailable, message).with_secret(id)))
             });
         }
     }
@@ -177,6 +174,44 @@ impl Source {
     fn unlisted(&self, error: Error) -> Unread {
         let verdict = self.plan.policy.verdict_on_listing(error.kind());
         Unread { error, verdict }
+    }
+
+    fn judged(&self, id: &str, error: Error) -> Unread {
+        let verdict = self.plan.policy.verdict(id, error.kind());
+        Unread { error, verdict }
+    }
+
+    /// Reads the versions before. A secret whose version before cannot be told counts as unread: half of what its
+    /// field needs would be missing.
+    async fn previous(&self, deadline: Instant, reading: &mut Reading) {
+        let read = |id: &&String| matches!(reading.outcomes.get(*id), Some(Ok(_)));
+        let ids: Vec<String> = self.plan.previous.iter().filter(read).cloned().collect();
+        if ids.is_empty() {
+            return;
+        }
+        let mut unanswered: BTreeSet<&String> = ids.iter().collect();
+        let mut outcomes = self.backend.fetch_previous(&ids);
+        loop {
+            let (id, outcome) = match timeout_at(deadline, outcomes.next()).await {
+                Ok(Some(outcome)) => outcome,
+                Ok(None) => return,
+                Err(_) => break,
+            };
+            unanswered.remove(&id);
+            match (reading.outcomes.get_mut(&id), outcome) {
+                (Some(Ok(secret)), Ok(previous)) => secret.replaces(previous),
+                (_, Err(error)) if error.kind() != ErrorKind::NotFound => {
+                    let unread = self.judged(&id, error);
+                    reading.outcomes.insert(id, Err(unread));
+                }
+                _ => {}
+            }
+        }
+        for id in unanswered {
+            let message = format!("secret `{id}`: its version before was not read within {:?}", self.timeout);
+            let error = Error::new(ErrorKind::Unavailable, message).with_secret(id);
+            reading.outcomes.insert(id.clone(), Err(self.judged(id, error)));
+        }
     }
 
     fn nothing(&self) -> Error {

@@ -8,7 +8,11 @@ mod error;
 mod events;
 mod extract;
 mod fetch;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod gaps;
+mod key;
 mod layers;
 mod live;
 mod manager;
@@ -18,6 +22,7 @@ mod policy;
 #[cfg(feature = "figment")]
 mod provider;
 mod refresh;
+mod rotating;
 mod schedule;
 mod selection;
 mod snapshot;
@@ -27,11 +32,13 @@ mod tree;
 
 pub use backend::{Backend, BoxFuture, BoxStream, Fetched, Memory, Outcome};
 pub use error::{Error, ErrorKind};
+pub use key::Key;
 pub use layers::Layers;
 pub use live::{Change, Changes, Guard, LayerStack, Live, LiveBuilder, Refreshed, Rejected};
 pub use manager::SecretsManager;
 #[cfg(feature = "figment")]
-pub use provider::Dotenv;
+pub use provider::{Dotenv, FigmentExt};
+pub use rotating::Rotating;
 pub use snapshot::{SecretVersion, Snapshot};
 pub use status::{Health, LastError, SecretState, SecretStatus, Status};
 

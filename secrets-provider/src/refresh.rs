@@ -197,7 +197,7 @@ impl<T: Send + Sync + 'static> Refresher<T> {
         let mut found = self.held.clone();
         for (id, outcome) in reading.outcomes {
             if let Ok(secret) = outcome {
-                let known = self.held.get(&id).is_some_and(|held| held.version_id() == secret.version_id());
+                let known = self.held.get(&id).is_some_and(|held| held.versions() == secret.versions());
                 events::fetched(&secret, !known);
                 found.insert(id, secret);
             }
@@ -211,9 +211,12 @@ impl<T: Send + Sync + 'static> Refresher<T> {
     }
 
     fn apply(&mut self, found: Held, listed: bool) -> Result<Refreshed, Error> {
-        let versions = |secrets: &Held| -> BTreeSet<(String, String)> {
-            let secrets = secrets.values();
-            secrets.map(|secret| (secret.identity().to_owned(), secret.version_id().to_owned())).collect()
+        let versions = |secrets: &Held| -> BTreeSet<_> {
+            let versions = |secret: &Fetched| {
+                let (version, previous) = secret.versions();
+                (secret.identity().to_owned(), version.to_owned(), previous.map(str::to_owned))
+            };
+            secrets.values().map(versions).collect()
         };
         if versions(&found) == versions(&self.held) {
             self.held = found;

@@ -27,6 +27,8 @@ pub(crate) struct Plan {
     pub(crate) mapping: Mapping,
     /// Exactly these names or ARNs; `None` for whatever is listed below the mapping's prefix.
     pub(crate) ids: Option<Vec<String>>,
+    /// Those of them whose version before is read too.
+    pub(crate) previous: Vec<String>,
     pub(crate) policy: Policy,
     /// Nothing is read at all.
     pub(crate) off: bool,
@@ -40,6 +42,7 @@ pub(crate) struct Choice {
     /// Key paths of names, given together with the names: they go before all renames.
     pub(crate) placed: BTreeMap<String, Vec<String>>,
     pub(crate) optional: Vec<String>,
+    pub(crate) previous: Vec<String>,
     pub(crate) fallback: bool,
     /// Nothing is read, whatever is selected.
     pub(crate) off: bool,
@@ -52,6 +55,7 @@ impl Choice {
             renames: Vec::new(),
             placed: BTreeMap::new(),
             optional: Vec::new(),
+            previous: Vec::new(),
             fallback: false,
             off: false,
         }
@@ -74,8 +78,18 @@ impl Choice {
             }
             (_, None) => self.optional_ids(ids.get_or_insert_default())?,
         };
+        let previous = match &prefix {
+            Some(prefix) => self.previous.iter().map(|name| joined(prefix, name)).collect(),
+            None => self.previous.clone(),
+        };
         let mapping = Mapping { prefix, placed: self.placed.clone(), renames };
-        Ok(Plan { mapping, ids, policy: Policy { optional, fallback: self.fallback }, off: self.off })
+        Ok(Plan {
+            mapping,
+            ids,
+            previous,
+            policy: Policy { optional, fallback: self.fallback },
+            off: self.off,
+        })
     }
 
     /// The optional ones of the names or ARNs, where need be after adding them.

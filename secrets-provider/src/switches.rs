@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use zeroize::Zeroizing;
+
 #[cfg(feature = "aws")]
 use crate::backend::aws::Variables as SdkVariables;
 use crate::dotenv;
@@ -40,15 +42,18 @@ pub(crate) struct Switches {
 
 /// Reads the process environment over `.env`.
 pub(crate) fn process(default_prefix: Option<&str>) -> Result<Switches, Error> {
+    // What is not ours is wiped as it goes.
     let dotenv = dotenv::read(Path::new(".env"))?;
+    let dotenv = dotenv.into_iter().map(|(name, value)| (name, Zeroizing::new(value)));
     let mut environment = Vec::new();
     let mut errors = Vec::new();
     for (name, value) in std::env::vars_os() {
+        let value = value.into_string().map(Zeroizing::new);
         let Some(name) = name.to_str().filter(|name| concerns_us(name)) else { continue };
-        match value.into_string() {
+        match value {
             Ok(value) => environment.push((name.to_owned(), value)),
             // The SDK reads its own, and says so itself.
-            Err(_) if name.starts_with("AWS_") => environment.push((name.to_owned(), String::new())),
+            Err(_) if name.starts_with("AWS_") => environment.push((name.to_owned(), Zeroizing::default())),
             Err(_) => errors.push(bad(&format!("environment variable `{name}`"), "UTF-8")),
         }
     }
@@ -65,10 +70,10 @@ fn concerns_us(name: &str) -> bool {
 /// What these variables say, the environment's over those of `.env`. Every one that makes no sense is in the error.
 pub(crate) fn read(
     default_prefix: Option<&str>,
-    environment: impl IntoIterator<Item = (String, String)>,
-    dotenv: impl IntoIterator<Item = (String, String)>,
+    environment: impl IntoIterator<Item = (String, Zeroizing<String>)>,
+    dotenv: impl IntoIterator<Item = (String, Zeroizing<String>)>,
 ) -> Result<Switches, Error> {
-    let ours = |(name, _): &(String, String)| concerns_us(name);
+    let ours = |(name, _): &(String, Zeroizing<String>)| concerns_us(name);
     let environment = Environment::new(environment.into_iter().filter(ours), dotenv.into_iter().filter(ours));
     let reader = Reader(&environment);
     let mut errors = Vec::new();

@@ -51,9 +51,9 @@ impl SecretsManager {
     /// Where nothing is listed, they are read like those of [`only`](Self::only) and `names`, and need not be named
     /// there too. Below a whole prefix, one that is not listed is nothing.
     ///
-    /// In a [`Live`] one is picked up when it appears. One that is denied is asked for more and more rarely, as each
+    /// In a [`Live`](crate::Live) one is picked up when it appears. One that is denied is asked for more and more rarely, as each
     /// time is a denied call in the account's trail: after two refresh intervals, doubling up to an hour, and at once
-    /// by [`Live::refresh`]. One that was read and is gone later keeps its last good value, as all secrets do; that it
+    /// by [`Live::refresh`](crate::Live::refresh). One that was read and is gone later keeps its last good value, as all secrets do; that it
     /// is gone is no error. [`SecretStatus`](crate::SecretStatus) tells how each one stands.
     ///
     /// An outage or throttling says nothing about a secret, so that is an error for optional ones too; and so is a
@@ -83,12 +83,12 @@ impl SecretsManager {
     ///
     /// That is logged once at WARN, as `aws_unavailable_using_env_fallback` with the secrets concerned.
     ///
-    /// - In a [`Live`], the settings must be complete from the layers below, or the start fails, and says both what is
+    /// - In a [`Live`](crate::Live), the settings must be complete from the layers below, or the start fails, and says both what is
     ///   missing and why secrets could not be read. [`Status::health`](crate::Status::health) is
     ///   [`Fallback`](crate::Health::Fallback), the secrets are tried for as after any failed refresh, and when they
     ///   come, they take over in one new generation (`refresh_recovered`). A later outage is none of this: the last
     ///   good values stay.
-    /// - By [`fetch`](Self::fetch) or a merge into a `Figment`, the [`Snapshot`] lacks those secrets.
+    /// - By [`fetch`](Self::fetch) or a merge into a `Figment`, the [`Snapshot`](crate::Snapshot) lacks those secrets.
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
@@ -114,6 +114,34 @@ impl SecretsManager {
     /// ```
     pub fn fallback_to_env(mut self) -> Self {
         self.choice.fallback = true;
+        self.anew()
+    }
+
+    /// For these secrets, also reads the version labelled AWSPREVIOUS, for [`Rotating`](crate::Rotating) fields: by name
+    /// below the prefix, or by name or ARN as given to [`names`](Self::names). Costs a `GetSecretValue` call each,
+    /// whenever the secrets are read.
+    ///
+    /// ```
+    /// # use secrets_provider::{Memory, Rotating, SecretsManager};
+    /// #[derive(serde::Deserialize)]
+    /// struct Secrets { jwt_secret: Rotating<String> }
+    ///
+    /// let memory = Memory::new();
+    /// memory.put("app/jwt-secret", "old");
+    /// memory.put("app/jwt-secret", "new");
+    /// let snapshot =
+    ///     SecretsManager::prefix("app").with_previous(["jwt-secret"]).backend(memory).fetch_blocking()?;
+    /// let secrets: Secrets = snapshot.extract()?;
+    /// assert_eq!(secrets.jwt_secret.current, "new");
+    /// assert_eq!(secrets.jwt_secret.previous.as_deref(), Some("old"));
+    /// # Ok::<(), secrets_provider::Error>(())
+    /// ```
+    pub fn with_previous<I, S>(mut self, names: I) -> Self
+    where
+        I: IntoIterator<Item = S>,
+        S: Into<String>,
+    {
+        self.choice.previous.extend(names.into_iter().map(Into::into));
         self.anew()
     }
 }

@@ -21,7 +21,7 @@ impl SecretsManager {
     /// | `SECRET_CACHE_TTL`, `SECRETS_CACHE_TTL` | whole seconds between refreshes, unless [`refresh_every`](crate::LiveBuilder::refresh_every) is called |
     /// | `AWS_REGION`, `AWS_PROFILE`, … | the SDK's own: read by the SDK from the environment, and handed to it where `.env` alone has them (region, endpoints, keys, profile and its files, FIPS, dual stack, retries) |
     ///
-    /// Where no secret is read, no call is made to any backend: a fetch gives an empty [`Snapshot`], and
+    /// Where no secret is read, no call is made to any backend: a fetch gives an empty [`Snapshot`](crate::Snapshot), and
     /// [`live`](Self::live) works on the layers below. A variable that is set to nothing says nothing, but in the
     /// environment it hides that of `.env`. Values are trimmed.
     ///

@@ -3,8 +3,8 @@ use super::*;
 type Pairs<'a> = &'a [(&'a str, &'a str)];
 
 fn switches(default: Option<&str>, environment: Pairs<'_>, dotenv: Pairs<'_>) -> Result<Switches, Error> {
-    let owned = |pairs: Pairs<'_>| -> Vec<(String, String)> {
-        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    let owned = |pairs: Pairs<'_>| -> Vec<(String, Zeroizing<String>)> {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), Zeroizing::new((*value).to_owned()))).collect()
     };
     read(default, owned(environment), owned(dotenv))
 }
@@ -219,9 +219,14 @@ fn what_makes_no_sense_is_an_error_that_names_the_variable_and_shows_no_value() 
 }
 
 #[test]
-fn other_variables_are_not_even_kept() {
-    let variables =
-        [("DATABASE_PASSWORD".to_owned(), "hunter2".to_owned()), (PREFIX.to_owned(), "p".to_owned())];
-    let switches = read(None, variables.clone(), variables).expect("good switches");
+fn debug_shows_no_credentials() {
+    let dotenv = [
+        (PREFIX, "p"),
+        ("AWS_ACCESS_KEY_ID", "hunter2"),
+        ("AWS_SECRET_ACCESS_KEY", "hunter2"),
+        ("AWS_SESSION_TOKEN", "hunter2"),
+        ("AWS_ENDPOINT_URL", "http://user:hunter2@localhost"),
+    ];
+    let switches = switches(None, &[], &dotenv).expect("good switches");
     assert!(!format!("{switches:?}").contains("hunter2"));
 }

@@ -10,6 +10,7 @@ const CHILD: &str = "policies::switches::child";
 const PROGRAM: &str = "POLICIES_PROGRAM";
 
 /// What three programs do with their environment.
+#[allow(clippy::print_stdout, reason = "its parent reads it")]
 #[tokio::test]
 async fn child() {
     let Ok(program) = std::env::var(PROGRAM) else { return };
