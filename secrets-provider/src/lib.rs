@@ -16,6 +16,8 @@ mod provider;
 mod refresh;
 mod schedule;
 mod snapshot;
+#[cfg(feature = "config")]
+mod source;
 mod status;
 mod tree;
 

@@ -56,6 +56,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 ///
 /// figment's own `extract` prints values in its errors (`found string "…"`); [`Snapshot::extract`],
 /// [`Layers::extract`](crate::Layers::extract) and [`Live`] do not.
+#[cfg_attr(feature = "config", doc = include_str!("source.md"))]
 #[derive(Clone)]
 pub struct SecretsManager {
     selection: Selection,

@@ -41,6 +41,11 @@ pub(crate) enum Origin {
     Figment {
         provider: String,
     },
+    /// A layer of a `config::Config`, by the name that it gives its values, where it gives one.
+    #[cfg(feature = "config")]
+    Config {
+        source: Option<String>,
+    },
 }
 
 impl fmt::Display for Origin {
@@ -51,6 +56,12 @@ impl fmt::Display for Origin {
             Self::Dotenv { file, variable } => write!(f, "variable `{variable}` of `{file}`"),
             #[cfg(feature = "figment")]
             Self::Figment { provider } => f.write_str(provider),
+            #[cfg(feature = "config")]
+            Self::Config { source: Some(source) } => write!(f, "config source `{source}`"),
+            #[cfg(feature = "config")]
+            Self::Config { source: None } => {
+                f.write_str("a config source without a name: a default, an override or a string")
+            }
         }
     }
 }

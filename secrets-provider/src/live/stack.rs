@@ -5,8 +5,9 @@ use crate::layers::Layers;
 use crate::snapshot::Snapshot;
 use crate::tree::Table;
 
-/// Merged layers that settings can be extracted from: [`Layers`], or a `figment::Figment` (feature `figment`).
-/// Cannot be implemented outside this crate.
+/// Merged layers that settings can be extracted from: [`Layers`], a `figment::Figment` (feature `figment`), or a
+/// `config::Config`, also as the `Result` that building one gives (feature `config`). Cannot be implemented outside
+/// this crate.
 pub trait LayerStack: sealed::Sealed {}
 
 /// The merged tree, opaque outside.
@@ -40,5 +41,27 @@ impl LayerStack for figment::Figment {}
 impl Sealed for figment::Figment {
     fn merged(self, secrets: &Snapshot) -> Result<Merged, Error> {
         crate::provider::tree_of(&self, secrets).map(Merged)
+    }
+}
+
+#[cfg(feature = "config")]
+impl LayerStack for config::Config {}
+
+#[cfg(feature = "config")]
+impl Sealed for config::Config {
+    fn merged(self, secrets: &Snapshot) -> Result<Merged, Error> {
+        Ok(Merged(crate::source::tree_of(self, secrets)))
+    }
+}
+
+/// What `build()` returns, so that the closure need not unwrap it. An error is told in words of ours: config-rs's own
+/// may quote values.
+#[cfg(feature = "config")]
+impl LayerStack for Result<config::Config, config::ConfigError> {}
+
+#[cfg(feature = "config")]
+impl Sealed for Result<config::Config, config::ConfigError> {
+    fn merged(self, secrets: &Snapshot) -> Result<Merged, Error> {
+        self.map_err(crate::source::rebuilt)?.merged(secrets)
     }
 }

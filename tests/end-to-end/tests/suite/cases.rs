@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use config::{Config, ConfigError};
 use fake_secrets_manager::FakeSecretsManager;
 use figment::Figment;
 use secrets_provider::{Layers, Memory, SecretsManager, Snapshot};
@@ -114,6 +115,8 @@ impl Case {
         let tree = self.tree.as_ref().unwrap();
         assert_eq!(snapshot.extract::<Value>().unwrap(), *tree, "{about}");
         assert_eq!(Figment::from(snapshot.clone()).extract::<Value>().unwrap(), *tree, "{about}, by figment");
+        let config = Config::builder().add_source(snapshot.clone()).build().unwrap();
+        assert_eq!(config.try_deserialize::<Value>().unwrap(), *tree, "{about}, by config-rs");
         let Some(merged) = &self.merged else { return };
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join(".env");
@@ -169,5 +172,31 @@ async fn the_whole_road_over_http_yields_the_expected_trees() {
             },
         );
         case.check(&name, case.manager().client(end_to_end::client(&fake)).fetch().await);
+    }
+}
+
+#[tokio::test]
+async fn config_rs_fetches_the_expected_trees_by_itself() {
+    for (name, case) in cases() {
+        let fake = FakeSecretsManager::new();
+        case.seed(
+            |name, text| {
+                fake.put(name, text);
+            },
+            |name, bytes| {
+                fake.put_binary(name, bytes);
+            },
+        );
+        let manager = case.manager().client(fake.client());
+        match (&case.tree, Config::builder().add_async_source(manager.clone()).build().await) {
+            (Some(tree), Ok(config)) => {
+                assert_eq!(config.try_deserialize::<Value>().unwrap(), *tree, "{name}")
+            }
+            (None, Err(ConfigError::Foreign(error))) => {
+                let error = error.downcast::<secrets_provider::Error>().unwrap();
+                case.check(&name, Err(*error));
+            }
+            (_, outcome) => panic!("{name}: {:?}", outcome.map(|_| "a config")),
+        }
     }
 }
