@@ -109,7 +109,8 @@ mod tests {
 
     #[test]
     fn every_error_is_told_without_config_rs_text() {
-        let kinds: [(fn() -> ConfigError, &str, Option<&str>); 10] = [
+        type Kind = (fn() -> ConfigError, &'static str, Option<&'static str>);
+        let kinds: [Kind; 10] = [
             (|| ConfigError::Message("hunter2".into()), "one of its sources failed", None),
             (|| ConfigError::Foreign("hunter2".into()), "one of its sources failed", None),
             (
