@@ -98,7 +98,7 @@ fn value(node: &Node) -> Value {
         tree::Value::Null => ValueKind::Nil,
         tree::Value::Bool(value) => ValueKind::Boolean(*value),
         tree::Value::Text(text) => ValueKind::String(text.as_str().to_owned()),
-        tree::Value::Bytes(bytes) => ValueKind::String(base64(bytes)),
+        tree::Value::Bytes(bytes) => ValueKind::String(base64(bytes).to_string()),
         tree::Value::Number(number) => self::number(number.as_str()),
         tree::Value::Array(items) => ValueKind::Array(items.iter().map(value).collect()),
         tree::Value::Table(table) => ValueKind::Table(map(table)),

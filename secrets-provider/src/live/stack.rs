@@ -19,7 +19,7 @@ mod sealed {
     use super::{Error, Merged, Snapshot};
 
     pub trait Sealed {
-        /// The tree, with secret-sourced leaves as the snapshot has them.
+        /// The tree; `secrets` are those that the layers were made with.
         fn merged(self, secrets: &Snapshot) -> Result<Merged, Error>;
     }
 }
@@ -39,8 +39,8 @@ impl LayerStack for figment::Figment {}
 
 #[cfg(feature = "figment")]
 impl Sealed for figment::Figment {
-    fn merged(self, secrets: &Snapshot) -> Result<Merged, Error> {
-        crate::provider::tree_of(&self, secrets).map(Merged)
+    fn merged(self, _: &Snapshot) -> Result<Merged, Error> {
+        crate::provider::tree_of(&self).map(Merged)
     }
 }
 

@@ -4,9 +4,12 @@ use std::sync::Arc;
 
 use config::{Config, Map, Value, ValueKind};
 
-use super::value;
+use super::number;
 use crate::snapshot::Snapshot;
-use crate::tree::{self, Node, Origin, Table, Text};
+use crate::tree::{self, Node, Origin, Table, Text, base64};
+
+/// What config-rs's `Environment` calls itself.
+const ENVIRONMENT: &str = "the environment";
 
 /// A config's merged values with their origins. Where a value is one of the secrets', the secret's own node is taken,
 /// which has the number's source text and the binary's bytes.
@@ -33,44 +36,67 @@ fn table_of(entries: Map<String, Value>, ours: Option<&Table>) -> Table {
 fn node_of(merged: Value, ours: Option<&Node>) -> Node {
     let origin = match (merged.origin(), ours) {
         (Some(name), Some(node)) if name == node.origin.to_string() => node.origin.clone(),
-        (name, _) => Arc::new(Origin::Config { source: name.map(public) }),
-    };
-    let value = match merged.kind {
-        ValueKind::Table(entries) => {
-            let ours = ours.and_then(|node| match &node.value {
-                tree::Value::Table(table) => Some(table),
-                _ => None,
-            });
-            let table = table_of(entries, ours);
-            return Node { origin: origin_of_table(origin, &table), value: tree::Value::Table(table) };
+        (name, _) => {
+            Arc::new(Origin::Config { source: name.map(public), variable: name == Some(ENVIRONMENT) })
         }
+    };
+    match merged.kind {
+        ValueKind::Table(entries) => table_node(entries, origin, ours),
         // Item by item: a higher layer may have set one, as `list[0]`.
         ValueKind::Array(items) => {
-            let ours: &[Node] = match ours.map(|node| &node.value) {
-                Some(tree::Value::Array(items)) => items,
+            let of_ours = match ours.map(|node| &node.value) {
+                Some(tree::Value::Array(items)) => items.as_slice(),
                 _ => &[],
             };
             let items = items.into_iter().enumerate();
-            tree::Value::Array(items.map(|(at, item)| node_of(item, ours.get(at))).collect())
+            let items: Vec<Node> = items.map(|(at, item)| node_of(item, of_ours.get(at))).collect();
+            match ours {
+                Some(node) if *origin == *node.origin && of_ours == items => node.clone(),
+                _ => Node::new(tree::Value::Array(items), origin),
+            }
         }
-        kind => match ours {
+        kind => {
             // By origin and value: a secret's value may have been set at another key.
-            Some(node) if *origin == *node.origin && value(node).kind == kind => return node.clone(),
-            _ => scalar(kind),
-        },
-    };
-    Node { value, origin }
+            let ours = ours.filter(|node| *origin == *node.origin && is_of(&kind, node));
+            // Made in any case, as it wipes config-rs's text.
+            let theirs = Node::new(scalar(kind), origin);
+            ours.cloned().unwrap_or(theirs)
+        }
+    }
 }
 
-/// config-rs forgets where most tables come from, so that is taken from what they hold: a secret's value before
-/// others, as secrets are commonly the highest layer.
-fn origin_of_table(origin: Arc<Origin>, table: &Table) -> Arc<Origin> {
-    if *origin != (Origin::Config { source: None }) {
-        return origin;
+/// config-rs forgets where most tables come from. One that holds a value of the secrets at its place is theirs, as
+/// secrets commonly are the highest layer; any other is of the layer of its first value.
+fn table_node(entries: Map<String, Value>, origin: Arc<Origin>, ours: Option<&Node>) -> Node {
+    let ours = ours.and_then(|node| match &node.value {
+        tree::Value::Table(table) => Some((node, table)),
+        _ => None,
+    });
+    let table = table_of(entries, ours.map(|(_, table)| table));
+    let secret = |node: &Node| matches!(*node.origin, Origin::Secret { .. });
+    let (origin, previous) = match (&*origin, ours) {
+        (Origin::Config { source: None, .. }, Some((node, _))) if table.entries.values().any(secret) => {
+            (node.origin.clone(), node.previous.clone())
+        }
+        (Origin::Config { source: None, .. }, _) => {
+            (table.entries.values().next().map_or(origin, |node| node.origin.clone()), None)
+        }
+        (_, Some((node, _))) if *origin == *node.origin => (origin, node.previous.clone()),
+        _ => (origin, None),
+    };
+    Node { value: tree::Value::Table(table), origin, previous }
+}
+
+/// Whether config-rs has a scalar of ours as it was given to it.
+fn is_of(kind: &ValueKind, node: &Node) -> bool {
+    match (&node.value, kind) {
+        (tree::Value::Null, ValueKind::Nil) => true,
+        (tree::Value::Bool(ours), ValueKind::Boolean(theirs)) => ours == theirs,
+        (tree::Value::Text(ours), ValueKind::String(theirs)) => ours.as_str() == theirs,
+        (tree::Value::Bytes(ours), ValueKind::String(theirs)) => base64(ours).as_str() == theirs,
+        (tree::Value::Number(ours), theirs) => number(ours.as_str()) == *theirs,
+        _ => false,
     }
-    let origins = || table.entries.values().map(|node| &node.origin);
-    let secret = origins().find(|origin| matches!(***origin, Origin::Secret { .. }));
-    secret.or_else(|| origins().next()).cloned().unwrap_or(origin)
 }
 
 fn scalar(kind: ValueKind) -> tree::Value {

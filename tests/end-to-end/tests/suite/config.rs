@@ -3,7 +3,7 @@
 use config::{Config, ConfigError, Environment, File, FileFormat, Map};
 use fake_secrets_manager::FakeSecretsManager;
 use secrecy::{ExposeSecret as _, SecretString};
-use secrets_provider::{ErrorKind, Live, Memory, SecretsManager, Snapshot};
+use secrets_provider::{ErrorKind, Live, Memory, Rotating, SecretsManager, Snapshot};
 use serde::Deserialize;
 
 #[derive(Debug, Deserialize)]
@@ -282,6 +282,70 @@ async fn live_takes_the_secrets_source_text_and_bytes() {
     assert_eq!(settings.account, 123_456_789_012_345_678_901_234_567_890);
     assert_eq!(settings.whole, r#"{"b": 1,  "a": [2]}"#);
     assert_eq!(settings.key, "//4=");
+}
+
+/// A built config no longer knows the order of its sources; the environment lies over files, as it commonly does.
+#[tokio::test]
+async fn live_matches_names_relaxed_and_looks_nested_fields_up_as_variables() {
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Settings {
+        master_arn: String,
+        log_level: String,
+        database: Database,
+    }
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Database {
+        url: String,
+    }
+    let secrets = Memory::new();
+    secrets.put("app", r#"{"masterArn": "secret"}"#);
+    let settings: Live<Settings> = Live::builder(SecretsManager::prefix("app").backend(secrets))
+        .layers(|secrets| {
+            let variables = [
+                ("APP_MASTERARN", "variable"),
+                ("APP_LOGLEVEL", "variable"),
+                ("APP_DATABASE_URL", "variable"),
+            ];
+            Config::builder()
+                .add_source(environment(&variables))
+                .add_source(File::from_str(r#"{"log-level": "string"}"#, FileFormat::Json))
+                .add_source(secrets.clone())
+                .build()
+        })
+        .start()
+        .await
+        .unwrap();
+    let expected = Settings {
+        master_arn: "secret".into(),
+        log_level: "variable".into(),
+        database: Database { url: "variable".into() },
+    };
+    assert_eq!(*settings.load(), expected);
+}
+
+#[tokio::test]
+async fn live_has_the_previous_values_of_secrets() {
+    #[derive(Deserialize)]
+    struct Settings {
+        jwt_secret: Rotating<String>,
+        database: Rotating<Map<String, String>>,
+    }
+    let secrets = Memory::new();
+    for n in [1, 2] {
+        secrets.put("app/jwt-secret", format!("jwt{n}"));
+        secrets.put("app/database", format!(r#"{{"password": "p{n}"}}"#));
+    }
+    let manager = SecretsManager::prefix("app").with_previous(["jwt-secret", "database"]).backend(secrets);
+    let settings: Live<Settings> = Live::builder(manager)
+        .layers(|secrets| Config::builder().add_source(secrets.clone()).build())
+        .start()
+        .await
+        .unwrap();
+    let settings = settings.load();
+    let jwt: Vec<_> = settings.jwt_secret.iter().collect();
+    assert_eq!(jwt, ["jwt2", "jwt1"]);
+    let passwords: Vec<_> = settings.database.iter().map(|database| database["password"].as_str()).collect();
+    assert_eq!(passwords, ["p2", "p1"]);
 }
 
 #[tokio::test]
