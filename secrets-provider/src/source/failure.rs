@@ -110,7 +110,14 @@ mod tests {
     #[test]
     fn every_error_is_told_without_config_rs_text() {
         type Kind = (fn() -> ConfigError, &'static str, Option<&'static str>);
-        let kinds: [Kind; 10] = [
+        let placed = || {
+            let (error, origin) =
+                (ConfigError::Message("hunter2".into()), Some("db://me:hunter2@host".into()));
+            let inner = ConfigError::At { error: Box::new(error), origin, key: Some("b".into()) };
+            ConfigError::At { error: Box::new(inner), origin: None, key: Some("a.b".into()) }
+        };
+        let kinds: [Kind; 11] = [
+            (placed, "failed (key `a.b`, db://host)", Some("a.b")),
             (|| ConfigError::Message("hunter2".into()), "one of its sources failed", None),
             (|| ConfigError::Foreign("hunter2".into()), "one of its sources failed", None),
             (

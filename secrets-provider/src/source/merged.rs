@@ -139,6 +139,10 @@ mod tests {
         ] {
             assert_eq!(public(name), expected, "{name}");
         }
+        let value = Value::new(Some(&"db://me:hunter2@host".into()), "x");
+        let config = Config::builder().set_override("key", value).and_then(|builder| builder.build());
+        let tree = tree_of(config.expect("a config"), &snapshot("{}"));
+        assert_eq!(tree.entries["key"].origin.to_string(), "config source `db://host`");
     }
 
     fn snapshot(json: &str) -> Snapshot {
