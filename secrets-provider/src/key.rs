@@ -26,7 +26,7 @@ pub(crate) const NAME: &str = "$secrets_provider::Key";
 ///     let settings: Settings = Layers::new().environment_from([("ENCRYPTION_KEY", text)]).extract()?;
 ///     assert_eq!(settings.encryption_key.as_bytes(), &[0, 1, 2, 3]);
 /// }
-/// let error = Layers::new().environment_from([("ENCRYPTION_KEY", "AAEC")]).extract::<Settings>().err().unwrap();
+/// let error = Layers::new().environment_from([("ENCRYPTION_KEY", "AAEQ")]).extract::<Settings>().err().unwrap();
 /// assert!(error.to_string().contains("must be 4 bytes, got 3"));
 /// # Ok::<(), secrets_provider::Error>(())
 /// ```
