@@ -19,7 +19,7 @@ mod snapshot;
 mod status;
 mod tree;
 
-pub use backend::{Backend, BoxFuture, BoxStream, Fetched, Memory, Outcome};
+pub use backend::{Backend, BoxFuture, BoxStream, Directory, Fetched, Memory, Outcome};
 pub use error::{Error, ErrorKind};
 pub use layers::Layers;
 pub use live::{Change, Changes, Guard, LayerStack, Live, LiveBuilder, Refreshed, Rejected};

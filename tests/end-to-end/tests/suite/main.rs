@@ -3,6 +3,7 @@
 
 mod blocking;
 mod cases;
+mod directory;
 mod figment;
 mod live;
 mod loading;
