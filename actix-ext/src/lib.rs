@@ -1,1 +1,44 @@
-//! .
+//! [actix-web](https://docs.rs/actix-web) extractors for settings that [`secrets_provider`] keeps current.
+//!
+//! [`Current<T>`](Current) gives a handler the settings of one generation, the same one to every extractor of a
+//! request, even when a secret rotates while the request is served. The settings come from
+//! `app_data(web::Data::new(live))`, where `live` is a [`Live<T>`](secrets_provider::Live).
+//!
+//! ```
+//! # actix_web::rt::System::new().block_on(async {
+//! use actix_web::{App, HttpServer, get, web};
+//! use secrets_provider::{Live, Memory, SecretsManager};
+//! use secrets_provider_actix::Current;
+//!
+//! #[derive(serde::Deserialize)]
+//! struct Settings { database: Database }
+//! #[derive(serde::Deserialize)]
+//! struct Database { host: String, username: String }
+//!
+//! #[get("/")]
+//! async fn index(Current(s): Current<Settings>) -> String {
+//!     format!("{}@{}", s.database.username, s.database.host)
+//! }
+//!
+//! # let secrets = Memory::new();
+//! # secrets.put("gaara/prod/database", r#"{"host": "db.internal", "username": "gaara"}"#);
+//! let manager = SecretsManager::prefix("gaara/prod");
+//! # let manager = manager.backend(secrets);
+//! let settings: Live<Settings> = manager.live().await?;
+//! // Outside the closure, which runs once per worker: all workers share one `Live`.
+//! let data = web::Data::new(settings);
+//! # let for_test = data.clone();
+//! let server = HttpServer::new(move || App::new().app_data(data.clone()).service(index));
+//! # drop(server);
+//! # use actix_web::test::{TestRequest, call_and_read_body, init_service};
+//! # let app = init_service(App::new().app_data(for_test).service(index)).await;
+//! # assert_eq!(call_and_read_body(&app, TestRequest::get().to_request()).await, "gaara@db.internal");
+//! # Ok::<(), secrets_provider::Error>(()) }).unwrap();
+//! ```
+
+mod current;
+
+pub use current::{Current, MissingLive};
+
+/// The `tracing` target of every event, the core's.
+const TARGET: &str = "secrets_provider";

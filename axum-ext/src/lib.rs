@@ -1,1 +1,56 @@
-//! .
+//! [axum](https://docs.rs/axum) extractors for settings that [`secrets_provider`] keeps current.
+//!
+//! [`Current<T>`](Current) gives a handler the settings of one generation, the same one to every extractor of a
+//! request, even when a secret rotates while the request is served. The settings come from the router's state:
+//! a [`Live<T>`](secrets_provider::Live) itself, or a struct with one among its fields and axum's
+//! `#[derive(FromRef)]`. A state without one does not compile; `#[axum::debug_handler]` then says what to do.
+//!
+//! ```
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+//! use axum::{Router, routing::get};
+//! use secrets_provider::{Live, Memory, SecretsManager};
+//! use secrets_provider_axum::Current;
+//!
+//! #[derive(serde::Deserialize)]
+//! struct Settings { database: Database }
+//! #[derive(serde::Deserialize)]
+//! struct Database { host: String, username: String }
+//!
+//! async fn index(Current(s): Current<Settings>) -> String {
+//!     format!("{}@{}", s.database.username, s.database.host)
+//! }
+//!
+//! # let secrets = Memory::new();
+//! # secrets.put("gaara/prod/database", r#"{"host": "db.internal", "username": "gaara"}"#);
+//! let manager = SecretsManager::prefix("gaara/prod");
+//! # let manager = manager.backend(secrets);
+//! let settings: Live<Settings> = manager.live().await?;
+//! let app: Router = Router::new().route("/", get(index)).with_state(settings);
+//! # use tower::ServiceExt as _;
+//! # let response = app.oneshot(http::Request::new(axum::body::Body::empty())).await.unwrap();
+//! # let body = axum::body::to_bytes(response.into_body(), 100).await.unwrap();
+//! # assert_eq!(body, "gaara@db.internal");
+//! # Ok::<(), secrets_provider::Error>(()) }).unwrap();
+//! ```
+//!
+//! # In a larger state
+//!
+//! ```
+//! use axum::{Router, extract::FromRef, routing::get};
+//! use secrets_provider::Live;
+//! use secrets_provider_axum::Current;
+//!
+//! struct Settings { greeting: String }
+//!
+//! #[derive(Clone, FromRef)]
+//! struct AppState { settings: Live<Settings>, name: &'static str }
+//!
+//! async fn index(settings: Current<Settings>) -> String { settings.greeting.clone() }
+//!
+//! let settings = Live::constant(Settings { greeting: "hello".to_owned() });
+//! let app: Router = Router::new().route("/", get(index)).with_state(AppState { settings, name: "gaara" });
+//! ```
+
+mod current;
+
+pub use current::{Current, LiveState};

@@ -1,1 +1,12 @@
-//! .
+//! What the example programs share: the settings they serve, the secrets they read, and how they start and end.
+//!
+//! The programs are in `src/bin`: `axum-app` and `actix-app` serve settings that follow a rotation, `live` does so
+//! without a web framework, `figment` reads them once.
+
+mod process;
+mod secrets;
+mod settings;
+
+pub use process::{Failure, exit_code, listen, log_to_stderr};
+pub use secrets::Secrets;
+pub use settings::{Database, Report, Settings};

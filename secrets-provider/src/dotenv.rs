@@ -44,7 +44,7 @@ fn find(path: &Path) -> Option<PathBuf> {
 }
 
 /// The assignments, or the line where one breaks off.
-fn parse(content: &[u8]) -> Result<Vec<(String, String)>, usize> {
+pub(crate) fn parse(content: &[u8]) -> Result<Vec<(String, String)>, usize> {
     let content = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content);
     let lines = Rc::new(Cell::new(0));
     let reader = LineByLine { rest: content, lines: lines.clone() };

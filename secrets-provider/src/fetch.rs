@@ -17,6 +17,8 @@ pub(crate) struct Plan {
     pub(crate) mapping: Mapping,
     /// Exactly these names or ARNs; `None` for whatever is listed below the mapping's prefix.
     pub(crate) ids: Option<Vec<String>>,
+    /// Those of them whose version before is read too.
+    pub(crate) previous: Vec<String>,
 }
 
 /// A plan and the backend to carry it out with.
@@ -90,6 +92,7 @@ impl Source {
             return reading;
         }
         self.values(&ids, deadline, &mut reading).await;
+        self.previous(deadline, &mut reading).await;
         reading
     }
 
@@ -121,6 +124,38 @@ impl Source {
             reading.outcomes.entry(id.clone()).or_insert_with(|| {
                 Err(Error::new(ErrorKind::Unavailable, format!("secret `{id}`: {message}")).with_secret(id))
             });
+        }
+    }
+
+    /// Reads the versions before. A secret whose version before cannot be told counts as unread: half of what its
+    /// field needs would be missing.
+    async fn previous(&self, deadline: Instant, reading: &mut Reading) {
+        let read = |id: &&String| matches!(reading.outcomes.get(*id), Some(Ok(_)));
+        let ids: Vec<String> = self.plan.previous.iter().filter(read).cloned().collect();
+        if ids.is_empty() {
+            return;
+        }
+        let mut unanswered: BTreeSet<&String> = ids.iter().collect();
+        let mut outcomes = self.backend.fetch_previous(&ids);
+        loop {
+            let (id, outcome) = match timeout_at(deadline, outcomes.next()).await {
+                Ok(Some(outcome)) => outcome,
+                Ok(None) => return,
+                Err(_) => break,
+            };
+            unanswered.remove(&id);
+            match (reading.outcomes.get_mut(&id), outcome) {
+                (Some(Ok(secret)), Ok(previous)) => secret.replaces(previous),
+                (_, Err(error)) if error.kind() != ErrorKind::NotFound => {
+                    reading.outcomes.insert(id, Err(error));
+                }
+                _ => {}
+            }
+        }
+        for id in unanswered {
+            let message = format!("secret `{id}`: its version before was not read within {:?}", self.timeout);
+            let error = Error::new(ErrorKind::Unavailable, message).with_secret(id);
+            reading.outcomes.insert(id.clone(), Err(error));
         }
     }
 

@@ -38,13 +38,15 @@ pub struct Layers {
     dotenv: Option<PathBuf>,
     environment: Option<Variables>,
     prefix: String,
+    /// Variables that are placed by hand: name, key path.
+    placed: Vec<(String, Vec<String>)>,
     secrets: Option<Snapshot>,
 }
 
 #[derive(Clone)]
 enum Variables {
     Process,
-    Given(Vec<(String, String)>),
+    Given(Vec<(String, Text)>),
 }
 
 impl Layers {
@@ -84,8 +86,29 @@ impl Layers {
         K: Into<String>,
         V: Into<String>,
     {
-        let variables = variables.into_iter().map(|(name, value)| (name.into(), value.into()));
+        let variables = variables.into_iter().map(|(name, value)| (name.into(), Text::new(value)));
         self.environment = Some(Variables::Given(variables.collect()));
+        self
+    }
+
+    /// Says which key a variable is, in the environment or in the `.env` file: by its whole name, in any case, and
+    /// whatever prefix there is. It is that key then and no other; a variable that is named after the key itself comes
+    /// first within its layer.
+    ///
+    /// ```
+    /// # #[derive(serde::Deserialize)] struct Clerk { secret_key: String }
+    /// # #[derive(serde::Deserialize)] struct Settings { clerk: Clerk }
+    /// use secrets_provider::Layers;
+    ///
+    /// let settings: Settings = Layers::new()
+    ///     .environment_from([("CLERK_SECRET_KEY", "sk_test")])
+    ///     .variable("CLERK_SECRET_KEY", "clerk.secret_key")
+    ///     .extract()?;
+    /// assert_eq!(settings.clerk.secret_key, "sk_test");
+    /// # Ok::<(), secrets_provider::Error>(())
+    /// ```
+    pub fn variable(mut self, name: impl Into<String>, key_path: &str) -> Self {
+        self.placed.push((name.into(), key_path.split('.').map(str::to_owned).collect()));
         self
     }
 
@@ -111,13 +134,16 @@ impl Layers {
             let file = path.display().to_string();
             let origin =
                 |variable: &str| Origin::Dotenv { file: file.clone(), variable: variable.to_owned() };
-            tree.overlay_keeping_tables(self.nested(dotenv::read(path)?, origin));
+            let variables = dotenv::read(path)?.into_iter().map(|(name, value)| (name, Text::new(value)));
+            tree.overlay_keeping_tables(self.nested(variables.collect(), origin));
         }
         if let Some(variables) = &self.environment {
             let variables = match variables {
                 Variables::Given(variables) => variables.clone(),
                 Variables::Process => std::env::vars_os()
-                    .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+                    .filter_map(|(name, value)| {
+                        Some((name.into_string().ok()?, Text::new(value.into_string().ok()?)))
+                    })
                     .collect(),
             };
             let origin = |variable: &str| Origin::Environment { variable: variable.to_owned() };
@@ -129,17 +155,26 @@ impl Layers {
         Ok(tree)
     }
 
-    /// Variables as a tree. Sorted first: of two names that differ in case alone the same one always wins.
-    fn nested(&self, mut variables: Vec<(String, String)>, origin: impl Fn(&str) -> Origin) -> Table {
-        variables.sort();
+    /// Variables as a tree. Sorted first: of two names that differ in case alone the same one always wins. Those
+    /// placed by hand come before the others, which lie over them.
+    fn nested(&self, mut variables: Vec<(String, Text)>, origin: impl Fn(&str) -> Origin) -> Table {
+        variables.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let by_hand = |name: &str| {
+            let mut placed = self.placed.iter();
+            placed.find(|(placed, _)| placed.eq_ignore_ascii_case(name)).map(|(_, path)| path.clone())
+        };
+        let (placed, named): (Vec<_>, Vec<_>) = variables
+            .into_iter()
+            .map(|variable| (by_hand(&variable.0), variable))
+            .partition(|(path, _)| path.is_some());
         let mut tree = Table::default();
-        for (name, value) in variables {
-            let Some(path) = self.path(&name) else { continue };
+        for (path, (name, value)) in placed.into_iter().chain(named) {
+            let Some(path) = path.or_else(|| self.path(&name)) else { continue };
             let origin = Arc::new(origin(&name));
-            let leaf = Node { value: Value::Text(Text::new(value)), origin: origin.clone() };
-            let nested = path.into_iter().rev().fold(leaf, |node, part| Node {
-                value: Value::Table(Table { entries: [(part, node)].into(), source_text: None }),
-                origin: origin.clone(),
+            let leaf = Node::new(Value::Text(value), origin.clone());
+            let nested = path.into_iter().rev().fold(leaf, |node, part| {
+                let table = Table { entries: [(part, node)].into(), source_text: None };
+                Node::new(Value::Table(table), origin.clone())
             });
             if let Value::Table(table) = nested.value {
                 tree.overlay_keeping_tables(table);
@@ -170,6 +205,7 @@ impl fmt::Debug for Layers {
             .field("dotenv", &self.dotenv)
             .field("environment", &environment)
             .field("prefix", &self.prefix)
+            .field("placed", &self.placed)
             .field("secrets", &self.secrets)
             .finish()
     }
@@ -210,6 +246,27 @@ mod tests {
         assert_eq!(
             merged("APP_", "APP_A=1\nA=no\n", &[("app_B__C", "2"), ("B", "no"), ("APP", "no")]),
             expected
+        );
+    }
+
+    #[test]
+    fn a_variable_placed_by_hand_is_that_key_in_both_layers() {
+        let read = |dotenv: &str, env: &[(&str, &str)]| {
+            let folder = tempfile::tempdir().expect("a folder");
+            let file = folder.path().join(".env");
+            std::fs::write(&file, dotenv).expect("a file");
+            let layers = Layers::new().dotenv(&file).environment_prefixed("APP_");
+            let layers = layers.environment_from(env.iter().copied()).variable("OLD_KEY", "api.key");
+            layers.extract::<serde_json::Value>().expect("a tree")
+        };
+        let key = |value: &str| serde_json::json!({"api": {"key": value}});
+        assert_eq!(read("OLD_KEY=d", &[]), key("d"));
+        assert_eq!(read("OLD_KEY=d", &[("old_key", "e")]), key("e"));
+        assert_eq!(read("", &[("OLD_KEY", "old"), ("APP_API__KEY", "own")]), key("own"));
+        assert_eq!(
+            read("APP_API__KEY=d", &[("OLD_KEY", "e")]),
+            key("e"),
+            "the higher layer, however it is named"
         );
     }
 

@@ -6,6 +6,10 @@ mod dotenv;
 mod error;
 mod extract;
 mod fetch;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
+mod key;
 mod layers;
 mod live;
 mod manager;
@@ -14,6 +18,7 @@ mod payload;
 #[cfg(feature = "figment")]
 mod provider;
 mod refresh;
+mod rotating;
 mod schedule;
 mod snapshot;
 mod status;
@@ -21,11 +26,13 @@ mod tree;
 
 pub use backend::{Backend, BoxFuture, BoxStream, Directory, Fetched, Memory, Outcome};
 pub use error::{Error, ErrorKind};
+pub use key::Key;
 pub use layers::Layers;
 pub use live::{Change, Changes, Guard, LayerStack, Live, LiveBuilder, Refreshed, Rejected};
 pub use manager::SecretsManager;
 #[cfg(feature = "figment")]
-pub use provider::Dotenv;
+pub use provider::{Dotenv, FigmentExt};
+pub use rotating::Rotating;
 pub use snapshot::{SecretVersion, Snapshot};
 pub use status::{LastError, SecretStatus, Status};
 

@@ -60,6 +60,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 pub struct SecretsManager {
     selection: Selection,
     renames: Vec<(String, String)>,
+    previous: Vec<String>,
     batch: bool,
     store: Store,
     timeout: Duration,
@@ -118,6 +119,7 @@ impl SecretsManager {
         Self {
             selection,
             renames: Vec::new(),
+            previous: Vec::new(),
             batch: true,
             #[cfg(feature = "aws")]
             store: Store::Aws(aws::Access::Environment),
@@ -166,6 +168,34 @@ impl SecretsManager {
     /// ```
     pub fn rename(mut self, name: impl Into<String>, key_path: impl Into<String>) -> Self {
         self.renames.push((name.into(), key_path.into()));
+        self
+    }
+
+    /// For these secrets, also reads the version labelled AWSPREVIOUS, for [`Rotating`](crate::Rotating) fields: by name
+    /// below the prefix, or by name or ARN as given to [`names`](Self::names). Costs a `GetSecretValue` call each,
+    /// whenever the secrets are read.
+    ///
+    /// ```
+    /// # use secrets_provider::{Memory, Rotating, SecretsManager};
+    /// #[derive(serde::Deserialize)]
+    /// struct Secrets { jwt_secret: Rotating<String> }
+    ///
+    /// let memory = Memory::new();
+    /// memory.put("app/jwt-secret", "old");
+    /// memory.put("app/jwt-secret", "new");
+    /// let snapshot =
+    ///     SecretsManager::prefix("app").with_previous(["jwt-secret"]).backend(memory).fetch_blocking()?;
+    /// let secrets: Secrets = snapshot.extract()?;
+    /// assert_eq!(secrets.jwt_secret.current, "new");
+    /// assert_eq!(secrets.jwt_secret.previous.as_deref(), Some("old"));
+    /// # Ok::<(), secrets_provider::Error>(())
+    /// ```
+    pub fn with_previous<I, S>(mut self, names: I) -> Self
+    where
+        I: IntoIterator<Item = S>,
+        S: Into<String>,
+    {
+        self.previous.extend(names.into_iter().map(Into::into));
         self
     }
 
@@ -292,17 +322,13 @@ impl SecretsManager {
                     ));
                 }
                 let mapping = Mapping { prefix: Some(prefix.to_owned()), renames };
-                let ids = only.as_ref().map(|only| {
-                    let below = only.iter().map(|name| name.trim_matches('/'));
-                    below
-                        .map(
-                            |name| {
-                                if name.is_empty() { prefix.to_owned() } else { format!("{prefix}/{name}") }
-                            },
-                        )
-                        .collect()
-                });
-                Ok(Plan { mapping, ids })
+                let full = |name: &String| match name.trim_matches('/') {
+                    "" => prefix.to_owned(),
+                    name => format!("{prefix}/{name}"),
+                };
+                let below = |names: &[String]| names.iter().map(full).collect::<Vec<_>>();
+                let ids = only.as_ref().map(|only| below(only));
+                Ok(Plan { mapping, ids, previous: below(&self.previous) })
             }
             Selection::Names { only: true, .. } => {
                 Err(config("`only` picks secrets below a prefix, but these are given by name".into())
@@ -311,9 +337,11 @@ impl SecretsManager {
             Selection::Names { names, .. } if names.iter().any(String::is_empty) => {
                 Err(config("one of the names is empty".into()).with_hint("give each secret's name or ARN"))
             }
-            Selection::Names { names, .. } => {
-                Ok(Plan { mapping: Mapping { prefix: None, renames }, ids: Some(names.clone()) })
-            }
+            Selection::Names { names, .. } => Ok(Plan {
+                mapping: Mapping { prefix: None, renames },
+                ids: Some(names.clone()),
+                previous: self.previous.clone(),
+            }),
         }
     }
 }
@@ -345,6 +373,7 @@ impl fmt::Debug for SecretsManager {
         f.debug_struct("SecretsManager")
             .field("selection", &self.selection)
             .field("renames", &self.renames)
+            .field("previous", &self.previous)
             .field("batch", &self.batch)
             .field("timeout", &self.timeout)
             .field("store", &store)

@@ -152,19 +152,32 @@ fn placed(secret: &Fetched, path: &[String]) -> Result<Table, Error> {
         name: secret.name().to_owned(),
         version_id: secret.version_id().to_owned(),
     });
+    // A version before that has no place any more is forgotten, not refused.
+    let previous = secret.previous().and_then(|previous| {
+        let origin =
+            Origin::Secret { name: previous.name().to_owned(), version_id: previous.version_id().to_owned() };
+        payload::parse(previous.payload(), &Arc::new(origin)).ok()
+    });
     let Some((last, parents)) = path.split_last() else {
-        return payload::parse_root(secret.payload(), &origin).map_err(|problem| {
+        let mut table = payload::parse_root(secret.payload(), &origin).map_err(|problem| {
             malformed(secret, &problem).with_hint(
                 "a secret that is named as the prefix (or renamed to the root) has no key of its own: \
                  store a JSON object, or give it a key with `.rename(..)`",
             )
-        });
+        })?;
+        if let Some(Value::Table(previous)) = previous.map(|node| node.value) {
+            table.remember(&previous);
+        }
+        return Ok(table);
     };
-    let node = payload::parse(secret.payload(), &origin)
+    let mut node = payload::parse(secret.payload(), &origin)
         .map_err(|problem| malformed(secret, &problem).with_key(path.join(".")))?;
+    if let Some(previous) = previous {
+        node.remember(previous);
+    }
     let leaf = Table { entries: [(last.clone(), node)].into(), source_text: None };
     Ok(parents.iter().rev().fold(leaf, |table, name| Table {
-        entries: [(name.clone(), Node { value: Value::Table(table), origin: origin.clone() })].into(),
+        entries: [(name.clone(), Node::new(Value::Table(table), origin.clone()))].into(),
         source_text: None,
     }))
 }

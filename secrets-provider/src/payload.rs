@@ -58,7 +58,7 @@ pub(crate) fn parse(payload: &Payload, origin: &Arc<Origin>) -> Result<Node, Pro
             Some(_) => Value::Text(text.clone()),
         },
     };
-    Ok(Node { value, origin: origin.clone() })
+    Ok(Node::new(value, origin.clone()))
 }
 
 /// A secret's value as the table that merges at the root.
@@ -77,7 +77,7 @@ pub(crate) fn parse_root(payload: &Payload, origin: &Arc<Origin>) -> Result<Tabl
 pub(crate) fn parse_json(text: &str, origin: &Arc<Origin>) -> Result<Node, Problem> {
     let raw: &RawValue = serde_json::from_str(text.trim())
         .map_err(|error| Problem::BrokenObject { line: error.line(), column: error.column() })?;
-    Ok(Node { value: value(raw, origin, "", 0)?.unwrap_or(Value::Null), origin: origin.clone() })
+    Ok(Node::new(value(raw, origin, "", 0)?.unwrap_or(Value::Null), origin.clone()))
 }
 
 /// Why text is not a JSON object, or `None` if it is one (its keys and depth are looked at later).
@@ -106,7 +106,7 @@ fn object(text: &str, origin: &Arc<Origin>, at: &str, depth: usize) -> Result<Ta
     let mut table = Table::default();
     for (key, raw) in members {
         if let Some(value) = value(raw, origin, &join(at, &key), depth)? {
-            table.entries.insert(key, Node { value, origin: origin.clone() });
+            table.entries.insert(key, Node::new(value, origin.clone()));
         }
     }
     Ok(table)
@@ -130,7 +130,7 @@ fn value(raw: &RawValue, origin: &Arc<Origin>, at: &str, depth: usize) -> Result
             let items: Vec<&RawValue> = serde_json::from_str(text).map_err(|_| Problem::NotUnicode)?;
             let nodes = items.into_iter().map(|item| {
                 let value = value(item, origin, at, depth + 1)?.unwrap_or(Value::Null);
-                Ok(Node { value, origin: origin.clone() })
+                Ok(Node::new(value, origin.clone()))
             });
             Value::Array(nodes.collect::<Result<_, _>>()?)
         }

@@ -2,15 +2,18 @@
 
 mod dotenv;
 
+use std::cell::RefCell;
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use figment::value::{Dict, Empty, Map, Num, Tag};
 use figment::{Figment, Metadata, Profile, Provider};
+use serde::de::DeserializeOwned;
 
 pub use dotenv::Dotenv;
 
 use crate::error::{Error, ErrorKind};
+use crate::extract;
 use crate::manager::SecretsManager;
 use crate::snapshot::Snapshot;
 use crate::tree::{Node, Origin, Table, Text, Value, base64};
@@ -75,7 +78,7 @@ impl Provider for SecretsManager {
         // figment asks for metadata first. What the interpolater looks into is filled by the call to `data`.
         let cell = Arc::new(OnceLock::new());
         *self.figment.announced.lock().unwrap_or_else(PoisonError::into_inner) = Some(cell.clone());
-        named(move |keys| cell.get().map_or_else(|| keys.join("."), |snapshot| locate(snapshot, keys)))
+        named(move |keys| cell.get().map_or_else(|| keys.join("."), |snapshot| answer(snapshot, keys)))
     }
 
     fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
@@ -92,7 +95,7 @@ impl Provider for SecretsManager {
 impl Provider for Snapshot {
     fn metadata(&self) -> Metadata {
         let snapshot = self.clone();
-        named(move |keys| locate(&snapshot, keys))
+        named(move |keys| answer(&snapshot, keys))
     }
 
     fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
@@ -102,6 +105,32 @@ impl Provider for Snapshot {
 
 fn named(locate: impl Fn(&[&str]) -> String + Clone + Send + Sync + 'static) -> Metadata {
     Metadata::named(NAME).interpolater(move |_, keys| locate(keys))
+}
+
+thread_local! {
+    /// Where an interpolater leaves its snapshot when it is asked for [`SNAPSHOT`].
+    static LEFT: RefCell<Option<Snapshot>> = const { RefCell::new(None) };
+}
+
+/// No key of figment's: a figment keeps metadata and values apart from the provider, so this asks the metadata for
+/// the snapshot that its values are of.
+const SNAPSHOT: &str = "\0secrets-provider snapshot\0";
+
+fn answer(snapshot: &Snapshot, keys: &[&str]) -> String {
+    if keys == [SNAPSHOT] {
+        LEFT.set(Some(snapshot.clone()));
+        return String::new();
+    }
+    locate(snapshot, keys)
+}
+
+/// The snapshot that a provider's values are of, if the provider is ours.
+fn snapshot_of(metadata: &Metadata) -> Option<Snapshot> {
+    if metadata.name != NAME {
+        return None;
+    }
+    metadata.interpolate(&Profile::Default, &[SNAPSHOT]);
+    LEFT.take()
 }
 
 /// A key and the secret it comes from; of a key that is not there, the secret that its table comes from.
@@ -123,7 +152,7 @@ fn value(node: &Node) -> figment::value::Value {
         Value::Null => F::Empty(Tag::Default, Empty::None),
         Value::Bool(value) => F::Bool(Tag::Default, *value),
         Value::Text(text) => F::String(Tag::Default, text.as_str().to_owned()),
-        Value::Bytes(bytes) => F::String(Tag::Default, base64(bytes)),
+        Value::Bytes(bytes) => F::String(Tag::Default, base64(bytes).to_string()),
         Value::Number(number) => F::Num(Tag::Default, num(number.as_str())),
         Value::Array(items) => F::Array(Tag::Default, items.iter().map(value).collect()),
         Value::Table(table) => F::Dict(Tag::Default, dict(table)),
@@ -140,69 +169,156 @@ fn num(text: &str) -> Num {
     }
 }
 
-/// A figment's merged values, in the selected profile, with their origins. Where a value is one of the secrets', the
-/// secret's own node is taken, which has the number's source text and the binary's bytes.
-pub(crate) fn tree_of(figment: &Figment, secrets: &Snapshot) -> Result<Table, Error> {
-    let mut profiles = figment.data().map_err(|error| {
-        // figment's text may quote a file or a value; the provider's name is figment's or its author's.
-        let provider = error.metadata.as_ref().map_or_else(|| "a provider".to_owned(), describe);
-        Error::new(ErrorKind::Invalid, format!("the figment cannot be read: {provider} failed"))
-    })?;
+/// Typed extraction for a plain `Figment`, in place of its own `extract`.
+///
+/// **figment's own `extract` prints values in its errors** (`found string "…", expected u16`), and no provider can
+/// stop it. This reads the same merged values by the rules of [`Layers::extract`](crate::Layers::extract): the field's
+/// type decides how text is read, all wrong values are reported at once, and an error names key, provider and secret,
+/// never a value.
+///
+/// What figment's `Env` and our [`Dotenv`] have parsed is parsed already: `PIN=0042` is the number 42 there.
+///
+/// ```
+/// use figment::{Figment, providers::Serialized};
+/// use secrets_provider::{FigmentExt as _, Memory, SecretsManager};
+///
+/// #[derive(serde::Deserialize)]
+/// struct Database { host: String, port: u16 }
+/// #[derive(serde::Deserialize)]
+/// struct Settings { database: Database }
+///
+/// let memory = Memory::new();
+/// memory.put("gaara/prod/database", r#"{"port": "5432"}"#);
+/// let settings: Settings = Figment::from(Serialized::default("database.host", "localhost"))
+///     .merge(SecretsManager::prefix("gaara/prod").backend(memory))
+///     .settings()?;
+/// assert_eq!((settings.database.host.as_str(), settings.database.port), ("localhost", 5432));
+/// # Ok::<(), secrets_provider::Error>(())
+/// ```
+pub trait FigmentExt {
+    /// The merged values, in the selected profile, as settings.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid`, if values are missing or do not fit the fields' types, all of them listed; also if a provider
+    /// failed when it was merged, where figment keeps its error until now. A secret that could not be fetched then is
+    /// named; of what another provider says, only the provider's name is kept.
+    fn settings<T: DeserializeOwned>(&self) -> Result<T, Error>;
+}
+
+impl FigmentExt for Figment {
+    fn settings<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        extract::extract(&tree_of(self)?)
+    }
+}
+
+/// A figment's merged values, in the selected profile, with their origins. Where a value is a secret's, the snapshot's
+/// own node is taken, which has the number's source text and the binary's bytes.
+pub(crate) fn tree_of(figment: &Figment) -> Result<Table, Error> {
+    let mut profiles = figment.data().map_err(failed)?;
     let mut tree = Table::default();
+    let mut path = Vec::new();
     let selected = figment.profile().clone();
+    let providers = Providers::of(figment);
     // The order in which figment itself lays profiles over each other.
     for profile in [Some(Profile::Default), selected.is_custom().then_some(selected), Some(Profile::Global)] {
         if let Some(dict) = profile.and_then(|profile| profiles.remove(&profile)) {
-            tree.overlay(table_of(dict, figment, secrets, &mut Vec::new()));
+            tree.overlay(providers.table(dict, &mut path));
         }
     }
     Ok(tree)
 }
 
-fn table_of(dict: Dict, figment: &Figment, secrets: &Snapshot, path: &mut Vec<String>) -> Table {
-    let entries = dict.into_iter().map(|(name, value)| {
-        path.push(name.clone());
-        let node = node_of(value, figment, secrets, path);
-        path.pop();
-        (name, node)
+/// A provider's failure without its text, which may quote a file or a value; our own errors know no value.
+fn failed(error: figment::Error) -> Error {
+    let ours = |error: &figment::Error| error.metadata.as_ref().is_some_and(|metadata| metadata.name == NAME);
+    let failures = error.into_iter().map(|error| match &error.kind {
+        figment::error::Kind::Message(message) if ours(&error) => {
+            Error::new(ErrorKind::Invalid, format!("the secrets could not be fetched: {message}"))
+        }
+        _ => {
+            let provider = error.metadata.as_ref().map_or_else(|| "a provider".to_owned(), describe);
+            Error::new(ErrorKind::Invalid, format!("the figment cannot be read: {provider} failed"))
+        }
     });
-    Table { entries: entries.collect(), source_text: None }
+    Error::all(failures).unwrap_or_else(|| Error::new(ErrorKind::Invalid, "the figment cannot be read"))
 }
 
-fn node_of(
-    value: figment::value::Value,
-    figment: &Figment,
-    secrets: &Snapshot,
-    path: &mut Vec<String>,
-) -> Node {
-    use figment::value::Value as F;
-    let metadata = figment.get_metadata(value.tag());
-    let keys: Vec<&str> = path.iter().map(String::as_str).collect();
-    if metadata.is_some_and(|metadata| metadata.name == NAME)
-        && !matches!(value, F::Dict(..))
-        && let Some(node) = secrets.tree().find(&keys)
-    {
-        return node.clone();
+/// What a figment knows of where its values came from.
+struct Providers<'a> {
+    figment: &'a Figment,
+    /// In the order of the merges: metadata, and the snapshot if the provider is ours.
+    known: Vec<(&'a Metadata, Option<Snapshot>)>,
+}
+
+impl<'a> Providers<'a> {
+    fn of(figment: &'a Figment) -> Self {
+        let known = figment.metadata().map(|metadata| (metadata, snapshot_of(metadata))).collect();
+        Self { figment, known }
     }
-    let provider = metadata.map_or_else(
-        || "figment".to_owned(),
-        |metadata| {
-            let key = metadata.interpolate(figment.profile(), &keys);
-            format!("`{key}` in {}", describe(metadata))
-        },
-    );
-    let value = match value {
-        F::String(_, text) => Value::Text(Text::new(text)),
-        F::Char(_, char) => Value::Text(Text::new(char)),
-        F::Bool(_, value) => Value::Bool(value),
-        F::Num(_, number) => Value::Number(Text::new(number_text(number))),
-        F::Empty(..) => Value::Null,
-        F::Array(_, items) => {
-            Value::Array(items.into_iter().map(|item| node_of(item, figment, secrets, path)).collect())
+
+    fn table(&self, dict: Dict, path: &mut Vec<String>) -> Table {
+        let entries = dict.into_iter().map(|(name, value)| {
+            path.push(name.clone());
+            let node = self.node(value, path);
+            path.pop();
+            (name, node)
+        });
+        Table { entries: entries.collect(), source_text: None }
+    }
+
+    fn node(&self, value: figment::value::Value, path: &mut Vec<String>) -> Node {
+        use figment::value::Value as F;
+        let metadata = self.figment.get_metadata(value.tag());
+        let at = self
+            .known
+            .iter()
+            .position(|(known, _)| metadata.is_some_and(|found| std::ptr::eq(*known, found)));
+        let keys: Vec<&str> = path.iter().map(String::as_str).collect();
+        let secret =
+            at.and_then(|at| self.known[at].1.as_ref()).and_then(|snapshot| snapshot.tree().find(&keys));
+        if let Some(node) = secret
+            && node.is_leaf() == !matches!(value, F::Dict(..))
+        {
+            return match value {
+                // Other providers may have members in it.
+                F::Dict(_, dict) => self.merged(dict, node, path),
+                _ => node.clone(),
+            };
         }
-        F::Dict(_, dict) => Value::Table(table_of(dict, figment, secrets, path)),
-    };
-    Node { value, origin: Arc::new(Origin::Figment { provider }) }
+        let origin = Origin::Figment {
+            provider: metadata.map_or_else(
+                || "figment".to_owned(),
+                |metadata| {
+                    let key = metadata.interpolate(self.figment.profile(), &keys);
+                    format!("`{key}` in {}", describe(metadata))
+                },
+            ),
+            variable: metadata.is_some_and(|metadata| metadata.name.contains("variable(s)")),
+            rank: at.and_then(|at| u8::try_from(at).ok()).unwrap_or(u8::MAX),
+        };
+        let value = match value {
+            F::String(_, text) => Value::Text(Text::new(text)),
+            F::Char(_, char) => Value::Text(Text::new(char)),
+            F::Bool(_, value) => Value::Bool(value),
+            F::Num(_, number) => Value::Number(Text::new(number_text(number))),
+            F::Empty(..) => Value::Null,
+            F::Array(_, items) => Value::Array(items.into_iter().map(|item| self.node(item, path)).collect()),
+            F::Dict(_, dict) => Value::Table(self.table(dict, path)),
+        };
+        Node::new(value, Arc::new(origin))
+    }
+
+    /// A secret's table with what figment has merged into it; whole as it was stored, if that is nothing.
+    fn merged(&self, dict: Dict, secret: &Node, path: &mut Vec<String>) -> Node {
+        let mut table = self.table(dict, path);
+        if let Value::Table(stored) = &secret.value
+            && table.entries == stored.entries
+        {
+            table.source_text.clone_from(&stored.source_text);
+        }
+        Node { value: Value::Table(table), ..secret.clone() }
+    }
 }
 
 fn describe(metadata: &Metadata) -> String {

@@ -190,8 +190,7 @@ impl<T: Send + Sync + 'static> Refresher<T> {
         for (id, outcome) in reading.outcomes {
             match outcome {
                 Ok(secret) => {
-                    let known =
-                        self.held.get(&id).is_some_and(|held| held.version_id() == secret.version_id());
+                    let known = self.held.get(&id).is_some_and(|held| held.versions() == secret.versions());
                     log_fetched(&secret, !known);
                     found.insert(id, secret);
                 }
@@ -214,11 +213,11 @@ impl<T: Send + Sync + 'static> Refresher<T> {
         found: BTreeMap<String, Fetched>,
         failed: &BTreeMap<String, ErrorKind>,
     ) -> Result<Refreshed, Error> {
-        let versions = |secrets: &BTreeMap<String, Fetched>| -> Vec<(String, String)> {
-            let secrets = secrets.values();
-            secrets.map(|secret| (secret.identity().to_owned(), secret.version_id().to_owned())).collect()
+        let versions = |(_, secret): (&String, &Fetched)| {
+            let (version, previous) = secret.versions();
+            (secret.identity().to_owned(), version.to_owned(), previous.map(str::to_owned))
         };
-        if versions(&found) == versions(&self.held) {
+        if found.iter().map(versions).eq(self.held.iter().map(versions)) {
             let mut status = self.cell.status();
             status.mark(failed);
             return Ok(Refreshed { generation: status.generation(), changed: false });

@@ -18,6 +18,10 @@ impl Text {
         Self(Arc::new(Zeroizing::new(text.into())))
     }
 
+    pub(crate) fn wiped(text: Zeroizing<String>) -> Self {
+        Self(Arc::new(text))
+    }
+
     pub(crate) fn as_str(&self) -> &str {
         self.0.as_str()
     }
@@ -37,10 +41,36 @@ pub(crate) enum Origin {
         file: String,
         variable: String,
     },
+    /// A provider that figment merged, `rank`th in the order of the merges.
     #[cfg(feature = "figment")]
     Figment {
         provider: String,
+        variable: bool,
+        rank: u8,
     },
+}
+
+impl Origin {
+    /// Which layer it is: the higher one wins.
+    pub(crate) fn rank(&self) -> u8 {
+        match self {
+            Self::Dotenv { .. } => 0,
+            Self::Environment { .. } => 1,
+            #[cfg(feature = "figment")]
+            Self::Figment { rank, .. } => *rank,
+            Self::Secret { .. } => u8::MAX,
+        }
+    }
+
+    /// Whether it is a variable, of the environment or a `.env` file.
+    pub(crate) fn is_variable(&self) -> bool {
+        match self {
+            Self::Dotenv { .. } | Self::Environment { .. } => true,
+            #[cfg(feature = "figment")]
+            Self::Figment { variable, .. } => *variable,
+            Self::Secret { .. } => false,
+        }
+    }
 }
 
 impl fmt::Display for Origin {
@@ -50,7 +80,7 @@ impl fmt::Display for Origin {
             Self::Environment { variable } => write!(f, "environment variable `{variable}`"),
             Self::Dotenv { file, variable } => write!(f, "variable `{variable}` of `{file}`"),
             #[cfg(feature = "figment")]
-            Self::Figment { provider } => f.write_str(provider),
+            Self::Figment { provider, .. } => f.write_str(provider),
         }
     }
 }
@@ -60,6 +90,8 @@ impl fmt::Display for Origin {
 pub(crate) struct Node {
     pub(crate) value: Value,
     pub(crate) origin: Arc<Origin>,
+    /// What stood here in the version before, for [`Rotating`](crate::Rotating) fields.
+    pub(crate) previous: Option<Box<Node>>,
 }
 
 #[derive(Clone, PartialEq)]
@@ -82,6 +114,25 @@ pub(crate) struct Table {
     pub(crate) source_text: Option<Text>,
 }
 
+impl Node {
+    pub(crate) fn new(value: Value, origin: Arc<Origin>) -> Self {
+        Self { value, origin, previous: None }
+    }
+
+    /// Notes what stood here, and in the members of a table there, in the version before.
+    pub(crate) fn remember(&mut self, previous: Node) {
+        if let (Value::Table(now), Value::Table(before)) = (&mut self.value, &previous.value) {
+            now.remember(before);
+        }
+        self.previous = Some(Box::new(previous));
+    }
+
+    /// Whether it is no table.
+    pub(crate) fn is_leaf(&self) -> bool {
+        !matches!(self.value, Value::Table(_))
+    }
+}
+
 impl Value {
     /// What sort of value it is, for messages.
     pub(crate) fn sort(&self) -> &'static str {
@@ -98,11 +149,20 @@ impl Value {
 }
 
 /// Standard base64, the text form of binary values.
-pub(crate) fn base64(bytes: &[u8]) -> String {
-    BASE64_STANDARD.encode(bytes)
+pub(crate) fn base64(bytes: &[u8]) -> Zeroizing<String> {
+    Zeroizing::new(BASE64_STANDARD.encode(bytes))
 }
 
 impl Table {
+    /// Notes for each member what it was before.
+    pub(crate) fn remember(&mut self, before: &Table) {
+        for (name, node) in &mut self.entries {
+            if let Some(before) = before.entries.get(name) {
+                node.remember(before.clone());
+            }
+        }
+    }
+
     /// Lays `other` over this table: tables merge, anything else is replaced.
     pub(crate) fn overlay(&mut self, other: Table) {
         self.overlay_by(other, &|_, _| true);
@@ -126,7 +186,7 @@ impl Table {
                         slot.get_mut().origin = node.origin;
                     }
                     (_, value) => {
-                        let node = Node { value, origin: node.origin };
+                        let node = Node { value, origin: node.origin, previous: node.previous };
                         if replaces(slot.get(), &node) {
                             slot.insert(node);
                         }
@@ -199,4 +259,33 @@ fn same(a: Option<&Node>, b: Option<&Node>) -> bool {
 /// `at.name`, or `name` at the root.
 pub(crate) fn join(at: &str, name: &str) -> String {
     if at.is_empty() { name.to_owned() } else { format!("{at}.{name}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(name: &str, value: &str) -> Table {
+        let origin = Arc::new(Origin::Environment { variable: name.to_owned() });
+        let node = Node::new(Value::Text(Text::new(value)), origin);
+        Table { entries: [(name.to_owned(), node)].into(), source_text: Some(Text::new("source")) }
+    }
+
+    #[test]
+    fn a_table_that_others_are_merged_into_has_no_source_text() {
+        let mut merged = table("a", "1");
+        merged.overlay(table("b", "2"));
+        assert!(merged.source_text.is_none());
+    }
+
+    #[test]
+    fn changed_keys_are_those_added_removed_or_of_another_value() {
+        let mut old = table("a", "1");
+        old.overlay(table("b", "1"));
+        let mut new = table("a", "1");
+        new.overlay(table("c", "1"));
+        assert_eq!(old.changed_keys(&new), ["b", "c"]);
+        assert_eq!(table("a", "1").changed_keys(&table("a", "2")), ["a"]);
+        assert!(old.changed_keys(&old).is_empty());
+    }
 }

@@ -129,9 +129,11 @@ impl Aws {
         Client::from_conf(config.build())
     }
 
-    async fn get(&self, id: &str) -> Result<Fetched, Error> {
+    /// One secret's version by its label; without one, AWSCURRENT.
+    async fn get(&self, id: &str, stage: Option<&str>) -> Result<Fetched, Error> {
         let client = self.client().await?;
-        let output = client.get_secret_value().secret_id(id).send().await;
+        let call = client.get_secret_value().secret_id(id).set_version_stage(stage.map(str::to_owned));
+        let output = call.send().await;
         let output = output.map_err(|error| failure::of(&error, "GetSecretValue", Some(id)))?;
         let payload = payload(output.secret_string, output.secret_binary);
         fetched(id, output.name, output.arn, output.version_id, payload)
@@ -265,6 +267,13 @@ impl Backend for Aws {
             state.next().await.map(|outcome| (outcome, state))
         }))
     }
+
+    /// By single calls: BatchGetSecretValue reads AWSCURRENT alone.
+    fn fetch_previous<'a>(&'a self, ids: &'a [String]) -> BoxStream<'a, Outcome> {
+        let calls =
+            stream::iter(ids).map(|id| async { (id.clone(), self.get(id, Some("AWSPREVIOUS")).await) });
+        Box::pin(calls.buffer_unordered(CONCURRENT))
+    }
 }
 
 /// A call to be made.
@@ -309,7 +318,7 @@ impl Aws {
             let singly = |ids: Vec<String>| ids.into_iter().map(Work::One).collect();
             match work {
                 Work::One(id) => {
-                    let secret = self.get(&id).await;
+                    let secret = self.get(&id, None).await;
                     (vec![(id, secret)], Vec::new())
                 }
                 Work::Group(ids) => match self.get_group(&ids).await {
@@ -339,6 +348,27 @@ impl Aws {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What an answer leaves out stays with those that are asked for singly; a secret that is asked for by name and by
+    /// ARN is answered under both.
+    #[test]
+    fn an_answer_is_sorted_out_and_what_it_lacks_is_kept() {
+        let arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:a-AbCdEf";
+        let value =
+            SecretValueEntry::builder().name("a").arn(arn).version_id("v1").secret_string("x").build();
+        let error = aws_sdk_secretsmanager::types::ApiErrorType::builder();
+        let error = error.secret_id("b").error_code("ResourceNotFoundException").build();
+        let answer = BatchGetSecretValueOutput::builder().secret_values(value).errors(error).build();
+        let mut missing: Vec<String> = ["a", arn, "b", "left-out"].map(str::to_owned).into();
+        let mut outcomes = Vec::new();
+        sort_out(answer, &mut missing, &mut outcomes);
+        assert_eq!(missing, ["left-out"]);
+        let outcomes: Vec<_> = outcomes
+            .iter()
+            .map(|(id, outcome)| (id.as_str(), outcome.as_ref().err().map(Error::kind)))
+            .collect();
+        assert_eq!(outcomes, [("a", None), (arn, None), ("b", Some(ErrorKind::NotFound))]);
+    }
 
     #[test]
     fn an_id_asks_for_a_secret_by_name_arn_or_partial_arn() {

@@ -32,6 +32,7 @@ pub struct Memory(Arc<Mutex<State>>);
 #[derive(Default)]
 struct State {
     secrets: BTreeMap<String, Fetched>,
+    previous: BTreeMap<String, Fetched>,
     versions: u64,
 }
 
@@ -53,14 +54,19 @@ impl Memory {
 
     /// Removes a secret, if it is there.
     pub fn remove(&self, name: &str) {
-        self.state().secrets.remove(name);
+        let mut state = self.state();
+        state.secrets.remove(name);
+        state.previous.remove(name);
     }
 
     fn insert(&self, name: &str, payload: Payload) -> String {
         let mut state = self.state();
         state.versions += 1;
         let version_id = format!("v{}", state.versions);
-        state.secrets.insert(name.to_owned(), Fetched::new(name.to_owned(), version_id.clone(), payload));
+        let secret = Fetched::new(name.to_owned(), version_id.clone(), payload);
+        if let Some(previous) = state.secrets.insert(name.to_owned(), secret) {
+            state.previous.insert(name.to_owned(), previous);
+        }
         version_id
     }
 
@@ -87,6 +93,13 @@ impl Backend for Memory {
                 (id.clone(), found)
             })
             .collect();
+        Box::pin(stream::iter(outcomes))
+    }
+
+    fn fetch_previous<'a>(&'a self, ids: &'a [String]) -> BoxStream<'a, Outcome> {
+        let state = self.state();
+        let outcomes: Vec<Outcome> =
+            ids.iter().filter_map(|id| Some((id.clone(), Ok(state.previous.get(id)?.clone())))).collect();
         Box::pin(stream::iter(outcomes))
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use futures_util::Stream;
+use futures_util::{Stream, stream};
 use zeroize::Zeroizing;
 
 use crate::error::Error;
@@ -78,6 +78,13 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
     fn changes(&self) -> Option<BoxStream<'static, ()>> {
         None
     }
+
+    /// The values that the current ones replaced (AWSPREVIOUS), as [`fetch`](Self::fetch) has the current ones; of a
+    /// secret that has no such value, nothing or `NotFound`. A store without versions has none, which is the default.
+    fn fetch_previous<'a>(&'a self, ids: &'a [String]) -> BoxStream<'a, Outcome> {
+        let _ = ids;
+        Box::pin(stream::empty())
+    }
 }
 
 /// A secret as it was read: its name, its version, its value. `Debug` shows no value.
@@ -87,6 +94,7 @@ pub struct Fetched {
     arn: Option<String>,
     version_id: String,
     payload: Payload,
+    previous: Option<Box<Fetched>>,
 }
 
 /// What a secret holds: `SecretString` or `SecretBinary`. Shared, and wiped when the last user is gone.
@@ -119,7 +127,7 @@ impl Fetched {
     }
 
     fn new(name: String, version_id: String, payload: Payload) -> Self {
-        Self { name, arn: None, version_id, payload }
+        Self { name, arn: None, version_id, payload, previous: None }
     }
 
     /// The same secret with its ARN.
@@ -147,6 +155,23 @@ impl Fetched {
         &self.payload
     }
 
+    /// The version before, if it was asked for and there is one.
+    pub(crate) fn previous(&self) -> Option<&Fetched> {
+        self.previous.as_deref()
+    }
+
+    /// Remembers the version before; the current one under another label is none.
+    pub(crate) fn replaces(&mut self, previous: Fetched) {
+        if previous.version_id != self.version_id {
+            self.previous = Some(Box::new(previous));
+        }
+    }
+
+    /// What tells whether anything is new.
+    pub(crate) fn versions(&self) -> (&str, Option<&str>) {
+        (&self.version_id, self.previous().map(Fetched::version_id))
+    }
+
     /// What tells one secret from another: names repeat across accounts.
     pub(crate) fn identity(&self) -> &str {
         self.arn.as_deref().unwrap_or(&self.name)
@@ -159,6 +184,7 @@ impl fmt::Debug for Fetched {
             .field("name", &self.name)
             .field("arn", &self.arn)
             .field("version_id", &self.version_id)
+            .field("previous", &self.previous)
             .finish_non_exhaustive()
     }
 }

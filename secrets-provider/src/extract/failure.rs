@@ -26,25 +26,25 @@ pub(super) enum Problem {
 
 impl Problem {
     /// What to say of it; `expected` is the type's name, where that is known.
-    pub(super) fn describe(&self, expected: &str) -> String {
-        match self {
-            Self::Missing(_) => "the type requires it".to_owned(),
-            Self::Duplicate(field) => format!("field `{field}` is given twice"),
-            Self::UnknownField(field) => format!("key `{field}` is not one of its fields"),
+    pub(super) fn describe(&self, expected: &str, buffered: bool) -> String {
+        let refused = match self {
+            Self::Missing(field) => return format!("field `{field}` is missing"),
+            Self::Duplicate(field) => return format!("field `{field}` is given twice"),
+            Self::UnknownField(field) => return format!("key `{field}` is not one of its fields"),
             Self::UnknownVariant(variants) => {
                 let variants: Vec<_> = variants.iter().map(|variant| format!("`{variant}`")).collect();
-                format!("expected one of {}", variants.join(", "))
+                return format!("expected one of {}", variants.join(", "));
             }
             Self::Refused if expected.is_empty() => "its type refuses the value there".to_owned(),
             Self::Refused => format!("expected {expected}, which refuses the value there"),
-        }
-    }
-
-    /// The field that is missing, if that is the problem.
-    pub(super) fn missing(&self) -> Option<&'static str> {
-        match self {
-            Self::Missing(field) => Some(field),
-            _ => None,
+        };
+        match buffered {
+            false => refused,
+            true => {
+                refused
+                    + "; below `flatten`, untagged and internally tagged types serde reads without a type, so text \
+                       stays text and fills no number or bool"
+            }
         }
     }
 }
@@ -87,7 +87,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Reported => f.write_str("reported"),
-            Self::Unplaced(problem) => f.write_str(&problem.describe("")),
+            Self::Unplaced(problem) => f.write_str(&problem.describe("", false)),
         }
     }
 }

@@ -2,15 +2,13 @@
 
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::alphabet;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde::de::{Deserializer, IntoDeserializer, Visitor};
 use serde::forward_to_deserialize_any;
 use zeroize::Zeroizing;
 
 use super::Failure;
 use super::failure::Problem;
+use crate::key;
 
 /// A number for a type that takes any: the narrowest that holds it whole, else a float.
 pub(super) fn visit_number<'de, V: Visitor<'de>>(text: &str, visitor: V) -> Result<V::Value, Failure> {
@@ -26,11 +24,7 @@ pub(super) fn visit_number<'de, V: Visitor<'de>>(text: &str, visitor: V) -> Resu
 
 /// Bytes of base64 text, in the standard or the URL-safe alphabet, padded or not.
 pub(super) fn decoded(text: &str) -> Option<Arc<Zeroizing<Vec<u8>>>> {
-    let config = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
-    [alphabet::STANDARD, alphabet::URL_SAFE]
-        .iter()
-        .find_map(|alphabet| GeneralPurpose::new(alphabet, config).decode(text.trim()).ok())
-        .map(|bytes| Arc::new(Zeroizing::new(bytes)))
+    key::base64(text.trim()).map(Arc::new)
 }
 
 /// The name of a member, for map keys that may be numbers or enums as well as text.

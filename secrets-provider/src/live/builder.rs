@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
-use super::stack::{Merged, Sealed as _};
+use super::stack::Merged;
 use super::{LayerStack, Live};
 use crate::backend::Fetched;
 use crate::error::{Error, ErrorKind};
@@ -78,7 +78,7 @@ impl<T> LiveBuilder<T> {
     pub(crate) fn new(manager: SecretsManager) -> Self {
         Self {
             manager,
-            layers: Box::new(|secrets| Layers::standard(secrets).merged(secrets)),
+            layers: Box::new(|secrets| Layers::standard(secrets).merged().map(Merged)),
             checks: Vec::new(),
             interval: INTERVAL,
         }
@@ -93,7 +93,7 @@ impl<T> LiveBuilder<T> {
         L: LayerStack,
         F: Fn(&Snapshot) -> L + Send + Sync + 'static,
     {
-        self.layers = Box::new(move |secrets| layers(secrets).merged(secrets));
+        self.layers = Box::new(move |secrets| layers(secrets).merged());
         self
     }
 

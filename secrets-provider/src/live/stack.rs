@@ -2,7 +2,6 @@
 
 use crate::error::Error;
 use crate::layers::Layers;
-use crate::snapshot::Snapshot;
 use crate::tree::Table;
 
 /// Merged layers that settings can be extracted from: [`Layers`], or a `figment::Figment` (feature `figment`).
@@ -15,11 +14,10 @@ pub trait LayerStack: sealed::Sealed {}
 pub struct Merged(pub(crate) Table);
 
 mod sealed {
-    use super::{Error, Merged, Snapshot};
+    use super::{Error, Merged};
 
     pub trait Sealed {
-        /// The tree, with secret-sourced leaves as the snapshot has them.
-        fn merged(self, secrets: &Snapshot) -> Result<Merged, Error>;
+        fn merged(self) -> Result<Merged, Error>;
     }
 }
 
@@ -28,7 +26,7 @@ pub(crate) use sealed::Sealed;
 impl LayerStack for Layers {}
 
 impl Sealed for Layers {
-    fn merged(self, _: &Snapshot) -> Result<Merged, Error> {
+    fn merged(self) -> Result<Merged, Error> {
         Layers::merged(&self).map(Merged)
     }
 }
@@ -38,7 +36,7 @@ impl LayerStack for figment::Figment {}
 
 #[cfg(feature = "figment")]
 impl Sealed for figment::Figment {
-    fn merged(self, secrets: &Snapshot) -> Result<Merged, Error> {
-        crate::provider::tree_of(&self, secrets).map(Merged)
+    fn merged(self) -> Result<Merged, Error> {
+        crate::provider::tree_of(&self).map(Merged)
     }
 }

@@ -7,7 +7,7 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use zeroize::Zeroizing;
 
@@ -15,14 +15,14 @@ use self::failure::Failures;
 use super::layout::{Layout, Names, OWN_FILE, Place, is_name};
 use super::version::{exposed, settles_in, version_id_in};
 use crate::backend::{Fetched, Payload};
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 
 /// The link that Kubernetes' volumes swap, and the CSI driver's.
 const GENERATION: &str = "..data";
 
-/// How often a reading is taken up again because the generation was swapped and removed in the middle of it, or
+/// For how long a reading is taken up again because the generation was swapped and removed in the middle of it, or
 /// because the file changed. A swap comes with a rotation, so once more is plenty; the rest is for storms.
-const ATTEMPTS: usize = 20;
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The limit of AWS for a secret's value, in bytes:
 /// <https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html>.
@@ -116,7 +116,8 @@ impl Reader {
 
     /// The names of the secrets at or below a prefix.
     pub(super) fn list(&self, prefix: &str) -> Result<Vec<String>, Error> {
-        let mut names = self.whole(|root| self.list_in(root, prefix), Result::is_ok)??;
+        // A folder that is being removed lists what is left of it.
+        let mut names = self.whole(|root| self.list_in(root, prefix), |_| false)??;
         names.sort();
         names.dedup();
         Ok(names)
@@ -131,20 +132,20 @@ impl Reader {
         self.whole(look, Option::is_some).ok().flatten()
     }
 
-    /// Does something within one generation: what is incomplete because the generation was removed meanwhile is done
-    /// again with the next.
+    /// Does something within one generation. What may be incomplete because the generation was removed meanwhile is
+    /// done again with the next.
     fn whole<T>(&self, work: impl Fn(&Root) -> T, complete: impl Fn(&T) -> bool) -> Result<T, Error> {
-        for _ in 0..ATTEMPTS {
+        let start = Instant::now();
+        loop {
             let root = Root::find(&self.folder).map_err(|error| failure::no_folder(&self.folder, &error))?;
             let result = work(&root);
             if complete(&result) || !root.is_past() {
                 return Ok(result);
             }
+            if start.elapsed() > PATIENCE {
+                return Err(failure::swapping(&self.folder, PATIENCE));
+            }
         }
-        Err(Error::new(
-            ErrorKind::Unavailable,
-            format!("`{}` was swapped during each of {ATTEMPTS} readings", self.folder.display()),
-        ))
     }
 
     fn read_one(&self, root: &Root, id: &str) -> Reading {
@@ -206,7 +207,8 @@ impl Reader {
 
     /// What a file holds, and what the file system says of exactly that; `None` if it changes all the time.
     fn content(&self, root: &Root, path: &Path) -> io::Result<Option<(Zeroizing<Vec<u8>>, Metadata)>> {
-        for attempt in 1..=ATTEMPTS {
+        let start = Instant::now();
+        loop {
             // Opened by the path without links, which was found to be within the folder.
             let Some(real) = root.confined(path)? else { return Err(io::ErrorKind::NotFound.into()) };
             let mut file = File::open(real)?;
@@ -216,7 +218,7 @@ impl Reader {
                 Some(_) => Duration::ZERO,
                 None => settles_in(&before, SystemTime::now()),
             };
-            if !settles_in.is_zero() && attempt < ATTEMPTS {
+            if !settles_in.is_zero() && start.elapsed() < PATIENCE {
                 drop(file);
                 thread::sleep(settles_in);
                 continue;
@@ -227,8 +229,11 @@ impl Reader {
             if root.generation.is_some() || root.version_id(&file.metadata()?) == root.version_id(&before) {
                 return Ok(Some((bytes, before)));
             }
+            // One that never settles is tried for as long again without that.
+            if start.elapsed() > 2 * PATIENCE {
+                return Ok(None);
+            }
         }
-        Ok(None)
     }
 
     /// `None` if it is more than AWS would take.

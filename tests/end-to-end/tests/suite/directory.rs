@@ -155,7 +155,7 @@ fn links_are_followed_within_the_folder_alone() {
 
     symlink("../../outside/x", secrets.join("app/file")).unwrap();
     symlink("../../outside", secrets.join("app/folder")).unwrap();
-    symlink("nowhere", secrets.join("app/nowhere")).unwrap();
+    symlink("missing", secrets.join("app/nowhere")).unwrap();
     for (name, kind) in [
         ("app/file", ErrorKind::Config),
         ("app/folder/x", ErrorKind::Config),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use fake_secrets_manager::{FakeSecretsManager, Fault};
 use secrecy::{ExposeSecret as _, SecretString};
-use secrets_provider::{Change, ErrorKind, Layers, Live, LiveBuilder, Rejected, SecretsManager};
+use secrets_provider::{Change, ErrorKind, Layers, Live, LiveBuilder, Rejected, Rotating, SecretsManager};
 use serde::Deserialize;
 
 #[derive(Debug, Deserialize)]
@@ -77,6 +77,7 @@ async fn a_rotation_of_two_secrets_is_one_generation() {
     assert_eq!(held.all(), generation(1), "whoever holds a generation keeps it whole");
     let status = settings.status();
     assert_eq!(status.generation(), 2);
+    assert!(!settings.refresh().await.unwrap().changed(), "held against the new generation from now on");
     let secrets: Vec<_> = status.secrets().iter().map(|secret| (secret.name(), secret.key_path())).collect();
     assert_eq!(secrets, [("gaara/prod/database", "database"), ("gaara/prod/jwt-secret", "jwt_secret")]);
 }
@@ -346,6 +347,9 @@ async fn a_slow_listener_skips_to_the_newest() {
         settings.refresh().await.unwrap();
     }
     assert_eq!(changes.next().await.unwrap().generation(), 5);
+    let mut late = settings.changes();
+    let told = tokio::time::timeout(Duration::from_secs(3600), late.next()).await;
+    assert!(told.is_err(), "what was before is no change from now on");
 }
 
 #[tokio::test(start_paused = true)]
@@ -427,6 +431,54 @@ async fn a_constant_has_nothing_to_refresh_and_no_changes() {
     assert!(!settings.refresh().await.unwrap().changed());
     assert!(settings.changes().next().await.is_none());
     settings.shutdown().await;
+}
+
+/// Current and previous come in one generation, by the labels that AWS moves.
+#[tokio::test(start_paused = true)]
+async fn a_rotating_field_follows_the_labels() {
+    #[derive(Deserialize)]
+    struct Rotated {
+        jwt_secret: Rotating<String>,
+    }
+    let seen = |settings: &Live<Rotated>| {
+        let settings = settings.load();
+        (settings.jwt_secret.current.clone(), settings.jwt_secret.previous.clone())
+    };
+    let fake = fake();
+    let manager = manager(&fake).with_previous(["jwt-secret"]);
+    let settings: Live<Rotated> =
+        Live::builder(manager).layers(|secrets| Layers::new().secrets(secrets)).start().await.unwrap();
+    assert_eq!(seen(&settings), ("jwt-1".into(), None));
+
+    let second = fake.put("gaara/prod/jwt-secret", "jwt-2");
+    settings.refresh().await.unwrap();
+    assert_eq!(seen(&settings), ("jwt-2".into(), Some("jwt-1".into())));
+    assert!(!settings.refresh().await.unwrap().changed());
+
+    // A version before that cannot be read is no reason to serve half of it.
+    let refused = Fault::error("AccessDeniedException", 400, "no").on("GetSecretValue");
+    let refused = fake.inject(refused);
+    fake.put("gaara/prod/jwt-secret", "jwt-3");
+    settings.refresh().await.unwrap_err();
+    assert_eq!(seen(&settings), ("jwt-2".into(), Some("jwt-1".into())));
+    fake.remove_fault(refused);
+    settings.refresh().await.unwrap();
+    assert_eq!(seen(&settings), ("jwt-3".into(), Some("jwt-2".into())));
+
+    // Rolled back: AWSCURRENT moves to the version before, which leaves AWSPREVIOUS with the other.
+    let client = fake.client();
+    let current = client.get_secret_value().secret_id("gaara/prod/jwt-secret").send().await.unwrap();
+    client
+        .update_secret_version_stage()
+        .secret_id("gaara/prod/jwt-secret")
+        .version_stage("AWSCURRENT")
+        .remove_from_version_id(current.version_id.unwrap())
+        .move_to_version_id(second)
+        .send()
+        .await
+        .unwrap();
+    settings.refresh().await.unwrap();
+    assert_eq!(seen(&settings), ("jwt-2".into(), Some("jwt-3".into())));
 }
 
 /// At TRACE, with every target on, through start, rotation, refusal, outage and status.

@@ -3,6 +3,7 @@
 use std::fs::{self, Metadata};
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 use super::super::layout::{Layout, Names, OWN_FILE, is_name};
 use super::entries;
@@ -37,6 +38,13 @@ pub(super) fn no_folder(folder: &Path, error: &io::Error) -> Error {
         }
         _ => unreadable(folder, error),
     }
+}
+
+/// A mount whose generations came and went faster than they could be read.
+pub(super) fn swapping(folder: &Path, patience: Duration) -> Error {
+    let message =
+        format!("`{}` was swapped again and again for {patience:?} while it was read", folder.display());
+    Error::new(ErrorKind::Unavailable, message)
 }
 
 /// A file that was never the same before and after it was read.

@@ -1,0 +1,135 @@
+//! The settings as an extractor, pinned to one generation per request.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use axum_core::extract::{FromRef, FromRequestParts};
+use http::Extensions;
+use http::request::Parts;
+use secrets_provider::Live;
+
+/// The settings, as they were when this request first asked for them.
+///
+/// Every `Current<T>` of one request is of the same generation, in the handler and in the middleware before it
+/// (`axum::middleware::from_fn_with_state`, or [`extract_parts`](https://docs.rs/axum/0.8/axum/trait.RequestExt.html)),
+/// even when a swap falls between them: the first one pins it in the request's extensions. The next request sees
+/// the new one. Two [`Live`]s of one type, in the states of two nested routers, are pinned each on its own.
+///
+/// It holds an [`Arc`], free to be kept across `.await`, and derefs to `T`. `Debug` shows no value.
+///
+/// `State<Live<T>>` works too, and is the one to take where a handler outlives many generations (a websocket, a
+/// stream of events) and must see each of them.
+///
+/// ```
+/// use axum::{Router, routing::get};
+/// use secrets_provider::Live;
+/// use secrets_provider_axum::Current;
+///
+/// struct Settings { greeting: String }
+///
+/// // Taken apart: an `Arc<Settings>`.
+/// async fn shared(Current(settings): Current<Settings>) -> String { settings.greeting.clone() }
+/// // Or as it is: derefs to `Settings`.
+/// async fn whole(settings: Current<Settings>) -> String { settings.greeting.clone() }
+///
+/// let settings = Live::constant(Settings { greeting: "hello".to_owned() });
+/// let app: Router = Router::new().route("/shared", get(shared)).route("/whole", get(whole)).with_state(settings);
+/// ```
+pub struct Current<T>(pub Arc<T>);
+
+impl<T> Deref for Current<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T> Clone for Current<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<T> fmt::Debug for Current<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Current").finish_non_exhaustive()
+    }
+}
+
+impl<T, S> FromRequestParts<S> for Current<T>
+where
+    T: Send + Sync + 'static,
+    S: LiveState<T> + Send + Sync,
+{
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
+        Ok(Self(pinned(&mut parts.extensions, state.live())))
+    }
+}
+
+/// A router state that [`Current<T>`](Current) can be extracted with: every state that a [`Live<T>`](Live) is
+/// [`FromRef`] of. Implemented for all of them, so there is nothing to implement; it stands in bounds.
+///
+/// ```
+/// use axum::{Router, routing::get};
+/// use secrets_provider_axum::{Current, LiveState};
+///
+/// struct Settings { greeting: String }
+///
+/// async fn index(settings: Current<Settings>) -> String { settings.greeting.clone() }
+///
+/// fn routes<S: LiveState<Settings> + Clone + Send + Sync + 'static>() -> Router<S> {
+///     Router::new().route("/", get(index))
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "the state `{Self}` has no `Live<{T}>`",
+    label = "`Current<{T}>` cannot be extracted with this state",
+    note = "make it the router's state: `.with_state(live)`, where `live` is a `Live<{T}>`",
+    note = "or a field of the state: `#[derive(Clone, FromRef)] struct AppState {{ settings: Live<{T}> }}`",
+    note = "`#[debug_handler]` takes the state to be `()` unless told: `#[debug_handler(state = Live<{T}>)]`"
+)]
+pub trait LiveState<T> {
+    /// The settings that this state holds.
+    fn live(&self) -> Live<T>;
+}
+
+// Without this, rustc explains the bound on `FromRef`, and not what to do about it.
+#[diagnostic::do_not_recommend]
+impl<T, S> LiveState<T> for S
+where
+    Live<T>: FromRef<S>,
+{
+    fn live(&self) -> Live<T> {
+        Live::from_ref(self)
+    }
+}
+
+/// What a request has seen of each `Live<T>`. Nearly always one.
+struct Pins<T>(Vec<(Live<T>, Arc<T>)>);
+
+impl<T> Default for Pins<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T> Clone for Pins<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+fn pinned<T: Send + Sync + 'static>(extensions: &mut Extensions, live: Live<T>) -> Arc<T> {
+    let Pins(pins) = extensions.get_or_insert_default::<Pins<T>>();
+    if let Some((_, value)) = pins.iter().find(|(of, _)| of.ptr_eq(&live)) {
+        return value.clone();
+    }
+    let value = live.current();
+    pins.push((live, value.clone()));
+    value
+}

@@ -1,0 +1,52 @@
+//! How an example starts and ends.
+
+use std::env::{self, VarError};
+use std::net::TcpListener;
+use std::process::ExitCode;
+
+use tracing_subscriber::EnvFilter;
+
+/// Why an example could not do its work.
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Logs to stderr what `RUST_LOG` selects; without it, what this library says and others' warnings.
+pub fn log_to_stderr() {
+    let filter = match env::var(EnvFilter::DEFAULT_ENV) {
+        Ok(filter) if !filter.is_empty() => EnvFilter::new(filter),
+        _ => EnvFilter::new("warn,secrets_provider=info"),
+    };
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+}
+
+/// Listens on `127.0.0.1:$PORT`, 3000 by default; with 0, the system picks a port.
+///
+/// # Errors
+///
+/// If `PORT` is no port, or is in use.
+pub fn listen() -> Result<TcpListener, Failure> {
+    let port = port("PORT", 3000)?;
+    TcpListener::bind(("127.0.0.1", port))
+        .map_err(|error| format!("cannot listen on 127.0.0.1:{port} (PORT): {error}").into())
+}
+
+pub(crate) fn port(variable: &str, default: u16) -> Result<u16, Failure> {
+    let parsed = match env::var(variable) {
+        Err(VarError::NotPresent) => return Ok(default),
+        Ok(text) if text.is_empty() => return Ok(default),
+        Ok(text) => text.parse().ok(),
+        Err(VarError::NotUnicode(_)) => None,
+    };
+    parsed.ok_or_else(|| format!("{variable} must be a port number from 0 to 65535").into())
+}
+
+/// 0, or 1 after saying on stderr what went wrong.
+#[allow(clippy::print_stderr, reason = "a program's last word, whatever is logged")]
+pub fn exit_code(result: Result<(), Failure>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Where the examples' secrets are: embedded, or wherever the environment says.
+
+use std::env;
+use std::fmt;
+use std::time::Duration;
+
+use aws_config::{BehaviorVersion, Region};
+use aws_credential_types::Credentials;
+use fake_secrets_manager::FakeSecretsManager;
+use secrets_provider::{Live, SecretsManager};
+use serde_json::json;
+
+use crate::process::{Failure, port};
+use crate::settings::Settings;
+
+const PREFIX: &str = "gaara/prod";
+const REGION: &str = "us-east-1";
+
+/// How often the embedded secrets are read: often enough to watch a rotation arrive.
+const EVERY: Duration = Duration::from_secs(2);
+
+/// The secrets that an example reads. With `SECRETS_MANAGER_PREFIX` set, those below it, by the SDK's own
+/// configuration (`AWS_REGION`, `AWS_ENDPOINT_URL`, credentials, ...). Otherwise those of a Secrets Manager that is
+/// embedded here, so that the examples run where nothing is configured; it ends with this value.
+///
+/// `Display` says how to rotate, ready to paste into a shell.
+#[derive(Debug)]
+pub struct Secrets {
+    manager: SecretsManager,
+    embedded: Option<FakeSecretsManager>,
+}
+
+impl Secrets {
+    /// Finds out which, and starts and seeds the embedded one if it is that; `EMBEDDED_PORT` fixes its port.
+    ///
+    /// # Errors
+    ///
+    /// If the embedded one cannot listen there, or `EMBEDDED_PORT` is no port.
+    pub async fn from_environment() -> Result<Self, Failure> {
+        match env::var("SECRETS_MANAGER_PREFIX") {
+            Ok(prefix) if !prefix.is_empty() => {
+                Ok(Self { manager: SecretsManager::prefix(prefix), embedded: None })
+            }
+            _ => Self::embedded(port("EMBEDDED_PORT", 0)?).await,
+        }
+    }
+
+    async fn embedded(port: u16) -> Result<Self, Failure> {
+        let server = FakeSecretsManager::start_on(port).await.map_err(|error| {
+            format!("cannot serve the embedded Secrets Manager on 127.0.0.1:{port} (EMBEDDED_PORT): {error}")
+        })?;
+        server.put(
+            &format!("{PREFIX}/database"),
+            json!({
+                "host": "db.internal",
+                "port": 5432,
+                "username": "gaara",
+                "password": "seeded-database-password",
+            })
+            .to_string(),
+        );
+        server.put(&format!("{PREFIX}/jwt-secret"), "seeded-jwt-secret");
+
+        // The road to AWS but for the address: over a socket, signed.
+        let config = aws_config::defaults(BehaviorVersion::latest())
+            .region(Region::from_static(REGION))
+            .credentials_provider(Credentials::from_keys("test", "test", None))
+            .endpoint_url(server.endpoint_url())
+            .load()
+            .await;
+        Ok(Self { manager: SecretsManager::prefix(PREFIX).aws_config(&config), embedded: Some(server) })
+    }
+
+    /// What to load, to be fetched once or kept current.
+    pub fn manager(&self) -> SecretsManager {
+        self.manager.clone()
+    }
+
+    /// The settings, kept current: the secrets over the environment over `.env`.
+    ///
+    /// # Errors
+    ///
+    /// As [`SecretsManager::live`].
+    pub async fn live(&self) -> Result<Live<Settings>, secrets_provider::Error> {
+        match self.embedded {
+            Some(_) => Live::builder(self.manager()).refresh_every(EVERY).start().await,
+            None => self.manager().live().await,
+        }
+    }
+}
+
+impl fmt::Display for Secrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(server) = &self.embedded else {
+            return writeln!(f, "The secrets are where the SDK's own configuration says; rotate them there.");
+        };
+        let endpoint = server.endpoint_url();
+        // The shell puts 32 random characters in place of each NEW, so no password is printed here.
+        let login = r#"{"host":"db.internal","port":5432,"username":"gaara_2","password":"NEW"}"#;
+        // AWS wants a token of 32 to 64 characters, which becomes the version's id. The CLI makes its own.
+        let body = json!({
+            "SecretId": format!("{PREFIX}/database"),
+            "SecretString": login,
+            "ClientRequestToken": "NEW",
+        });
+        let random = r#"'"$(head -c 24 /dev/urandom | base64)"'"#;
+        let body = body.to_string().replace("NEW", random);
+        let login = login.replace("NEW", random);
+        writeln!(f, "Embedded Secrets Manager on {endpoint}")?;
+        writeln!(f)?;
+        writeln!(f, "Rotate the login in {PREFIX}/database; it is read every {} seconds:", EVERY.as_secs())?;
+        writeln!(
+            f,
+            "  curl {endpoint} -H 'Content-Type: application/x-amz-json-1.1' \
+             -H 'X-Amz-Target: secretsmanager.PutSecretValue' -d '{body}'"
+        )?;
+        writeln!(f, "or, with the AWS CLI:")?;
+        writeln!(
+            f,
+            "  AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_DEFAULT_REGION={REGION} \
+             aws --endpoint-url {endpoint} secretsmanager put-secret-value \
+             --secret-id {PREFIX}/database --secret-string '{login}'"
+        )
+    }
+}

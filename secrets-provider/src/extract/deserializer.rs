@@ -1,0 +1,298 @@
+//! serde's `Deserializer`: each method says how its type is read from a node.
+
+use serde::de::{Deserializer, Visitor};
+use serde::forward_to_deserialize_any;
+
+use super::access::{Enum, Items, Members, Versions};
+use super::failure::{Failure, Problem};
+use super::{Extractor, Place, scalar};
+use crate::tree::{Value, base64};
+use crate::{key, rotating};
+
+macro_rules! numbers {
+    ($($method:ident $visit:ident $type:ident;)*) => {$(
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+            match self.parsed::<$type>() {
+                Some(number) => self.settle(visitor.$visit(number)),
+                None => self.wrong(stringify!($type)),
+            }
+        }
+    )*};
+}
+
+impl<'de> Deserializer<'de> for Extractor<'_> {
+    type Error = Failure;
+
+    numbers! {
+        deserialize_u8 visit_u8 u8;
+        deserialize_u16 visit_u16 u16;
+        deserialize_u32 visit_u32 u32;
+        deserialize_u64 visit_u64 u64;
+        deserialize_u128 visit_u128 u128;
+        deserialize_i8 visit_i8 i8;
+        deserialize_i16 visit_i16 i16;
+        deserialize_i32 visit_i32 i32;
+        deserialize_i64 visit_i64 i64;
+        deserialize_i128 visit_i128 i128;
+        deserialize_f32 visit_f32 f32;
+        deserialize_f64 visit_f64 f64;
+    }
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        let Place::Node(node) = self.place else {
+            return self.deserialize_map(visitor);
+        };
+        let visited = match &node.value {
+            Value::Null => visitor.visit_unit(),
+            Value::Bool(value) => visitor.visit_bool(*value),
+            Value::Number(number) => scalar::visit_number(number.as_str(), visitor),
+            Value::Text(text) => {
+                self.context.buffered.set(self.context.buffered.get() + 1);
+                visitor.visit_str(text.as_str())
+            }
+            Value::Bytes(bytes) => visitor.visit_str(&base64(bytes)),
+            Value::Array(_) => return self.deserialize_seq(visitor),
+            Value::Table(_) => return self.deserialize_map(visitor),
+        };
+        self.settle(visited)
+    }
+
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        let value = self.scalar().and_then(|node| match &node.value {
+            Value::Bool(value) => Some(*value),
+            Value::Text(text) if text.as_str().trim().eq_ignore_ascii_case("true") => Some(true),
+            Value::Text(text) if text.as_str().trim().eq_ignore_ascii_case("false") => Some(false),
+            _ => None,
+        });
+        match value {
+            Some(value) => self.settle(visitor.visit_bool(value)),
+            None => self.wrong("bool (`true` or `false`)"),
+        }
+    }
+
+    fn deserialize_char<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        let single = self.text().and_then(|text| {
+            let mut chars = text.as_str().chars();
+            chars.next().filter(|_| chars.next().is_none())
+        });
+        match single {
+            Some(single) => self.settle(visitor.visit_char(single)),
+            None => self.wrong("a single character"),
+        }
+    }
+
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        match self.text() {
+            Some(text) => self.settle(visitor.visit_str(text.as_str())),
+            None => self.wrong("text"),
+        }
+    }
+
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        self.deserialize_str(visitor)
+    }
+
+    fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        let bytes = self.scalar().and_then(|node| match &node.value {
+            Value::Bytes(bytes) => Some(bytes.clone()),
+            Value::Text(text) => scalar::decoded(text.as_str()),
+            _ => None,
+        });
+        match bytes {
+            Some(bytes) => self.settle(visitor.visit_bytes(&bytes)),
+            None => self.wrong("bytes (SecretBinary, or base64 text)"),
+        }
+    }
+
+    fn deserialize_byte_buf<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        self.deserialize_bytes(visitor)
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        match self.node().map(|node| &node.value) {
+            Some(Value::Null) => return self.settle(visitor.visit_none()),
+            // Whether the type inside takes empty text only shows when it is tried: a refusal is noted, and the
+            // next walk makes it `None`.
+            Some(Value::Text(text)) if text.as_str().trim().is_empty() => {
+                if self.context.stands_for_none(&self.at) {
+                    return self.settle(visitor.visit_none());
+                }
+                let (at, context) = (self.at.clone(), self.context);
+                let errors = context.errors.borrow().len();
+                let visited = self.settle(visitor.visit_some(self.again()));
+                if visited.is_err() {
+                    context.read_as_none(at, errors);
+                }
+                return visited;
+            }
+            _ => {}
+        }
+        let visited = visitor.visit_some(self.again());
+        self.settle(visited)
+    }
+
+    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        match self.node().map(|node| &node.value) {
+            Some(Value::Null) => self.settle(visitor.visit_unit()),
+            _ => self.wrong("nothing (null)"),
+        }
+    }
+
+    fn deserialize_unit_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Failure> {
+        self.deserialize_unit(visitor)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Failure> {
+        match name {
+            rotating::NAME => {
+                let versions = Versions::of(self.again());
+                let visited = visitor.visit_seq(versions);
+                return self.settle(visited);
+            }
+            key::NAME => return self.key(visitor),
+            _ => {}
+        }
+        let visited = visitor.visit_newtype_struct(self.again());
+        self.settle(visited)
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        match self.node().map(|node| &node.value) {
+            Some(Value::Array(items)) => {
+                let visited = visitor.visit_seq(Items::new(items, &self.at, self.context));
+                self.settle(visited)
+            }
+            _ => match self.json() {
+                Some(Ok(node)) if matches!(node.value, Value::Array(_)) => {
+                    self.with(&node).deserialize_seq(visitor)
+                }
+                Some(Err(problem)) => self.wrong(&format!("a sequence; as JSON text: {problem}")),
+                _ => self.wrong("a sequence"),
+            },
+        }
+    }
+
+    fn deserialize_tuple<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, Failure> {
+        self.deserialize_seq(visitor)
+    }
+
+    fn deserialize_tuple_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: usize,
+        visitor: V,
+    ) -> Result<V::Value, Failure> {
+        self.deserialize_seq(visitor)
+    }
+
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        match self.table() {
+            Some(table) => {
+                if self.node().is_some() && self.context.is_tried(&self.at) {
+                    return self.wrong("a table");
+                }
+                let known = self.context.buffered.get();
+                let visited = visitor.visit_map(Members::of_map(table, &self.at, self.context));
+                self.settle_buffered(visited, known)
+            }
+            None => match self.json() {
+                Some(Ok(node)) if matches!(node.value, Value::Table(_)) => {
+                    self.with(&node).deserialize_map(visitor)
+                }
+                Some(Err(problem)) => self.wrong(&format!("a table; {problem}")),
+                _ => self.wrong("a table"),
+            },
+        }
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Failure> {
+        match self.table() {
+            Some(table) => {
+                let members = Members::of_struct(table, fields, &self.at, self.context);
+                let ranks = members.ranks();
+                match visitor.visit_map(members) {
+                    Err(Failure::Unplaced(Problem::Missing(field))) => {
+                        let absent: Vec<_> =
+                            fields.iter().copied().filter(|field| !ranks.contains_key(*field)).collect();
+                        self.context.missing(&self.at, field, &absent);
+                        Err(Failure::Reported)
+                    }
+                    Err(Failure::Unplaced(Problem::Duplicate(field))) => {
+                        let rank = |name: &str| ranks.get(name).copied().unwrap_or_default();
+                        self.context.same_field(&self.at, field, rank);
+                        Err(Failure::Reported)
+                    }
+                    visited => self.settle(visited),
+                }
+            }
+            None => match self.json() {
+                Some(Ok(node)) if matches!(node.value, Value::Table(_)) => {
+                    self.with(&node).deserialize_struct(name, fields, visitor)
+                }
+                Some(Err(problem)) => self.wrong(&format!("a table; {problem}")),
+                _ => self.wrong("a table"),
+            },
+        }
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Failure> {
+        if let Some(table) = self.table()
+            && table.entries.len() == 1
+            && let Some((variant, node)) = table.entries.iter().next()
+            && variant != "value"
+        {
+            let visited = visitor.visit_enum(Enum::with_content(variant, node, &self.at, self.context));
+            return self.settle(visited);
+        }
+        match self.text() {
+            Some(text) => {
+                let visited = visitor.visit_enum(Enum::unit(text.as_str().trim(), self.context));
+                self.settle(visited)
+            }
+            None => self.wrong("a variant's name"),
+        }
+    }
+
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        visitor.visit_unit()
+    }
+
+    forward_to_deserialize_any! { identifier }
+}
+
+impl Extractor<'_> {
+    /// Bytes as they are, or text that the key itself decodes; it says what is wrong in words that hold no value.
+    fn key<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        key::forget_problem();
+        let visited = match self.scalar().map(|node| &node.value) {
+            Some(Value::Bytes(bytes)) => visitor.visit_bytes(bytes),
+            Some(Value::Text(text)) => visitor.visit_str(text.as_str()),
+            _ => return self.wrong("a key (base64 or hex text, or SecretBinary)"),
+        };
+        match (visited, key::take_problem()) {
+            (Err(Failure::Unplaced(_)), Some(problem)) => {
+                self.context.report(&self.at, self.node(), &problem.to_string());
+                Err(Failure::Reported)
+            }
+            (visited, _) => self.settle(visited),
+        }
+    }
+}

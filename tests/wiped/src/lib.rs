@@ -1,0 +1,72 @@
+//! Shows that the core wipes its own buffers: an allocator looks into every block that is freed.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+
+/// The system's allocator, which counts freed blocks that still hold a needle.
+#[derive(Debug)]
+pub struct Watching {
+    needle: AtomicPtr<u8>,
+    length: AtomicUsize,
+    found: AtomicUsize,
+}
+
+impl Watching {
+    /// Watches for nothing yet.
+    pub const fn new() -> Self {
+        Self {
+            needle: AtomicPtr::new(std::ptr::null_mut()),
+            length: AtomicUsize::new(0),
+            found: AtomicUsize::new(0),
+        }
+    }
+
+    /// How many blocks were freed, while `work` ran, that still held `needle`.
+    pub fn unwiped(&self, needle: &'static [u8], work: impl FnOnce()) -> usize {
+        self.found.store(0, Ordering::SeqCst);
+        self.length.store(needle.len(), Ordering::SeqCst);
+        self.needle.store(needle.as_ptr().cast_mut(), Ordering::SeqCst);
+        work();
+        self.needle.store(std::ptr::null_mut(), Ordering::SeqCst);
+        self.found.load(Ordering::SeqCst)
+    }
+
+    fn look(&self, block: &[u8]) {
+        let needle = self.needle.load(Ordering::SeqCst);
+        if needle.is_null() {
+            return;
+        }
+        // SAFETY: set from a `'static` slice of this length, by `unwiped` alone.
+        let needle = unsafe { std::slice::from_raw_parts(needle, self.length.load(Ordering::SeqCst)) };
+        if block.windows(needle.len()).any(|window| window == needle) {
+            self.found.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+}
+
+impl Default for Watching {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+// SAFETY: every call goes to the system's allocator as it is; blocks are zeroed at birth, so that what is looked at
+// when they are freed is initialised.
+unsafe impl GlobalAlloc for Watching {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: as above.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        // SAFETY: a live block of this layout, whole initialised at birth; nobody else holds it any more.
+        self.look(unsafe { std::slice::from_raw_parts(block, layout.size()) });
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.dealloc(block, layout) }
+    }
+}

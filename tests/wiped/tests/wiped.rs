@@ -1,0 +1,57 @@
+//! One test, so that no other thread frees anything meanwhile.
+
+use secrecy::{ExposeSecret as _, SecretString};
+use secrets_provider::{Fetched, Key, Layers, Memory, SecretsManager};
+use wiped::Watching;
+
+#[global_allocator]
+static ALLOCATOR: Watching = Watching::new();
+
+const NEEDLE: &[u8] = b"c4n4ry-0f-w1p1ng-5ecr3t";
+
+fn needle() -> String {
+    String::from_utf8(NEEDLE.to_vec()).expect("text")
+}
+
+#[derive(serde::Deserialize)]
+struct Settings {
+    text: SecretString,
+    object: Object,
+    binary: SecretString,
+}
+
+#[derive(serde::Deserialize)]
+struct Object {
+    password: SecretString,
+}
+
+fn load() -> Settings {
+    let memory = Memory::new();
+    memory.put("app/text", needle());
+    memory.put_binary("app/binary", NEEDLE);
+    // The JSON text, and the values that are parsed out of it.
+    memory
+        .put("app/object", ["{\"password\":\"", std::str::from_utf8(NEEDLE).expect("text"), "\"}"].concat());
+    let snapshot = SecretsManager::prefix("app").backend(memory).fetch_blocking().expect("a snapshot");
+    let layers = Layers::new().environment_from([("TEXT", needle())]).secrets(&snapshot);
+    layers.extract().expect("settings")
+}
+
+#[test]
+fn our_own_buffers_are_wiped_before_they_are_freed() {
+    // The thread of the blocking road starts before anything is watched.
+    drop(load());
+
+    assert_eq!(ALLOCATOR.unwiped(NEEDLE, || drop(needle())), 1, "the watch itself works");
+    assert_eq!(ALLOCATOR.unwiped(NEEDLE, || drop(Fetched::text("a", "v1", needle()))), 0);
+    assert_eq!(ALLOCATOR.unwiped(NEEDLE, || drop(Fetched::binary("a", "v1", NEEDLE))), 0);
+    assert_eq!(ALLOCATOR.unwiped(NEEDLE, || drop(Key::<23>::new(*b"c4n4ry-0f-w1p1ng-5ecr3t"))), 0);
+    let unwiped = ALLOCATOR.unwiped(NEEDLE, || {
+        let settings = load();
+        assert_eq!(settings.text.expose_secret().as_bytes(), NEEDLE);
+        assert_eq!(settings.object.password.expose_secret().as_bytes(), NEEDLE);
+        assert_eq!(settings.binary.expose_secret().len(), NEEDLE.len().div_ceil(3) * 4);
+        drop(settings);
+    });
+    assert_eq!(unwiped, 0, "load, merge, extract, drop");
+}
