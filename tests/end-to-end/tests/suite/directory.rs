@@ -209,6 +209,26 @@ fn what_cannot_be_read_says_where_it_was_looked_for() {
     assert!(error.kind() == ErrorKind::NotFound && error.to_string().contains("holds `app`"), "{error}");
 }
 
+#[cfg(unix)]
+#[test]
+fn what_may_not_be_read_is_denied() {
+    let folder = folder(&[("app/a", "c4nary"), ("app/closed/b", "c4nary")]);
+    mode(&folder.path().join("app/a"), 0o000);
+    mode(&folder.path().join("app/closed"), 0o000);
+    let root_reads_all = fs::read(folder.path().join("app/a")).is_ok();
+    let managers = [SecretsManager::names(["app/a"]), SecretsManager::prefix("app")];
+    for manager in managers {
+        match manager.backend(Directory::new(folder.path())).fetch_blocking() {
+            Ok(_) => assert!(root_reads_all),
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::AccessDenied, "{error}");
+                assert!(error.hint().is_some() && error.to_string().contains("app/"), "{error}");
+            }
+        }
+    }
+    mode(&folder.path().join("app/closed"), 0o700);
+}
+
 /// A pipe would be waited for, for ever.
 #[cfg(unix)]
 #[test]
