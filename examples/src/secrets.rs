@@ -16,7 +16,8 @@ use crate::settings::Settings;
 const PREFIX: &str = "gaara/prod";
 const REGION: &str = "us-east-1";
 
-/// How often the embedded secrets are read: often enough to watch a rotation arrive.
+/// How often the secrets are read unless `SECRET_CACHE_TTL` says otherwise: often enough to watch a rotation arrive. A
+/// service would leave it at the default of five minutes.
 const EVERY: Duration = Duration::from_secs(2);
 
 /// The secrets that an example reads. With `SECRETS_MANAGER_PREFIX` set, those below it, by the SDK's own
@@ -76,15 +77,29 @@ impl Secrets {
         self.manager.clone()
     }
 
-    /// The settings, kept current: the secrets over the environment over `.env`.
+    /// The settings, kept current: the secrets over the environment over `.env`. Read anew every two seconds, or as
+    /// often as `SECRET_CACHE_TTL` (seconds) says.
     ///
     /// # Errors
     ///
-    /// As [`SecretsManager::live`].
-    pub async fn live(&self) -> Result<Live<Settings>, secrets_provider::Error> {
-        match self.embedded {
-            Some(_) => Live::builder(self.manager()).refresh_every(EVERY).start().await,
-            None => self.manager().live().await,
+    /// As [`SecretsManager::live`]; also if `SECRET_CACHE_TTL` is no number of seconds.
+    pub async fn live(&self) -> Result<Live<Settings>, Failure> {
+        Ok(Live::builder(self.manager()).refresh_every(self.every()?).start().await?)
+    }
+
+    /// How often they are read.
+    ///
+    /// # Errors
+    ///
+    /// If `SECRET_CACHE_TTL` is no number of seconds.
+    pub fn every(&self) -> Result<Duration, Failure> {
+        match env::var("SECRET_CACHE_TTL") {
+            Ok(seconds) if !seconds.is_empty() => {
+                let seconds =
+                    seconds.parse().map_err(|_| "SECRET_CACHE_TTL must be a whole number of seconds")?;
+                Ok(Duration::from_secs(seconds))
+            }
+            _ => Ok(EVERY),
         }
     }
 }

@@ -4,7 +4,7 @@
 
 use examples::{Failure, Secrets, Settings};
 use figment::{Figment, providers::Env};
-use secrets_provider::Dotenv;
+use secrets_provider::{Dotenv, FigmentExt as _};
 
 #[tokio::main]
 async fn main() -> Result<(), Failure> {
@@ -13,7 +13,7 @@ async fn main() -> Result<(), Failure> {
         .merge(Dotenv::file(".env"))
         .merge(Env::raw())
         .merge(&secrets.manager().fetch().await?)
-        .extract()?;
+        .settings()?;
     println!("{settings:#?}");
     Ok(())
 }

@@ -1,5 +1,8 @@
 //! What the suites share: clients over real sockets, and a log that can be searched.
 
+#[cfg(feature = "external")]
+pub mod external;
+
 use std::cell::RefCell;
 use std::io;
 use std::sync::{Arc, Mutex, Once, PoisonError};

@@ -1,0 +1,227 @@
+//! What comes out of the Python venv that `.ci/external` makes: moto, the `aws` client, boto3.
+
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::fmt;
+use std::io::{self, BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Stdio};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::process::Command;
+
+const VENV: &str = "external-venv";
+
+/// Far more than any of them takes: a child that hangs becomes a failure.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The path of a program of the venv.
+///
+/// # Panics
+///
+/// Where there is none: nothing that should be tested is passed over.
+pub fn tool(name: &str) -> PathBuf {
+    let asked = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+    let ours = std::env::current_exe().unwrap_or_default();
+    // A relative CARGO_TARGET_DIR is relative to where cargo ran; this binary lies below it all the same.
+    let folders = asked.iter().map(PathBuf::as_path).filter(|folder| folder.is_absolute());
+    folders
+        .chain(ours.ancestors())
+        .map(|folder| folder.join(VENV).join("bin").join(name))
+        .find(|tool| tool.is_file())
+        .unwrap_or_else(|| panic!("no `{name}` in `{VENV}` of the target folder: run .ci/external"))
+}
+
+/// A child that sees nothing of our environment but where programs are: AWS is at `endpoint_url`.
+fn command(program: &Path, endpoint_url: &str, home: &Path) -> Command {
+    let mut command = Command::new(program);
+    command
+        .env_clear()
+        .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
+        .env("HOME", home)
+        .env("AWS_ACCESS_KEY_ID", "test")
+        .env("AWS_SECRET_ACCESS_KEY", "test")
+        .env("AWS_DEFAULT_REGION", "us-east-1")
+        .env("AWS_ENDPOINT_URL_SECRETS_MANAGER", endpoint_url)
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .kill_on_drop(true)
+        .stdin(Stdio::null());
+    command
+}
+
+async fn run(mut command: Command) -> (bool, String, String) {
+    let output = tokio::time::timeout(PATIENCE, command.output()).await;
+    let output = output.unwrap_or_else(|_| panic!("{command:?} did not end"));
+    let output = output.unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+    (output.status.success(), text(output.stdout), text(output.stderr))
+}
+
+/// The real `aws` client, for an endpoint.
+#[derive(Debug)]
+pub struct Aws {
+    endpoint_url: String,
+    home: TempDir,
+}
+
+impl Aws {
+    /// One without any configuration files.
+    pub fn new(endpoint_url: impl Into<String>) -> Self {
+        Self { endpoint_url: endpoint_url.into(), home: TempDir::new().expect("a temporary folder") }
+    }
+
+    /// What `aws secretsmanager ARGUMENTS` prints, or its complaint.
+    pub async fn try_run<A: AsRef<OsStr>>(
+        &self,
+        arguments: impl IntoIterator<Item = A>,
+    ) -> Result<Value, String> {
+        let mut command = command(&tool("aws"), &self.endpoint_url, self.home.path());
+        command.args(["--output", "json", "secretsmanager"]).args(arguments);
+        let (success, stdout, stderr) = run(command).await;
+        match (success, stdout.trim()) {
+            (false, _) => Err(stderr),
+            (true, "") => Ok(Value::Null),
+            (true, json) => Ok(serde_json::from_str(json).expect("JSON")),
+        }
+    }
+
+    /// What `aws secretsmanager ARGUMENTS` prints.
+    ///
+    /// # Panics
+    ///
+    /// When it fails, with its complaint.
+    pub async fn run<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Value {
+        self.try_run(arguments).await.unwrap_or_else(|complaint| panic!("{complaint}"))
+    }
+}
+
+/// What a Python script prints, which is JSON. It finds AWS at the endpoint.
+///
+/// # Panics
+///
+/// When it fails, with its traceback.
+pub async fn python(script: &str, endpoint_url: &str) -> Value {
+    let home = TempDir::new().expect("a temporary folder");
+    let mut command = command(&tool("python"), endpoint_url, home.path());
+    command.args(["-c", script]);
+    let (success, stdout, stderr) = run(command).await;
+    assert!(success, "{stderr}");
+    serde_json::from_str(&stdout).expect("JSON")
+}
+
+/// A server of moto with a world of its own, which ends with this handle or with the test's process.
+pub struct Moto {
+    child: Child,
+    stdin: Option<ChildStdin>,
+    address: SocketAddr,
+    log: Log,
+}
+
+impl fmt::Debug for Moto {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Moto").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+/// What the server said, read as it is said: a full pipe would stop it.
+struct Log {
+    text: Arc<Mutex<String>>,
+    reader: Option<JoinHandle<()>>,
+}
+
+impl Log {
+    fn of(mut stderr: impl io::Read + Send + 'static) -> Self {
+        let text = Arc::<Mutex<String>>::default();
+        let written = Arc::clone(&text);
+        let reader = std::thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(read @ 1..) = stderr.read(&mut buffer) {
+                let read = String::from_utf8_lossy(&buffer[..read]);
+                written.lock().unwrap_or_else(PoisonError::into_inner).push_str(&read);
+            }
+        });
+        Self { text, reader: Some(reader) }
+    }
+
+    /// All of it, once the server has ended.
+    fn finish(&mut self) -> String {
+        if let Some(reader) = self.reader.take() {
+            // It only reads: there is nothing in it to fail.
+            let _ = reader.join();
+        }
+        self.text.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Moto {
+    /// Returns when it serves.
+    ///
+    /// # Panics
+    ///
+    /// When it does not start, with what it said.
+    pub fn start() -> Self {
+        let mut child = std::process::Command::new(tool("python"))
+            .args(["-u", "-c", include_str!("moto.py")])
+            .env_clear()
+            .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the venv's Python");
+        let (stdin, stdout) = (child.stdin.take(), child.stdout.take().expect("piped"));
+        let mut log = Log::of(child.stderr.take().expect("piped"));
+        let (sender, port) = mpsc::channel();
+        std::thread::spawn(move || {
+            let mut line = String::new();
+            if BufReader::new(stdout).read_line(&mut line).is_ok() {
+                // Nobody waits any more if the test gave up.
+                let _ = sender.send(line);
+            }
+        });
+        let port = port.recv_timeout(PATIENCE).ok().and_then(|line| line.trim().parse::<u16>().ok());
+        let Some(port) = port else {
+            // It may be gone already, which is as good.
+            let _ = child.kill();
+            let _ = child.wait();
+            panic!("moto did not start:\n{}", log.finish());
+        };
+        Self { child, stdin, address: ([127, 0, 0, 1], port).into(), log }
+    }
+
+    /// Where it serves.
+    pub fn endpoint_url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// How many requests for an operation arrived.
+    pub async fn calls(&self, operation: &str) -> usize {
+        let mut stream = TcpStream::connect(self.address).await.expect("moto answers");
+        stream.write_all(b"GET /calls HTTP/1.0\r\n\r\n").await.expect("a request");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.expect("an answer");
+        let (_, json) = answer.split_once("\r\n\r\n").expect("a body");
+        let calls: HashMap<String, usize> = serde_json::from_str(json).expect("JSON");
+        calls.get(operation).copied().unwrap_or_default()
+    }
+}
+
+impl Drop for Moto {
+    #[allow(clippy::print_stderr, reason = "beside the failure, where the test's own output goes")]
+    fn drop(&mut self) {
+        drop(self.stdin.take());
+        // It may be gone already, which is as good.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("moto said:\n{}", self.log.finish());
+        }
+    }
+}

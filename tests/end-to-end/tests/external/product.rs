@@ -1,0 +1,192 @@
+//! The product over both stand-ins, while the real `aws` client rotates what it reads.
+
+use std::time::Duration;
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_secretsmanager::config::{Credentials, SharedCredentialsProvider};
+use end_to_end::external::Aws;
+use figment::Figment;
+use figment::providers::Env;
+use secrecy::{ExposeSecret as _, SecretString};
+use secrets_provider::{Dotenv, ErrorKind, Layers, Live, SecretsManager};
+use serde::Deserialize;
+
+use crate::peer::{MotoFault, Peer};
+
+#[derive(Debug, Deserialize)]
+struct Settings {
+    database: Database,
+    jwt_secret: SecretString,
+}
+
+#[derive(Debug, Deserialize)]
+struct Database {
+    username: String,
+    password: SecretString,
+}
+
+impl Settings {
+    fn all(&self) -> [&str; 3] {
+        [&self.database.username, self.database.password.expose_secret(), self.jwt_secret.expose_secret()]
+    }
+}
+
+const FIRST: [&str; 3] = ["user-1", "password-1", "jwt-1"];
+const SECOND: [&str; 3] = ["user-2", "password-2", "jwt-2"];
+
+/// The SDK's configuration as a service loads it, but for where AWS is.
+async fn sdk_config(peer: &Peer) -> SdkConfig {
+    aws_config::defaults(BehaviorVersion::v2026_01_12())
+        .region(Region::from_static("us-east-1"))
+        .credentials_provider(SharedCredentialsProvider::new(Credentials::new(
+            "test", "test", None, None, "test",
+        )))
+        .endpoint_url(&peer.endpoint_url)
+        .load()
+        .await
+}
+
+/// A world made by the `aws` client: ours, and neighbours that a prefix might catch.
+async fn seed(peer: &Peer) -> Aws {
+    let aws = Aws::new(&peer.endpoint_url);
+    for (name, text) in [
+        ("gaara/prod/database", r#"{"username": "user-1", "password": "password-1"}"#),
+        ("gaara/prod/jwt-secret", "jwt-1"),
+        ("gaara/production/database", "a neighbour's"),
+        ("gaara/prod2", "a neighbour's"),
+    ] {
+        aws.run(["create-secret", "--name", name, "--secret-string", text]).await;
+    }
+    aws
+}
+
+async fn rotate(aws: &Aws) {
+    for (name, text) in [
+        ("gaara/prod/database", r#"{"username": "user-2", "password": "password-2"}"#),
+        ("gaara/prod/jwt-secret", "jwt-2"),
+    ] {
+        aws.run(["put-secret-value", "--secret-id", name, "--secret-string", text]).await;
+    }
+}
+
+async fn manager(peer: &Peer) -> SecretsManager {
+    SecretsManager::prefix("gaara/prod").aws_config(&sdk_config(peer).await)
+}
+
+/// Secrets alone, refreshed when the test says so: the interval's first refresh comes at any time within it, and the
+/// `aws` client takes its time between two calls.
+async fn start(manager: SecretsManager) -> Live<Settings> {
+    const A_YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+    let live = Live::builder(manager).layers(|secrets| Layers::new().secrets(secrets));
+    live.refresh_every(A_YEAR).start().await.unwrap()
+}
+
+async fn a_rotation_of_two_secrets_is_one_generation(peer: Peer) {
+    let aws = seed(&peer).await;
+    let live = start(manager(&peer).await).await;
+    assert_eq!(live.load().all(), FIRST);
+    assert_eq!(live.status().generation(), 1);
+    let status = live.status();
+    let names: Vec<_> = status.secrets().iter().map(|secret| secret.name()).collect();
+    assert_eq!(names, ["gaara/prod/database", "gaara/prod/jwt-secret"], "and no neighbour");
+
+    let unchanged = live.refresh().await.unwrap();
+    assert_eq!((unchanged.changed(), unchanged.generation()), (false, 1));
+    let (held, mut changes) = (live.current(), live.changes());
+    rotate(&aws).await;
+    let refreshed = live.refresh().await.unwrap();
+    assert_eq!((refreshed.changed(), refreshed.generation()), (true, 2));
+    assert_eq!(live.load().all(), SECOND);
+    assert_eq!(held.all(), FIRST, "whoever holds a generation keeps it whole");
+    let change = changes.next().await.unwrap();
+    assert_eq!(change.generation(), 2);
+    assert_eq!(change.keys(), ["database.password", "database.username", "jwt_secret"]);
+    assert!(live.status().last_error().is_none());
+
+    // Batches did it: nothing fell back to one call for each secret.
+    assert_eq!(peer.calls("BatchGetSecretValue").await, 3);
+    assert_eq!(peer.calls("GetSecretValue").await, 0);
+}
+
+async fn single_gets_do_as_well(peer: Peer) {
+    let aws = seed(&peer).await;
+    let live = start(manager(&peer).await.batch(false)).await;
+    assert_eq!(live.load().all(), FIRST);
+    rotate(&aws).await;
+    assert_eq!(live.refresh().await.unwrap().generation(), 2);
+    assert_eq!(live.load().all(), SECOND);
+    assert_eq!(peer.calls("BatchGetSecretValue").await, 0);
+    assert_eq!(peer.calls("GetSecretValue").await, 4);
+}
+
+/// `merge` is synchronous, and blocks the test's thread: the fake is served by another one.
+async fn figment_merges_inside_a_runtime(peer: Peer) {
+    seed(&peer).await;
+    let figment = Figment::new().merge(Dotenv::file(".env")).merge(Env::raw()).merge(manager(&peer).await);
+    assert_eq!(figment.extract::<Settings>().unwrap().all(), FIRST);
+}
+
+async fn a_secret_deleted_by_the_client_keeps_its_last_value(peer: Peer) {
+    let aws = seed(&peer).await;
+    let live = start(manager(&peer).await).await;
+    rotate(&aws).await;
+    aws.run(["delete-secret", "--secret-id", "gaara/prod/jwt-secret"]).await;
+    let error = live.refresh().await.unwrap_err();
+    assert_eq!(error.secret(), Some("gaara/prod/jwt-secret"));
+    let unknown =
+        MotoFault("the refusal is not worded as AWS words it, which alone tells why", ErrorKind::Config);
+    peer.expect_but(error.kind(), ErrorKind::PendingDeletion, unknown);
+    assert_eq!(live.load().all(), ["user-2", "password-2", "jwt-1"], "the others go ahead");
+
+    aws.run(["restore-secret", "--secret-id", "gaara/prod/jwt-secret"]).await;
+    live.refresh().await.unwrap();
+    assert_eq!(live.load().all(), SECOND);
+}
+
+mod fake {
+    use super::Peer;
+
+    #[tokio::test]
+    async fn a_rotation_of_two_secrets_is_one_generation() {
+        super::a_rotation_of_two_secrets_is_one_generation(Peer::fake().await).await;
+    }
+
+    #[tokio::test]
+    async fn single_gets_do_as_well() {
+        super::single_gets_do_as_well(Peer::fake().await).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn figment_merges_inside_a_runtime() {
+        super::figment_merges_inside_a_runtime(Peer::fake().await).await;
+    }
+
+    #[tokio::test]
+    async fn a_secret_deleted_by_the_client_keeps_its_last_value() {
+        super::a_secret_deleted_by_the_client_keeps_its_last_value(Peer::fake().await).await;
+    }
+}
+
+mod moto {
+    use super::Peer;
+
+    #[tokio::test]
+    async fn a_rotation_of_two_secrets_is_one_generation() {
+        super::a_rotation_of_two_secrets_is_one_generation(Peer::moto().await).await;
+    }
+
+    #[tokio::test]
+    async fn single_gets_do_as_well() {
+        super::single_gets_do_as_well(Peer::moto().await).await;
+    }
+
+    #[tokio::test]
+    async fn figment_merges_inside_a_runtime() {
+        super::figment_merges_inside_a_runtime(Peer::moto().await).await;
+    }
+
+    #[tokio::test]
+    async fn a_secret_deleted_by_the_client_keeps_its_last_value() {
+        super::a_secret_deleted_by_the_client_keeps_its_last_value(Peer::moto().await).await;
+    }
+}
