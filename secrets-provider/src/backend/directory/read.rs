@@ -386,6 +386,27 @@ mod tests {
         }
     }
 
+    #[cfg(unix)]
+    #[test]
+    fn what_was_begun_in_a_generation_that_is_past_is_done_again_unless_it_is_complete() {
+        for (complete, expected) in [(false, ["..1", "..2"].as_slice()), (true, &["..1"])] {
+            let mount = tempfile::tempdir().expect("a folder");
+            let link = mount.path().join(GENERATION);
+            std::os::unix::fs::symlink("..1", &link).expect("a link");
+            let reader = Reader::new(mount.path().to_owned(), Names::new(Layout::Mounted));
+            let seen = std::cell::RefCell::new(Vec::new());
+            let work = |root: &Root| {
+                seen.borrow_mut().push(root.generation.clone().expect("a generation"));
+                if seen.borrow().len() == 1 {
+                    fs::remove_file(&link).expect("a removal");
+                    std::os::unix::fs::symlink("..2", &link).expect("a link");
+                }
+            };
+            reader.whole(work, |()| complete).expect("a folder");
+            assert_eq!(seen.into_inner(), expected.iter().map(PathBuf::from).collect::<Vec<_>>());
+        }
+    }
+
     #[test]
     fn a_value_has_at_most_as_many_bytes_as_in_aws() {
         let tree = Reader::new(PathBuf::new(), Names::new(Layout::Tree));

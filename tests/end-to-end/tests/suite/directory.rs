@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
 use secrets_provider::{
     Backend, Directory, Error, ErrorKind, Layers, Live, LiveBuilder, SecretsManager, Snapshot,
 };
@@ -342,6 +343,32 @@ async fn an_edit_is_live_within_a_second_as_one_generation() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_change_is_signalled_and_nothing_else_is() {
+    let folder = folder(&[("app/a", "1"), ("app/b", "1"), ("other/c", "1")]);
+    let directory = Directory::new(folder.path());
+    let mut signals = directory.changes().unwrap();
+    // Asked for after the stream was made: as it was read, it is no news.
+    SecretsManager::prefix("app").backend(directory.clone()).fetch().await.unwrap();
+    let hour = Duration::from_secs(3600);
+    assert!(tokio::time::timeout(hour, signals.next()).await.is_err(), "nothing changed");
+    write(folder.path(), "other/c", "2");
+    assert!(tokio::time::timeout(hour, signals.next()).await.is_err(), "nobody asked for that one");
+    let changes: [fn(&Path); 4] = [
+        |folder| write(folder, "app/a", "2"),
+        |folder| fs::rename(folder.join("app/b"), folder.join("app/c")).unwrap(),
+        |folder| fs::remove_dir_all(folder.join("app")).unwrap(),
+        |folder| write(folder, "app/a", "3"),
+    ];
+    for change in changes {
+        change(folder.path());
+        tokio::time::timeout(Duration::from_millis(1100), signals.next()).await.unwrap().unwrap();
+        // A look that was under way may have seen half of it, and the next one the other half.
+        let _ = tokio::time::timeout(Duration::from_millis(1100), signals.next()).await;
+        assert!(tokio::time::timeout(hour, signals.next()).await.is_err(), "nothing changed again");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_secret_added_below_the_prefix_is_found() {
     let folder = folder(&[("app/a", "1")]);
     let manager = SecretsManager::prefix("app").backend(Directory::new(folder.path()));
@@ -479,7 +506,7 @@ fn a_tree_may_be_mounted_too() {
 mod signalling {
     use std::sync::Mutex;
 
-    use futures_util::{Stream, StreamExt as _};
+    use futures_util::Stream;
     use secrets_provider::{BoxFuture, BoxStream, Memory, Outcome};
 
     use super::*;
@@ -526,7 +553,7 @@ mod signals {
     use std::sync::Arc;
     use std::sync::atomic::AtomicUsize;
 
-    use futures_util::{StreamExt as _, stream};
+    use futures_util::stream;
     use secrets_provider::{Memory, Rejected};
     use tokio::sync::mpsc;
 
