@@ -26,7 +26,7 @@ mod source;
 mod status;
 mod tree;
 
-pub use backend::{Backend, BoxFuture, BoxStream, Fetched, Memory, Outcome};
+pub use backend::{Backend, BoxFuture, BoxStream, Directory, Fetched, Memory, Outcome};
 pub use error::{Error, ErrorKind};
 pub use key::Key;
 pub use layers::Layers;

@@ -225,7 +225,8 @@ impl SecretsManager {
         self
     }
 
-    /// Reads from a store of yours in place of AWS, such as [`Memory`](crate::Memory).
+    /// Reads from another store in place of AWS: a [`Directory`](crate::Directory), [`Memory`](crate::Memory), or one
+    /// of yours.
     pub fn backend(mut self, backend: impl Backend) -> Self {
         self.store = Store::Given(Arc::new(backend));
         self

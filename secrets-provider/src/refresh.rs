@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use futures_util::FutureExt as _;
+use futures_util::{FutureExt as _, Stream, StreamExt as _, stream};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 use tracing::Instrument as _;
 
 use crate::TARGET;
-use crate::backend::Fetched;
+use crate::backend::{BoxStream, Fetched};
 use crate::error::{Error, ErrorKind};
 use crate::fetch::{Reading, Source, each_once};
 use crate::live::{Cell, Change, Engine, Live, Refreshed, Reply};
@@ -81,6 +81,20 @@ fn panicked(what: &str) -> Error {
         .with_hint("the panic's own message went where the process's panic hook sends it")
 }
 
+/// How many signals of a backend that wait together are taken as one.
+const SIGNALS: usize = 1024;
+
+/// A backend's signals, which may end or panic, as a stream that then is silent.
+fn endless(signals: Option<BoxStream<'static, ()>>) -> impl Stream<Item = ()> + Send + Unpin {
+    let signals = signals.unwrap_or_else(|| Box::pin(stream::pending()));
+    Box::pin(
+        AssertUnwindSafe(signals)
+            .catch_unwind()
+            .filter_map(async |signal| signal.ok())
+            .chain(stream::pending()),
+    )
+}
+
 struct Refresher<T> {
     source: Source,
     build: Build<T>,
@@ -98,6 +112,7 @@ struct Refresher<T> {
 impl<T: Send + Sync + 'static> Refresher<T> {
     async fn run(mut self, mut queue: mpsc::UnboundedReceiver<Reply>) {
         let mut next = Instant::now() + self.schedule.first(fastrand::f64());
+        let mut signals = endless(self.source.changes());
         loop {
             let mut replies = Vec::new();
             tokio::select! {
@@ -106,7 +121,11 @@ impl<T: Send + Sync + 'static> Refresher<T> {
                     None => return,
                 },
                 () = sleep_until(next) => {}
+                // A backend with no end of signals must not keep the thread to itself.
+                _ = signals.next() => tokio::task::yield_now().await,
             }
+            // Signals that came together are one.
+            let _ = signals.by_ref().take(SIGNALS).fold((), |(), ()| std::future::ready(())).now_or_never();
             // Whoever asked before the first call goes out is served by it.
             while let Ok(reply) = queue.try_recv() {
                 replies.push(reply);

@@ -4,6 +4,7 @@
 mod blocking;
 mod cases;
 mod config;
+mod directory;
 mod figment;
 mod live;
 mod loading;
