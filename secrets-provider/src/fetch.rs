@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use tokio::time::{Instant, timeout_at};
 
-use crate::backend::{Backend, Fetched};
+use crate::backend::{Backend, BoxStream, Fetched};
 use crate::error::{Error, ErrorKind};
 use crate::events::Notices;
 use crate::mapping::below;
@@ -139,6 +139,11 @@ impl Source {
         self.previous(deadline, &mut reading).await;
         self.check_renames(&reading);
         reading
+    }
+
+    /// Signals that something may have changed, where the backend can tell.
+    pub(crate) fn changes(&self) -> Option<BoxStream<'static, ()>> {
+        self.backend.changes()
     }
 
     async fn list(&self, prefix: &str, deadline: Instant) -> Result<Vec<String>, Error> {

@@ -61,7 +61,8 @@ impl Layers {
     }
 
     /// Adds a `.env` file as the lowest layer. A relative path is looked for in the working directory and then in
-    /// its parents; a file that does not exist is an empty layer.
+    /// its parents; a file that does not exist is an empty layer. It is parsed by dotenvy, whose `$NAME` stands for
+    /// the process's variable, if there is one, else for the file's own. It is read on the calling thread.
     pub fn dotenv(mut self, file: impl AsRef<Path>) -> Self {
         self.dotenv = Some(file.as_ref().to_owned());
         self

@@ -26,11 +26,13 @@ mod rotating;
 mod schedule;
 mod selection;
 mod snapshot;
+#[cfg(feature = "config")]
+mod source;
 mod status;
 mod switches;
 mod tree;
 
-pub use backend::{Backend, BoxFuture, BoxStream, Fetched, Memory, Outcome};
+pub use backend::{Backend, BoxFuture, BoxStream, Directory, Fetched, Memory, Outcome};
 pub use error::{Error, ErrorKind};
 pub use key::Key;
 pub use layers::Layers;

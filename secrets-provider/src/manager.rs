@@ -60,6 +60,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 ///
 /// figment's own `extract` prints values in its errors (`found string "…"`); [`Snapshot::extract`],
 /// [`Layers::extract`](crate::Layers::extract) and [`Live`] do not.
+#[cfg_attr(feature = "config", doc = include_str!("source.md"))]
 #[derive(Clone)]
 pub struct SecretsManager {
     choice: Choice,
@@ -162,7 +163,8 @@ impl SecretsManager {
         self
     }
 
-    /// Reads from a store of yours in place of AWS, such as [`Memory`](crate::Memory).
+    /// Reads from another store in place of AWS: a [`Directory`](crate::Directory), [`Memory`](crate::Memory), or one
+    /// of yours.
     pub fn backend(mut self, backend: impl Backend) -> Self {
         self.store = Store::Given(Arc::new(backend));
         self.anew()

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use futures_util::FutureExt as _;
+use futures_util::{FutureExt as _, Stream, StreamExt as _, stream};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 use tracing::Instrument as _;
 
 use crate::TARGET;
-use crate::backend::Fetched;
+use crate::backend::{BoxStream, Fetched};
 use crate::error::{Error, ErrorKind};
 use crate::events;
 use crate::fetch::{Memory, Source, each_once};
@@ -96,6 +96,20 @@ fn panicked(what: &str) -> Error {
         .with_hint("the panic's own message went where the process's panic hook sends it")
 }
 
+/// How many signals of a backend that wait together are taken as one.
+const SIGNALS: usize = 1024;
+
+/// A backend's signals, which may end or panic, as a stream that then is silent.
+fn endless(signals: Option<BoxStream<'static, ()>>) -> impl Stream<Item = ()> + Send + Unpin {
+    let signals = signals.unwrap_or_else(|| Box::pin(stream::pending()));
+    Box::pin(
+        AssertUnwindSafe(signals)
+            .catch_unwind()
+            .filter_map(async |signal| signal.ok())
+            .chain(stream::pending()),
+    )
+}
+
 struct Refresher<T> {
     source: Source,
     build: Build<T>,
@@ -119,21 +133,27 @@ impl<T: Send + Sync + 'static> Refresher<T> {
             failures => self.schedule.retry(failures, fastrand::f64()),
         };
         let mut next = Instant::now() + first;
+        let mut signals = endless(self.source.changes());
         loop {
             let mut replies = Vec::new();
+            // Whoever asks, or says that something changed, means everything, even what was denied a moment ago.
+            let mut all = true;
             tokio::select! {
                 reply = queue.recv() => match reply {
                     Some(reply) => replies.push(reply),
                     None => return,
                 },
-                () = sleep_until(next) => {}
+                () = sleep_until(next) => all = false,
+                // A backend with no end of signals must not keep the thread to itself.
+                _ = signals.next() => tokio::task::yield_now().await,
             }
+            // Signals that came together are one.
+            let _ = signals.by_ref().take(SIGNALS).fold((), |(), ()| std::future::ready(())).now_or_never();
             // Whoever asked before the first call goes out is served by it.
             while let Ok(reply) = queue.try_recv() {
                 replies.push(reply);
             }
-            // Whoever asks wants to know of everything, even of what was denied a moment ago.
-            let all = !replies.is_empty();
+            all |= !replies.is_empty();
             let result = self.cycle(all).await;
             next = Instant::now() + self.wait_after(&result);
             for reply in replies {

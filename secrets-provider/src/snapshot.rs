@@ -15,7 +15,7 @@ use crate::tree::Table;
 /// The secrets as one fetch found them, already merged into a tree. Immutable; cloning is cheap.
 ///
 /// It is itself a figment `Provider` (feature `figment`) that needs no network: fetch with `.await` first, then
-/// merge. `Debug` shows names and versions, no values.
+/// merge; and a config-rs `Source` (feature `config`) likewise. `Debug` shows names and versions, no values.
 ///
 /// ```
 /// # use secrets_provider::{Memory, SecretsManager};

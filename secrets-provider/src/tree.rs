@@ -48,6 +48,12 @@ pub(crate) enum Origin {
         variable: bool,
         rank: u8,
     },
+    /// A layer of a `config::Config`, by the name that it gives its values, where it gives one.
+    #[cfg(feature = "config")]
+    Config {
+        source: Option<String>,
+        variable: bool,
+    },
 }
 
 impl Origin {
@@ -58,6 +64,11 @@ impl Origin {
             Self::Environment { .. } => 1,
             #[cfg(feature = "figment")]
             Self::Figment { rank, .. } => *rank,
+            // A built config no longer knows the order of its sources; this is the common one.
+            #[cfg(feature = "config")]
+            Self::Config { source: None, .. } => 0,
+            #[cfg(feature = "config")]
+            Self::Config { variable, .. } => 1 + u8::from(*variable),
             Self::Secret { .. } => u8::MAX,
         }
     }
@@ -68,6 +79,8 @@ impl Origin {
             Self::Dotenv { .. } | Self::Environment { .. } => true,
             #[cfg(feature = "figment")]
             Self::Figment { variable, .. } => *variable,
+            #[cfg(feature = "config")]
+            Self::Config { variable, .. } => *variable,
             Self::Secret { .. } => false,
         }
     }
@@ -81,6 +94,12 @@ impl fmt::Display for Origin {
             Self::Dotenv { file, variable } => write!(f, "variable `{variable}` of `{file}`"),
             #[cfg(feature = "figment")]
             Self::Figment { provider, .. } => f.write_str(provider),
+            #[cfg(feature = "config")]
+            Self::Config { source: Some(source), .. } => write!(f, "config source `{source}`"),
+            #[cfg(feature = "config")]
+            Self::Config { source: None, .. } => {
+                f.write_str("a config source without a name: a default, an override or a string")
+            }
         }
     }
 }
@@ -125,6 +144,17 @@ impl Node {
             now.remember(before);
         }
         self.previous = Some(Box::new(previous));
+    }
+
+    /// Whether a table in it, at any depth, has a member of this name.
+    pub(crate) fn has_key(&self, name: &str) -> bool {
+        match &self.value {
+            Value::Table(table) => {
+                table.entries.contains_key(name) || table.entries.values().any(|node| node.has_key(name))
+            }
+            Value::Array(items) => items.iter().any(|node| node.has_key(name)),
+            _ => false,
+        }
     }
 
     /// Whether it is no table.
@@ -182,8 +212,19 @@ impl Table {
                 }
                 Entry::Occupied(mut slot) => match (&mut slot.get_mut().value, node.value) {
                     (Value::Table(below), Value::Table(above)) => {
+                        // What a lower layer gives was there before too.
+                        let previous = node.previous.map(|mut previous| {
+                            if let Value::Table(table) = &mut previous.value {
+                                let mut whole = below.clone();
+                                whole.overlay_by(std::mem::take(table), replaces);
+                                *table = whole;
+                            }
+                            previous
+                        });
                         below.overlay_by(above, replaces);
-                        slot.get_mut().origin = node.origin;
+                        let standing = slot.get_mut();
+                        standing.origin = node.origin;
+                        standing.previous = previous.or(standing.previous.take());
                     }
                     (_, value) => {
                         let node = Node { value, origin: node.origin, previous: node.previous };

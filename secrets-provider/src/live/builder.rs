@@ -84,16 +84,17 @@ impl<T> LiveBuilder<T> {
         }
     }
 
-    /// What the settings are made of, in place of `.env` < environment < secrets: [`Layers`] of your choice, or a
-    /// `Figment`. Called for each new set of secrets, so files and variables are read anew with it.
+    /// What the settings are made of, in place of `.env` < environment < secrets: [`Layers`] of your choice, a
+    /// `Figment` or a `config::Config`. Called for each new set of secrets, so files and variables are read anew with it.
     ///
     /// With a `Figment`, merge the snapshot that is given rather than the `SecretsManager`, which would fetch again.
+    /// So too with a `Config`, whose `build()` may be returned as it is, error and all.
     pub fn layers<L, F>(mut self, layers: F) -> Self
     where
         L: LayerStack,
         F: Fn(&Snapshot) -> L + Send + Sync + 'static,
     {
-        self.layers = Box::new(move |secrets| layers(secrets).merged());
+        self.layers = Box::new(move |secrets| layers(secrets).merged(secrets));
         self
     }
 

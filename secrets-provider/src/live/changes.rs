@@ -34,7 +34,9 @@ impl Change {
 pub struct Changes(WatchStream<Option<Change>>);
 
 impl Changes {
-    pub(crate) fn new(receiver: watch::Receiver<Option<Change>>) -> Self {
+    pub(crate) fn new(mut receiver: watch::Receiver<Option<Change>>) -> Self {
+        // The engine's receiver, of which this is a clone, has never looked: the last change would count as new.
+        receiver.mark_unchanged();
         Self(WatchStream::from_changes(receiver))
     }
 

@@ -2,10 +2,12 @@
 
 use crate::error::Error;
 use crate::layers::Layers;
+use crate::snapshot::Snapshot;
 use crate::tree::Table;
 
-/// Merged layers that settings can be extracted from: [`Layers`], or a `figment::Figment` (feature `figment`).
-/// Cannot be implemented outside this crate.
+/// Merged layers that settings can be extracted from: [`Layers`], a `figment::Figment` (feature `figment`), or a
+/// `config::Config`, also as the `Result` that building one gives (feature `config`). Cannot be implemented outside
+/// this crate.
 pub trait LayerStack: sealed::Sealed {}
 
 /// The merged tree, opaque outside.
@@ -14,10 +16,11 @@ pub trait LayerStack: sealed::Sealed {}
 pub struct Merged(pub(crate) Table);
 
 mod sealed {
-    use super::{Error, Merged};
+    use super::{Error, Merged, Snapshot};
 
     pub trait Sealed {
-        fn merged(self) -> Result<Merged, Error>;
+        /// The tree; `secrets` are those that the layers were made with.
+        fn merged(self, secrets: &Snapshot) -> Result<Merged, Error>;
     }
 }
 
@@ -26,7 +29,7 @@ pub(crate) use sealed::Sealed;
 impl LayerStack for Layers {}
 
 impl Sealed for Layers {
-    fn merged(self) -> Result<Merged, Error> {
+    fn merged(self, _: &Snapshot) -> Result<Merged, Error> {
         Layers::merged(&self).map(Merged)
     }
 }
@@ -36,7 +39,29 @@ impl LayerStack for figment::Figment {}
 
 #[cfg(feature = "figment")]
 impl Sealed for figment::Figment {
-    fn merged(self) -> Result<Merged, Error> {
+    fn merged(self, _: &Snapshot) -> Result<Merged, Error> {
         crate::provider::tree_of(&self).map(Merged)
+    }
+}
+
+#[cfg(feature = "config")]
+impl LayerStack for config::Config {}
+
+#[cfg(feature = "config")]
+impl Sealed for config::Config {
+    fn merged(self, secrets: &Snapshot) -> Result<Merged, Error> {
+        Ok(Merged(crate::source::tree_of(self, secrets)))
+    }
+}
+
+/// What `build()` returns, so that the closure need not unwrap it. An error is told in words of ours: config-rs's own
+/// may quote values.
+#[cfg(feature = "config")]
+impl LayerStack for Result<config::Config, config::ConfigError> {}
+
+#[cfg(feature = "config")]
+impl Sealed for Result<config::Config, config::ConfigError> {
+    fn merged(self, secrets: &Snapshot) -> Result<Merged, Error> {
+        self.map_err(crate::source::rebuilt)?.merged(secrets)
     }
 }

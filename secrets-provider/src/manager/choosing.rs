@@ -51,10 +51,11 @@ impl SecretsManager {
     /// Where nothing is listed, they are read like those of [`only`](Self::only) and `names`, and need not be named
     /// there too. Below a whole prefix, one that is not listed is nothing.
     ///
-    /// In a [`Live`](crate::Live) one is picked up when it appears. One that is denied is asked for more and more rarely, as each
-    /// time is a denied call in the account's trail: after two refresh intervals, doubling up to an hour, and at once
-    /// by [`Live::refresh`](crate::Live::refresh). One that was read and is gone later keeps its last good value, as all secrets do; that it
-    /// is gone is no error. [`SecretStatus`](crate::SecretStatus) tells how each one stands.
+    /// In a [`Live`](crate::Live) one is picked up when it appears. One that is denied is asked for more and more
+    /// rarely, as each time is a denied call in the account's trail: after two refresh intervals, doubling up to an
+    /// hour, and at once by [`Live::refresh`](crate::Live::refresh) or when the backend signals a change. One that was
+    /// read and is gone later keeps its last good value, as all secrets do; that it is gone is no error.
+    /// [`SecretStatus`](crate::SecretStatus) tells how each one stands.
     ///
     /// An outage or throttling says nothing about a secret, so that is an error for optional ones too; and so is a
     /// value that is malformed.

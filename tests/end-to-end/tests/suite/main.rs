@@ -1,8 +1,10 @@
-//! The product over its real joints: HTTP, the SDK, both runtimes' flavours, figment.
+//! The product over its real joints: HTTP, the SDK, both runtimes' flavours, figment, config-rs.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod blocking;
 mod cases;
+mod config;
+mod directory;
 mod figment;
 mod live;
 mod loading;
