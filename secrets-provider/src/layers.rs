@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 
 use crate::dotenv;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::extract;
 use crate::snapshot::Snapshot;
 use crate::tree::{Node, Origin, Table, Text, Value};
@@ -133,6 +133,15 @@ impl Layers {
     }
 
     pub(crate) fn merged(&self) -> Result<Table, Error> {
+        if let Some((name, path)) = self.placed.iter().find(|(_, path)| path.iter().any(String::is_empty)) {
+            let message = format!(
+                "variable `{name}` cannot be key `{}`: a part of the key path is empty",
+                path.join(".")
+            );
+            return Err(
+                Error::new(ErrorKind::Config, message).with_hint("give a dotted key path such as `api.key`")
+            );
+        }
         let mut tree = Table::default();
         if let Some(path) = &self.dotenv {
             let file = path.display().to_string();
@@ -265,6 +274,11 @@ mod tests {
         };
         let key = |value: &str| serde_json::json!({"api": {"key": value}});
         assert_eq!(read("OLD_KEY=d", &[]), key("d"));
+        for path in ["", "a..b", "."] {
+            let error =
+                Layers::new().variable("X", path).extract::<serde_json::Value>().expect_err("no path");
+            assert_eq!(error.kind(), ErrorKind::Config);
+        }
         assert_eq!(read("OLD_KEY=d", &[("old_key", "e")]), key("e"));
         assert_eq!(read("", &[("OLD_KEY", "old"), ("APP_API__KEY", "own")]), key("own"));
         assert_eq!(

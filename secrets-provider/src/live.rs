@@ -66,16 +66,13 @@ impl<T> Cell<T> {
         self.status.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Swaps the value in, and changes the status in the same moment.
-    pub(crate) fn swap(&self, value: Arc<T>, update: impl FnOnce(&mut Status)) -> u64 {
+    /// Swaps the value in, and changes the status in the same moment. The old one comes back: its `Drop` is the user's
+    /// code, and may run when all else is done.
+    pub(crate) fn swap(&self, value: Arc<T>, update: impl FnOnce(&mut Status)) -> (u64, Arc<T>) {
         let mut status = self.status();
         let old = self.value.swap(value);
         update(&mut status);
-        let generation = status.generation();
-        drop(status);
-        // A user's `Drop` may run here, outside the lock.
-        drop(old);
-        generation
+        (status.generation(), old)
     }
 }
 

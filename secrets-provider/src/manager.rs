@@ -23,6 +23,9 @@ use crate::snapshot::Snapshot;
 /// How long one whole fetch may take unless [`SecretsManager::timeout`] says otherwise.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
+/// What "never" comes to: no clock reaches further than it can count.
+pub(crate) const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
+
 /// Which secrets to load, from where, and under which rules.
 ///
 /// A description: nothing is read before [`fetch`](Self::fetch), [`fetch_blocking`](Self::fetch_blocking),
@@ -141,9 +144,9 @@ impl SecretsManager {
     }
 
     /// Bounds one whole fetch: loading configuration and credentials, listing, reading, retries. Default 30 s.
-    /// What has not come by then counts as unavailable; what has come is used.
+    /// What has not come by then counts as unavailable; [`Live`] goes ahead with what has. At most a year.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
+        self.timeout = timeout.min(LONGEST);
         self.reconnect()
     }
 

@@ -253,12 +253,14 @@ impl<T: Send + Sync + 'static> Refresher<T> {
         self.tree = candidate.tree;
         self.gaps.closed(&self.held, listed);
         let secrets = self.gaps.statuses(&self.served, &self.held, &self.source);
-        let generation = self.cell.swap(Arc::new(candidate.value), |status| {
+        let (generation, old) = self.cell.swap(Arc::new(candidate.value), |status| {
             status.swapped();
             status.describe(secrets, self.gaps.fallback());
         });
         tracing::info!(target: TARGET, generation, keys = keys.join(","), "settings_changed");
         self.changes.send_replace(Some(Change { generation, keys }));
+        // A panic in it is the user's, and no failed refresh.
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(old)));
         Ok(Refreshed { generation, changed: true })
     }
 }

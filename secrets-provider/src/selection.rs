@@ -78,10 +78,17 @@ impl Choice {
             }
             (_, None) => self.optional_ids(ids.get_or_insert_default())?,
         };
-        let previous = match &prefix {
+        let previous: Vec<String> = match &prefix {
             Some(prefix) => self.previous.iter().map(|name| joined(prefix, name)).collect(),
             None => self.previous.clone(),
         };
+        let unselected = |name: &&String| !self.off && ids.as_ref().is_some_and(|ids| !ids.contains(*name));
+        if let Some(name) = previous.iter().find(unselected) {
+            let message = format!("`with_previous` names `{name}`, which is not among the secrets to load");
+            return Err(Error::new(ErrorKind::Config, message)
+                .with_secret(name)
+                .with_hint("name it as it is selected: below the prefix, or by the same name or ARN"));
+        }
         let mapping = Mapping { prefix, placed: self.placed.clone(), renames };
         Ok(Plan {
             mapping,

@@ -143,18 +143,13 @@ impl Aws {
     /// One group by one call, as outcomes; the ids that the answer left out; or why there is no answer.
     async fn get_group(&self, ids: &[String]) -> Result<(Vec<Outcome>, Vec<String>), failure::Whole> {
         let client = self.client().await.map_err(failure::Whole::Unreachable)?;
+        let call = client.batch_get_secret_value().set_secret_id_list(Some(ids.to_vec()));
+        let output = call.send().await.map_err(|error| failure::of_batch(&error))?;
+        // Pages are for filters alone; what an answer leaves out is asked for singly.
         let mut missing = ids.to_vec();
         let mut outcomes = Vec::new();
-        let mut next = None;
-        loop {
-            let call = client.batch_get_secret_value().set_secret_id_list(Some(ids.to_vec()));
-            let output = call.set_next_token(next).send().await.map_err(|error| failure::of_batch(&error))?;
-            next = output.next_token.clone();
-            sort_out(output, &mut missing, &mut outcomes);
-            if next.is_none() {
-                return Ok((outcomes, missing));
-            }
-        }
+        sort_out(output, &mut missing, &mut outcomes);
+        Ok((outcomes, missing))
     }
 
     /// Remembers that batches do not work here, for good or for a while.

@@ -11,7 +11,7 @@ use crate::backend::Fetched;
 use crate::error::{Error, ErrorKind};
 use crate::extract;
 use crate::layers::Layers;
-use crate::manager::{Road, SecretsManager};
+use crate::manager::{LONGEST, Road, SecretsManager};
 use crate::refresh::{self, Candidate};
 use crate::schedule::Schedule;
 use crate::snapshot::Snapshot;
@@ -100,9 +100,10 @@ impl<T> LiveBuilder<T> {
 
     /// How often to refresh. Default 300 s, or what the switches of [`SecretsManager::from_env`] say. Each wait is within a tenth of it; the first is anywhere between zero
     /// and this, so that replicas started together spread out. After failures it is shorter: from a second on,
-    /// doubling up to this, with full jitter. Zero counts as a millisecond.
+    /// doubling up to this, with full jitter. Zero counts as a millisecond, and
+    /// more than a year as a year.
     pub fn refresh_every(mut self, interval: Duration) -> Self {
-        self.interval = Some(interval.max(Duration::from_millis(1)));
+        self.interval = Some(interval.clamp(Duration::from_millis(1), LONGEST));
         self
     }
 

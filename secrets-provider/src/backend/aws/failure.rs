@@ -62,10 +62,15 @@ where
 {
     let reason = of(error, "BatchGetSecretValue", None);
     match error {
-        SdkError::ServiceError(_) => {
-            let unknown = matches!(error.code(), Some("UnknownOperationException" | "NotImplemented"));
-            if unknown || reason.kind() == ErrorKind::AccessDenied { Whole::Refused } else { Whole::Failed }
-        }
+        SdkError::ServiceError(_) => match error.code() {
+            Some("UnknownOperationException" | "NotImplemented") => Whole::Refused,
+            Some("AccessDeniedException" | "AccessDenied") if reason.kind() == ErrorKind::AccessDenied => {
+                Whole::Refused
+            }
+            // Single calls would be made with the same credentials, which may be renewed by the next time.
+            Some(code) if is_about_credentials(code) => Whole::Unreachable(reason),
+            _ => Whole::Failed,
+        },
         SdkError::ResponseError(_) => Whole::Failed,
         _ => Whole::Unreachable(reason),
     }
@@ -96,7 +101,7 @@ pub(super) fn of_code(
                 .with_hint(format!("allow `secretsmanager:{action}` on {target} in the IAM policy"))
         }
         "DecryptionFailure" | "DecryptionFailureException" => kms(id, action),
-        "InvalidRequestException" if message.contains("deletion") => {
+        "InvalidRequestException" if message.contains("delet") => {
             about(id, ErrorKind::PendingDeletion, action, "it is scheduled for deletion")
                 .with_hint("restore it: `aws secretsmanager restore-secret`")
         }
@@ -111,14 +116,7 @@ pub(super) fn of_code(
         | "SlowDown"
         | "BandwidthLimitExceeded" => about(id, ErrorKind::Throttled, action, "throttled")
             .with_hint("refresh less often, or raise the quota"),
-        "ExpiredTokenException"
-        | "ExpiredToken"
-        | "UnrecognizedClientException"
-        | "InvalidClientTokenId"
-        | "InvalidSignatureException"
-        | "SignatureDoesNotMatch"
-        | "IncompleteSignature"
-        | "MissingAuthenticationToken" => {
+        _ if is_about_credentials(code) => {
             let what = format!("the AWS credentials are not accepted ({code})");
             about(id, ErrorKind::AccessDenied, action, &what)
                 .with_hint("renew them, and check the machine's clock")
@@ -143,6 +141,21 @@ pub(super) fn of_code(
             about(id, kind, action, &what)
         }
     }
+}
+
+/// Whether a code says that the credentials themselves are not accepted.
+fn is_about_credentials(code: &str) -> bool {
+    matches!(
+        code,
+        "ExpiredTokenException"
+            | "ExpiredToken"
+            | "UnrecognizedClientException"
+            | "InvalidClientTokenId"
+            | "InvalidSignatureException"
+            | "SignatureDoesNotMatch"
+            | "IncompleteSignature"
+            | "MissingAuthenticationToken"
+    )
 }
 
 fn kms(id: Option<&str>, action: &str) -> Error {

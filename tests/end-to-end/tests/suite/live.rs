@@ -272,6 +272,18 @@ async fn the_interval_can_be_chosen() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn never_is_an_interval_and_a_timeout_too() {
+    let fake = fake();
+    let manager = manager(&fake).timeout(Duration::MAX);
+    let builder: LiveBuilder<Settings> =
+        Live::builder(manager).layers(|secrets| Layers::new().secrets(secrets));
+    let settings = builder.refresh_every(Duration::MAX).start().await.unwrap();
+    rotate(&fake, 2);
+    settings.refresh().await.unwrap();
+    assert_eq!(settings.load().all(), generation(2));
+}
+
+#[tokio::test(start_paused = true)]
 async fn replicas_started_together_spread_out() {
     let mut firsts = Vec::new();
     for _ in 0..20 {

@@ -106,6 +106,22 @@ async fn a_batch_that_fails_as_a_whole_is_left_alone_for_a_while() {
     }
 }
 
+/// What is wrong with the credentials says nothing of the permission, and single calls would fail alike.
+#[tokio::test]
+async fn expired_credentials_do_not_switch_batches_off() {
+    let fake = seeded(25);
+    let manager = SecretsManager::prefix("app").only(names(25)).client(fake.client());
+    for code in ["ExpiredTokenException", "InvalidSignatureException"] {
+        let expired = fake.inject(Fault::error(code, 400, "no"));
+        let error = manager.fetch().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::AccessDenied);
+        fake.remove_fault(expired);
+        fake.reset_calls();
+        manager.fetch().await.unwrap();
+        assert_eq!(calls(&fake), [0, 2, 0], "{code}");
+    }
+}
+
 #[tokio::test]
 async fn without_batch_none_is_tried() {
     let fake = seeded(5);
@@ -196,6 +212,8 @@ async fn descriptions_that_make_no_sense_are_refused_before_any_call() {
         (SecretsManager::names([""; 0]), "no secret is named"),
         (SecretsManager::prefix("app").only([""; 0]), "no secret is named"),
         (SecretsManager::prefix("app").rename("a{x}", "b.{y}"), "rename of `a{x}`"),
+        (SecretsManager::prefix("app").only(["a"]).with_previous(["b"]), "`app/b`"),
+        (SecretsManager::names(["a"]).with_previous(["b"]), "`b`"),
     ] {
         let error = manager.client(fake.client()).fetch().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config, "{error}");
