@@ -144,6 +144,12 @@ impl<'a> Extractor<'a> {
         Err(Failure::Reported)
     }
 
+    /// JSON text that cannot be taken for a table or a sequence, as it begins to be.
+    fn broken<T>(&self, expected: &str, problem: &str) -> Result<T, Failure> {
+        self.context.report(&self.at, self.node(), &format!("expected {expected}, but {problem}"));
+        Err(Failure::Reported)
+    }
+
     fn parsed<T: std::str::FromStr>(&self) -> Option<T> {
         match &self.scalar()?.value {
             Value::Text(text) | Value::Number(text) => text.as_str().trim().parse().ok(),
@@ -157,7 +163,7 @@ impl<'a> Extractor<'a> {
         let Value::Text(text) = &node.value else { return None };
         let opening = text.as_str().trim_start().chars().next();
         matches!(opening, Some('{' | '['))
-            .then(|| payload::parse_json(text.as_str(), &node.origin).map_err(|problem| problem.to_string()))
+            .then(|| payload::parse_json(text.as_str(), &node.origin).map_err(|problem| problem.of_text()))
     }
 
     fn with<'b>(&self, node: &'b Node) -> Extractor<'b>

@@ -9,11 +9,13 @@ mod fetch;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
+mod iam;
 mod key;
 mod layers;
 mod live;
 mod manager;
 mod mapping;
+mod nearest;
 mod payload;
 #[cfg(feature = "figment")]
 mod provider;

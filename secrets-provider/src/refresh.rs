@@ -34,10 +34,11 @@ pub(crate) async fn start<T>(source: Source, build: Build<T>, schedule: Schedule
 where
     T: Send + Sync + 'static,
 {
+    let begun = Instant::now();
     let reading = source.read(&[]).await;
     if let Some(error) = reading.errors() {
         log_denied(&reading);
-        return Err(error);
+        return Err(source.advised(error, begun).await);
     }
     let held: BTreeMap<String, Fetched> =
         reading.outcomes.into_iter().filter_map(|(id, outcome)| Some((id, outcome.ok()?))).collect();

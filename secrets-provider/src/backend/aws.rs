@@ -1,5 +1,6 @@
 //! AWS Secrets Manager through the SDK: names by ListSecrets, values by BatchGetSecretValue or GetSecretValue.
 
+mod denial;
 mod failure;
 
 use std::collections::VecDeque;
@@ -14,6 +15,8 @@ use aws_sdk_secretsmanager::operation::batch_get_secret_value::BatchGetSecretVal
 use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType, SecretValueEntry};
 use aws_smithy_runtime_api::client::http::HttpClient as _;
 use aws_types::SdkConfig;
+use aws_types::region::Region;
+use failure::Call;
 use futures_util::stream::{self, FuturesUnordered};
 use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::runtime::Handle;
@@ -21,10 +24,13 @@ use tokio::sync::OnceCell;
 
 use super::{Backend, BoxFuture, BoxStream, Fetched, Outcome, Payload};
 use crate::error::{Error, ErrorKind};
+use crate::iam::Scope;
 use crate::manager::Road;
 
 /// The most secrets one BatchGetSecretValue takes.
 const GROUP: usize = 20;
+/// The most names one ListSecrets answers.
+const PAGE: i32 = 100;
 /// How many calls are on their way at once. The quotas are 100 a second for batches and 10,000 for single calls.
 const CONCURRENT: usize = 20;
 /// For how many fetches single calls stand in after a batch failed as a whole for a reason that may pass.
@@ -37,6 +43,17 @@ pub(crate) enum Access {
     Environment,
     Config(Box<SdkConfig>),
     Client(Client),
+}
+
+impl Access {
+    /// The region that is set in the program; the environment may set another one where there is none.
+    pub(crate) fn region(&self) -> Option<&str> {
+        match self {
+            Self::Environment => None,
+            Self::Config(config) => config.region().map(Region::as_ref),
+            Self::Client(client) => client.config().region().map(Region::as_ref),
+        }
+    }
 }
 
 /// The backends in use, one for each road, for as long as the same runtime drives them.
@@ -94,6 +111,13 @@ impl Aws {
 
     async fn connect(&self) -> Result<Client, Error> {
         match &self.access {
+            Access::Client(_) | Access::Config(_) if self.access.region().is_none() => Err(Error::new(
+                ErrorKind::Config,
+                "the given AWS configuration has no region",
+            )
+            .with_hint(
+                "set `region` in the `SdkConfig` or client, such as with `aws_config::from_env().region(..)`",
+            )),
             Access::Client(client) => Ok(self.on_this_road(client.clone())),
             Access::Config(config) => Ok(self.on_this_road(Client::new(config))),
             Access::Environment => {
@@ -106,7 +130,10 @@ impl Aws {
                     .await;
                 if config.region().is_none() {
                     return Err(Error::new(ErrorKind::Config, "no AWS region is configured")
-                        .with_hint("set AWS_REGION, or `region` in the AWS profile"));
+                        .with_hint(
+                            "set AWS_REGION; the SDK also looks at AWS_DEFAULT_REGION, at `region` in the AWS profile \
+                             and at the instance's metadata",
+                        ));
                 }
                 Ok(Client::new(&config))
             }
@@ -134,7 +161,9 @@ impl Aws {
         let client = self.client().await?;
         let call = client.get_secret_value().secret_id(id).set_version_stage(stage.map(str::to_owned));
         let output = call.send().await;
-        let output = output.map_err(|error| failure::of(&error, "GetSecretValue", Some(id)))?;
+        let scope = scope(client);
+        let call = Call { action: "GetSecretValue", id: Some(id), scope: &scope };
+        let output = output.map_err(|error| call.failed(&error))?;
         let payload = payload(output.secret_string, output.secret_binary);
         fetched(id, output.name, output.arn, output.version_id, payload)
     }
@@ -142,18 +171,39 @@ impl Aws {
     /// One group by one call, as outcomes; the ids that the answer left out; or why there is no answer.
     async fn get_group(&self, ids: &[String]) -> Result<(Vec<Outcome>, Vec<String>), failure::Whole> {
         let client = self.client().await.map_err(failure::Whole::Unreachable)?;
+        let scope = scope(client);
+        let batch = Call { action: "BatchGetSecretValue", id: None, scope: &scope };
         let mut missing = ids.to_vec();
         let mut outcomes = Vec::new();
         let mut next = None;
         loop {
             let call = client.batch_get_secret_value().set_secret_id_list(Some(ids.to_vec()));
-            let output = call.set_next_token(next).send().await.map_err(|error| failure::of_batch(&error))?;
+            let output =
+                call.set_next_token(next).send().await.map_err(|error| batch.failed_batch(&error))?;
             next = output.next_token.clone();
-            sort_out(output, &mut missing, &mut outcomes);
+            sort_out(output, &scope, &mut missing, &mut outcomes);
             if next.is_none() {
                 return Ok((outcomes, missing));
             }
         }
+    }
+
+    /// Names that start with `prefix`, up to so many pages of them.
+    async fn listed(&self, prefix: &str, pages: usize) -> Result<Vec<String>, Error> {
+        let client = self.client().await?;
+        // Without a slash at the end, which would hide the secret named as the prefix.
+        let filter = Filter::builder().key(FilterNameStringType::Name).values(prefix).build();
+        let list = client.list_secrets().filters(filter).max_results(PAGE);
+        let mut answers = list.into_paginator().send();
+        let mut names = Vec::new();
+        for _ in 0..pages {
+            let Some(page) = answers.next().await else { break };
+            let scope = scope(client);
+            let call = Call { action: "ListSecrets", id: None, scope: &scope };
+            let secrets = page.map_err(|error| call.failed(&error))?.secret_list.unwrap_or_default();
+            names.extend(secrets.into_iter().filter_map(|secret| secret.name));
+        }
+        Ok(names)
     }
 
     /// Remembers that batches do not work here, for good or for a while.
@@ -178,8 +228,18 @@ impl Aws {
     }
 }
 
+/// What a client tells of where its calls go.
+fn scope(client: &Client) -> Scope {
+    Scope::new(client.config().region().map(Region::as_ref), None)
+}
+
 /// Splits an answer into outcomes, and takes the ids it speaks of out of `missing`.
-fn sort_out(output: BatchGetSecretValueOutput, missing: &mut Vec<String>, outcomes: &mut Vec<Outcome>) {
+fn sort_out(
+    output: BatchGetSecretValueOutput,
+    scope: &Scope,
+    missing: &mut Vec<String>,
+    outcomes: &mut Vec<Outcome>,
+) {
     for entry in output.secret_values.unwrap_or_default() {
         let SecretValueEntry { arn, name, version_id, secret_binary, secret_string, .. } = entry;
         let is_asked = |id: &String| asked_for(id, name.as_deref(), arn.as_deref());
@@ -196,8 +256,8 @@ fn sort_out(output: BatchGetSecretValueOutput, missing: &mut Vec<String>, outcom
         for id in missing
             .extract_if(.., |id| id == about || id.starts_with("arn:") && asked_for(id, None, Some(about)))
         {
-            let why =
-                failure::of_code(error.error_code(), error.message(), None, "GetSecretValue", Some(&id));
+            let call = Call { action: "GetSecretValue", id: Some(&id), scope };
+            let why = call.refused(error.error_code(), error.message(), None);
             outcomes.push((id, Err(why)));
         }
     }
@@ -242,19 +302,11 @@ fn fetched(
 
 impl Backend for Aws {
     fn list<'a>(&'a self, prefix: &'a str) -> BoxFuture<'a, Result<Vec<String>, Error>> {
-        Box::pin(async move {
-            let client = self.client().await?;
-            // Without a slash at the end, which would hide the secret named as the prefix.
-            let filter = Filter::builder().key(FilterNameStringType::Name).values(prefix).build();
-            let mut pages = client.list_secrets().filters(filter).max_results(100).into_paginator().send();
-            let mut names = Vec::new();
-            while let Some(page) = pages.next().await {
-                let page = page.map_err(|error| failure::of(&error, "ListSecrets", None))?;
-                let secrets = page.secret_list.unwrap_or_default();
-                names.extend(secrets.into_iter().filter_map(|secret| secret.name));
-            }
-            Ok(names)
-        })
+        self.listed(prefix, usize::MAX).boxed()
+    }
+
+    fn list_some<'a>(&'a self, prefix: &'a str) -> BoxFuture<'a, Result<Vec<String>, Error>> {
+        self.listed(prefix, 1).boxed()
     }
 
     fn fetch<'a>(&'a self, ids: &'a [String]) -> BoxStream<'a, Outcome> {
@@ -361,7 +413,7 @@ mod tests {
         let answer = BatchGetSecretValueOutput::builder().secret_values(value).errors(error).build();
         let mut missing: Vec<String> = ["a", arn, "b", "left-out"].map(str::to_owned).into();
         let mut outcomes = Vec::new();
-        sort_out(answer, &mut missing, &mut outcomes);
+        sort_out(answer, &Scope::new(None, None), &mut missing, &mut outcomes);
         assert_eq!(missing, ["left-out"]);
         let outcomes: Vec<_> = outcomes
             .iter()

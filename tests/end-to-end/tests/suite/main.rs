@@ -4,6 +4,8 @@
 mod blocking;
 mod cases;
 mod config;
+mod errors;
 mod figment;
+mod iam;
 mod live;
 mod loading;
