@@ -18,6 +18,7 @@ use crate::tree::{Node, Table, Text, Value, base64};
 
 use context::Context;
 use failure::Failure;
+pub(crate) use names::relaxed;
 
 /// The tree as a value of `T`, or every wrong value in it.
 pub(crate) fn extract<T: DeserializeOwned>(tree: &Table) -> Result<T, Error> {

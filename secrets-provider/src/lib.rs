@@ -4,6 +4,7 @@ mod backend;
 mod blocking;
 mod dotenv;
 mod error;
+mod explain;
 mod extract;
 mod fetch;
 #[cfg(fuzzing)]
@@ -30,6 +31,7 @@ mod tree;
 
 pub use backend::{Backend, BoxFuture, BoxStream, Fetched, Memory, Outcome};
 pub use error::{Error, ErrorKind};
+pub use explain::{ExplainedKey, Explanation, Layer, Provenance};
 pub use key::Key;
 pub use layers::Layers;
 pub use live::{Change, Changes, Guard, LayerStack, Live, LiveBuilder, Refreshed, Rejected};

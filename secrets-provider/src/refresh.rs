@@ -12,6 +12,7 @@ use tracing::Instrument as _;
 use crate::TARGET;
 use crate::backend::Fetched;
 use crate::error::{Error, ErrorKind};
+use crate::explain::Explanation;
 use crate::fetch::{Reading, Source, each_once};
 use crate::live::{Cell, Change, Engine, Live, Refreshed, Reply};
 use crate::schedule::Schedule;
@@ -24,6 +25,7 @@ pub(crate) struct Candidate<T> {
     pub(crate) value: T,
     pub(crate) tree: Table,
     pub(crate) snapshot: Snapshot,
+    pub(crate) explanation: Explanation,
 }
 
 /// Makes a candidate: places, merges, extracts, checks. The user's code is in it, so it may panic.
@@ -48,6 +50,7 @@ where
     tracing::info!(target: TARGET, generation = 1, secrets = held.len(), "settings_loaded");
 
     let cell = Arc::new(Cell::new(candidate.value, status));
+    cell.explain(candidate.explanation);
     let (changes_sender, changes) = watch::channel(None);
     let (stop, mut stopped) = watch::channel(false);
     let (requests, queue) = mpsc::unbounded_channel();
@@ -214,7 +217,10 @@ impl<T: Send + Sync + 'static> Refresher<T> {
         let secrets = secret_statuses(&candidate.snapshot, failed);
         self.held = found;
         self.tree = candidate.tree;
-        let generation = self.cell.swap(Arc::new(candidate.value), |status| status.swapped(secrets));
+        let generation = self.cell.swap(Arc::new(candidate.value), |status| {
+            status.swapped(secrets);
+            self.cell.explain(candidate.explanation);
+        });
         tracing::info!(target: TARGET, generation, keys = keys.join(","), "settings_changed");
         self.changes.send_replace(Some(Change { generation, keys }));
         Ok(Refreshed { generation, changed: true })

@@ -5,6 +5,7 @@ mod blocking;
 mod cases;
 mod config;
 mod errors;
+mod explain;
 mod figment;
 mod iam;
 mod live;
