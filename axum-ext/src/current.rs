@@ -37,6 +37,17 @@ use secrets_provider::Live;
 /// let settings = Live::constant(Settings { greeting: "hello".to_owned() });
 /// let app: Router = Router::new().route("/shared", get(shared)).route("/whole", get(whole)).with_state(settings);
 /// ```
+///
+/// With a state that has no `Live<Settings>`, the same does not compile:
+///
+/// ```compile_fail,E0277
+/// # use axum::{Router, routing::get};
+/// # use secrets_provider::Live;
+/// # use secrets_provider_axum::Current;
+/// # struct Settings { greeting: String }
+/// # async fn shared(Current(settings): Current<Settings>) -> String { settings.greeting.clone() }
+/// let app: Router = Router::new().route("/shared", get(shared)).with_state(7);
+/// ```
 pub struct Current<T>(pub Arc<T>);
 
 impl<T> Deref for Current<T> {

@@ -1,8 +1,8 @@
 //! What the example programs share: the settings they serve, the secrets they read, and how they start and end.
 //!
 //! The programs are in `src/bin`: `axum-app` and `actix-app` serve settings that follow a rotation, `live` does so
-//! without a web framework, `figment` reads them once, `jwt` verifies tokens signed before a rotation,
-//! `explain` tells where each key comes from.
+//! without a web framework, `figment` reads them once, `jwt` verifies tokens signed before a rotation, `directory`
+//! reads files of your own, `explain` tells where each key comes from.
 
 pub mod jwt;
 mod process;

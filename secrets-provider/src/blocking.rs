@@ -3,6 +3,7 @@
 //! A runtime inside a runtime panics, and a client on somebody else's runtime hangs, so whoever must wait without
 //! `.await` hands the work over to here.
 
+use std::cell::Cell;
 use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::mpsc::{self, UnboundedSender};
@@ -14,14 +15,28 @@ use crate::error::{Error, ErrorKind};
 
 type Job = BoxFuture<'static, ()>;
 
+thread_local! {
+    /// Whether this is the worker's thread, which would wait for itself.
+    static WORKING: Cell<bool> = const { Cell::new(false) };
+}
+
 static WORKER: Mutex<Option<UnboundedSender<Job>>> = Mutex::new(None);
 
 /// Runs a future to its end and waits for it. Several callers' futures run side by side.
 ///
 /// # Errors
 ///
-/// `Unavailable`, if the thread cannot be started, or the future panics.
+/// `Unavailable`, if the thread cannot be started, or the future panics; `Config`, if called by what runs there.
 pub(crate) fn run<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> Result<T, Error> {
+    if WORKING.get() {
+        return Err(Error::new(
+            ErrorKind::Config,
+            "secrets are fetched in a blocking way while secrets are fetched",
+        )
+        .with_hint(
+            "a `Backend` must not call `fetch_blocking` or merge a `SecretsManager`: use `fetch().await`",
+        ));
+    }
     let (reply, answer) = std::sync::mpsc::sync_channel(1);
     let job = async move {
         // Nobody listens any more only if the caller's thread is gone.
@@ -53,6 +68,7 @@ fn worker() -> Result<UnboundedSender<Job>, Error> {
     std::thread::Builder::new()
         .name("secrets-provider".to_owned())
         .spawn(move || {
+            WORKING.set(true);
             runtime.block_on(async move {
                 while let Some(job) = queue.recv().await {
                     tokio::spawn(job);
@@ -73,6 +89,12 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::Unavailable);
         assert!(!error.to_string().contains("hunter2"));
         assert_eq!(run(async { 7 }).expect("an answer"), 7);
+    }
+
+    #[test]
+    fn a_job_that_would_wait_for_itself_is_refused() {
+        let inner = run(async { run(async { 7 }) }).expect("an answer");
+        assert_eq!(inner.expect_err("refused").kind(), ErrorKind::Config);
     }
 
     #[tokio::test]

@@ -132,6 +132,14 @@ impl Error {
         Some(whole)
     }
 
+    /// This error together with one that may be the reason for it.
+    pub(crate) fn beside(self, other: Option<Error>) -> Self {
+        match other {
+            None => self,
+            Some(other) => Self::all([self, other.clone()]).unwrap_or(other),
+        }
+    }
+
     /// What kind of failure this is; of several, the gravest one's.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind

@@ -7,25 +7,18 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use tokio::time::{Instant, timeout_at};
 
-use crate::backend::{Backend, Fetched};
+use crate::backend::{Backend, BoxStream, Fetched};
 use crate::error::{Error, ErrorKind};
-use crate::mapping::{Mapping, below};
+use crate::events::Notices;
+use crate::mapping::below;
 use crate::nearest;
+use crate::policy::Verdict;
+use crate::selection::{Plan, names_of};
 
 /// How long the names like a missing one are looked for, at most: the error is what matters.
 const ADVICE: Duration = Duration::from_secs(3);
 /// What helps against a deadline that passed.
 const LATE: &str = "check network, proxy and, in a VPC, the interface endpoint; `.timeout(..)` sets the time";
-
-/// Which secrets to read and where they go.
-#[derive(Debug, Clone)]
-pub(crate) struct Plan {
-    pub(crate) mapping: Mapping,
-    /// Exactly these names or ARNs; `None` for whatever is listed below the mapping's prefix.
-    pub(crate) ids: Option<Vec<String>>,
-    /// Those of them whose version before is read too.
-    pub(crate) previous: Vec<String>,
-}
 
 /// A plan and the backend to carry it out with.
 #[derive(Debug, Clone)]
@@ -33,30 +26,67 @@ pub(crate) struct Source {
     backend: Arc<dyn Backend>,
     plan: Plan,
     timeout: Duration,
+    notices: Arc<Notices>,
+}
+
+/// What earlier fetches found out. Nothing, for a first one.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    /// Names that are in use: read even if a listing does not show them (any more).
+    pub(crate) held: Vec<String>,
+    /// Names that were never read: read anew as long as names cannot be listed.
+    pub(crate) awaited: Vec<String>,
+    /// Names that are left out for now.
+    pub(crate) resting: BTreeSet<String>,
 }
 
 /// What one fetch came to.
 #[derive(Debug, Default)]
 pub(crate) struct Reading {
     /// By the name or ARN that was asked for: the value, or why there is none.
-    pub(crate) outcomes: BTreeMap<String, Result<Fetched, Error>>,
+    pub(crate) outcomes: BTreeMap<String, Result<Fetched, Unread>>,
+    /// Selected, but left out because they rest.
+    pub(crate) rested: BTreeSet<String>,
     /// Why names could not be listed, or that there is nothing to read. Known names were read all the same.
-    pub(crate) problem: Option<Error>,
+    pub(crate) problem: Option<Unread>,
+}
+
+/// Why there is no value, and what that means.
+#[derive(Debug, Clone)]
+pub(crate) struct Unread {
+    pub(crate) error: Error,
+    pub(crate) verdict: Verdict,
 }
 
 impl Reading {
-    /// All that was read, if nothing failed.
-    pub(crate) fn complete(self) -> Result<Vec<Fetched>, Error> {
-        match self.errors() {
-            Some(error) => Err(error),
-            None => Ok(each_once(self.outcomes.values().flatten())),
-        }
+    /// All that was read, in the order of the names.
+    pub(crate) fn secrets(&self) -> Vec<Fetched> {
+        each_once(self.outcomes.values().flatten())
     }
 
-    /// Everything that failed as one error.
-    pub(crate) fn errors(&self) -> Option<Error> {
-        let failed = self.outcomes.values().filter_map(|outcome| outcome.as_ref().err());
-        Error::all(failed.chain(&self.problem).cloned())
+    /// What could not be read, optional secrets apart, as one error.
+    pub(crate) fn trouble(&self) -> Option<Error> {
+        self.errors(|verdict| verdict != Verdict::Absent)
+    }
+
+    /// That the settings cannot start like this: all of the trouble, if for any of it nothing may stand in.
+    pub(crate) fn failure(&self) -> Option<Error> {
+        self.errors(|verdict| verdict == Verdict::Failure).and_then(|_| self.trouble())
+    }
+
+    /// What the layers below stand in for.
+    pub(crate) fn fallback(&self) -> Option<Error> {
+        self.errors(|verdict| verdict == Verdict::Fallback)
+    }
+
+    /// What could not be read, with the name or ARN that was asked for.
+    pub(crate) fn unread(&self) -> impl Iterator<Item = (&String, &Unread)> {
+        self.outcomes.iter().filter_map(|(id, outcome)| Some((id, outcome.as_ref().err()?)))
+    }
+
+    fn errors(&self, counts: impl Fn(Verdict) -> bool) -> Option<Error> {
+        let unread = self.outcomes.values().filter_map(|outcome| outcome.as_ref().err()).chain(&self.problem);
+        Error::all(unread.filter(|unread| counts(unread.verdict)).map(|unread| unread.error.clone()))
     }
 }
 
@@ -69,37 +99,57 @@ pub(crate) fn each_once<'a>(secrets: impl IntoIterator<Item = &'a Fetched>) -> V
 }
 
 impl Source {
-    pub(crate) fn new(backend: Arc<dyn Backend>, plan: Plan, timeout: Duration) -> Self {
-        Self { backend, plan, timeout }
+    pub(crate) fn new(
+        backend: Arc<dyn Backend>,
+        plan: Plan,
+        timeout: Duration,
+        notices: Arc<Notices>,
+    ) -> Self {
+        Self { backend, plan, timeout, notices }
     }
 
-    /// Reads all that the plan selects, and `known` names too, which a listing may not show (any more).
-    pub(crate) async fn read(&self, known: &[String]) -> Reading {
+    /// Reads all that the plan selects, and what is remembered, which a listing may not show.
+    pub(crate) async fn read(&self, memory: &Memory) -> Reading {
+        let mut reading = Reading::default();
+        if self.plan.off {
+            return reading;
+        }
         let start = Instant::now();
         let deadline = start + self.timeout;
-        let mut reading = Reading::default();
         let ids = match (&self.plan.ids, &self.plan.mapping.prefix) {
             (Some(ids), _) => ids.clone(),
             (None, Some(prefix)) => {
                 // Known names are read even where the listing takes all the time it is given.
-                let patience = if known.is_empty() { deadline } else { start + self.timeout / 2 };
-                let mut names = known.to_vec();
+                let knows = !memory.held.is_empty() || !memory.awaited.is_empty();
+                let patience = if knows { start + self.timeout / 2 } else { deadline };
+                let mut names = memory.held.clone();
                 match self.list(prefix, patience).await {
                     Ok(listed) => names.extend(listed),
-                    Err(error) => reading.problem = Some(error),
+                    Err(error) => {
+                        names.extend(memory.awaited.iter().cloned());
+                        reading.problem = Some(self.unlisted(error));
+                    }
                 }
                 names
             }
             (None, None) => Vec::new(),
         };
-        let ids: Vec<String> = BTreeSet::from_iter(ids).into_iter().collect();
+        let ids = BTreeSet::from_iter(ids);
         if ids.is_empty() {
-            reading.problem.get_or_insert_with(|| self.nothing());
+            reading.problem.get_or_insert_with(|| self.unlisted(self.nothing()));
             return reading;
         }
-        self.values(&ids, deadline, &mut reading).await;
+        let (rested, ids) = ids.into_iter().partition(|id| memory.resting.contains(id));
+        reading.rested = rested;
+        self.values(&Vec::from_iter::<BTreeSet<String>>(ids), deadline, &mut reading).await;
         self.previous(deadline, &mut reading).await;
+        self.check_renames(&reading);
         reading
+    }
+
+    /// Signals that something may have changed, where the backend can tell.
+    pub(crate) fn changes(&self) -> Option<BoxStream<'static, ()>> {
+        self.backend.changes()
     }
 
     async fn list(&self, prefix: &str, deadline: Instant) -> Result<Vec<String>, Error> {
@@ -117,7 +167,10 @@ impl Source {
         let mut outcomes = self.backend.fetch(ids);
         let message = loop {
             match timeout_at(deadline, outcomes.next()).await {
-                Ok(Some((id, outcome))) => reading.outcomes.insert(id, outcome),
+                Ok(Some((id, outcome))) => {
+                    let outcome = outcome.map_err(|error| self.judged(&id, error));
+                    reading.outcomes.insert(id, outcome);
+                }
                 Ok(None) => break "the backend said nothing of it".to_owned(),
                 Err(_) => break format!("it was not read within {:?}", self.timeout),
             };
@@ -125,9 +178,19 @@ impl Source {
         for id in ids {
             reading.outcomes.entry(id.clone()).or_insert_with(|| {
                 let error = Error::new(ErrorKind::Unavailable, format!("secret `{id}`: {message}"));
-                Err(error.with_secret(id).with_hint(LATE))
+                Err(self.judged(id, error.with_secret(id).with_hint(LATE)))
             });
         }
+    }
+
+    fn unlisted(&self, error: Error) -> Unread {
+        let verdict = self.plan.policy.verdict_on_listing(error.kind());
+        Unread { error, verdict }
+    }
+
+    fn judged(&self, id: &str, error: Error) -> Unread {
+        let verdict = self.plan.policy.verdict(id, error.kind());
+        Unread { error, verdict }
     }
 
     /// Reads the versions before. A secret whose version before cannot be told counts as unread: half of what its
@@ -150,15 +213,16 @@ impl Source {
             match (reading.outcomes.get_mut(&id), outcome) {
                 (Some(Ok(secret)), Ok(previous)) => secret.replaces(previous),
                 (_, Err(error)) if error.kind() != ErrorKind::NotFound => {
-                    reading.outcomes.insert(id, Err(error));
+                    let unread = self.judged(&id, error);
+                    reading.outcomes.insert(id, Err(unread));
                 }
                 _ => {}
             }
         }
         for id in unanswered {
             let message = format!("secret `{id}`: its version before was not read within {:?}", self.timeout);
-            let error = Error::new(ErrorKind::Unavailable, message).with_secret(id);
-            reading.outcomes.insert(id.clone(), Err(error));
+            let error = Error::new(ErrorKind::Unavailable, message).with_secret(id).with_hint(LATE);
+            reading.outcomes.insert(id.clone(), Err(self.judged(id, error)));
         }
     }
 
@@ -211,5 +275,34 @@ impl Source {
                 Error::new(ErrorKind::Config, "no secret is named").with_hint("give at least one name or ARN")
             }
         }
+    }
+
+    /// Where a secret's value goes, or would go.
+    pub(crate) fn key_path(&self, id: &str) -> String {
+        names_of(id).first().map(|name| self.plan.mapping.key_path(name).join(".")).unwrap_or_default()
+    }
+
+    /// Warns, once, of renames that are about no secret that is selected, be it read or not.
+    fn check_renames(&self, reading: &Reading) {
+        if reading.problem.is_some() {
+            return;
+        }
+        let read = reading.outcomes.values().flatten().map(Fetched::name);
+        let asked = reading.outcomes.keys().chain(&reading.rested).chain(&self.plan.policy.optional);
+        let names: Vec<&str> = read.chain(asked.flat_map(|id| names_of(id))).collect();
+        self.notices.of_idle_renames(|| self.plan.mapping.idle_renames(&names));
+    }
+
+    /// Warns, once, if the layers below stand in for anything.
+    pub(crate) fn warn_of_fallback(&self, reading: &Reading) {
+        let Some(error) = reading.fallback() else { return };
+        let secrets = reading.unread().filter(|(_, unread)| unread.verdict == Verdict::Fallback);
+        let mut secrets: Vec<String> = secrets.map(|(id, _)| id.clone()).collect();
+        if reading.problem.is_some()
+            && let Some(prefix) = &self.plan.mapping.prefix
+        {
+            secrets.push(format!("{prefix}/*"));
+        }
+        self.notices.of_fallback(&secrets, &error);
     }
 }

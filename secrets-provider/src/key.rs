@@ -70,23 +70,29 @@ impl<const N: usize> Key<N> {
     }
 }
 
+/// Into one buffer, which is wiped however far it got.
 fn hex(text: &str) -> Option<Zeroizing<Vec<u8>>> {
-    let digits: Option<Zeroizing<Vec<u8>>> = text
-        .chars()
-        .map(|c| c.to_digit(16).and_then(|digit| u8::try_from(digit).ok()))
-        .collect::<Option<Vec<u8>>>()
-        .map(Zeroizing::new);
-    let digits = digits.filter(|digits| !digits.is_empty() && digits.len() % 2 == 0)?;
-    Some(Zeroizing::new(digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()))
+    let digits = text.as_bytes();
+    if digits.is_empty() || !digits.len().is_multiple_of(2) {
+        return None;
+    }
+    let mut bytes = Zeroizing::new(Vec::with_capacity(digits.len() / 2));
+    for pair in digits.chunks(2) {
+        let digit = |digit: u8| char::from(digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+        bytes.push(digit(pair[0])? << 4 | digit(pair[1])?);
+    }
+    Some(bytes)
 }
 
-/// Standard or URL-safe, padded or not.
+/// Standard or URL-safe, padded or not. Into one buffer, which is wiped however far it got.
 pub(crate) fn base64(text: &str) -> Option<Zeroizing<Vec<u8>>> {
     let config = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
-    [alphabet::STANDARD, alphabet::URL_SAFE]
+    let mut bytes = Zeroizing::new(vec![0; base64::decoded_len_estimate(text.len())]);
+    let decoded = [alphabet::STANDARD, alphabet::URL_SAFE]
         .iter()
-        .find_map(|alphabet| GeneralPurpose::new(alphabet, config).decode(text).ok())
-        .map(Zeroizing::new)
+        .find_map(|alphabet| GeneralPurpose::new(alphabet, config).decode_slice(text, &mut bytes).ok())?;
+    bytes.truncate(decoded);
+    Some(bytes)
 }
 
 /// Why bytes or text are no key. Lengths are no secret.

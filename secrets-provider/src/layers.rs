@@ -62,7 +62,8 @@ impl Layers {
     }
 
     /// Adds a `.env` file as the lowest layer. A relative path is looked for in the working directory and then in
-    /// its parents; a file that does not exist is an empty layer.
+    /// its parents; a file that does not exist is an empty layer. It is parsed by dotenvy, whose `$NAME` stands for
+    /// the process's variable, if there is one, else for the file's own. It is read on the calling thread.
     pub fn dotenv(mut self, file: impl AsRef<Path>) -> Self {
         self.dotenv = Some(file.as_ref().to_owned());
         self
@@ -126,7 +127,10 @@ impl Layers {
     /// `Invalid`, if the `.env` file is malformed, or values are missing or do not fit the fields' types; all of
     /// them are listed, each with its key and its layer, none with its value.
     pub fn extract<T: DeserializeOwned>(&self) -> Result<T, Error> {
-        extract::extract(&self.merged()?)
+        extract::extract(&self.merged()?).map_err(|error| match &self.secrets {
+            Some(secrets) => secrets.explain(error),
+            None => error,
+        })
     }
 
     /// Where each key comes from, and what it hides in the layers below.

@@ -3,13 +3,16 @@
 mod backend;
 mod blocking;
 mod dotenv;
+mod environment;
 mod error;
+mod events;
 mod explain;
 mod extract;
 mod fetch;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
+mod gaps;
 mod iam;
 mod key;
 mod layers;
@@ -18,18 +21,21 @@ mod manager;
 mod mapping;
 mod nearest;
 mod payload;
+mod policy;
 #[cfg(feature = "figment")]
 mod provider;
 mod refresh;
 mod rotating;
 mod schedule;
+mod selection;
 mod snapshot;
 #[cfg(feature = "config")]
 mod source;
 mod status;
+mod switches;
 mod tree;
 
-pub use backend::{Backend, BoxFuture, BoxStream, Fetched, Memory, Outcome};
+pub use backend::{Backend, BoxFuture, BoxStream, Directory, Fetched, Memory, Outcome};
 pub use error::{Error, ErrorKind};
 pub use explain::{ExplainedKey, Explanation, Layer, Provenance};
 pub use key::Key;
@@ -40,7 +46,7 @@ pub use manager::SecretsManager;
 pub use provider::{Dotenv, FigmentExt};
 pub use rotating::Rotating;
 pub use snapshot::{SecretVersion, Snapshot};
-pub use status::{LastError, SecretStatus, Status};
+pub use status::{Health, LastError, SecretState, SecretStatus, Status};
 
 /// The `tracing` target of every event.
 const TARGET: &str = "secrets_provider";

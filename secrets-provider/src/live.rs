@@ -157,7 +157,7 @@ impl<T> Live<T> {
         let (requests, _) = mpsc::unbounded_channel();
         let (_, changes) = watch::channel(None);
         let engine = Engine { requests, stop: watch::Sender::new(true), changes, constant: true };
-        Self::assemble(Arc::new(Cell::new(value, Status::started(1, Vec::new()))), engine)
+        Self::assemble(Arc::new(Cell::new(value, Status::started(None))), engine)
     }
 
     pub(crate) fn assemble(cell: Arc<Cell<T>>, engine: Engine) -> Self {

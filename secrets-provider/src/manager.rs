@@ -1,5 +1,9 @@
 //! What to load, from where and how: the builder, and the fetch it stands for.
 
+mod choosing;
+mod from_env;
+mod permissions;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,13 +13,13 @@ use tokio::time::Instant;
 
 #[cfg(feature = "aws")]
 use crate::backend::aws;
-use crate::backend::{Backend, Fetched};
+use crate::backend::{Backend, Fetched, Memory};
 use crate::blocking;
-use crate::error::{Error, ErrorKind};
-use crate::fetch::{Plan, Source};
-use crate::iam::{self, Needs, Scope};
+use crate::error::Error;
+use crate::events::{self, Notices};
+use crate::fetch::{self, Source};
 use crate::live::Live;
-use crate::mapping::{self, Mapping, Rename};
+use crate::selection::{Choice, Selection};
 use crate::snapshot::Snapshot;
 
 /// How long one whole fetch may take unless [`SecretsManager::timeout`] says otherwise.
@@ -61,9 +65,9 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 #[cfg_attr(feature = "config", doc = include_str!("source.md"))]
 #[derive(Clone)]
 pub struct SecretsManager {
-    selection: Selection,
-    renames: Vec<(String, String)>,
-    previous: Vec<String>,
+    choice: Choice,
+    interval: Option<Duration>,
+    notices: Arc<Notices>,
     batch: bool,
     store: Store,
     timeout: Duration,
@@ -71,12 +75,6 @@ pub struct SecretsManager {
     connections: Arc<aws::Connections>,
     #[cfg(feature = "figment")]
     pub(crate) figment: crate::provider::State,
-}
-
-#[derive(Debug, Clone)]
-enum Selection {
-    Prefix { prefix: String, only: Option<Vec<String>> },
-    Names { names: Vec<String>, only: bool },
 }
 
 #[derive(Debug, Clone)]
@@ -120,12 +118,12 @@ impl SecretsManager {
 
     fn new(selection: Selection) -> Self {
         Self {
-            selection,
-            renames: Vec::new(),
-            previous: Vec::new(),
+            choice: Choice::new(selection),
+            interval: None,
+            notices: Arc::default(),
             batch: true,
             #[cfg(feature = "aws")]
-            store: Store::Aws(aws::Access::Environment),
+            store: Store::Aws(aws::Access::Environment(Box::default())),
             #[cfg(not(feature = "aws"))]
             store: Store::Missing,
             timeout: TIMEOUT,
@@ -134,72 +132,6 @@ impl SecretsManager {
             #[cfg(feature = "figment")]
             figment: crate::provider::State::default(),
         }
-    }
-
-    /// With a prefix: these secrets below it and no others, by their names below the prefix (`""` is the one named
-    /// as the prefix). Each must exist. Nothing is listed, so `GetSecretValue` is all the permission it takes.
-    pub fn only<I, S>(mut self, names: I) -> Self
-    where
-        I: IntoIterator<Item = S>,
-        S: Into<String>,
-    {
-        match &mut self.selection {
-            Selection::Prefix { only, .. } => {
-                only.get_or_insert_default().extend(names.into_iter().map(Into::into));
-            }
-            Selection::Names { only, .. } => *only = true,
-        }
-        self
-    }
-
-    /// Places a secret at a dotted key path of your choice; `""` is the root, where only a JSON object has a place.
-    /// The name is meant below the prefix, where there is one. One capture may stand in both, and stands for a part
-    /// of a name that has no `/`; exact names are tried before patterns.
-    ///
-    /// ```
-    /// # use secrets_provider::{Memory, SecretsManager};
-    /// # let memory = Memory::new();
-    /// # memory.put("pazpaz/db", "{}"); memory.put("pazpaz/encryption-key-v1", "k1");
-    /// let snapshot = SecretsManager::prefix("pazpaz")
-    ///     .rename("db", "database")
-    ///     .rename("encryption-key-v{n}", "encryption_keys.{n}")
-    ///     .backend(memory)
-    ///     .fetch_blocking()?;
-    /// let paths: Vec<_> = snapshot.secrets().iter().map(|secret| secret.key_path()).collect();
-    /// assert_eq!(paths, ["database", "encryption_keys.1"]);
-    /// # Ok::<(), secrets_provider::Error>(())
-    /// ```
-    pub fn rename(mut self, name: impl Into<String>, key_path: impl Into<String>) -> Self {
-        self.renames.push((name.into(), key_path.into()));
-        self
-    }
-
-    /// For these secrets, also reads the version labelled AWSPREVIOUS, for [`Rotating`](crate::Rotating) fields: by name
-    /// below the prefix, or by name or ARN as given to [`names`](Self::names). Costs a `GetSecretValue` call each,
-    /// whenever the secrets are read.
-    ///
-    /// ```
-    /// # use secrets_provider::{Memory, Rotating, SecretsManager};
-    /// #[derive(serde::Deserialize)]
-    /// struct Secrets { jwt_secret: Rotating<String> }
-    ///
-    /// let memory = Memory::new();
-    /// memory.put("app/jwt-secret", "old");
-    /// memory.put("app/jwt-secret", "new");
-    /// let snapshot =
-    ///     SecretsManager::prefix("app").with_previous(["jwt-secret"]).backend(memory).fetch_blocking()?;
-    /// let secrets: Secrets = snapshot.extract()?;
-    /// assert_eq!(secrets.jwt_secret.current, "new");
-    /// assert_eq!(secrets.jwt_secret.previous.as_deref(), Some("old"));
-    /// # Ok::<(), secrets_provider::Error>(())
-    /// ```
-    pub fn with_previous<I, S>(mut self, names: I) -> Self
-    where
-        I: IntoIterator<Item = S>,
-        S: Into<String>,
-    {
-        self.previous.extend(names.into_iter().map(Into::into));
-        self
     }
 
     /// Whether values are read by `BatchGetSecretValue`, twenty at a time; on by default. Where IAM or the endpoint
@@ -224,20 +156,28 @@ impl SecretsManager {
         {
             self.connections = Arc::default();
         }
+        self.anew()
+    }
+
+    /// Another description than before: what was said of that one is said anew.
+    fn anew(mut self) -> Self {
+        self.notices = Arc::default();
         self
     }
 
-    /// Reads from a store of yours in place of AWS, such as [`Memory`](crate::Memory).
+    /// Reads from another store in place of AWS: a [`Directory`](crate::Directory), [`Memory`](crate::Memory), or one
+    /// of yours.
     pub fn backend(mut self, backend: impl Backend) -> Self {
         self.store = Store::Given(Arc::new(backend));
-        self
+        self.anew()
     }
 
     /// Fetches the secrets.
     ///
     /// # Errors
     ///
-    /// If any selected secret cannot be read or placed: one error that lists every failure, gravest first.
+    /// If any selected secret cannot be read or placed: one error that lists every failure, gravest first. See
+    /// [`optional`](Self::optional) and [`fallback_to_env`](Self::fallback_to_env) for what is none.
     /// `Config` if the description itself makes no sense, or no region is configured; `NotFound` also if a prefix
     /// selects nothing at all.
     ///
@@ -278,116 +218,55 @@ impl SecretsManager {
         Live::builder(self).start().await
     }
 
-    /// The least IAM policy that serves this very description, as JSON: to be attached to the role that the program
-    /// runs as.
-    ///
-    /// - `GetSecretValue` on the secrets that are named, or on what is at and below the prefix;
-    /// - `BatchGetSecretValue`, unless [`batch`](Self::batch) is off: it may be left out, at the price of one call a
-    ///   secret (IAM knows it on `*` alone, and each secret takes `GetSecretValue` all the same);
-    /// - `ListSecrets`, only for a prefix without [`only`](Self::only) (IAM knows it on `*` alone);
-    /// - `kms:Decrypt` by any key of the account, but through Secrets Manager alone (`kms:ViaService`), and for these
-    ///   secrets alone. It matters where secrets have customer managed keys, which only AWS knows; otherwise leave it
-    ///   out. A key of another account must also allow it in its own policy.
-    ///
-    /// The region is that of [`client`](Self::client) or [`aws_config`](Self::aws_config), else `AWS_REGION` or
-    /// `AWS_DEFAULT_REGION`; the account is `AWS_ACCOUNT_ID`, as none of the others tells it. What is not known is `*`.
-    /// It is the policy for AWS whatever [`backend`](Self::backend) stands in for it, and allows nothing where the
-    /// description makes no sense.
-    ///
-    /// ```
-    /// # use secrets_provider::SecretsManager;
-    /// let policy = SecretsManager::prefix("gaara/prod").only(["database"]).batch(false).iam_policy();
-    /// assert!(policy.contains("secret:gaara/prod/database-??????"));
-    /// assert!(!policy.contains("ListSecrets"));
-    /// ```
-    pub fn iam_policy(&self) -> String {
-        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let region = match &self.store {
-            #[cfg(feature = "aws")]
-            Store::Aws(access) => access.region().map(str::to_owned),
-            _ => None,
-        };
-        let region = region.or_else(|| variable("AWS_REGION")).or_else(|| variable("AWS_DEFAULT_REGION"));
-        let scope = Scope::new(region.as_deref(), variable("AWS_ACCOUNT_ID").as_deref());
-        let needs = |needs| iam::policy(&scope, needs, self.batch);
-        match self.plan() {
-            Ok(Plan { ids: Some(ids), .. }) => needs(Needs::Secrets(&ids)),
-            Ok(Plan { mapping: Mapping { prefix: Some(prefix), .. }, .. }) => needs(Needs::Prefix(&prefix)),
-            _ => needs(Needs::Secrets(&[])),
-        }
-    }
-
     async fn fetch_on(&self, road: Road) -> Result<Snapshot, Error> {
         let start = Instant::now();
         let source = self.source(road)?;
-        match source.read(&[]).await.complete() {
-            Ok(secrets) => self.assemble(&secrets),
-            Err(error) => Err(source.advised(error, start).await),
+        let reading = source.read(&fetch::Memory::default()).await;
+        events::denied(&reading);
+        events::absent(&reading);
+        if let Some(error) = reading.failure() {
+            return Err(source.advised(error, start).await);
         }
+        let secrets = reading.secrets();
+        secrets.iter().for_each(|secret| events::fetched(secret, true));
+        let fallback = reading.fallback();
+        let snapshot = self.assemble(&secrets).map_err(|error| error.beside(fallback.clone()))?;
+        source.warn_of_fallback(&reading);
+        Ok(snapshot.lacking(fallback))
     }
 
     /// What was read as one snapshot.
     pub(crate) fn assemble(&self, secrets: &[Fetched]) -> Result<Snapshot, Error> {
-        let snapshot = Snapshot::assemble(secrets, &self.plan()?.mapping)?;
+        let snapshot = Snapshot::assemble(secrets, &self.choice.plan()?.mapping)?;
         #[cfg(feature = "figment")]
         let snapshot = snapshot.profile(self.figment.profile());
         Ok(snapshot)
     }
 
+    /// How often the switches say to refresh.
+    pub(crate) fn interval(&self) -> Option<Duration> {
+        self.interval
+    }
+
     /// What reads the secrets, once or again and again.
     pub(crate) fn source(&self, road: Road) -> Result<Source, Error> {
-        let plan = self.plan()?;
-        let backend = match &self.store {
+        let plan = self.choice.plan()?;
+        let backend: Arc<dyn Backend> = match &self.store {
+            _ if plan.off => Arc::new(Memory::new()),
             Store::Given(backend) => backend.clone(),
             #[cfg(feature = "aws")]
             Store::Aws(access) => self.connections.backend(access, road, self.batch, self.timeout),
             #[cfg(not(feature = "aws"))]
             Store::Missing => {
                 let _ = road;
-                return Err(Error::new(ErrorKind::Config, "there is no backend to read secrets from")
-                    .with_hint("enable the feature `aws`, or give one with `.backend(..)`"));
+                return Err(Error::new(
+                    crate::error::ErrorKind::Config,
+                    "there is no backend to read secrets from",
+                )
+                .with_hint("enable the feature `aws`, or give one with `.backend(..)`"));
             }
         };
-        Ok(Source::new(backend, plan, self.timeout))
-    }
-
-    fn plan(&self) -> Result<Plan, Error> {
-        let config = |message: String| Error::new(ErrorKind::Config, message);
-        let renames =
-            self.renames.iter().map(|(from, to)| Rename::parse(from, to)).collect::<Result<_, _>>()?;
-        match &self.selection {
-            Selection::Prefix { prefix, only } => {
-                let prefix = mapping::trimmed(prefix);
-                if prefix.is_empty() {
-                    return Err(config(
-                        "the prefix is empty, which would select every secret of the account".into(),
-                    )
-                    .with_hint(
-                        "name a prefix such as `gaara/prod`, or the secrets themselves with `names`",
-                    ));
-                }
-                let mapping = Mapping { prefix: Some(prefix.to_owned()), renames };
-                let full = |name: &String| match name.trim_matches('/') {
-                    "" => prefix.to_owned(),
-                    name => format!("{prefix}/{name}"),
-                };
-                let below = |names: &[String]| names.iter().map(full).collect::<Vec<_>>();
-                let ids = only.as_ref().map(|only| below(only));
-                Ok(Plan { mapping, ids, previous: below(&self.previous) })
-            }
-            Selection::Names { only: true, .. } => {
-                Err(config("`only` picks secrets below a prefix, but these are given by name".into())
-                    .with_hint("leave `only` out, or start from `SecretsManager::prefix(..)`"))
-            }
-            Selection::Names { names, .. } if names.iter().any(String::is_empty) => {
-                Err(config("one of the names is empty".into()).with_hint("give each secret's name or ARN"))
-            }
-            Selection::Names { names, .. } => Ok(Plan {
-                mapping: Mapping { prefix: None, renames },
-                ids: Some(names.clone()),
-                previous: self.previous.clone(),
-            }),
-        }
+        Ok(Source::new(backend, plan, self.timeout, self.notices.clone()))
     }
 }
 
@@ -416,9 +295,8 @@ impl fmt::Debug for SecretsManager {
             Store::Given(backend) => format!("{backend:?}"),
         };
         f.debug_struct("SecretsManager")
-            .field("selection", &self.selection)
-            .field("renames", &self.renames)
-            .field("previous", &self.previous)
+            .field("choice", &self.choice)
+            .field("interval", &self.interval)
             .field("batch", &self.batch)
             .field("timeout", &self.timeout)
             .field("store", &store)

@@ -1,5 +1,7 @@
 //! A secret's name → its key path, and many secrets → one tree (rules M1 to M3, M6). Pure.
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use crate::backend::Fetched;
@@ -26,16 +28,18 @@ pub(crate) fn trimmed(prefix: &str) -> &str {
 pub(crate) struct Mapping {
     /// What is cut off a name first; `None` where secrets are given by name and map by their whole path.
     pub(crate) prefix: Option<String>,
+    /// Whole names whose key path was given together with them.
+    pub(crate) placed: BTreeMap<String, Vec<String>>,
     pub(crate) renames: Vec<Rename>,
 }
 
 impl Mapping {
     /// The key path of a secret; empty at the root.
     pub(crate) fn key_path(&self, name: &str) -> Vec<String> {
-        let name = match &self.prefix {
-            Some(prefix) => below(prefix, name).unwrap_or(name),
-            None => name,
-        };
+        if let Some(path) = self.placed.get(name) {
+            return path.clone();
+        }
+        let name = self.below_prefix(name);
         // An exact name before a pattern, whichever was given first.
         let exact = self.renames.iter().filter(|rename| rename.capture.is_none());
         let patterns = self.renames.iter().filter(|rename| rename.capture.is_some());
@@ -44,6 +48,23 @@ impl Mapping {
             .find_map(|rename| rename.apply(name))
             .unwrap_or_else(|| name.split('/').filter(|part| !part.is_empty()).map(segment).collect())
     }
+
+    /// The renames that are about none of these names.
+    pub(crate) fn idle_renames(&self, names: &[&str]) -> Vec<&Rename> {
+        let is_idle =
+            |rename: &&Rename| !names.iter().any(|name| rename.apply(self.below_prefix(name)).is_some());
+        self.renames.iter().filter(is_idle).collect()
+    }
+
+    fn below_prefix<'a>(&self, name: &'a str) -> &'a str {
+        self.prefix.as_deref().and_then(|prefix| below(prefix, name)).unwrap_or(name)
+    }
+}
+
+/// A dotted key path; `None` if a part of it is empty.
+pub(crate) fn dotted(path: &str) -> Option<Vec<String>> {
+    let parts: Vec<String> = path.split('.').map(str::to_owned).collect();
+    parts.iter().all(|part| !part.is_empty()).then_some(parts)
 }
 
 /// One segment of a name as a key (M2).
@@ -82,13 +103,10 @@ impl Rename {
         {
             return Err(bad(&format!("the name does not capture `{used}`")));
         }
-        let path: Vec<String> = match to {
+        let path = match to {
             "" => Vec::new(),
-            _ => to.split('.').map(str::to_owned).collect(),
+            _ => dotted(to).ok_or_else(|| bad("a part of the key path is empty"))?,
         };
-        if path.iter().any(String::is_empty) {
-            return Err(bad("a part of the key path is empty"));
-        }
         let from = from.trim_matches('/');
         let (before, after) = match captured {
             Some(capture) => from.split_once(capture).unwrap_or((from, "")),
@@ -114,6 +132,14 @@ impl Rename {
         }
         let captured = segment(captured);
         Some(self.path.iter().map(|part| part.replace(capture.as_str(), &captured)).collect())
+    }
+}
+
+/// As it was given, but for slashes at the name's ends.
+impl fmt::Display for Rename {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let capture = self.capture.as_deref().unwrap_or_default();
+        write!(f, "`{}{capture}{}` to `{}`", self.before, self.after, self.path.join("."))
     }
 }
 
@@ -246,7 +272,7 @@ mod tests {
 
     #[test]
     fn names_become_key_paths() {
-        let prefix = Mapping { prefix: Some("app".into()), renames: Vec::new() };
+        let prefix = Mapping { prefix: Some("app".into()), ..Mapping::default() };
         for (name, path) in [
             ("app/api-keys/clerk", "api_keys.clerk"),
             ("app//a///b/", "a.b"),
@@ -271,7 +297,7 @@ mod tests {
             ("app", ""),
         ];
         let renames = renames.iter().map(|(from, to)| Rename::parse(from, to).expect("a rename")).collect();
-        let mapping = Mapping { prefix: Some("p".into()), renames };
+        let mapping = Mapping { prefix: Some("p".into()), renames, ..Mapping::default() };
         for (name, path) in [
             ("p/encryption-key-v1", "encryption_keys.1"),
             ("p/encryption-key-v9", "special"),
@@ -283,6 +309,17 @@ mod tests {
         ] {
             assert_eq!(mapping.key_path(name).join("."), path, "{name}");
         }
+    }
+
+    #[test]
+    fn a_placed_name_goes_before_every_rename_and_idle_renames_are_told() {
+        let renames =
+            ["a/b", "x{n}", "a/{n}", "gone"].map(|from| Rename::parse(from, "k").expect("a rename"));
+        let placed = [("a/b".to_owned(), vec!["k".to_owned(), "l".to_owned()])].into();
+        let mapping = Mapping { prefix: None, placed, renames: renames.into() };
+        assert_eq!(mapping.key_path("a/b"), ["k", "l"]);
+        let idle: Vec<_> = mapping.idle_renames(&["a/b", "c"]).iter().map(ToString::to_string).collect();
+        assert_eq!(idle, ["`x{n}` to `k`", "`gone` to `k`"]);
     }
 
     #[test]
@@ -314,7 +351,7 @@ mod tests {
             secret("a/db/user", "y"),
             secret("a/bad", r#"{"k": 1, "k": 2}"#),
         ];
-        let mapping = Mapping { prefix: Some("a".into()), renames: Vec::new() };
+        let mapping = Mapping { prefix: Some("a".into()), ..Mapping::default() };
         let Err(error) = assemble(&secrets, &mapping) else { panic!("an error") };
         let messages: Vec<_> = error.errors().iter().map(ToString::to_string).collect();
         assert_eq!(messages.len(), 3, "{messages:?}");
@@ -327,7 +364,7 @@ mod tests {
     proptest! {
         #[test]
         fn mapping_never_panics_and_yields_clean_keys(name in "[ -~]{0,40}", prefix in "[a-z/]{0,6}") {
-            let mapping = Mapping { prefix: Some(prefix), renames: Vec::new() };
+            let mapping = Mapping { prefix: Some(prefix), ..Mapping::default() };
             for part in mapping.key_path(&name) {
                 prop_assert!(!part.is_empty());
                 prop_assert!(part.chars().all(|c| matches!(c, 'a'..='z' | '0'..='9' | '_')));

@@ -164,6 +164,10 @@ fn num(text: &str) -> Num {
         Num::U64(number)
     } else if let Ok(number) = text.parse::<i64>() {
         Num::I64(number)
+    } else if let Ok(number) = text.parse::<u128>() {
+        Num::U128(number)
+    } else if let Ok(number) = text.parse::<i128>() {
+        Num::I128(number)
     } else {
         Num::F64(text.parse().unwrap_or(f64::NAN))
     }

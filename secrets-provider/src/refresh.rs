@@ -1,23 +1,25 @@
 //! The background task: when to look, what counts as new, and check before swap (rules R1 to R3, R5).
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use futures_util::FutureExt as _;
+use futures_util::{FutureExt as _, Stream, StreamExt as _, stream};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 use tracing::Instrument as _;
 
 use crate::TARGET;
-use crate::backend::Fetched;
+use crate::backend::{BoxStream, Fetched};
 use crate::error::{Error, ErrorKind};
+use crate::events;
 use crate::explain::Explanation;
-use crate::fetch::{Reading, Source, each_once};
+use crate::fetch::{Memory, Source, each_once};
+use crate::gaps::{Gaps, Held};
 use crate::live::{Cell, Change, Engine, Live, Refreshed, Reply};
 use crate::schedule::Schedule;
-use crate::snapshot::Snapshot;
-use crate::status::{SecretStatus, Status};
+use crate::snapshot::{SecretVersion, Snapshot};
+use crate::status::Status;
 use crate::tree::Table;
 
 /// Settings made of one set of secrets, checked, not yet served.
@@ -37,16 +39,26 @@ where
     T: Send + Sync + 'static,
 {
     let begun = Instant::now();
-    let reading = source.read(&[]).await;
-    if let Some(error) = reading.errors() {
-        log_denied(&reading);
+    let reading = source.read(&Memory::default()).await;
+    events::denied(&reading);
+    events::absent(&reading);
+    if let Some(error) = reading.failure() {
         return Err(source.advised(error, begun).await);
     }
-    let held: BTreeMap<String, Fetched> =
-        reading.outcomes.into_iter().filter_map(|(id, outcome)| Some((id, outcome.ok()?))).collect();
-    held.values().for_each(|secret| log_fetched(secret, true));
-    let candidate = checked(&build, &each_once(held.values()))?;
-    let status = Status::started(1, secret_statuses(&candidate.snapshot, &BTreeMap::new()));
+    let trouble = reading.trouble();
+    let gaps = Gaps::at_start(&reading, schedule, Instant::now());
+    let read = |(id, outcome): (&String, &Result<Fetched, _>)| Some((id.clone(), outcome.clone().ok()?));
+    let held: Held = reading.outcomes.iter().filter_map(read).collect();
+    held.values().for_each(|secret| events::fetched(secret, true));
+    let candidate =
+        checked(&build, &each_once(held.values())).map_err(|error| error.beside(trouble.clone()))?;
+    source.warn_of_fallback(&reading);
+    let served = candidate.snapshot.secrets().to_vec();
+    let mut status = Status::started(Some(schedule.interval));
+    status.describe(gaps.statuses(&served, &held, &source), gaps.fallback());
+    if let Some(trouble) = &trouble {
+        status.failed(trouble);
+    }
     tracing::info!(target: TARGET, generation = 1, secrets = held.len(), "settings_loaded");
 
     let cell = Arc::new(Cell::new(candidate.value, status));
@@ -61,8 +73,11 @@ where
         cell: cell.clone(),
         changes: changes_sender,
         held,
+        served,
+        gaps,
         tree: candidate.tree,
-        failures: 0,
+        // A start on fallback is tried again as soon as any other failure.
+        failures: trouble.is_some().into(),
     };
     tokio::spawn(async move {
         tokio::select! {
@@ -85,6 +100,20 @@ fn panicked(what: &str) -> Error {
         .with_hint("the panic's own message went where the process's panic hook sends it")
 }
 
+/// How many signals of a backend that wait together are taken as one.
+const SIGNALS: usize = 1024;
+
+/// A backend's signals, which may end or panic, as a stream that then is silent.
+fn endless(signals: Option<BoxStream<'static, ()>>) -> impl Stream<Item = ()> + Send + Unpin {
+    let signals = signals.unwrap_or_else(|| Box::pin(stream::pending()));
+    Box::pin(
+        AssertUnwindSafe(signals)
+            .catch_unwind()
+            .filter_map(async |signal| signal.ok())
+            .chain(stream::pending()),
+    )
+}
+
 struct Refresher<T> {
     source: Source,
     build: Build<T>,
@@ -93,7 +122,9 @@ struct Refresher<T> {
     changes: watch::Sender<Option<Change>>,
     /// The secrets of the live generation, by the name or ARN they are asked for: what new ones are held against,
     /// and what stands in for those that cannot be read.
-    held: BTreeMap<String, Fetched>,
+    held: Held,
+    served: Vec<SecretVersion>,
+    gaps: Gaps,
     /// The live generation's merged layers, to tell which keys a new one changes.
     tree: Table,
     failures: u32,
@@ -101,21 +132,33 @@ struct Refresher<T> {
 
 impl<T: Send + Sync + 'static> Refresher<T> {
     async fn run(mut self, mut queue: mpsc::UnboundedReceiver<Reply>) {
-        let mut next = Instant::now() + self.schedule.first(fastrand::f64());
+        let first = match self.failures {
+            0 => self.schedule.first(fastrand::f64()),
+            failures => self.schedule.retry(failures, fastrand::f64()),
+        };
+        let mut next = Instant::now() + first;
+        let mut signals = endless(self.source.changes());
         loop {
             let mut replies = Vec::new();
+            // Whoever asks, or says that something changed, means everything, even what was denied a moment ago.
+            let mut all = true;
             tokio::select! {
                 reply = queue.recv() => match reply {
                     Some(reply) => replies.push(reply),
                     None => return,
                 },
-                () = sleep_until(next) => {}
+                () = sleep_until(next) => all = false,
+                // A backend with no end of signals must not keep the thread to itself.
+                _ = signals.next() => tokio::task::yield_now().await,
             }
+            // Signals that came together are one.
+            let _ = signals.by_ref().take(SIGNALS).fold((), |(), ()| std::future::ready(())).now_or_never();
             // Whoever asked before the first call goes out is served by it.
             while let Ok(reply) = queue.try_recv() {
                 replies.push(reply);
             }
-            let result = self.cycle().await;
+            all |= !replies.is_empty();
+            let result = self.cycle(all).await;
             next = Instant::now() + self.wait_after(&result);
             for reply in replies {
                 // Whoever asked may have gone.
@@ -149,13 +192,15 @@ impl<T: Send + Sync + 'static> Refresher<T> {
         }
     }
 
-    /// One refresh, whatever happens in it.
-    async fn cycle(&mut self) -> Result<Refreshed, Error> {
+    /// One refresh, whatever happens in it; of `all` secrets, if those too that rest.
+    async fn cycle(&mut self, all: bool) -> Result<Refreshed, Error> {
         let span =
             tracing::info_span!(target: TARGET, "refresh", generation = self.cell.status().generation());
-        let cycle = AssertUnwindSafe(self.look()).catch_unwind().instrument(span);
+        let cycle = AssertUnwindSafe(self.look(all)).catch_unwind().instrument(span);
         let result = cycle.await.unwrap_or_else(|_| Err(panicked("reading or dropping")));
+        let secrets = self.gaps.statuses(&self.served, &self.held, &self.source);
         let mut status = self.cell.status();
+        status.describe(secrets, self.gaps.fallback());
         match &result {
             Ok(_) => status.succeeded(),
             Err(error) => status.failed(error),
@@ -164,98 +209,61 @@ impl<T: Send + Sync + 'static> Refresher<T> {
     }
 
     /// Reads, and swaps if anything is new.
-    async fn look(&mut self) -> Result<Refreshed, Error> {
-        let known: Vec<String> = self.held.keys().cloned().collect();
-        let reading = self.source.read(&known).await;
-        log_denied(&reading);
-        let trouble = reading.errors();
+    async fn look(&mut self, all: bool) -> Result<Refreshed, Error> {
+        let memory = self.gaps.memory(&self.held, all, Instant::now());
+        let reading = self.source.read(&memory).await;
+        events::denied(&reading);
+        events::absent(&reading);
+        self.gaps.note(&reading, &self.held, self.schedule, Instant::now());
+        let trouble = reading.trouble();
+        let listed = reading.problem.is_none();
 
         let mut found = self.held.clone();
-        let mut failed = BTreeMap::new();
         for (id, outcome) in reading.outcomes {
-            match outcome {
-                Ok(secret) => {
-                    let known = self.held.get(&id).is_some_and(|held| held.versions() == secret.versions());
-                    log_fetched(&secret, !known);
-                    found.insert(id, secret);
-                }
-                Err(error) => {
-                    let name = self.held.get(&id).map_or(id, |held| held.name().to_owned());
-                    failed.insert(name, error.kind());
-                }
+            if let Ok(secret) = outcome {
+                let known = self.held.get(&id).is_some_and(|held| held.versions() == secret.versions());
+                events::fetched(&secret, !known);
+                found.insert(id, secret);
             }
         }
-        // A refusal says more than what could not be read beside it.
-        let refreshed = self.apply(found, &failed)?;
+        // What could not be read may be the reason for a refusal.
+        let refreshed = self.apply(found, listed).map_err(|error| error.beside(trouble.clone()))?;
         match trouble {
             Some(error) => Err(error),
             None => Ok(refreshed),
         }
     }
 
-    fn apply(
-        &mut self,
-        found: BTreeMap<String, Fetched>,
-        failed: &BTreeMap<String, ErrorKind>,
-    ) -> Result<Refreshed, Error> {
-        let versions = |(_, secret): (&String, &Fetched)| {
-            let (version, previous) = secret.versions();
-            (secret.identity().to_owned(), version.to_owned(), previous.map(str::to_owned))
+    fn apply(&mut self, found: Held, listed: bool) -> Result<Refreshed, Error> {
+        let versions = |secrets: &Held| -> BTreeSet<_> {
+            let versions = |secret: &Fetched| {
+                let (version, previous) = secret.versions();
+                (secret.identity().to_owned(), version.to_owned(), previous.map(str::to_owned))
+            };
+            secrets.values().map(versions).collect()
         };
-        if found.iter().map(versions).eq(self.held.iter().map(versions)) {
-            let mut status = self.cell.status();
-            status.mark(failed);
-            return Ok(Refreshed { generation: status.generation(), changed: false });
+        if versions(&found) == versions(&self.held) {
+            self.held = found;
+            self.gaps.closed(&self.held, listed);
+            return Ok(Refreshed { generation: self.cell.status().generation(), changed: false });
         }
         let candidate = checked(&self.build, &each_once(found.values())).inspect_err(|error| {
-            let mut status = self.cell.status();
-            status.mark(failed);
-            let generation = status.generation();
+            let generation = self.cell.status().generation();
             tracing::error!(target: TARGET, generation, error.kind = %error.kind(), error.message = %error, "settings_rejected");
         })?;
         let keys = self.tree.changed_keys(&candidate.tree);
-        let secrets = secret_statuses(&candidate.snapshot, failed);
         self.held = found;
+        self.served = candidate.snapshot.secrets().to_vec();
         self.tree = candidate.tree;
+        self.gaps.closed(&self.held, listed);
+        let secrets = self.gaps.statuses(&self.served, &self.held, &self.source);
         let generation = self.cell.swap(Arc::new(candidate.value), |status| {
-            status.swapped(secrets);
+            status.swapped();
+            status.describe(secrets, self.gaps.fallback());
             self.cell.explain(candidate.explanation);
         });
         tracing::info!(target: TARGET, generation, keys = keys.join(","), "settings_changed");
         self.changes.send_replace(Some(Change { generation, keys }));
         Ok(Refreshed { generation, changed: true })
-    }
-}
-
-fn secret_statuses(snapshot: &Snapshot, failed: &BTreeMap<String, ErrorKind>) -> Vec<SecretStatus> {
-    let secrets = snapshot.secrets().iter().map(|secret| SecretStatus {
-        name: secret.name().to_owned(),
-        key_path: secret.key_path().to_owned(),
-        version_id: secret.version_id().to_owned(),
-        error: failed.get(secret.name()).copied(),
-    });
-    secrets.collect()
-}
-
-/// Every value that is read leaves a trace, with its version.
-fn log_fetched(secret: &Fetched, new: bool) {
-    let (secret, version_id) = (secret.name(), secret.version_id());
-    if new {
-        tracing::info!(target: TARGET, secret, version_id, "secret_fetched");
-    } else {
-        tracing::debug!(target: TARGET, secret, version_id, "secret_fetched");
-    }
-}
-
-fn log_denied(reading: &Reading) {
-    let Some(error) = reading.errors() else { return };
-    for error in error.errors().iter().filter(|error| error.kind() == ErrorKind::AccessDenied) {
-        tracing::error!(
-            target: TARGET,
-            secret = error.secret(),
-            error.kind = %error.kind(),
-            hint = error.hint(),
-            "secret_access_denied"
-        );
     }
 }

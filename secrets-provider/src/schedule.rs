@@ -5,6 +5,9 @@ use std::time::Duration;
 /// The longest wait after a first failure; it doubles with each further one.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 
+/// The longest that an optional secret rests which is denied again and again.
+const LONGEST_REST: Duration = Duration::from_secs(3600);
+
 /// When to look again. `random` is always uniform in `0.0..1.0`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Schedule {
@@ -29,6 +32,12 @@ impl Schedule {
         let doubled = FIRST_RETRY.saturating_mul(1 << failures.saturating_sub(1).min(30));
         doubled.min(self.interval).mul_f64(random)
     }
+
+    /// How long an optional secret rests after its `denials`th denial in a row: each asking is a denied call in the
+    /// account's trail. Twice the interval, doubling up to an hour.
+    pub(crate) fn denied(self, denials: u32) -> Duration {
+        self.interval.saturating_mul(1 << denials.min(30)).min(LONGEST_REST.max(self.interval))
+    }
 }
 
 #[cfg(test)]
@@ -46,6 +55,11 @@ mod tests {
             assert_eq!(schedule.retry(failures, 1.0), Duration::from_secs(longest), "{failures}");
             assert_eq!(schedule.retry(failures, 0.0), Duration::ZERO);
         }
+        for (denials, rest) in [(1, 600), (2, 1200), (3, 2400), (4, 3600), (u32::MAX, 3600)] {
+            assert_eq!(schedule.denied(denials), Duration::from_secs(rest), "{denials}");
+        }
+        let daily = Schedule { interval: Duration::from_secs(86_400) };
+        assert_eq!(daily.denied(5), Duration::from_secs(86_400));
         let fast = Schedule { interval: Duration::from_millis(100) };
         assert_eq!(fast.retry(1, 1.0), Duration::from_millis(100));
     }

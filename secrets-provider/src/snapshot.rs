@@ -39,6 +39,8 @@ pub struct Snapshot(Arc<Content>);
 struct Content {
     tree: Table,
     secrets: Vec<SecretVersion>,
+    /// Why some secrets are not among them, which lower layers stand in for.
+    unread: Option<Error>,
     #[cfg(feature = "figment")]
     profile: figment::Profile,
 }
@@ -83,6 +85,7 @@ impl Snapshot {
         let content = Content {
             tree,
             secrets,
+            unread: None,
             #[cfg(feature = "figment")]
             profile: figment::Profile::Default,
         };
@@ -101,7 +104,18 @@ impl Snapshot {
     /// `Invalid`, if values are missing or do not fit the fields' types: all are listed, each with its key and the
     /// secret it is in, none with its value.
     pub fn extract<T: DeserializeOwned>(&self) -> Result<T, Error> {
-        extract::extract(&self.0.tree)
+        extract::extract(&self.0.tree).map_err(|error| self.explain(error))
+    }
+
+    /// The same snapshot, knowing what it lacks.
+    pub(crate) fn lacking(mut self, unread: Option<Error>) -> Self {
+        Arc::make_mut(&mut self.0).unread = unread;
+        self
+    }
+
+    /// An error of extraction together with why secrets could not be read, which may be the reason for it.
+    pub(crate) fn explain(&self, error: Error) -> Error {
+        error.beside(self.0.unread.clone())
     }
 
     pub(crate) fn tree(&self) -> &Table {

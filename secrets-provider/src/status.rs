@@ -1,34 +1,83 @@
 //! What can be told about a live value without telling the value.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use serde::ser::SerializeStruct as _;
 use serde::{Serialize, Serializer};
 use tokio::time::Instant;
 
 use crate::error::{Error, ErrorKind};
 
-/// How a [`Live`](crate::Live) stands: generation, freshness, last error, and each secret's version. Serializes;
-/// holds no values. Times serialize as whole seconds since 1970.
-#[derive(Debug, Clone, Serialize)]
+/// After how many intervals without a success settings count as stale.
+const STALE_AFTER: u32 = 3;
+
+/// How a [`Live`](crate::Live) stands: generation, health, freshness, last error, and each secret's version.
+/// Serializes, with its health; holds no values. Times serialize as whole seconds since 1970.
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Status {
     generation: u64,
-    #[serde(serialize_with = "epoch")]
     changed_at: Instant,
-    #[serde(serialize_with = "epoch")]
     last_success: Instant,
     last_error: Option<LastError>,
     secrets: Vec<SecretStatus>,
+    /// How often it is refreshed; not at all, for a constant.
+    interval: Option<Duration>,
+    /// Lower layers stand in for a secret that is not optional.
+    fallback: bool,
+    /// The last refresh failed.
+    failing: bool,
 }
 
-/// One secret of the live generation.
+/// How far settings can be trusted to be what the store holds.
+///
+/// ```
+/// use secrets_provider::{Health, Live};
+///
+/// assert_eq!(Live::constant(8080).status().health(), Health::Fresh);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Health {
+    /// The last refresh (or the start) found everything, not longer ago than three intervals.
+    Fresh,
+    /// The last refresh succeeded, but longer ago than three intervals: it hangs, has been shut down, or the machine
+    /// slept.
+    Stale,
+    /// Lower layers stand in for secrets since the start, by
+    /// [`fallback_to_env`](crate::SecretsManager::fallback_to_env).
+    Fallback,
+    /// The last refresh failed, wholly or for some secrets: the last good values are served.
+    Failing,
+}
+
+/// Where a secret's values come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum SecretState {
+    /// From the secret, as the last refresh found it.
+    Current,
+    /// From the secret, as it was when it could last be read.
+    LastGood,
+    /// From the layers below, if they have any: the secret is optional and not there.
+    Absent,
+    /// From the layers below until the secret comes, by
+    /// [`fallback_to_env`](crate::SecretsManager::fallback_to_env).
+    Fallback,
+    /// From the layers below, if they have any: the secret was added after the start, and could not be read yet.
+    Unread,
+}
+
+/// One secret: of the live generation, or selected and not read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct SecretStatus {
     pub(crate) name: String,
     pub(crate) key_path: String,
     pub(crate) version_id: String,
+    pub(crate) state: SecretState,
     pub(crate) error: Option<ErrorKind>,
 }
 
@@ -43,31 +92,60 @@ pub struct LastError {
 }
 
 impl Status {
-    pub(crate) fn started(generation: u64, secrets: Vec<SecretStatus>) -> Self {
+    /// The first generation, of a value refreshed so often.
+    pub(crate) fn started(interval: Option<Duration>) -> Self {
         let now = Instant::now();
-        Self { generation, changed_at: now, last_success: now, last_error: None, secrets }
+        Self {
+            generation: 1,
+            changed_at: now,
+            last_success: now,
+            last_error: None,
+            secrets: Vec::new(),
+            interval,
+            fallback: false,
+            failing: false,
+        }
     }
 
-    pub(crate) fn swapped(&mut self, secrets: Vec<SecretStatus>) {
+    pub(crate) fn swapped(&mut self) {
         self.generation += 1;
         self.changed_at = Instant::now();
-        self.secrets = secrets;
     }
 
-    /// Notes which secrets could not be read, and that all others could.
-    pub(crate) fn mark(&mut self, failed: &BTreeMap<String, ErrorKind>) {
-        for secret in &mut self.secrets {
-            secret.error = failed.get(&secret.name).copied();
-        }
+    /// Notes how each secret stands, and whether lower layers stand in for any that is needed.
+    pub(crate) fn describe(&mut self, secrets: Vec<SecretStatus>, fallback: bool) {
+        self.secrets = secrets;
+        self.fallback = fallback;
     }
 
     pub(crate) fn succeeded(&mut self) {
         self.last_success = Instant::now();
+        self.failing = false;
     }
 
     pub(crate) fn failed(&mut self, error: &Error) {
         self.last_error =
             Some(LastError { kind: error.kind(), message: error.to_string(), at: Instant::now() });
+        self.failing = true;
+    }
+
+    /// How far the settings can be trusted, at the time of this call. Of several that hold, the first counts:
+    ///
+    /// 1. [`Fallback`](Health::Fallback): lower layers stand in for a secret that is not optional.
+    /// 2. [`Failing`](Health::Failing): the last refresh failed.
+    /// 3. [`Stale`](Health::Stale): the last success is longer ago than three refresh intervals.
+    /// 4. [`Fresh`](Health::Fresh).
+    pub fn health(&self) -> Health {
+        let longest = self.interval.map(|interval| interval.saturating_mul(STALE_AFTER));
+        if self.fallback {
+            Health::Fallback
+        } else if self.failing {
+            Health::Failing
+        } else if longest.is_some_and(|longest| self.last_success_age() > longest) {
+            Health::Stale
+        } else {
+            Health::Fresh
+        }
     }
 
     /// The number of the live generation: 1 at the start, one more with each swap.
@@ -80,7 +158,7 @@ impl Status {
         system_time(self.changed_at)
     }
 
-    /// When all secrets were last checked and nothing failed; the start counts.
+    /// When all secrets were last checked and nothing failed; the start counts, even one on fallback.
     pub fn last_success(&self) -> SystemTime {
         system_time(self.last_success)
     }
@@ -96,14 +174,15 @@ impl Status {
         self.last_error.as_ref()
     }
 
-    /// The secrets of the live generation, in the order of their names.
+    /// The secrets of the live generation, and those that are selected but could not be read, in the order of their
+    /// names; [`SecretStatus::state`] tells them apart. An optional secret below a prefix that is not listed is none.
     pub fn secrets(&self) -> &[SecretStatus] {
         &self.secrets
     }
 }
 
 impl SecretStatus {
-    /// The secret's name in the store.
+    /// The secret's name in the store; of one that was never read, the name or ARN it is asked for.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -113,12 +192,17 @@ impl SecretStatus {
         &self.key_path
     }
 
-    /// The id of the version in use.
+    /// Where its values come from.
+    pub fn state(&self) -> SecretState {
+        self.state
+    }
+
+    /// The id of the version in use; empty if there is none.
     pub fn version_id(&self) -> &str {
         &self.version_id
     }
 
-    /// Why the last refresh could not read it, if it could not: the version in use is the last good one.
+    /// Why the last refresh could not read it, if it could not: the version in use is the last good one, if any.
     pub fn error(&self) -> Option<ErrorKind> {
         self.error
     }
@@ -141,6 +225,28 @@ impl LastError {
     }
 }
 
+impl Serialize for Status {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_struct("Status", 6)?;
+        fields.serialize_field("generation", &self.generation)?;
+        fields.serialize_field("health", &self.health())?;
+        fields.serialize_field("changed_at", &Epoch(self.changed_at))?;
+        fields.serialize_field("last_success", &Epoch(self.last_success))?;
+        fields.serialize_field("last_error", &self.last_error)?;
+        fields.serialize_field("secrets", &self.secrets)?;
+        fields.end()
+    }
+}
+
+/// An instant as whole seconds since 1970.
+struct Epoch(Instant);
+
+impl Serialize for Epoch {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        epoch(&self.0, serializer)
+    }
+}
+
 /// Kept on tokio's clock, which tests can pause and which never jumps; told by the wall clock.
 fn system_time(at: Instant) -> SystemTime {
     SystemTime::now() - at.elapsed()
@@ -149,4 +255,32 @@ fn system_time(at: Instant) -> SystemTime {
 fn epoch<S: Serializer>(at: &Instant, serializer: S) -> Result<S::Ok, S::Error> {
     let since = system_time(*at).duration_since(UNIX_EPOCH).unwrap_or_default();
     serializer.serialize_u64(since.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn health_is_what_holds_when_it_is_asked_for() {
+        let outage = Error::new(ErrorKind::Unavailable, "no answer");
+        let mut status = Status::started(Some(Duration::from_secs(300)));
+        assert_eq!(status.health(), Health::Fresh);
+        tokio::time::advance(Duration::from_secs(900)).await;
+        assert_eq!(status.health(), Health::Fresh);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!(status.health(), Health::Stale);
+        status.failed(&outage);
+        assert_eq!(status.health(), Health::Failing);
+        status.describe(Vec::new(), true);
+        assert_eq!(status.health(), Health::Fallback);
+        assert_eq!(serde_json::to_value(&status).expect("a status")["health"], "fallback");
+        status.describe(Vec::new(), false);
+        status.succeeded();
+        assert_eq!(status.health(), Health::Fresh);
+
+        let constant = Status::started(None);
+        tokio::time::advance(Duration::from_secs(1_000_000)).await;
+        assert_eq!(constant.health(), Health::Fresh);
+    }
 }

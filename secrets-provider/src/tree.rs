@@ -146,6 +146,17 @@ impl Node {
         self.previous = Some(Box::new(previous));
     }
 
+    /// Whether a table in it, at any depth, has a member of this name.
+    pub(crate) fn has_key(&self, name: &str) -> bool {
+        match &self.value {
+            Value::Table(table) => {
+                table.entries.contains_key(name) || table.entries.values().any(|node| node.has_key(name))
+            }
+            Value::Array(items) => items.iter().any(|node| node.has_key(name)),
+            _ => false,
+        }
+    }
+
     /// Whether it is no table.
     pub(crate) fn is_leaf(&self) -> bool {
         !matches!(self.value, Value::Table(_))
@@ -201,8 +212,19 @@ impl Table {
                 }
                 Entry::Occupied(mut slot) => match (&mut slot.get_mut().value, node.value) {
                     (Value::Table(below), Value::Table(above)) => {
+                        // What a lower layer gives was there before too.
+                        let previous = node.previous.map(|mut previous| {
+                            if let Value::Table(table) = &mut previous.value {
+                                let mut whole = below.clone();
+                                whole.overlay_by(std::mem::take(table), replaces);
+                                *table = whole;
+                            }
+                            previous
+                        });
                         below.overlay_by(above, replaces);
-                        slot.get_mut().origin = node.origin;
+                        let standing = slot.get_mut();
+                        standing.origin = node.origin;
+                        standing.previous = previous.or(standing.previous.take());
                     }
                     (_, value) => {
                         let node = Node { value, origin: node.origin, previous: node.previous };

@@ -12,8 +12,10 @@ use crate::tree::Text;
 
 #[cfg(feature = "aws")]
 pub(crate) mod aws;
+mod directory;
 mod memory;
 
+pub use directory::Directory;
 pub use memory::Memory;
 
 /// A boxed future, as [`Backend`] returns them so that it can be used as a trait object.
@@ -25,7 +27,7 @@ pub type BoxStream<'a, T> = Pin<Box<dyn Stream<Item = T> + Send + 'a>>;
 /// What one secret came to: the name or ARN that was asked for, and the value or the error.
 pub type Outcome = (String, Result<Fetched, Error>);
 
-/// A store of secrets. AWS Secrets Manager is one, [`Memory`] another; what selects, maps and merges them
+/// A store of secrets. AWS Secrets Manager is one, [`Directory`] and [`Memory`] are others; what selects, maps and merges them
 /// stands above and is the same for all.
 ///
 /// ```
@@ -79,6 +81,14 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
     /// The current values of the secrets with these names or ARNs, in any order, each with the id it was asked
     /// by: one outcome per id, as soon as it is known. Whoever asks may stop listening at a deadline.
     fn fetch<'a>(&'a self, ids: &'a [String]) -> BoxStream<'a, Outcome>;
+
+    /// A stream that yields whenever something may have changed, for a store that can tell; by default there is none.
+    /// A [`Live`](crate::Live) asks for it once, after its first fetch, and refreshes at each signal, besides at its
+    /// interval; signals that come while a refresh is under way are one. The stream is polled on the tokio runtime of
+    /// the refresh. When it ends, the interval alone is left.
+    fn changes(&self) -> Option<BoxStream<'static, ()>> {
+        None
+    }
 
     /// The values that the current ones replaced (AWSPREVIOUS), as [`fetch`](Self::fetch) has the current ones; of a
     /// secret that has no such value, nothing or `NotFound`. A store without versions has none, which is the default.

@@ -210,7 +210,7 @@ impl<'a> Context<'a> {
     fn report_missing(&self, path: &str, absent: &str) {
         let variable = path.to_ascii_uppercase().replace('.', "__");
         let error = Error::new(ErrorKind::Invalid, format!("key `{path}` is missing{absent}")).with_hint(format!(
-            "no layer gives it: add it to a secret, or set the variable `{variable}` there or in the `.env` file"
+            "no layer gives it: add it to a secret, or set the variable `{variable}` in the environment or the `.env` file"
         ));
         self.add(path, error);
     }
@@ -257,6 +257,10 @@ impl<'a> Context<'a> {
         match problem {
             Problem::Missing(field) => self.missing(path, field, &[]),
             _ if node.is_some() && self.is_tried(path) => self.nothing_filled(path),
+            // What a type calls a field may be a value: only a key that stands there is one.
+            Problem::UnknownField(name) if !node.is_some_and(|node| node.has_key(name)) => {
+                self.report(path, node, &Problem::Refused.describe(expected, buffered));
+            }
             _ => self.report(path, node, &problem.describe(expected, buffered)),
         }
     }

@@ -13,7 +13,7 @@ use crate::tree::Origin;
 
 /// The tree of one secret `app/x`, version `v1`, at key `x`.
 fn secret(payload: &str) -> Table {
-    let mapping = Mapping { prefix: Some("app".into()), renames: Vec::new() };
+    let mapping = Mapping { prefix: Some("app".into()), ..Mapping::default() };
     assemble(&[Fetched::text("app/x", "v1", payload)], &mapping).expect("a tree")
 }
 
@@ -158,7 +158,7 @@ fn an_error_names_key_type_secret_and_version_and_never_the_value() {
         (
             r#"{"host": "h"}"#,
             "key `x.port` is missing; not there either, needed or not: `proxy`\n\
-             hint: no layer gives it: add it to a secret, or set the variable `X__PORT` there or in the `.env` file"
+             hint: no layer gives it: add it to a secret, or set the variable `X__PORT` in the environment or the `.env` file"
                 .to_owned(),
         ),
         (
@@ -221,6 +221,28 @@ fn what_a_types_own_deserialize_says_is_not_repeated() {
         refused::<Chatty>("hunter2"),
         "invalid value for key `x`: expected Chatty, which refuses the value there (secret `app/x`, version `v1`)"
     );
+}
+
+#[test]
+fn a_value_that_a_type_takes_for_a_field_is_not_repeated() {
+    #[derive(Debug, Deserialize)]
+    #[serde(field_identifier, rename_all = "snake_case")]
+    enum Field {
+        Known,
+    }
+    assert!(matches!(ok::<Field>("known"), Field::Known));
+    assert_eq!(
+        refused::<Field>("hunter2-secret"),
+        "invalid value for key `x`: expected Field, which refuses the value there (secret `app/x`, version `v1`)"
+    );
+    #[derive(Debug, Deserialize)]
+    #[serde(tag = "kind", deny_unknown_fields)]
+    #[allow(dead_code, reason = "read by serde alone")]
+    enum Tagged {
+        Port { port: u16 },
+    }
+    let message = refused::<Tagged>(r#"{"kind": "Port", "port": 1, "extra": "hunter2"}"#);
+    assert!(message.contains("key `extra` is not one of its fields"), "{message}");
 }
 
 #[test]
@@ -542,6 +564,20 @@ mod versions {
         let whole: Rotating<Strict> =
             rotated(&[r#"{"host": "a", "port": 1}"#, r#"{"host": "b", "port": 2}"#]).expect("a struct");
         assert_eq!((whole.current.port, whole.previous.map(|strict| strict.port)), (2, Some(1)));
+    }
+
+    #[test]
+    fn what_lower_layers_give_was_there_before_too() {
+        let memory = Memory::new();
+        memory.put("app/x", r#"{"host": "old"}"#);
+        memory.put("app/x", r#"{"host": "new"}"#);
+        let manager = SecretsManager::prefix("app").with_previous(["x"]).backend(memory);
+        let snapshot = manager.fetch_blocking().expect("a snapshot");
+        let layers = crate::Layers::new().environment_from([("X__PORT", "7")]).secrets(&snapshot);
+        let read = layers.extract::<X<Rotating<Strict>>>().expect("settings").x;
+        let previous = read.previous.expect("the version before");
+        assert_eq!((read.current.host.as_str(), read.current.port), ("new", 7));
+        assert_eq!((previous.host.as_str(), previous.port), ("old", 7));
     }
 
     #[test]

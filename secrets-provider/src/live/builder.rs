@@ -68,7 +68,7 @@ pub struct LiveBuilder<T> {
     manager: SecretsManager,
     layers: Merge,
     checks: Vec<Check<T>>,
-    interval: Duration,
+    interval: Option<Duration>,
 }
 
 type Merge = Box<dyn Fn(&Snapshot) -> Result<(Merged, Explanation), Error> + Send + Sync>;
@@ -81,7 +81,7 @@ impl<T> LiveBuilder<T> {
             manager,
             layers: Box::new(|secrets| Sealed::merged_and_explained(Layers::standard(secrets), secrets)),
             checks: Vec::new(),
-            interval: INTERVAL,
+            interval: None,
         }
     }
 
@@ -99,11 +99,11 @@ impl<T> LiveBuilder<T> {
         self
     }
 
-    /// How often to refresh. Default 300 s. Each wait is within a tenth of it; the first is anywhere between zero
+    /// How often to refresh. Default 300 s, or what the switches of [`SecretsManager::from_env`] say. Each wait is within a tenth of it; the first is anywhere between zero
     /// and this, so that replicas started together spread out. After failures it is shorter: from a second on,
     /// doubling up to this, with full jitter. Zero counts as a millisecond.
     pub fn refresh_every(mut self, interval: Duration) -> Self {
-        self.interval = interval.max(Duration::from_millis(1));
+        self.interval = Some(interval.max(Duration::from_millis(1)));
         self
     }
 
@@ -133,6 +133,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> LiveBuilder<T> {
     pub async fn start(self) -> Result<Live<T>, Error> {
         let Self { manager, layers, checks, interval } = self;
         let source = manager.source(Road::Async)?;
+        let interval = interval.or(manager.interval()).unwrap_or(INTERVAL);
         let build = move |secrets: &[Fetched]| {
             let snapshot = manager.assemble(secrets)?;
             let (Merged(tree), explanation) = layers(&snapshot)?;

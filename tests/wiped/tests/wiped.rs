@@ -1,7 +1,7 @@
 //! One test, so that no other thread frees anything meanwhile.
 
 use secrecy::{ExposeSecret as _, SecretString};
-use secrets_provider::{Fetched, Key, Layers, Memory, SecretsManager};
+use secrets_provider::{Directory, Fetched, Key, Layers, Memory, SecretsManager};
 use wiped::Watching;
 
 #[global_allocator]
@@ -54,4 +54,14 @@ fn our_own_buffers_are_wiped_before_they_are_freed() {
         drop(settings);
     });
     assert_eq!(unwiped, 0, "load, merge, extract, drop");
+
+    let folder = tempfile::tempdir().expect("a folder");
+    for (file, after) in [("text", &b"\n"[..]), ("binary", b"\xff")] {
+        std::fs::write(folder.path().join(file), [NEEDLE, after].concat()).expect("a file");
+    }
+    let unwiped = ALLOCATOR.unwiped(NEEDLE, || {
+        let manager = SecretsManager::names(["text", "binary"]).backend(Directory::new(folder.path()));
+        drop(manager.fetch_blocking().expect("a snapshot"));
+    });
+    assert_eq!(unwiped, 0, "files");
 }

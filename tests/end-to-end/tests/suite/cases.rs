@@ -1,12 +1,15 @@
-//! Each file of `cases/` is one case (its README says how they read): first over the mapping alone, then over HTTP.
+//! Each file of `cases/` is one case (its README says how they read): over the mapping alone, over HTTP, and
+//! over files.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::Path;
 
 use config::{Config, ConfigError};
 use fake_secrets_manager::FakeSecretsManager;
 use figment::Figment;
-use secrets_provider::{Layers, Memory, SecretsManager, Snapshot};
+use secrets_provider::{Directory, Layers, Memory, SecretsManager, Snapshot};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -51,13 +54,13 @@ struct Expected {
 
 fn cases() -> Vec<(String, Case)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases");
-    let mut cases: Vec<_> = std::fs::read_dir(folder)
+    let mut cases: Vec<_> = fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
         .map(|path| {
             let name = path.file_stem().unwrap().to_string_lossy().into_owned();
-            let case = serde_json::from_slice(&std::fs::read(&path).unwrap());
+            let case = serde_json::from_slice(&fs::read(&path).unwrap());
             (name.clone(), case.unwrap_or_else(|error| panic!("{name}: {error}")))
         })
         .collect();
@@ -92,6 +95,24 @@ impl Case {
         }
     }
 
+    /// Each secret in its file below a folder, and which of them are binary. A case's binary may well be UTF-8.
+    fn write(&self, folder: &Path, newline: &str, file: impl Fn(&str) -> String) -> Vec<String> {
+        let write = |name: &str, content: &[u8]| {
+            let path = folder.join(file(name));
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, content).unwrap();
+        };
+        let binaries = RefCell::new(Vec::new());
+        self.seed(
+            |name, text| write(name, format!("{text}{newline}").as_bytes()),
+            |name, bytes| {
+                write(name, &bytes);
+                binaries.borrow_mut().push(name.to_owned());
+            },
+        );
+        binaries.into_inner()
+    }
+
     fn check(&self, name: &str, snapshot: Result<Snapshot, secrets_provider::Error>) {
         let about = format!("{name}: {}", self.about);
         match (&self.error, snapshot) {
@@ -120,7 +141,7 @@ impl Case {
         let Some(merged) = &self.merged else { return };
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join(".env");
-        std::fs::write(&file, self.dotenv.as_deref().unwrap_or_default()).unwrap();
+        fs::write(&file, self.dotenv.as_deref().unwrap_or_default()).unwrap();
         let environment = self.env.clone().unwrap_or_default();
         let layers = Layers::new().dotenv(&file).environment_from(environment).secrets(snapshot);
         assert_eq!(layers.extract::<Value>().unwrap(), *merged, "{about}, merged");
@@ -198,5 +219,33 @@ async fn config_rs_fetches_the_expected_trees_by_itself() {
             }
             (_, outcome) => panic!("{name}: {:?}", outcome.map(|_| "a config")),
         }
+    }
+}
+
+#[test]
+fn a_tree_of_files_yields_the_expected_trees() {
+    for (name, case) in cases() {
+        let folder = tempfile::tempdir().unwrap();
+        let is_folder = |name: &str| case.secrets.keys().any(|other| other.starts_with(&format!("{name}/")));
+        let binaries = case.write(folder.path(), "\n", |name| match is_folder(name) {
+            true => format!("{name}/.self"),
+            false => name.to_owned(),
+        });
+        let directory = binaries.into_iter().fold(Directory::new(folder.path()), Directory::binary);
+        case.check(&name, case.manager().backend(directory).fetch_blocking());
+    }
+}
+
+/// By aliases, since the names that files of a mount have by themselves do not tell `/` from `_`.
+#[test]
+fn a_mount_with_aliases_yields_the_expected_trees() {
+    for (name, case) in cases() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str| format!("s{}", case.secrets.keys().position(|other| other == name).unwrap());
+        let binaries = case.write(folder.path(), "", file);
+        let directory = binaries.into_iter().fold(Directory::mounted(folder.path()), Directory::binary);
+        let aliased =
+            case.secrets.keys().fold(directory, |directory, name| directory.alias(file(name), name));
+        case.check(&name, case.manager().backend(aliased).fetch_blocking());
     }
 }

@@ -86,6 +86,33 @@ async fn a_figment_shows_what_it_hides_of_the_secrets() {
     );
 }
 
+/// So does a source of config-rs, which tells of itself what it has for a name.
+#[tokio::test]
+async fn a_config_shows_what_it_hides_of_the_secrets() {
+    let fake = FakeSecretsManager::new();
+    let version = fake.put("app/database", r#"{"username": "hunter2", "password": "hunter2"}"#);
+    let manager = SecretsManager::prefix("app").client(fake.client());
+    let variables = [("DATABASE__PASSWORD", "hunter2"), ("PORT", "80"), ("PATH", "/bin")];
+    let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let settings: Live<Settings> = Live::builder(manager)
+        .layers(move |secrets| {
+            let source = Some(variables.clone().into_iter().collect());
+            let environment = config::Environment::default().separator("__").source(source);
+            config::Config::builder().add_source(secrets.clone()).add_source(environment).build()
+        })
+        .start()
+        .await
+        .unwrap();
+    assert_eq!(
+        shown(&settings.explain(), &[&version]),
+        "key layer source hides\n\
+         database.password config the environment secret app/database (version v0 )\n\
+         database.username secret app/database (version v0 )\n\
+         port config the environment\n\
+         and 1 variable of the environment that nothing else speaks of\n"
+    );
+}
+
 /// figment's `Env::raw()` is as noisy as the environment itself.
 #[tokio::test]
 async fn a_figments_whole_environment_is_left_out_too() {

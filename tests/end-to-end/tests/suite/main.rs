@@ -4,9 +4,11 @@
 mod blocking;
 mod cases;
 mod config;
+mod directory;
 mod errors;
 mod explain;
 mod figment;
 mod iam;
 mod live;
 mod loading;
+mod policies;

@@ -1,0 +1,206 @@
+//! The SDK's own variables, where a `.env` file has them and the environment has not: handed over through the SDK's
+//! builder, as the process environment is not ours to change.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use aws_config::retry::RetryConfig;
+use aws_config::{ConfigLoader, Region};
+use aws_credential_types::Credentials;
+use aws_sdk_secretsmanager::Client;
+use aws_types::SdkConfig;
+
+use crate::TARGET;
+use crate::environment::Environment;
+use crate::error::{Error, ErrorKind};
+
+const KEY_ID: &str = "AWS_ACCESS_KEY_ID";
+const SECRET_KEY: &str = "AWS_SECRET_ACCESS_KEY";
+const TOKEN: &str = "AWS_SESSION_TOKEN";
+const CONFIG_FILE: &str = "AWS_CONFIG_FILE";
+const CREDENTIALS_FILE: &str = "AWS_SHARED_CREDENTIALS_FILE";
+const MAX_ATTEMPTS: &str = "AWS_MAX_ATTEMPTS";
+const RETRY_MODE: &str = "AWS_RETRY_MODE";
+
+/// What the SDK reads from the environment alone: its builder has no counterpart, or one that would do more.
+const NOT_HANDED_OVER: [&str; 12] = [
+    "AWS_ROLE_ARN",
+    "AWS_ROLE_SESSION_NAME",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+    "AWS_EC2_METADATA_DISABLED",
+    "AWS_EC2_METADATA_SERVICE_ENDPOINT",
+    "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE",
+    "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
+    "AWS_SDK_UA_APP_ID",
+];
+
+/// What `.env` alone says to the SDK. `Debug` shows no credentials.
+#[derive(Clone, Default)]
+pub(crate) struct Variables {
+    region: Option<String>,
+    endpoint: Option<String>,
+    credentials: Option<Credentials>,
+    profile: Option<String>,
+    config_file: Option<PathBuf>,
+    credentials_file: Option<PathBuf>,
+    fips: Option<bool>,
+    dual_stack: Option<bool>,
+    retry: Option<RetryConfig>,
+}
+
+impl Variables {
+    /// What `.env` says and the environment does not. Between two variables for one thing the SDK's order counts.
+    pub(crate) fn only_of_dotenv(environment: &Environment) -> Result<Self, Error> {
+        let ignored: Vec<_> =
+            NOT_HANDED_OVER.into_iter().filter(|name| environment.of_dotenv(name).is_some()).collect();
+        if !ignored.is_empty() {
+            tracing::warn!(
+                target: TARGET,
+                variables = ignored.join(","),
+                hint = "the SDK reads them from the environment alone: set them there",
+                "dotenv_variables_ignored"
+            );
+        }
+        let text = |name: &str| environment.of_dotenv(name).map(str::to_owned);
+        let first = |names: [&str; 2]| {
+            let set = names.into_iter().find(|name| environment.value(name).is_some());
+            set.and_then(text)
+        };
+        let flag = |name: &str| match environment.of_dotenv(name) {
+            None => Ok(None),
+            Some(value) if value.eq_ignore_ascii_case("true") => Ok(Some(true)),
+            Some(value) if value.eq_ignore_ascii_case("false") => Ok(Some(false)),
+            Some(_) => Err(environment.bad(name, "`true` or `false`")),
+        };
+        let endpoint = ["AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_ENDPOINT_URL"];
+        if let Some(name) = endpoint.iter().find(|name| {
+            let url = environment.of_dotenv(name);
+            url.is_some_and(|url| !url.starts_with("http://") && !url.starts_with("https://"))
+        }) {
+            return Err(environment.bad(name, "a URL that starts with `https://` or `http://`"));
+        }
+        let ignores_endpoints = environment
+            .value("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")
+            .is_some_and(|value| value.eq_ignore_ascii_case("true"));
+        Ok(Self {
+            region: first(["AWS_REGION", "AWS_DEFAULT_REGION"]),
+            endpoint: first(endpoint).filter(|_| !ignores_endpoints),
+            credentials: credentials(environment)?,
+            profile: text("AWS_PROFILE"),
+            config_file: text(CONFIG_FILE).map(PathBuf::from),
+            credentials_file: text(CREDENTIALS_FILE).map(PathBuf::from),
+            fips: flag("AWS_USE_FIPS_ENDPOINT")?,
+            dual_stack: flag("AWS_USE_DUALSTACK_ENDPOINT")?,
+            retry: retry(environment)?,
+        })
+    }
+
+    /// The region, if `.env` alone names one.
+    pub(super) fn region(&self) -> Option<&str> {
+        self.region.as_deref()
+    }
+
+    /// A loader that knows them.
+    pub(super) fn hand_over(&self, mut loader: ConfigLoader) -> ConfigLoader {
+        if let Some(region) = &self.region {
+            loader = loader.region(Region::new(region.clone()));
+        }
+        if let Some(credentials) = &self.credentials {
+            loader = loader.credentials_provider(credentials.clone());
+        }
+        if let Some(profile) = &self.profile {
+            loader = loader.profile_name(profile);
+        }
+        if let Some(fips) = self.fips {
+            loader = loader.use_fips(fips);
+        }
+        if let Some(dual_stack) = self.dual_stack {
+            loader = loader.use_dual_stack(dual_stack);
+        }
+        if let Some(retry) = &self.retry {
+            loader = loader.retry_config(retry.clone());
+        }
+        self.hand_over_files(loader)
+    }
+
+    /// A file that `.env` does not name stays where the SDK looks for it.
+    #[allow(deprecated, reason = "the SDK's new name of it is in a crate of its own")]
+    fn hand_over_files(&self, loader: ConfigLoader) -> ConfigLoader {
+        use aws_config::profile::profile_file::{ProfileFileKind, ProfileFiles};
+        if self.config_file.is_none() && self.credentials_file.is_none() {
+            return loader;
+        }
+        let mut files = ProfileFiles::builder()
+            .include_default_config_file(self.config_file.is_none())
+            .include_default_credentials_file(self.credentials_file.is_none());
+        if let Some(path) = &self.config_file {
+            files = files.with_file(ProfileFileKind::Config, path);
+        }
+        if let Some(path) = &self.credentials_file {
+            files = files.with_file(ProfileFileKind::Credentials, path);
+        }
+        loader.profile_files(files.build())
+    }
+
+    /// The client of a configuration that was loaded with them.
+    pub(super) fn client(&self, config: &SdkConfig) -> Client {
+        let mut builder = aws_sdk_secretsmanager::config::Builder::from(config);
+        if let Some(url) = &self.endpoint {
+            builder = builder.endpoint_url(url);
+        }
+        Client::from_conf(builder.build())
+    }
+}
+
+/// Key, secret and token belong together: of an environment that has a key, none is mixed with those of `.env`.
+fn credentials(environment: &Environment) -> Result<Option<Credentials>, Error> {
+    if [KEY_ID, SECRET_KEY].into_iter().any(|name| environment.is_in_process(name)) {
+        return Ok(None);
+    }
+    let missing = |name: &str, beside: &str| {
+        let message = format!("variable `{name}` is not set, but `{beside}` of `.env` is");
+        Err(Error::new(ErrorKind::Config, message).with_hint("set both, or neither to use another source"))
+    };
+    match (environment.of_dotenv(KEY_ID), environment.of_dotenv(SECRET_KEY)) {
+        (None, None) => Ok(None),
+        (Some(_), None) => missing(SECRET_KEY, KEY_ID),
+        (None, Some(_)) => missing(KEY_ID, SECRET_KEY),
+        (Some(key_id), Some(secret_key)) => {
+            let token = environment.of_dotenv(TOKEN).map(str::to_owned);
+            Ok(Some(Credentials::new(key_id, secret_key, token, None, ".env")))
+        }
+    }
+}
+
+/// The builder takes mode and attempts as one.
+fn retry(environment: &Environment) -> Result<Option<RetryConfig>, Error> {
+    if [RETRY_MODE, MAX_ATTEMPTS].into_iter().all(|name| environment.of_dotenv(name).is_none()) {
+        return Ok(None);
+    }
+    let retry = match environment.value(RETRY_MODE) {
+        None => RetryConfig::standard(),
+        Some(mode) if mode.eq_ignore_ascii_case("standard") => RetryConfig::standard(),
+        Some(mode) if mode.eq_ignore_ascii_case("adaptive") => RetryConfig::adaptive(),
+        Some(_) => return Err(environment.bad(RETRY_MODE, "`standard` or `adaptive`")),
+    };
+    match environment.value(MAX_ATTEMPTS).map(str::parse::<u32>) {
+        None => Ok(Some(retry)),
+        Some(Ok(attempts @ 1..)) => Ok(Some(retry.with_max_attempts(attempts))),
+        Some(_) => Err(environment.bad(MAX_ATTEMPTS, "a whole number from 1 on")),
+    }
+}
+
+impl fmt::Debug for Variables {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // An endpoint's URL may hold a password.
+        f.debug_struct("Variables")
+            .field("region", &self.region)
+            .field("profile", &self.profile)
+            .field("credentials", &self.credentials.is_some())
+            .finish_non_exhaustive()
+    }
+}

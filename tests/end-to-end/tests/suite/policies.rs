@@ -1,0 +1,537 @@
+//! What may be missing, what stands in for it, and who switches it all off.
+
+mod switches;
+
+use std::time::Duration;
+
+use fake_secrets_manager::{FakeSecretsManager, Fault};
+use figment::Figment;
+use secrets_provider::{ErrorKind, Health, Layers, Live, SecretState, SecretsManager, Status};
+use serde::Deserialize;
+
+const KEY: &str = "arn:aws:kms:us-east-1:123456789012:key/k";
+const INTERVAL: Duration = Duration::from_secs(300);
+
+#[derive(Debug, Deserialize)]
+struct Settings {
+    database: String,
+    sentry_dsn: Option<String>,
+}
+
+impl Settings {
+    fn both(&self) -> (&str, Option<&str>) {
+        (&self.database, self.sentry_dsn.as_deref())
+    }
+}
+
+fn fake() -> FakeSecretsManager {
+    let fake = FakeSecretsManager::new();
+    fake.put("app/database", "db-1");
+    fake.put("app/sentry-dsn", "dsn-1");
+    fake
+}
+
+/// Everything below the prefix, listed.
+fn prefix(fake: &FakeSecretsManager) -> SecretsManager {
+    SecretsManager::prefix("app").client(fake.client())
+}
+
+/// The same two, not listed.
+fn only(fake: &FakeSecretsManager) -> SecretsManager {
+    prefix(fake).only(["database", "sentry-dsn"])
+}
+
+/// Over a `.env` that is not the process's own.
+async fn live(
+    manager: SecretsManager,
+    environment: &'static [(&'static str, &'static str)],
+) -> Result<Live<Settings>, secrets_provider::Error> {
+    Live::builder(manager)
+        .layers(move |secrets| Layers::new().environment_from(environment.iter().copied()).secrets(secrets))
+        .start()
+        .await
+}
+
+const LOCAL: &[(&str, &str)] = &[("DATABASE", "db-env"), ("SENTRY_DSN", "dsn-env")];
+
+fn states(status: &Status) -> Vec<(&str, SecretState, Option<ErrorKind>)> {
+    status.secrets().iter().map(|secret| (secret.name(), secret.state(), secret.error())).collect()
+}
+
+fn times(log: &end_to_end::Log, event: &str) -> usize {
+    log.text().lines().filter(|line| line.contains(event)).count()
+}
+
+/// Something that is wrong with `app/sentry-dsn`.
+type Break = fn(&FakeSecretsManager);
+
+fn broken() -> Vec<(ErrorKind, Break)> {
+    const NAME: &str = "app/sentry-dsn";
+    vec![
+        (ErrorKind::NotFound, |fake| fake.remove(NAME)),
+        (ErrorKind::AccessDenied, |fake| fake.deny_secret(NAME)),
+        (ErrorKind::Kms, |fake| {
+            fake.use_kms_key(NAME, KEY);
+            fake.disable_kms_key(KEY);
+        }),
+        // Deleted by a call, below.
+        (ErrorKind::PendingDeletion, |_| {}),
+        (ErrorKind::Throttled, |fake| {
+            fake.inject(Fault::throttled().for_secret(NAME));
+        }),
+        (ErrorKind::Unavailable, |fake| {
+            fake.inject(Fault::drop_connection().for_secret(NAME));
+        }),
+        (ErrorKind::Malformed, |fake| {
+            fake.put(NAME, r#"{"a": 1, "a": 2}"#);
+        }),
+        (ErrorKind::Conflict, |fake| {
+            // A table's key that the other secret of that name gives too.
+            fake.put(NAME, r#"{"x": 1}"#);
+            fake.put("app/sentry_dsn", r#"{"x": 2}"#);
+        }),
+    ]
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_kind_of_failure_has_its_policy() {
+    use ErrorKind as K;
+    for (kind, break_it) in broken() {
+        let missing = matches!(kind, K::NotFound | K::AccessDenied | K::Kms | K::PendingDeletion);
+        let outage = matches!(kind, K::Throttled | K::Unavailable);
+        type Build = fn(SecretsManager) -> SecretsManager;
+        let policies: [(&str, Build, bool, SecretState, Health); 4] = [
+            ("required", |manager| manager, false, SecretState::Unread, Health::Fresh),
+            (
+                "optional",
+                |manager| manager.optional(["sentry-dsn"]),
+                missing,
+                SecretState::Absent,
+                Health::Fresh,
+            ),
+            (
+                "fallback",
+                |manager| manager.fallback_to_env(),
+                missing || outage,
+                SecretState::Fallback,
+                Health::Fallback,
+            ),
+            (
+                "optional with fallback",
+                |manager| manager.fallback_to_env().optional(["sentry-dsn"]),
+                missing || outage,
+                if missing { SecretState::Absent } else { SecretState::Fallback },
+                if missing { Health::Fresh } else { Health::Fallback },
+            ),
+        ];
+        for (policy, build, starts, state, health) in policies {
+            let case = format!("{kind}, {policy}");
+            let fake = fake();
+            break_it(&fake);
+            if kind == K::PendingDeletion {
+                fake.client().delete_secret().secret_id("app/sentry-dsn").send().await.unwrap();
+            }
+            let selected = ["database", "sentry-dsn", "sentry_dsn"];
+            let selected = if kind == K::Conflict { &selected[..] } else { &selected[..2] };
+            let manager = build(prefix(&fake).only(selected.to_vec()).batch(false));
+            let fetched = manager.fetch().await;
+            let started = live(manager, LOCAL).await;
+            if !starts {
+                for error in [fetched.unwrap_err(), started.unwrap_err()] {
+                    assert_eq!(error.kind(), kind, "{case}: {error}");
+                    assert_eq!(error.secret(), Some("app/sentry-dsn"), "{case}");
+                }
+                continue;
+            }
+            let names: Vec<_> =
+                fetched.unwrap().secrets().iter().map(|secret| secret.name().to_owned()).collect();
+            assert_eq!(names, ["app/database"], "{case}");
+            let settings = started.unwrap();
+            assert_eq!(settings.load().both(), ("db-1", Some("dsn-env")), "{case}");
+            let status = settings.status();
+            assert_eq!(status.health(), health, "{case}");
+            assert_eq!(
+                states(&status),
+                [("app/database", SecretState::Current, None), ("app/sentry-dsn", state, Some(kind))],
+                "{case}"
+            );
+            assert_eq!(status.secrets()[1].key_path(), "sentry_dsn");
+            assert_eq!(status.secrets()[1].version_id(), "");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_failure_of_required_secrets_is_in_one_error_beside_optional_ones() {
+    let fake = fake();
+    fake.deny_secret("app/database");
+    fake.remove("app/sentry-dsn");
+    let manager = only(&fake).only(["jwt"]).optional(["sentry-dsn"]);
+    let error = live(manager, LOCAL).await.unwrap_err();
+    let failures: Vec<_> =
+        error.errors().iter().map(|error| (error.kind(), error.secret().unwrap())).collect();
+    assert_eq!(failures, [(ErrorKind::AccessDenied, "app/database"), (ErrorKind::NotFound, "app/jwt")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_in_an_outage_is_outlived_and_the_secrets_come_as_one_generation() {
+    for manager in [prefix, only] {
+        let (log, _guard) = end_to_end::Log::start();
+        let fake = fake();
+        let outage = fake.inject(Fault::drop_connection());
+        let settings = live(manager(&fake).fallback_to_env(), LOCAL).await.unwrap();
+        let mut changes = settings.changes();
+        assert_eq!(settings.load().both(), ("db-env", Some("dsn-env")));
+        let status = settings.status();
+        assert_eq!((status.generation(), status.health()), (1, Health::Fallback));
+        assert_eq!(status.last_error().unwrap().kind(), ErrorKind::Unavailable);
+
+        tokio::time::sleep(Duration::from_secs(3 * 3600)).await;
+        assert_eq!(settings.status().health(), Health::Fallback);
+        assert!(settings.refresh().await.unwrap_err().is_transient());
+        fake.remove_fault(outage);
+        // Nobody asks.
+        let change = changes.next().await.unwrap();
+        assert_eq!((change.generation(), change.keys()), (2, &["database".into(), "sentry_dsn".into()][..]));
+        assert_eq!(settings.load().both(), ("db-1", Some("dsn-1")));
+        tokio::task::yield_now().await;
+        assert_eq!(settings.status().health(), Health::Fresh);
+        assert_eq!(times(&log, "aws_unavailable_using_env_fallback"), 1);
+        assert_eq!(times(&log, "refresh_recovered"), 1);
+        let warning = log.text();
+        let warning = warning.lines().find(|line| line.contains("aws_unavailable")).unwrap();
+        assert!(warning.contains("WARN"), "{warning}");
+        for secret in
+            if status.secrets().is_empty() { &["app/*"][..] } else { &["app/database", "app/sentry-dsn"] }
+        {
+            assert!(warning.contains(secret), "{warning}");
+        }
+
+        // A later outage is no fallback: the last good values stay.
+        fake.inject(Fault::drop_connection());
+        settings.refresh().await.unwrap_err();
+        assert_eq!(settings.load().both(), ("db-1", Some("dsn-1")));
+        assert_eq!(settings.status().health(), Health::Failing);
+        assert_eq!(times(&log, "aws_unavailable_using_env_fallback"), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_try_after_a_start_on_fallback_comes_soon() {
+    let fake = fake();
+    fake.deny_secret("app/database");
+    let settings = live(only(&fake).fallback_to_env(), LOCAL).await.unwrap();
+    let start = tokio::time::Instant::now();
+    fake.allow_secret("app/database");
+    settings.changes().next().await.unwrap();
+    assert!(start.elapsed() <= Duration::from_secs(1), "{:?}", start.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn fallback_ends_key_by_key_and_only_with_values_that_are_good() {
+    let fake = fake();
+    fake.deny_secret("app/database");
+    fake.deny_secret("app/sentry-dsn");
+    let settings = live(prefix(&fake).fallback_to_env(), LOCAL).await.unwrap();
+
+    fake.allow_secret("app/sentry-dsn");
+    let error = settings.refresh().await.unwrap_err();
+    assert_eq!((error.kind(), error.secret()), (ErrorKind::AccessDenied, Some("app/database")));
+    assert_eq!(settings.load().both(), ("db-env", Some("dsn-1")));
+    assert_eq!(settings.status().health(), Health::Fallback);
+
+    fake.allow_secret("app/database");
+    fake.put("app/database", r#"{"a": 1, "a": 2}"#);
+    assert_eq!(settings.refresh().await.unwrap_err().kind(), ErrorKind::Malformed);
+    assert_eq!(settings.load().both(), ("db-env", Some("dsn-1")));
+    assert_eq!(settings.status().health(), Health::Fallback, "lower layers stand in as before");
+
+    fake.put("app/database", "db-2");
+    settings.refresh().await.unwrap();
+    assert_eq!(settings.load().both(), ("db-2", Some("dsn-1")));
+    assert_eq!((settings.status().health(), settings.status().generation()), (Health::Fresh, 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_secret_that_is_not_selected_any_more_ends_the_fallback() {
+    let fake = fake();
+    fake.deny_secret("app/sentry-dsn");
+    let settings = live(prefix(&fake).fallback_to_env(), LOCAL).await.unwrap();
+    assert_eq!(settings.status().health(), Health::Fallback);
+    fake.remove("app/sentry-dsn");
+    settings.refresh().await.unwrap();
+    assert_eq!(settings.status().health(), Health::Fresh);
+    assert_eq!(settings.status().secrets().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_below_the_prefix_and_a_denied_listing_fall_back_too() {
+    for listing_is_denied in [false, true] {
+        let fake = FakeSecretsManager::new();
+        if listing_is_denied {
+            fake.put("app/database", "db-1");
+            fake.deny_action("ListSecrets");
+        }
+        live(prefix(&fake), LOCAL).await.unwrap_err();
+        let settings = live(prefix(&fake).fallback_to_env(), LOCAL).await.unwrap();
+        assert_eq!(settings.load().database, "db-env");
+        assert_eq!(settings.status().health(), Health::Fallback);
+        fake.put("app/database", "db-1");
+        fake.allow_everything();
+        settings.refresh().await.unwrap();
+        assert_eq!(settings.load().database, "db-1");
+        assert_eq!(settings.status().health(), Health::Fresh);
+    }
+}
+
+/// With what is missing, so that nobody looks for a key that only a secret has.
+#[tokio::test(start_paused = true)]
+async fn settings_that_lower_layers_cannot_complete_fail_with_both_reasons() {
+    let fake = fake();
+    fake.deny_secret("app/database");
+    let manager = only(&fake).fallback_to_env();
+    let snapshot = manager.fetch().await.unwrap();
+    let errors = [
+        live(manager, &[("SENTRY_DSN", "x")]).await.unwrap_err(),
+        snapshot.extract::<Settings>().unwrap_err(),
+        Layers::new().secrets(&snapshot).extract::<Settings>().unwrap_err(),
+    ];
+    for error in errors {
+        let failures: Vec<_> =
+            error.errors().iter().map(|error| (error.kind(), error.key(), error.secret())).collect();
+        assert_eq!(
+            failures,
+            [
+                (ErrorKind::Invalid, Some("database"), None),
+                (ErrorKind::AccessDenied, None, Some("app/database"))
+            ]
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_is_fetched_once_falls_back_and_says_so_once() {
+    let (log, _guard) = end_to_end::Log::start();
+    let fake = fake();
+    let manager = prefix(&fake).only(["database", "jwt"]).fallback_to_env();
+    for _ in 0..3 {
+        manager.fetch().await.unwrap();
+    }
+    let defaults = serde_json::json!({"jwt": "env", "database": "env"});
+    let figment = Figment::new().merge(figment::providers::Serialized::defaults(defaults)).merge(&manager);
+    let value: serde_json::Value = figment.extract().unwrap();
+    assert_eq!(value, serde_json::json!({"jwt": "env", "database": "db-1"}));
+    // A clone is the same manager; one of which more is said is not.
+    manager.clone().fetch().await.unwrap();
+    assert_eq!(times(&log, "aws_unavailable_using_env_fallback"), 1);
+    manager.rename("jwt", "token").fetch().await.unwrap();
+    assert_eq!(times(&log, "aws_unavailable_using_env_fallback"), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_optional_secret_is_picked_up_when_it_appears_and_kept_when_it_goes() {
+    for manager in [prefix, only] {
+        let fake = fake();
+        fake.remove("app/sentry-dsn");
+        let settings = live(manager(&fake).optional(["sentry-dsn"]), &[]).await.unwrap();
+        assert_eq!(settings.load().both(), ("db-1", None));
+        assert!(!settings.refresh().await.unwrap().changed());
+
+        let mut changes = settings.changes();
+        fake.put("app/sentry-dsn", "dsn-2");
+        let change = changes.next().await.unwrap();
+        assert_eq!(change.keys(), ["sentry_dsn"]);
+        assert_eq!(settings.load().both(), ("db-1", Some("dsn-2")));
+        tokio::task::yield_now().await;
+        assert_eq!(settings.status().health(), Health::Fresh);
+
+        for break_it in
+            [(|fake| fake.deny_secret("app/sentry-dsn")) as Break, |fake| fake.remove("app/sentry-dsn")]
+        {
+            break_it(&fake);
+            assert!(!settings.refresh().await.unwrap().changed(), "no error");
+            assert_eq!(settings.load().both(), ("db-1", Some("dsn-2")), "the last good value");
+            let status = settings.status();
+            assert_eq!(status.health(), Health::Fresh);
+            assert_eq!(status.secrets()[1].state(), SecretState::LastGood);
+            assert!(!status.secrets()[1].version_id().is_empty());
+            fake.allow_secret("app/sentry-dsn");
+        }
+    }
+}
+
+/// Each asking is a denied call in the account's trail.
+#[tokio::test(start_paused = true)]
+async fn a_denied_optional_secret_is_asked_for_ever_more_rarely_but_at_once_on_request() {
+    for manager in [prefix, only] {
+        let fake = fake();
+        fake.deny_secret("app/sentry-dsn");
+        let manager = manager(&fake).optional(["sentry-dsn"]).batch(false);
+        let settings = live(manager, &[]).await.unwrap();
+        fake.reset_calls();
+        tokio::time::sleep(Duration::from_secs(24 * 3600)).await;
+        // One secret is read each 300 s, give or take a tenth; the other one about hourly.
+        let calls = fake.calls("GetSecretValue");
+        let cycles = 24 * 3600 / INTERVAL.as_secs() as usize;
+        assert!(
+            (cycles * 9 / 10..cycles * 11 / 10 + 40).contains(&calls),
+            "{calls} calls in {cycles} refreshes"
+        );
+        assert_eq!(
+            settings.status().secrets()[1].state(),
+            SecretState::Absent,
+            "it is told of while it rests"
+        );
+        assert_eq!(settings.status().health(), Health::Fresh);
+
+        fake.reset_calls();
+        settings.refresh().await.unwrap();
+        assert_eq!(fake.calls("GetSecretValue"), 2);
+        fake.allow_secret("app/sentry-dsn");
+        assert!(settings.refresh().await.unwrap().changed());
+    }
+    // Nothing else is selected, and that rests.
+    let fake = FakeSecretsManager::new();
+    fake.deny_secret("app/sentry-dsn");
+    let manager = SecretsManager::prefix("app").only([""; 0]).optional(["sentry-dsn"]).client(fake.client());
+    let settings = live(manager, LOCAL).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1200)).await;
+    assert_eq!((settings.status().health(), settings.status().last_error().is_none()), (Health::Fresh, true));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_secret_added_later_that_cannot_be_read_is_told_of() {
+    let fake = fake();
+    let settings = live(prefix(&fake), &[]).await.unwrap();
+    fake.put("app/new", "n");
+    fake.deny_secret("app/new");
+    settings.refresh().await.unwrap_err();
+    let status = settings.status();
+    assert_eq!(states(&status)[1], ("app/new", SecretState::Unread, Some(ErrorKind::AccessDenied)));
+    assert_eq!(status.health(), Health::Failing);
+}
+
+#[tokio::test(start_paused = true)]
+async fn health_follows_the_refreshes() {
+    let fake = fake();
+    let settings = live(prefix(&fake), &[]).await.unwrap();
+    assert_eq!(settings.status().health(), Health::Fresh);
+    tokio::time::sleep(INTERVAL * 20).await;
+    assert_eq!(settings.status().health(), Health::Fresh);
+    let outage = fake.inject(Fault::internal_error());
+    settings.refresh().await.unwrap_err();
+    assert_eq!(settings.status().health(), Health::Failing);
+    fake.remove_fault(outage);
+    settings.refresh().await.unwrap();
+    assert_eq!(settings.status().health(), Health::Fresh);
+    let json = serde_json::to_value(settings.status()).unwrap();
+    assert_eq!((&json["health"], &json["secrets"][0]["state"]), (&"fresh".into(), &"current".into()));
+    // Nobody refreshes any more.
+    settings.shutdown().await;
+    tokio::time::sleep(INTERVAL * 4).await;
+    assert_eq!(settings.status().health(), Health::Stale);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rename_that_matches_nothing_is_warned_of_once() {
+    let (log, _guard) = end_to_end::Log::start();
+    let fake = fake();
+    let manager = prefix(&fake)
+        .optional(["cache"])
+        .rename("sentry-dsn", "sentry_dsn")
+        .rename("data{x}", "data{x}")
+        // Optional and not there: it will have its place when it comes.
+        .rename("cache", "redis")
+        .rename("databse", "database")
+        .rename("keys/v{n}", "keys.{n}");
+    let settings = live(manager, &[]).await.unwrap();
+    for _ in 0..3 {
+        settings.refresh().await.unwrap();
+    }
+    assert_eq!(times(&log, "rename_matches_nothing"), 2, "{}", log.text());
+    for rename in ["`databse` to `database`", "`keys/v{n}` to `keys.{n}`"] {
+        assert_eq!(times(&log, rename), 1);
+    }
+    // One that cannot be read is selected all the same, and what cannot be listed is not known.
+    fake.deny_secret("app/database");
+    let unread = only(&fake).fallback_to_env().rename("database", "db");
+    unread.fetch().await.unwrap();
+    fake.deny_action("ListSecrets");
+    prefix(&fake).fallback_to_env().rename("database", "db").fetch().await.unwrap();
+    let arn = fake.arn("app/database");
+    let by_arn = SecretsManager::names([arn]).client(fake.client()).fallback_to_env();
+    by_arn.rename("app/database", "db").fetch().await.unwrap();
+    assert_eq!(times(&log, "rename_matches_nothing"), 2, "{}", log.text());
+}
+
+/// As the guides print them, with account and key filled in.
+#[tokio::test(start_paused = true)]
+async fn under_the_guides_policies_no_call_is_denied_in_steady_state() {
+    let gaara = r#"{"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Action": ["secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"],
+         "Resource": "arn:aws:secretsmanager:us-east-1:*:secret:gaara-store/*"},
+        {"Effect": "Allow", "Action": ["kms:Decrypt", "kms:DescribeKey"],
+         "Resource": "arn:aws:kms:us-east-1:*:key/k"}]}"#;
+    let muejam = r#"{"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Action": ["secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"],
+         "Resource": ["arn:aws:secretsmanager:us-east-1:123456789012:secret:production/database/*",
+                      "arn:aws:secretsmanager:us-east-1:123456789012:secret:production/api-keys/*"]}]}"#;
+    let pazpaz = r#"{"Version": "2012-10-17", "Statement": [
+        {"Sid": "ReadEncryptionKey", "Effect": "Allow",
+         "Action": ["secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"],
+         "Resource": ["arn:aws:secretsmanager:us-east-1:*:secret:pazpaz/encryption-key-*"]},
+        {"Sid": "DecryptWithKMS", "Effect": "Allow", "Action": ["kms:Decrypt", "kms:DescribeKey"],
+         "Resource": ["arn:aws:kms:us-east-1:*:key/*"],
+         "Condition": {"StringEquals": {"kms:ViaService": "secretsmanager.us-east-1.amazonaws.com"}}}]}"#;
+    let setups: [(&str, bool, SecretsManager, &[&str]); 3] = [
+        (
+            gaara,
+            true,
+            SecretsManager::prefix("gaara-store/production")
+                .only(["secret-key", "jwt-secret", "database-url"])
+                .optional(["sentry-dsn"]),
+            &[
+                "gaara-store/production/secret-key",
+                "gaara-store/production/jwt-secret",
+                "gaara-store/production/database-url",
+            ],
+        ),
+        (
+            muejam,
+            false,
+            SecretsManager::prefix("production").only(["database/primary", "api-keys/clerk"]),
+            &["production/database/primary", "production/api-keys/clerk"],
+        ),
+        (
+            pazpaz,
+            true,
+            SecretsManager::names(["pazpaz/encryption-key-v1"])
+                .rename("pazpaz/encryption-key-v{n}", "encryption_master_key"),
+            &["pazpaz/encryption-key-v1"],
+        ),
+    ];
+    for (policy, has_own_key, manager, names) in setups {
+        let (log, _guard) = end_to_end::Log::start();
+        let fake = FakeSecretsManager::new();
+        for name in names {
+            fake.put(name, "value");
+            if has_own_key {
+                fake.use_kms_key(name, KEY);
+            }
+        }
+        fake.enforce_policy(policy).unwrap();
+        let settings: Live<serde_json::Value> = Live::builder(manager.client(fake.client()))
+            .layers(|secrets| Layers::new().secrets(secrets))
+            .start()
+            .await
+            .unwrap();
+        assert_eq!(fake.calls("BatchGetSecretValue"), 1, "tried once, denied, and remembered");
+        fake.reset_calls();
+        tokio::time::sleep(INTERVAL * 20).await;
+        assert!(fake.calls("GetSecretValue") >= names.len() * 15);
+        assert_eq!(fake.total_calls(), fake.calls("GetSecretValue"));
+        assert_eq!(settings.status().health(), Health::Fresh);
+        assert_eq!(times(&log, "secret_access_denied"), 0);
+        assert_eq!(times(&log, "error.kind=access_denied"), 1, "of that batch, and of no other call");
+    }
+}

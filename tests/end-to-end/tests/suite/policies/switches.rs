@@ -1,0 +1,245 @@
+//! `from_env` in a process of its own, whose environment and `.env` are as the guides have them.
+
+use std::process::Command;
+
+use fake_secrets_manager::FakeSecretsManager;
+use secrets_provider::{Layers, Live, SecretsManager};
+
+/// The program: this very test binary, with one test that does nothing unless it is told to.
+const CHILD: &str = "policies::switches::child";
+const PROGRAM: &str = "POLICIES_PROGRAM";
+
+/// What three programs do with their environment.
+#[allow(clippy::print_stdout, reason = "its parent reads it")]
+#[tokio::test]
+async fn child() {
+    let Ok(program) = std::env::var(PROGRAM) else { return };
+    let manager = match program.as_str() {
+        "gaara" => SecretsManager::from_env_or_prefix("gaara-store/{env}")
+            .map(|manager| manager.only(["jwt-secret", "database-url"]).optional(["sentry-dsn"])),
+        "muejam" => SecretsManager::from_env_or_prefix("{env}").map(|manager| {
+            manager.only(["database/primary"]).rename("database/primary", "database").fallback_to_env()
+        }),
+        "pazpaz" => SecretsManager::from_env().map(|manager| {
+            manager.rename("pazpaz/encryption-key-v{n}", "encryption_master_key").fallback_to_env()
+        }),
+        _ => SecretsManager::from_env(),
+    };
+    let before: Vec<_> = std::env::vars_os().collect();
+    let told = match live(manager).await {
+        Ok(settings) => {
+            if program == "waits" {
+                settings.changes().next().await;
+            }
+            serde_json::json!({"settings": *settings.current(), "health": settings.status().health()})
+        }
+        Err(error) => serde_json::json!({"error": error.to_string()}),
+    };
+    // The test runner writes into the same line.
+    println!("\n{told}");
+    assert!(std::env::vars_os().eq(before), "the environment is not touched");
+}
+
+async fn live(
+    manager: Result<SecretsManager, secrets_provider::Error>,
+) -> Result<Live<serde_json::Value>, secrets_provider::Error> {
+    let layers = |secrets: &secrets_provider::Snapshot| {
+        // Of the environment, what the program itself looks for.
+        let known = ["JWT_SECRET", "DATABASE", "ENCRYPTION_MASTER_KEY"];
+        let variables = std::env::vars().filter(move |(name, _)| known.contains(&name.as_str()));
+        Layers::new().dotenv(".env").environment_from(variables).secrets(secrets)
+    };
+    Live::builder(manager?.timeout(std::time::Duration::from_secs(20))).layers(layers).start().await
+}
+
+/// Runs a program in a folder with this `.env`, with this environment and no other, and returns what it tells.
+async fn run(program: &str, dotenv: &str, environment: &[(&str, &str)]) -> serde_json::Value {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join(".env"), dotenv).unwrap();
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args([CHILD, "--exact", "--nocapture"]).current_dir(folder.path()).env_clear();
+    // Nothing of this machine: no profile, no metadata service.
+    command.env("HOME", folder.path()).env("AWS_EC2_METADATA_DISABLED", "true");
+    command.env(PROGRAM, program).envs(environment.iter().copied());
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    let told = text.lines().find(|line| line.starts_with('{')).unwrap_or_else(|| panic!("{text}"));
+    serde_json::from_str(told).unwrap()
+}
+
+async fn serving() -> FakeSecretsManager {
+    let fake = FakeSecretsManager::start().await.unwrap();
+    for (name, text) in [
+        ("gaara-store/production/jwt-secret", "jwt"),
+        ("gaara-store/production/database-url", "postgresql://db"),
+        ("production/database/primary", r#"{"username": "muejam_user", "port": "5432"}"#),
+        ("pazpaz/encryption-key-v1", "key-of-aws"),
+    ] {
+        fake.put(name, text);
+    }
+    fake
+}
+
+/// The SDK's own variables, which stand in `.env` alone.
+fn aws(fake: &FakeSecretsManager) -> String {
+    format!(
+        "AWS_REGION=us-east-1\nAWS_ACCESS_KEY_ID=AKIAEXAMPLE\nAWS_SECRET_ACCESS_KEY=example\n\
+         AWS_ENDPOINT_URL_SECRETS_MANAGER={}\n",
+        fake.endpoint_url()
+    )
+}
+
+#[tokio::test]
+async fn gaaras_file_works() {
+    let fake = serving().await;
+    let dotenv = format!(
+        "# Environment\nENVIRONMENT=production\n\n# AWS Configuration\nKMS_KEY_ID=alias/gaara-store-production\n\
+         # Secret Cache TTL\nSECRET_CACHE_TTL=300\n{}",
+        aws(&fake)
+    );
+    let told = run("gaara", &dotenv, &[]).await;
+    assert_eq!(told["health"], "fresh");
+    assert_eq!(told["settings"]["jwt_secret"], "jwt");
+    assert_eq!(told["settings"]["database_url"], "postgresql://db");
+    assert_eq!(fake.calls("ListSecrets"), 0);
+
+    // Exported, as the guide has it for staging and production; the other guide names the prefix.
+    fake.put("gaara/prod/jwt-secret", "other");
+    fake.put("gaara/prod/database-url", "other");
+    let prefix = format!("ENVIRONMENT=production\nSECRETS_MANAGER_PREFIX=gaara/prod\n{}", aws(&fake));
+    let told = run("gaara", &prefix, &[]).await;
+    assert_eq!(told["settings"]["jwt_secret"], "other");
+
+    fake.reset_calls();
+    let told = run("gaara", &dotenv, &[("ENVIRONMENT", "development"), ("JWT_SECRET", "mine")]).await;
+    assert_eq!((&told["settings"]["jwt_secret"], &told["health"]), (&"mine".into(), &"fresh".into()));
+    assert_eq!(fake.total_calls(), 0);
+}
+
+#[tokio::test]
+async fn muejams_file_works() {
+    let fake = serving().await;
+    let production =
+        format!("USE_SECRETS_MANAGER=True\nENVIRONMENT=production\nSECRETS_CACHE_TTL=300\n{}", aws(&fake));
+    let told = run("muejam", &production, &[]).await;
+    assert_eq!(told["settings"]["database"]["username"], "muejam_user");
+
+    fake.reset_calls();
+    let development = format!(
+        "USE_SECRETS_MANAGER=False\nENVIRONMENT=development\nDATABASE_URL=postgresql://user@localhost\n{}",
+        aws(&fake)
+    );
+    let told = run("muejam", &development, &[]).await;
+    assert_eq!(
+        (&told["settings"]["database_url"], &told["health"]),
+        (&"postgresql://user@localhost".into(), &"fresh".into())
+    );
+    assert_eq!(fake.total_calls(), 0);
+}
+
+#[tokio::test]
+async fn pazpazs_file_works() {
+    let fake = serving().await;
+    let staging = format!(
+        "# .env.staging\nENVIRONMENT=staging\nSECRETS_MANAGER_KEY_NAME=pazpaz/encryption-key-v1\n\n\
+         # Optional: Fallback if AWS unavailable\nENCRYPTION_MASTER_KEY=your-fallback-key-here\n{}",
+        aws(&fake)
+    );
+    let told = run("pazpaz", &staging, &[]).await;
+    assert_eq!(
+        (&told["settings"]["encryption_master_key"], &told["health"]),
+        (&"key-of-aws".into(), &"fresh".into())
+    );
+
+    // Test 3 of the guide.
+    let missing = [("ENVIRONMENT", "staging"), ("SECRETS_MANAGER_KEY_NAME", "pazpaz/nonexistent-key")];
+    let told = run("pazpaz", &staging, &missing).await;
+    assert_eq!(
+        (&told["settings"]["encryption_master_key"], &told["health"]),
+        (&"your-fallback-key-here".into(), &"fallback".into())
+    );
+
+    fake.reset_calls();
+    let local = "# .env\nENVIRONMENT=local\n\n# Use environment variable (no AWS required)\n\
+                 ENCRYPTION_MASTER_KEY=rT8x9kp3QwE7yLmN2oA5vK1uG4hJ6fD9cB8sZ0tX3iY=\n";
+    let told = run("pazpaz", local, &[]).await;
+    assert_eq!(told["settings"]["encryption_master_key"], "rT8x9kp3QwE7yLmN2oA5vK1uG4hJ6fD9cB8sZ0tX3iY=");
+    assert_eq!(fake.total_calls(), 0);
+
+    // Production: the variables are in the environment, which the SDK reads itself; the key has its own place.
+    let endpoint = fake.endpoint_url();
+    let production = [
+        ("ENVIRONMENT", "production"),
+        ("AWS_REGION", "us-east-1"),
+        ("SECRETS_MANAGER_KEY_NAME", "keys.master=pazpaz/encryption-key-v1"),
+        ("AWS_ENDPOINT_URL_SECRETS_MANAGER", &endpoint),
+        ("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE"),
+        ("AWS_SECRET_ACCESS_KEY", "example"),
+    ];
+    let told = run("pazpaz", "", &production).await;
+    assert_eq!(told["settings"]["keys"]["master"], "key-of-aws");
+}
+
+#[tokio::test]
+async fn the_file_says_how_often_to_refresh() {
+    let fake = serving().await;
+    let dotenv =
+        format!("SECRETS_MANAGER_KEY_NAME=k=pazpaz/encryption-key-v1\nSECRETS_CACHE_TTL=1\n{}", aws(&fake));
+    let program = run("waits", &dotenv, &[]);
+    let rotation = async {
+        fake.wait_for_calls("BatchGetSecretValue", 2).await;
+        fake.put("pazpaz/encryption-key-v1", "rotated");
+    };
+    let both = futures_util::future::join(program, rotation);
+    let (told, ()) = tokio::time::timeout(std::time::Duration::from_secs(60), both).await.unwrap();
+    assert_eq!(told["settings"]["k"], "rotated");
+}
+
+/// What the SDK takes of `.env`, and in which order.
+#[tokio::test]
+async fn variables_of_the_sdk_are_handed_over() {
+    let (fake, other) = (serving().await, serving().await);
+    other.put("pazpaz/encryption-key-v1", "other");
+    let dotenv = |aws: &str| format!("SECRETS_MANAGER_KEY_NAME=pazpaz/encryption-key-v1\n{aws}");
+    let (url, other_url) = (fake.endpoint_url(), other.endpoint_url());
+    let keys = "AWS_ACCESS_KEY_ID=AKIAEXAMPLE\nAWS_SECRET_ACCESS_KEY=example\n";
+    for (file, environment, key) in [
+        (format!("AWS_DEFAULT_REGION=eu-west-1\n{keys}AWS_ENDPOINT_URL={url}\n"), vec![], "key-of-aws"),
+        (
+            format!(
+                "AWS_REGION=eu-west-1\n{keys}AWS_ENDPOINT_URL={other_url}\nAWS_ENDPOINT_URL_SECRETS_MANAGER={url}"
+            ),
+            vec![],
+            "key-of-aws",
+        ),
+        (
+            format!("AWS_REGION=eu-west-1\n{keys}AWS_ENDPOINT_URL={url}\n"),
+            vec![("AWS_ENDPOINT_URL_SECRETS_MANAGER", other_url.as_str())],
+            "other",
+        ),
+        (
+            format!("AWS_REGION=eu-west-1\n{keys}AWS_ENDPOINT_URL_SECRETS_MANAGER={url}\n"),
+            vec![("AWS_ENDPOINT_URL_SECRETS_MANAGER", other_url.as_str())],
+            "other",
+        ),
+        (
+            format!("AWS_ENDPOINT_URL={url}\nAWS_PROFILE=p\nAWS_CONFIG_FILE=./aws\nAWS_MAX_ATTEMPTS=1\n"),
+            vec![
+                ("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE"),
+                ("AWS_SECRET_ACCESS_KEY", "example"),
+                ("AWS_REGION", "x"),
+            ],
+            "key-of-aws",
+        ),
+    ] {
+        let told = run("other", &dotenv(&file), &environment).await;
+        assert_eq!(told["settings"]["pazpaz"]["encryption_key_v1"], key, "{file}");
+    }
+    let told = run("other", &dotenv("AWS_ACCESS_KEY_ID=hunter2\n"), &[]).await;
+    let error = told["error"].as_str().unwrap();
+    assert!(error.contains("AWS_SECRET_ACCESS_KEY") && !error.contains("hunter2"), "{error}");
+    let told = run("other", "SECRET_CACHE_TTL=hunter2\n", &[("ENVIRONMENT", "production")]).await;
+    let error = told["error"].as_str().unwrap();
+    assert!(error.contains("SECRETS_MANAGER_PREFIX") && error.contains("SECRET_CACHE_TTL"), "{error}");
+}
