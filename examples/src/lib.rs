@@ -2,7 +2,7 @@
 //!
 //! The programs are in `src/bin`: `axum-app` and `actix-app` serve settings that follow a rotation, `live` does so
 //! without a web framework, `figment` reads them once, `jwt` verifies tokens signed before a rotation, `directory`
-//! reads files of your own.
+//! reads files of your own, `explain` tells where each key comes from.
 
 pub mod jwt;
 mod process;

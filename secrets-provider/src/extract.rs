@@ -18,6 +18,7 @@ use crate::tree::{Node, Table, Text, Value, base64};
 
 use context::Context;
 use failure::Failure;
+pub(crate) use names::relaxed;
 
 /// The tree as a value of `T`, or every wrong value in it.
 pub(crate) fn extract<T: DeserializeOwned>(tree: &Table) -> Result<T, Error> {
@@ -144,6 +145,12 @@ impl<'a> Extractor<'a> {
         Err(Failure::Reported)
     }
 
+    /// JSON text that cannot be taken for a table or a sequence, as it begins to be.
+    fn broken<T>(&self, expected: &str, problem: &str) -> Result<T, Failure> {
+        self.context.report(&self.at, self.node(), &format!("expected {expected}, but {problem}"));
+        Err(Failure::Reported)
+    }
+
     fn parsed<T: std::str::FromStr>(&self) -> Option<T> {
         match &self.scalar()?.value {
             Value::Text(text) | Value::Number(text) => text.as_str().trim().parse().ok(),
@@ -157,7 +164,7 @@ impl<'a> Extractor<'a> {
         let Value::Text(text) = &node.value else { return None };
         let opening = text.as_str().trim_start().chars().next();
         matches!(opening, Some('{' | '['))
-            .then(|| payload::parse_json(text.as_str(), &node.origin).map_err(|problem| problem.to_string()))
+            .then(|| payload::parse_json(text.as_str(), &node.origin).map_err(|problem| problem.of_text()))
     }
 
     fn with<'b>(&self, node: &'b Node) -> Extractor<'b>

@@ -11,8 +11,14 @@ use crate::backend::{Backend, BoxStream, Fetched};
 use crate::error::{Error, ErrorKind};
 use crate::events::Notices;
 use crate::mapping::below;
+use crate::nearest;
 use crate::policy::Verdict;
 use crate::selection::{Plan, names_of};
+
+/// How long the names like a missing one are looked for, at most: the error is what matters.
+const ADVICE: Duration = Duration::from_secs(3);
+/// What helps against a deadline that passed.
+const LATE: &str = "check network, proxy and, in a VPC, the interface endpoint; `.timeout(..)` sets the time";
 
 /// A plan and the backend to carry it out with.
 #[derive(Debug, Clone)]
@@ -152,7 +158,8 @@ impl Source {
             Err(_) => Err(Error::new(
                 ErrorKind::Unavailable,
                 format!("the secrets below `{prefix}` were not listed within {:?}", self.timeout),
-            )),
+            )
+            .with_hint(LATE)),
         }
     }
 
@@ -170,8 +177,8 @@ impl Source {
         };
         for id in ids {
             reading.outcomes.entry(id.clone()).or_insert_with(|| {
-                let message = format!("secret `{id}`: {message}");
-                Err(self.judged(id, Error::new(ErrorKind::Unavailable, message).with_secret(id)))
+                let error = Error::new(ErrorKind::Unavailable, format!("secret `{id}`: {message}"));
+                Err(self.judged(id, error.with_secret(id).with_hint(LATE)))
             });
         }
     }
@@ -214,8 +221,43 @@ impl Source {
         }
         for id in unanswered {
             let message = format!("secret `{id}`: its version before was not read within {:?}", self.timeout);
-            let error = Error::new(ErrorKind::Unavailable, message).with_secret(id);
+            let error = Error::new(ErrorKind::Unavailable, message).with_secret(id).with_hint(LATE);
             reading.outcomes.insert(id.clone(), Err(self.judged(id, error)));
+        }
+    }
+
+    /// The error of a failed start, with existing names like those that do not exist, where names may be listed. Only
+    /// for a start, within the time that it has from `start` on: what runs for long lists nothing that it need not.
+    pub(crate) async fn advised(&self, error: Error, start: Instant) -> Error {
+        let Some(wanted) = error.errors().iter().find_map(|error| self.wanted(error)) else { return error };
+        let deadline = (start + self.timeout).min(Instant::now() + ADVICE);
+        if deadline <= Instant::now() {
+            return error;
+        }
+        let listing = self.backend.list_some(nearest::first_part(wanted));
+        let Ok(Ok(names)) = timeout_at(deadline, listing).await else { return error };
+        let parts = error.errors().iter().map(|error| {
+            let like = match (self.wanted(error), error.secret()) {
+                (None, _) => Vec::new(),
+                (Some(wanted), Some(_)) => nearest::nearest(wanted, &names),
+                (Some(prefix), None) => nearest::nearest_prefixes(prefix, &names),
+            };
+            if like.is_empty() {
+                return error.clone();
+            }
+            let like = like.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+            let hint = error.hint().map_or_else(String::new, |hint| format!("; {hint}"));
+            error.clone().with_hint(format!("there is {like}{hint}"))
+        });
+        Error::all(parts).unwrap_or(error.clone())
+    }
+
+    /// The name, or the prefix, that an error says does not exist. Names for an ARN are in an account of their own.
+    fn wanted<'a>(&'a self, error: &'a Error) -> Option<&'a str> {
+        match error.secret() {
+            _ if error.kind() != ErrorKind::NotFound => None,
+            Some(id) => (!id.starts_with("arn:")).then_some(id),
+            None => self.plan.mapping.prefix.as_deref(),
         }
     }
 

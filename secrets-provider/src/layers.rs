@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 
 use crate::dotenv;
 use crate::error::{Error, ErrorKind};
+use crate::explain::{self, Explanation};
 use crate::extract;
 use crate::snapshot::Snapshot;
 use crate::tree::{Node, Origin, Table, Text, Value};
@@ -132,7 +133,29 @@ impl Layers {
         })
     }
 
+    /// Where each key comes from, and what it hides in the layers below.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid`, if the `.env` file is malformed.
+    pub fn explain(&self) -> Result<Explanation, Error> {
+        Ok(self.merged_and_explained()?.1)
+    }
+
     pub(crate) fn merged(&self) -> Result<Table, Error> {
+        Ok(self.merge(self.variables()?))
+    }
+
+    pub(crate) fn merged_and_explained(&self) -> Result<(Table, Explanation), Error> {
+        let variables = self.variables()?;
+        let layers: Vec<&Table> = variables.iter().chain(self.secrets.as_ref().map(Snapshot::tree)).collect();
+        let merged = self.merge(variables.clone());
+        let explanation = explain::explain(&layers, &merged);
+        Ok((merged, explanation))
+    }
+
+    /// The layers of variables, the lowest first.
+    fn variables(&self) -> Result<Vec<Table>, Error> {
         if let Some((name, path)) = self.placed.iter().find(|(_, path)| path.iter().any(String::is_empty)) {
             let message = format!(
                 "variable `{name}` cannot be key `{}`: a part of the key path is empty",
@@ -142,13 +165,13 @@ impl Layers {
                 Error::new(ErrorKind::Config, message).with_hint("give a dotted key path such as `api.key`")
             );
         }
-        let mut tree = Table::default();
+        let mut layers = Vec::new();
         if let Some(path) = &self.dotenv {
             let file = path.display().to_string();
             let origin =
                 |variable: &str| Origin::Dotenv { file: file.clone(), variable: variable.to_owned() };
             let variables = dotenv::read(path)?.into_iter().map(|(name, value)| (name, Text::new(value)));
-            tree.overlay_keeping_tables(self.nested(variables.collect(), origin));
+            layers.push(self.nested(variables.collect(), origin));
         }
         if let Some(variables) = &self.environment {
             let variables = match variables {
@@ -160,12 +183,21 @@ impl Layers {
                     .collect(),
             };
             let origin = |variable: &str| Origin::Environment { variable: variable.to_owned() };
-            tree.overlay_keeping_tables(self.nested(variables, origin));
+            layers.push(self.nested(variables, origin));
+        }
+        Ok(layers)
+    }
+
+    /// The layers of variables and the secrets on top.
+    fn merge(&self, variables: Vec<Table>) -> Table {
+        let mut tree = Table::default();
+        for layer in variables {
+            tree.overlay_keeping_tables(layer);
         }
         if let Some(snapshot) = &self.secrets {
             tree.overlay(snapshot.tree().clone());
         }
-        Ok(tree)
+        tree
     }
 
     /// Variables as a tree. Sorted first: of two names that differ in case alone the same one always wins. Those

@@ -6,17 +6,20 @@ mod dotenv;
 mod environment;
 mod error;
 mod events;
+mod explain;
 mod extract;
 mod fetch;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
 mod gaps;
+mod iam;
 mod key;
 mod layers;
 mod live;
 mod manager;
 mod mapping;
+mod nearest;
 mod payload;
 mod policy;
 #[cfg(feature = "figment")]
@@ -34,6 +37,7 @@ mod tree;
 
 pub use backend::{Backend, BoxFuture, BoxStream, Directory, Fetched, Memory, Outcome};
 pub use error::{Error, ErrorKind};
+pub use explain::{ExplainedKey, Explanation, Layer, Provenance};
 pub use key::Key;
 pub use layers::Layers;
 pub use live::{Change, Changes, Guard, LayerStack, Live, LiveBuilder, Refreshed, Rejected};

@@ -17,6 +17,7 @@ pub use changes::{Change, Changes};
 pub use stack::LayerStack;
 
 use crate::error::{Error, ErrorKind};
+use crate::explain::Explanation;
 use crate::manager::SecretsManager;
 use crate::status::Status;
 
@@ -55,15 +56,23 @@ pub(crate) struct Cell<T> {
     value: ArcSwap<T>,
     /// Held while a swap happens too, so that value and status can be read as a pair.
     status: Mutex<Status>,
+    /// Where the value's keys come from. Changed while the status is held.
+    explanation: ArcSwap<Explanation>,
 }
 
 impl<T> Cell<T> {
     pub(crate) fn new(value: T, status: Status) -> Self {
-        Self { value: ArcSwap::from_pointee(value), status: Mutex::new(status) }
+        let explanation = ArcSwap::default();
+        Self { value: ArcSwap::from_pointee(value), status: Mutex::new(status), explanation }
     }
 
     pub(crate) fn status(&self) -> MutexGuard<'_, Status> {
         self.status.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says where the value's keys come from: before it is shared, or in a swap's `update`.
+    pub(crate) fn explain(&self, explanation: Explanation) {
+        self.explanation.store(Arc::new(explanation));
     }
 
     /// Swaps the value in, and changes the status in the same moment. The old one comes back: its `Drop` is the user's
@@ -171,6 +180,30 @@ impl<T> Live<T> {
     pub fn current_with_status(&self) -> (Arc<T>, Status) {
         let status = self.cell.status();
         (self.cell.value.load_full(), status.clone())
+    }
+
+    /// Where each key of the current settings comes from (the layer, the variable, the secret and its version) and
+    /// what it hides, such as a variable that a secret overrides. No values. Empty for a
+    /// [`constant`](Self::constant).
+    ///
+    /// Of a `Figment` or `Config` that [`layers`](LiveBuilder::layers) returned, only the outcome is known: what its
+    /// layers hide of each other is not, but what they hide of the secrets is.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// # use secrets_provider::{Live, Memory, SecretsManager};
+    /// # #[derive(serde::Deserialize)] struct Settings { jwt_secret: String }
+    /// # let memory = Memory::new();
+    /// # memory.put("gaara/prod/jwt-secret", "s");
+    /// let manager = SecretsManager::prefix("gaara/prod").backend(memory);
+    /// let settings: Live<Settings> = manager.live().await?;
+    /// let explanation = settings.explain();
+    /// println!("{explanation}");
+    /// assert_eq!(explanation.key("jwt_secret").unwrap().source().name(), "gaara/prod/jwt-secret");
+    /// # Ok::<(), secrets_provider::Error>(()) }).unwrap();
+    /// ```
+    pub fn explain(&self) -> Explanation {
+        Explanation::clone(&self.cell.explanation.load())
     }
 
     /// A stream of changes from now on. A slow reader skips to the newest; it never holds up a refresh. It ends

@@ -2,12 +2,14 @@
 
 mod choosing;
 mod from_env;
+mod permissions;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
+use tokio::time::Instant;
 
 #[cfg(feature = "aws")]
 use crate::backend::aws;
@@ -220,12 +222,13 @@ impl SecretsManager {
     }
 
     async fn fetch_on(&self, road: Road) -> Result<Snapshot, Error> {
+        let start = Instant::now();
         let source = self.source(road)?;
         let reading = source.read(&fetch::Memory::default()).await;
         events::denied(&reading);
         events::absent(&reading);
         if let Some(error) = reading.failure() {
-            return Err(error);
+            return Err(source.advised(error, start).await);
         }
         let secrets = reading.secrets();
         secrets.iter().for_each(|secret| events::fetched(secret, true));

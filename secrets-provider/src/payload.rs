@@ -45,6 +45,18 @@ impl fmt::Display for Problem {
     }
 }
 
+impl Problem {
+    /// The problem with text that stands where a table or a sequence is wanted.
+    pub(crate) fn of_text(&self) -> String {
+        match self {
+            Self::BrokenObject { line, column } => {
+                format!("the text there is not JSON from line {line}, column {column} on")
+            }
+            other => other.to_string(),
+        }
+    }
+}
+
 /// A secret's value as a node: a JSON object as a table, all else as it is.
 pub(crate) fn parse(payload: &Payload, origin: &Arc<Origin>) -> Result<Node, Problem> {
     let value = match payload {

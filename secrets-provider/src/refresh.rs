@@ -13,6 +13,7 @@ use crate::TARGET;
 use crate::backend::{BoxStream, Fetched};
 use crate::error::{Error, ErrorKind};
 use crate::events;
+use crate::explain::Explanation;
 use crate::fetch::{Memory, Source, each_once};
 use crate::gaps::{Gaps, Held};
 use crate::live::{Cell, Change, Engine, Live, Refreshed, Reply};
@@ -26,6 +27,7 @@ pub(crate) struct Candidate<T> {
     pub(crate) value: T,
     pub(crate) tree: Table,
     pub(crate) snapshot: Snapshot,
+    pub(crate) explanation: Explanation,
 }
 
 /// Makes a candidate: places, merges, extracts, checks. The user's code is in it, so it may panic.
@@ -36,11 +38,12 @@ pub(crate) async fn start<T>(source: Source, build: Build<T>, schedule: Schedule
 where
     T: Send + Sync + 'static,
 {
+    let begun = Instant::now();
     let reading = source.read(&Memory::default()).await;
     events::denied(&reading);
     events::absent(&reading);
     if let Some(error) = reading.failure() {
-        return Err(error);
+        return Err(source.advised(error, begun).await);
     }
     let trouble = reading.trouble();
     let gaps = Gaps::at_start(&reading, schedule, Instant::now());
@@ -59,6 +62,7 @@ where
     tracing::info!(target: TARGET, generation = 1, secrets = held.len(), "settings_loaded");
 
     let cell = Arc::new(Cell::new(candidate.value, status));
+    cell.explain(candidate.explanation);
     let (changes_sender, changes) = watch::channel(None);
     let (stop, mut stopped) = watch::channel(false);
     let (requests, queue) = mpsc::unbounded_channel();
@@ -256,6 +260,7 @@ impl<T: Send + Sync + 'static> Refresher<T> {
         let (generation, old) = self.cell.swap(Arc::new(candidate.value), |status| {
             status.swapped();
             status.describe(secrets, self.gaps.fallback());
+            self.cell.explain(candidate.explanation);
         });
         tracing::info!(target: TARGET, generation, keys = keys.join(","), "settings_changed");
         self.changes.send_replace(Some(Change { generation, keys }));

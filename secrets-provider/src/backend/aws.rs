@@ -1,5 +1,7 @@
 //! AWS Secrets Manager through the SDK: names by ListSecrets, values by BatchGetSecretValue or GetSecretValue.
 
+mod answer;
+mod denial;
 mod failure;
 mod variables;
 
@@ -11,10 +13,10 @@ use std::time::Duration;
 use aws_config::BehaviorVersion;
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_secretsmanager::Client;
-use aws_sdk_secretsmanager::operation::batch_get_secret_value::BatchGetSecretValueOutput;
-use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType, SecretValueEntry};
+use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType};
 use aws_smithy_runtime_api::client::http::HttpClient as _;
 use aws_types::SdkConfig;
+use aws_types::region::Region;
 use futures_util::stream::{self, FuturesUnordered};
 use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::runtime::Handle;
@@ -22,12 +24,18 @@ use tokio::sync::OnceCell;
 
 pub(crate) use variables::Variables;
 
-use super::{Backend, BoxFuture, BoxStream, Fetched, Outcome, Payload};
+use answer::{fetched, payload, sort_out};
+use failure::Call;
+
+use super::{Backend, BoxFuture, BoxStream, Fetched, Outcome};
 use crate::error::{Error, ErrorKind};
+use crate::iam::Scope;
 use crate::manager::Road;
 
 /// The most secrets one BatchGetSecretValue takes.
 const GROUP: usize = 20;
+/// The most names one ListSecrets answers.
+const PAGE: i32 = 100;
 /// How many calls are on their way at once. The quotas are 100 a second for batches and 10,000 for single calls.
 const CONCURRENT: usize = 20;
 /// For how many fetches single calls stand in after a batch failed as a whole for a reason that may pass.
@@ -40,6 +48,17 @@ pub(crate) enum Access {
     Environment(Box<Variables>),
     Config(Box<SdkConfig>),
     Client(Client),
+}
+
+impl Access {
+    /// The region that the program sets, or `.env` alone; where there is none, the SDK finds it elsewhere.
+    pub(crate) fn region(&self) -> Option<&str> {
+        match self {
+            Self::Environment(variables) => variables.region(),
+            Self::Config(config) => config.region().map(Region::as_ref),
+            Self::Client(client) => client.config().region().map(Region::as_ref),
+        }
+    }
 }
 
 /// The backends in use, one for each road, for as long as the same runtime drives them.
@@ -97,6 +116,13 @@ impl Aws {
 
     async fn connect(&self) -> Result<Client, Error> {
         match &self.access {
+            Access::Client(_) | Access::Config(_) if self.access.region().is_none() => Err(Error::new(
+                ErrorKind::Config,
+                "the given AWS configuration has no region",
+            )
+            .with_hint(
+                "set `region` in the `SdkConfig` or client, such as with `aws_config::from_env().region(..)`",
+            )),
             Access::Client(client) => Ok(self.on_this_road(client.clone())),
             Access::Config(config) => Ok(self.on_this_road(Client::new(config))),
             Access::Environment(variables) => {
@@ -107,7 +133,10 @@ impl Aws {
                 let config = variables.hand_over(loader).load().await;
                 if config.region().is_none() {
                     return Err(Error::new(ErrorKind::Config, "no AWS region is configured")
-                        .with_hint("set AWS_REGION, or `region` in the AWS profile"));
+                        .with_hint(
+                            "set AWS_REGION; the SDK also looks at AWS_DEFAULT_REGION, at `region` in the AWS profile \
+                             and at the instance's metadata",
+                        ));
                 }
                 Ok(variables.client(&config))
             }
@@ -135,7 +164,9 @@ impl Aws {
         let client = self.client().await?;
         let call = client.get_secret_value().secret_id(id).set_version_stage(stage.map(str::to_owned));
         let output = call.send().await;
-        let output = output.map_err(|error| failure::of(&error, "GetSecretValue", Some(id)))?;
+        let scope = scope(client);
+        let call = Call { action: "GetSecretValue", id: Some(id), scope: &scope };
+        let output = output.map_err(|error| call.failed(&error))?;
         let payload = payload(output.secret_string, output.secret_binary);
         fetched(id, output.name, output.arn, output.version_id, payload)
     }
@@ -143,13 +174,33 @@ impl Aws {
     /// One group by one call, as outcomes; the ids that the answer left out; or why there is no answer.
     async fn get_group(&self, ids: &[String]) -> Result<(Vec<Outcome>, Vec<String>), failure::Whole> {
         let client = self.client().await.map_err(failure::Whole::Unreachable)?;
+        let scope = scope(client);
+        let batch = Call { action: "BatchGetSecretValue", id: None, scope: &scope };
         let call = client.batch_get_secret_value().set_secret_id_list(Some(ids.to_vec()));
-        let output = call.send().await.map_err(|error| failure::of_batch(&error))?;
+        let output = call.send().await.map_err(|error| batch.failed_batch(&error))?;
         // Pages are for filters alone; what an answer leaves out is asked for singly.
         let mut missing = ids.to_vec();
         let mut outcomes = Vec::new();
-        sort_out(output, &mut missing, &mut outcomes);
+        sort_out(output, &scope, &mut missing, &mut outcomes);
         Ok((outcomes, missing))
+    }
+
+    /// Names that start with `prefix`, up to so many pages of them.
+    async fn listed(&self, prefix: &str, pages: usize) -> Result<Vec<String>, Error> {
+        let client = self.client().await?;
+        // Without a slash at the end, which would hide the secret named as the prefix.
+        let filter = Filter::builder().key(FilterNameStringType::Name).values(prefix).build();
+        let list = client.list_secrets().filters(filter).max_results(PAGE);
+        let mut answers = list.into_paginator().send();
+        let mut names = Vec::new();
+        for _ in 0..pages {
+            let Some(page) = answers.next().await else { break };
+            let scope = scope(client);
+            let call = Call { action: "ListSecrets", id: None, scope: &scope };
+            let secrets = page.map_err(|error| call.failed(&error))?.secret_list.unwrap_or_default();
+            names.extend(secrets.into_iter().filter_map(|secret| secret.name));
+        }
+        Ok(names)
     }
 
     /// Remembers that batches do not work here, for good or for a while.
@@ -174,83 +225,18 @@ impl Aws {
     }
 }
 
-/// Splits an answer into outcomes, and takes the ids it speaks of out of `missing`.
-fn sort_out(output: BatchGetSecretValueOutput, missing: &mut Vec<String>, outcomes: &mut Vec<Outcome>) {
-    for entry in output.secret_values.unwrap_or_default() {
-        let SecretValueEntry { arn, name, version_id, secret_binary, secret_string, .. } = entry;
-        let is_asked = |id: &String| asked_for(id, name.as_deref(), arn.as_deref());
-        // One secret by name and by ARN is answered once.
-        let ids: Vec<String> = missing.extract_if(.., |id| is_asked(id)).collect();
-        let payload = payload(secret_string, secret_binary);
-        for id in ids {
-            let secret = fetched(&id, name.clone(), arn.clone(), version_id.clone(), payload.clone());
-            outcomes.push((id, secret));
-        }
-    }
-    for error in output.errors.unwrap_or_default() {
-        let Some(about) = error.secret_id() else { continue };
-        for id in missing
-            .extract_if(.., |id| id == about || id.starts_with("arn:") && asked_for(id, None, Some(about)))
-        {
-            let why =
-                failure::of_code(error.error_code(), error.message(), None, "GetSecretValue", Some(&id));
-            outcomes.push((id, Err(why)));
-        }
-    }
-}
-
-/// Whether an id, a name or an ARN with or without its random ending, asks for this secret.
-fn asked_for(id: &str, name: Option<&str>, arn: Option<&str>) -> bool {
-    let partial =
-        |arn: &str| arn.strip_prefix(id).is_some_and(|rest| rest.len() == 7 && rest.starts_with('-'));
-    name == Some(id) || arn == Some(id) || id.starts_with("arn:") && arn.is_some_and(partial)
-}
-
-fn payload(
-    text: Option<String>,
-    binary: Option<aws_sdk_secretsmanager::primitives::Blob>,
-) -> Option<Payload> {
-    text.map(Payload::text).or_else(|| binary.map(|blob| Payload::binary(blob.into_inner())))
-}
-
-fn fetched(
-    id: &str,
-    name: Option<String>,
-    arn: Option<String>,
-    version_id: Option<String>,
-    payload: Option<Payload>,
-) -> Result<Fetched, Error> {
-    let (Some(name), Some(version_id)) = (name, version_id) else {
-        let message = format!("the answer for secret `{id}` lacks its name or version id");
-        return Err(Error::new(ErrorKind::Unavailable, message).with_secret(id));
-    };
-    let Some(payload) = payload else {
-        return Err(Error::new(ErrorKind::NotFound, format!("secret `{id}` has no value"))
-            .with_secret(id)
-            .with_hint("put a value into it: `aws secretsmanager put-secret-value`"));
-    };
-    let secret = Fetched::new(name, version_id, payload);
-    Ok(match arn {
-        Some(arn) => secret.with_arn(arn),
-        None => secret,
-    })
+/// What a client tells of where its calls go.
+fn scope(client: &Client) -> Scope {
+    Scope::new(client.config().region().map(Region::as_ref), None)
 }
 
 impl Backend for Aws {
     fn list<'a>(&'a self, prefix: &'a str) -> BoxFuture<'a, Result<Vec<String>, Error>> {
-        Box::pin(async move {
-            let client = self.client().await?;
-            // Without a slash at the end, which would hide the secret named as the prefix.
-            let filter = Filter::builder().key(FilterNameStringType::Name).values(prefix).build();
-            let mut pages = client.list_secrets().filters(filter).max_results(100).into_paginator().send();
-            let mut names = Vec::new();
-            while let Some(page) = pages.next().await {
-                let page = page.map_err(|error| failure::of(&error, "ListSecrets", None))?;
-                let secrets = page.secret_list.unwrap_or_default();
-                names.extend(secrets.into_iter().filter_map(|secret| secret.name));
-            }
-            Ok(names)
-        })
+        self.listed(prefix, usize::MAX).boxed()
+    }
+
+    fn list_some<'a>(&'a self, prefix: &'a str) -> BoxFuture<'a, Result<Vec<String>, Error>> {
+        self.listed(prefix, 1).boxed()
     }
 
     fn fetch<'a>(&'a self, ids: &'a [String]) -> BoxStream<'a, Outcome> {
@@ -338,46 +324,5 @@ impl Aws {
             }
         }
         .boxed()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// What an answer leaves out stays with those that are asked for singly; a secret that is asked for by name and by
-    /// ARN is answered under both.
-    #[test]
-    fn an_answer_is_sorted_out_and_what_it_lacks_is_kept() {
-        let arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:a-AbCdEf";
-        let value =
-            SecretValueEntry::builder().name("a").arn(arn).version_id("v1").secret_string("x").build();
-        let error = aws_sdk_secretsmanager::types::ApiErrorType::builder();
-        let error = error.secret_id("b").error_code("ResourceNotFoundException").build();
-        let answer = BatchGetSecretValueOutput::builder().secret_values(value).errors(error).build();
-        let mut missing: Vec<String> = ["a", arn, "b", "left-out"].map(str::to_owned).into();
-        let mut outcomes = Vec::new();
-        sort_out(answer, &mut missing, &mut outcomes);
-        assert_eq!(missing, ["left-out"]);
-        let outcomes: Vec<_> = outcomes
-            .iter()
-            .map(|(id, outcome)| (id.as_str(), outcome.as_ref().err().map(Error::kind)))
-            .collect();
-        assert_eq!(outcomes, [("a", None), (arn, None), ("b", Some(ErrorKind::NotFound))]);
-    }
-
-    #[test]
-    fn an_id_asks_for_a_secret_by_name_arn_or_partial_arn() {
-        let arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:a/b-AbCdEf";
-        for (id, yes) in [
-            ("a/b", true),
-            (arn, true),
-            (arn.strip_suffix("-AbCdEf").expect("a suffix"), true),
-            ("arn:aws:secretsmanager:us-east-1:123456789012:secret:a", false),
-            ("a", false),
-            ("a/b-AbCdEf", false),
-        ] {
-            assert_eq!(asked_for(id, Some("a/b"), Some(arn)), yes, "{id}");
-        }
     }
 }

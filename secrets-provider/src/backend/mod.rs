@@ -67,6 +67,17 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
     /// If names cannot be listed, or not all of them.
     fn list<'a>(&'a self, prefix: &'a str) -> BoxFuture<'a, Result<Vec<String>, Error>>;
 
+    /// Some names that start with `prefix`, for the hint of an error: asked for when a start fails because a name does
+    /// not exist, and never again after it. One quick call is enough; whatever fails here goes unmentioned. Lists
+    /// all of them unless implemented.
+    ///
+    /// # Errors
+    ///
+    /// If names cannot be listed.
+    fn list_some<'a>(&'a self, prefix: &'a str) -> BoxFuture<'a, Result<Vec<String>, Error>> {
+        self.list(prefix)
+    }
+
     /// The current values of the secrets with these names or ARNs, in any order, each with the id it was asked
     /// by: one outcome per id, as soon as it is known. Whoever asks may stop listening at a deadline.
     fn fetch<'a>(&'a self, ids: &'a [String]) -> BoxStream<'a, Outcome>;

@@ -174,7 +174,7 @@ impl<'de> Deserializer<'de> for Extractor<'_> {
                 Some(Ok(node)) if matches!(node.value, Value::Array(_)) => {
                     self.with(&node).deserialize_seq(visitor)
                 }
-                Some(Err(problem)) => self.wrong(&format!("a sequence; as JSON text: {problem}")),
+                Some(Err(problem)) => self.broken("a sequence", &problem),
                 _ => self.wrong("a sequence"),
             },
         }
@@ -207,7 +207,7 @@ impl<'de> Deserializer<'de> for Extractor<'_> {
                 Some(Ok(node)) if matches!(node.value, Value::Table(_)) => {
                     self.with(&node).deserialize_map(visitor)
                 }
-                Some(Err(problem)) => self.wrong(&format!("a table; {problem}")),
+                Some(Err(problem)) => self.broken("a table", &problem),
                 _ => self.wrong("a table"),
             },
         }
@@ -242,7 +242,7 @@ impl<'de> Deserializer<'de> for Extractor<'_> {
                 Some(Ok(node)) if matches!(node.value, Value::Table(_)) => {
                     self.with(&node).deserialize_struct(name, fields, visitor)
                 }
-                Some(Err(problem)) => self.wrong(&format!("a table; {problem}")),
+                Some(Err(problem)) => self.broken("a table", &problem),
                 _ => self.wrong("a table"),
             },
         }

@@ -7,7 +7,7 @@ use super::context::Context;
 use crate::tree::{Node, Origin, Table, Value, join};
 
 /// A name without what spellings differ in: `database_url`, `DATABASE_URL`, `database-url` and `databaseUrl` are one.
-pub(super) fn relaxed(name: &str) -> String {
+pub(crate) fn relaxed(name: &str) -> String {
     name.chars().filter(|c| !matches!(c, '_' | '-' | '.')).map(|c| c.to_ascii_lowercase()).collect()
 }
 

@@ -168,8 +168,8 @@ fn an_error_names_key_type_secret_and_version_and_never_the_value() {
         (
             "{\"host\": \n hunter2}",
             format!(
-                "invalid value for key `x`: expected a table; expected a JSON object, but it is not JSON from line 2, \
-                 column 2 on, which the text there is not {place}"
+                "invalid value for key `x`: expected a table, but the text there is not JSON from line 2, column 2 on \
+                 {place}"
             ),
         ),
     ] {

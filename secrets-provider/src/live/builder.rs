@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
-use super::stack::Merged;
+use super::stack::{Merged, Sealed};
 use super::{LayerStack, Live};
 use crate::backend::Fetched;
 use crate::error::{Error, ErrorKind};
+use crate::explain::{self, Explanation};
 use crate::extract;
 use crate::layers::Layers;
 use crate::manager::{LONGEST, Road, SecretsManager};
@@ -70,7 +71,7 @@ pub struct LiveBuilder<T> {
     interval: Option<Duration>,
 }
 
-type Merge = Box<dyn Fn(&Snapshot) -> Result<Merged, Error> + Send + Sync>;
+type Merge = Box<dyn Fn(&Snapshot) -> Result<(Merged, Explanation), Error> + Send + Sync>;
 
 type Check<T> = Box<dyn Fn(&T) -> Result<(), Rejected> + Send + Sync>;
 
@@ -78,7 +79,7 @@ impl<T> LiveBuilder<T> {
     pub(crate) fn new(manager: SecretsManager) -> Self {
         Self {
             manager,
-            layers: Box::new(|secrets| Layers::standard(secrets).merged().map(Merged)),
+            layers: Box::new(|secrets| Sealed::merged_and_explained(Layers::standard(secrets), secrets)),
             checks: Vec::new(),
             interval: None,
         }
@@ -94,7 +95,7 @@ impl<T> LiveBuilder<T> {
         L: LayerStack,
         F: Fn(&Snapshot) -> L + Send + Sync + 'static,
     {
-        self.layers = Box::new(move |secrets| layers(secrets).merged(secrets));
+        self.layers = Box::new(move |secrets| layers(secrets).merged_and_explained(secrets));
         self
     }
 
@@ -136,14 +137,15 @@ impl<T: DeserializeOwned + Send + Sync + 'static> LiveBuilder<T> {
         let interval = interval.or(manager.interval()).unwrap_or(INTERVAL);
         let build = move |secrets: &[Fetched]| {
             let snapshot = manager.assemble(secrets)?;
-            let tree = layers(&snapshot)?.0;
+            let (Merged(tree), explanation) = layers(&snapshot)?;
+            let explanation = explanation.with_fields(explain::fields_of::<T>());
             let value = extract::extract(&tree)?;
             for check in &checks {
                 check(&value).map_err(|rejected| {
                     Error::new(ErrorKind::Rejected, format!("settings rejected: {rejected}"))
                 })?;
             }
-            Ok(Candidate { value, tree, snapshot })
+            Ok(Candidate { value, tree, snapshot, explanation })
         };
         refresh::start(source, Box::new(build), Schedule { interval }).await
     }

@@ -99,6 +99,11 @@ impl Variables {
         })
     }
 
+    /// The region, if `.env` alone names one.
+    pub(super) fn region(&self) -> Option<&str> {
+        self.region.as_deref()
+    }
+
     /// A loader that knows them.
     pub(super) fn hand_over(&self, mut loader: ConfigLoader) -> ConfigLoader {
         if let Some(region) = &self.region {

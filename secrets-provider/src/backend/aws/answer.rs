@@ -1,0 +1,117 @@
+//! What AWS answered, as outcomes: which id each value or error is about, and what the answer leaves out. Pure.
+
+use aws_sdk_secretsmanager::operation::batch_get_secret_value::BatchGetSecretValueOutput;
+use aws_sdk_secretsmanager::types::SecretValueEntry;
+
+use super::failure::Call;
+use crate::backend::{Fetched, Outcome, Payload};
+use crate::error::{Error, ErrorKind};
+use crate::iam::Scope;
+
+/// Splits an answer into outcomes, and takes the ids it speaks of out of `missing`.
+pub(super) fn sort_out(
+    output: BatchGetSecretValueOutput,
+    scope: &Scope,
+    missing: &mut Vec<String>,
+    outcomes: &mut Vec<Outcome>,
+) {
+    for entry in output.secret_values.unwrap_or_default() {
+        let SecretValueEntry { arn, name, version_id, secret_binary, secret_string, .. } = entry;
+        let is_asked = |id: &String| asked_for(id, name.as_deref(), arn.as_deref());
+        // One secret by name and by ARN is answered once.
+        let ids: Vec<String> = missing.extract_if(.., |id| is_asked(id)).collect();
+        let payload = payload(secret_string, secret_binary);
+        for id in ids {
+            let secret = fetched(&id, name.clone(), arn.clone(), version_id.clone(), payload.clone());
+            outcomes.push((id, secret));
+        }
+    }
+    for error in output.errors.unwrap_or_default() {
+        let Some(about) = error.secret_id() else { continue };
+        for id in missing
+            .extract_if(.., |id| id == about || id.starts_with("arn:") && asked_for(id, None, Some(about)))
+        {
+            let call = Call { action: "GetSecretValue", id: Some(&id), scope };
+            let why = call.refused(error.error_code(), error.message(), None);
+            outcomes.push((id, Err(why)));
+        }
+    }
+}
+
+/// Whether an id, a name or an ARN with or without its random ending, asks for this secret.
+fn asked_for(id: &str, name: Option<&str>, arn: Option<&str>) -> bool {
+    let partial =
+        |arn: &str| arn.strip_prefix(id).is_some_and(|rest| rest.len() == 7 && rest.starts_with('-'));
+    name == Some(id) || arn == Some(id) || id.starts_with("arn:") && arn.is_some_and(partial)
+}
+
+pub(super) fn payload(
+    text: Option<String>,
+    binary: Option<aws_sdk_secretsmanager::primitives::Blob>,
+) -> Option<Payload> {
+    text.map(Payload::text).or_else(|| binary.map(|blob| Payload::binary(blob.into_inner())))
+}
+
+pub(super) fn fetched(
+    id: &str,
+    name: Option<String>,
+    arn: Option<String>,
+    version_id: Option<String>,
+    payload: Option<Payload>,
+) -> Result<Fetched, Error> {
+    let (Some(name), Some(version_id)) = (name, version_id) else {
+        let message = format!("the answer for secret `{id}` lacks its name or version id");
+        return Err(Error::new(ErrorKind::Unavailable, message).with_secret(id));
+    };
+    let Some(payload) = payload else {
+        return Err(Error::new(ErrorKind::NotFound, format!("secret `{id}` has no value"))
+            .with_secret(id)
+            .with_hint("put a value into it: `aws secretsmanager put-secret-value`"));
+    };
+    let secret = Fetched::new(name, version_id, payload);
+    Ok(match arn {
+        Some(arn) => secret.with_arn(arn),
+        None => secret,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What an answer leaves out stays with those that are asked for singly; a secret that is asked for by name and by
+    /// ARN is answered under both.
+    #[test]
+    fn an_answer_is_sorted_out_and_what_it_lacks_is_kept() {
+        let arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:a-AbCdEf";
+        let value =
+            SecretValueEntry::builder().name("a").arn(arn).version_id("v1").secret_string("x").build();
+        let error = aws_sdk_secretsmanager::types::ApiErrorType::builder();
+        let error = error.secret_id("b").error_code("ResourceNotFoundException").build();
+        let answer = BatchGetSecretValueOutput::builder().secret_values(value).errors(error).build();
+        let mut missing: Vec<String> = ["a", arn, "b", "left-out"].map(str::to_owned).into();
+        let mut outcomes = Vec::new();
+        sort_out(answer, &Scope::new(None, None), &mut missing, &mut outcomes);
+        assert_eq!(missing, ["left-out"]);
+        let outcomes: Vec<_> = outcomes
+            .iter()
+            .map(|(id, outcome)| (id.as_str(), outcome.as_ref().err().map(Error::kind)))
+            .collect();
+        assert_eq!(outcomes, [("a", None), (arn, None), ("b", Some(ErrorKind::NotFound))]);
+    }
+
+    #[test]
+    fn an_id_asks_for_a_secret_by_name_arn_or_partial_arn() {
+        let arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:a/b-AbCdEf";
+        for (id, yes) in [
+            ("a/b", true),
+            (arn, true),
+            (arn.strip_suffix("-AbCdEf").expect("a suffix"), true),
+            ("arn:aws:secretsmanager:us-east-1:123456789012:secret:a", false),
+            ("a", false),
+            ("a/b-AbCdEf", false),
+        ] {
+            assert_eq!(asked_for(id, Some("a/b"), Some(arn)), yes, "{id}");
+        }
+    }
+}

@@ -1,0 +1,144 @@
+use super::*;
+use crate::{Layers, Memory, SecretsManager, Snapshot};
+
+fn secrets(secrets: &[(&str, &str)]) -> Snapshot {
+    let memory = Memory::new();
+    for (name, text) in secrets {
+        memory.put(format!("app/{name}").trim_end_matches('/'), *text);
+    }
+    SecretsManager::prefix("app").backend(memory).fetch_blocking().expect("a snapshot")
+}
+
+/// Each key as `key: layer source <- what it hides`.
+fn lines(explanation: &Explanation) -> Vec<String> {
+    let line = |key: &ExplainedKey| {
+        let hides: Vec<_> = key.hides().iter().map(ToString::to_string).collect();
+        format!("{}: {} <- {}", key.key(), key.source(), hides.join("; "))
+    };
+    explanation.keys().iter().map(line).collect()
+}
+
+#[test]
+fn a_key_has_one_source_and_hides_what_lies_below() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join(".env");
+    let path = file.display();
+    let secrets = secrets(&[
+        ("db", r#"{"user": "s", "hosts": ["s"]}"#),
+        ("smtp", "s"),
+        ("tls", r#"{"key": "s"}"#),
+        ("", r#"{"tokenUrl": "s"}"#),
+    ]);
+    for (about, dotenv, env, expected) in [
+        (
+            "each layer over those below it",
+            "DB__USER=d",
+            vec![("DB__USER", "e")],
+            vec![
+                "db.user: secret app/db (version v1) <- environment DB__USER; .env DB__USER in FILE"
+                    .to_owned(),
+            ],
+        ),
+        (
+            "a table over a scalar",
+            "",
+            vec![("TLS", "e")],
+            vec!["tls.key: secret app/tls (version v3) <- environment TLS".to_owned()],
+        ),
+        (
+            "a scalar over a table",
+            "SMTP__HOST=d\nSMTP__PORT=1",
+            vec![],
+            vec![
+                "smtp: secret app/smtp (version v2) <- .env SMTP__HOST in FILE; .env SMTP__PORT in FILE"
+                    .to_owned(),
+            ],
+        ),
+        (
+            "a lower table over a scalar, as variables have it",
+            "A__B=d\nA__C=d",
+            vec![("A", "e")],
+            vec![
+                "a.b: .env A__B in FILE <- environment A".to_owned(),
+                "a.c: .env A__C in FILE <- environment A".to_owned(),
+            ],
+        ),
+        (
+            "the higher of two spellings",
+            "",
+            vec![("TOKEN_URL", "e"), ("TOKEN_URL__X", "e")],
+            vec!["tokenUrl: secret app (version v4) <- environment TOKEN_URL__X".to_owned()],
+        ),
+        (
+            "an array is one value",
+            "",
+            vec![("DB__HOSTS", "e")],
+            vec!["db.hosts: secret app/db (version v1) <- environment DB__HOSTS".to_owned()],
+        ),
+    ] {
+        std::fs::write(&file, dotenv).expect("a file");
+        let layers = Layers::new().dotenv(&file).environment_from(env).secrets(&secrets);
+        let explanation = layers.explain().expect("an explanation");
+        for line in expected {
+            let line = line.replace("FILE", &path.to_string());
+            assert!(lines(&explanation).contains(&line), "{about}: {line} in {:#?}", lines(&explanation));
+        }
+        let hiding = explanation.keys().iter().filter(|key| !key.hides().is_empty()).count();
+        assert_eq!(hiding, if about.contains("lower table") { 2 } else { 1 }, "{about}");
+    }
+}
+
+#[test]
+fn of_the_environment_only_settings_are_shown() {
+    #[derive(serde::Deserialize)]
+    #[allow(dead_code, reason = "only its fields' names count")]
+    struct Settings {
+        #[serde(rename = "log-level")]
+        log_level: String,
+        home: String,
+    }
+    let environment = [
+        ("PATH", "e"),
+        ("HOME", "e"),
+        ("LOG_LEVEL", "e"),
+        ("DB__POOL__SIZE", "e"),
+        ("DB_URL", "e"),
+        ("HOMEDRIVE", "e"),
+        ("LC_ALL", "e"),
+        ("SMTP__HOST", "e"),
+    ];
+    let layers = Layers::new().environment_from(environment).secrets(&secrets(&[("db", r#"{"user": "s"}"#)]));
+    let explanation = layers.explain().expect("an explanation");
+    let keys = |explanation: &Explanation| -> Vec<String> {
+        explanation.keys().iter().map(|key| key.key().to_owned()).collect()
+    };
+    assert_eq!(keys(&explanation), ["db.pool.size", "db.user", "db_url"]);
+    assert_eq!(explanation.omitted(), 6);
+    assert_eq!(explanation.key("path").expect("a key").source().name(), "PATH");
+
+    let of_type = explanation.clone().with_fields(fields_of::<Settings>());
+    assert_eq!(keys(&of_type), ["db.pool.size", "db.user", "db_url", "home", "log_level"]);
+    assert_eq!(of_type.omitted(), 4);
+
+    let all = explanation.all();
+    assert_eq!((all.keys().len(), all.omitted()), (9, 0));
+    assert!(all.keys().is_sorted_by_key(|key| key.key().to_owned()));
+}
+
+#[test]
+fn it_serializes_and_shows_no_value() {
+    let layers = Layers::new()
+        .environment_from([("DB", "hunter2"), ("OTHER", "hunter2")])
+        .secrets(&secrets(&[("db", "hunter2"), ("nl", r#"{"a\nb": "hunter2"}"#)]));
+    let explanation = layers.explain().expect("an explanation");
+    let json = serde_json::to_value(&explanation).expect("JSON");
+    let expected = serde_json::json!({"keys": [
+        {"key": "db", "layer": "secret", "name": "app/db", "version_id": "v1",
+            "hides": [{"layer": "environment", "name": "DB"}]},
+        {"key": "nl.a\nb", "layer": "secret", "name": "app/nl", "version_id": "v2", "hides": []},
+    ], "omitted": 1});
+    assert_eq!(json, expected);
+    assert_eq!(explanation.to_string().lines().count(), 4, "{explanation}");
+    let shown = format!("{explanation} {explanation:?} {json} {}", explanation.clone().all());
+    assert!(!shown.contains("hunter2"), "{shown}");
+}

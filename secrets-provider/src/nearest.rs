@@ -1,0 +1,103 @@
+//! Names that were perhaps meant where one does not exist. Pure.
+
+/// How many names a hint gives.
+const MOST: usize = 3;
+/// How alike two names are at least, from 0 to 1, where they differ at all.
+const ALIKE: f64 = 0.5;
+/// How much less alike than the nearest name a further one may be.
+const BEHIND: f64 = 0.25;
+
+/// What the names to choose from start with: the first part of the wanted name, up to a separator. A mistake further
+/// behind is found; one in that part is not.
+pub(crate) fn first_part(wanted: &str) -> &str {
+    let separator = wanted.char_indices().skip(2).find(|(_, c)| matches!(c, '/' | '-' | '_' | '.'));
+    match separator {
+        Some((at, _)) => &wanted[..at],
+        None => wanted.char_indices().nth(3).map_or(wanted, |(at, _)| &wanted[..at]),
+    }
+}
+
+/// The names most like the wanted one, the nearest first; none if it is there itself.
+pub(crate) fn nearest(wanted: &str, names: &[String]) -> Vec<String> {
+    if names.iter().any(|name| name == wanted) {
+        return Vec::new();
+    }
+    let mut alike: Vec<(f64, &String)> = names
+        .iter()
+        .map(|name| (likeness(wanted, name), name))
+        .filter(|(likeness, _)| *likeness >= ALIKE)
+        .collect();
+    alike.sort_by(|(a, one), (b, other)| b.total_cmp(a).then_with(|| one.cmp(other)));
+    alike.dedup_by(|a, b| a.1 == b.1);
+    let best = alike.first().map_or(0.0, |(likeness, _)| *likeness);
+    alike.retain(|(likeness, _)| *likeness >= best - BEHIND);
+    alike.into_iter().take(MOST).map(|(_, name)| name.clone()).collect()
+}
+
+/// The prefixes that names have, as deep as the wanted one, most like it first.
+pub(crate) fn nearest_prefixes(wanted: &str, names: &[String]) -> Vec<String> {
+    let depth = wanted.split('/').count();
+    let cut = |name: &String| name.split('/').take(depth).collect::<Vec<_>>().join("/");
+    let prefixes: Vec<String> = names.iter().map(cut).collect();
+    nearest(wanted, &prefixes)
+}
+
+/// By the part from the first segment on that differs, as a shared beginning says nothing; case and `_` for `-` count
+/// as no difference.
+fn likeness(one: &str, other: &str) -> f64 {
+    let plain = |name: &str| name.to_lowercase().replace('_', "-");
+    let (one, other) = (plain(one), plain(other));
+    let differs = one.bytes().zip(other.bytes()).take_while(|(a, b)| a == b).count();
+    let shared = one.as_bytes()[..differs].iter().rposition(|byte| *byte == b'/').map_or(0, |at| at + 1);
+    strsim::normalized_damerau_levenshtein(&one[shared..], &other[shared..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_part_ends_at_a_separator() {
+        for (name, part) in [
+            ("gaara/prod/database", "gaara"),
+            ("gaara-prod-db", "gaara"),
+            ("a/b", "a/b"),
+            ("a/bc/d", "a/bc"),
+            ("database", "dat"),
+            ("db", "db"),
+            ("", ""),
+            ("ééé/é", "ééé"),
+        ] {
+            assert_eq!(first_part(name), part, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_nearest_names_come_first_and_far_ones_not_at_all() {
+        let names = [
+            "gaara/prod/database",
+            "gaara/prod/jwt-secret",
+            "gaara/prod/api-keys/clerk",
+            "gaara/staging/database",
+            "gaara/prod/db1",
+            "gaara/prod/db2",
+            "gaara/prod/db3",
+            "gaara/prod/db4",
+        ];
+        let names = names.map(str::to_owned);
+        for (wanted, expected) in [
+            ("gaara/prod/databse", vec!["gaara/prod/database"]),
+            ("gaara/prd/database", vec!["gaara/prod/database"]),
+            ("gaara/test/database", vec!["gaara/prod/database", "gaara/staging/database"]),
+            ("gaara/prod/JWT_SECRET", vec!["gaara/prod/jwt-secret"]),
+            ("gaara/prod/db5", vec!["gaara/prod/db1", "gaara/prod/db2", "gaara/prod/db3"]),
+            ("gaara/prod/database", vec![]),
+            ("gaara/prod/sentry-dsn", vec![]),
+            ("", vec![]),
+        ] {
+            assert_eq!(nearest(wanted, &names), expected, "{wanted}");
+        }
+        assert_eq!(nearest_prefixes("gaara/prd", &names), ["gaara/prod"]);
+        assert_eq!(nearest_prefixes("gaara/stagin", &names), ["gaara/staging"]);
+    }
+}

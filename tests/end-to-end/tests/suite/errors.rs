@@ -1,0 +1,535 @@
+//! What an operator reads when something is wrong: each failure, its message compared whole.
+
+use std::process::Command;
+use std::time::Duration;
+
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
+use aws_sdk_secretsmanager::config::Region;
+use aws_sdk_secretsmanager::config::retry::RetryConfig;
+use fake_secrets_manager::{FakeSecretsManager, Fault};
+use secrets_provider::{Error, ErrorKind, Layers, Live, Memory, SecretsManager};
+use serde::Deserialize;
+
+const KEY: &str = "arn:aws:kms:us-east-1:123456789012:key/0d1e2f";
+
+/// The hints that more than one failure gives.
+const UNREACHABLE: &str = "hint: check region, AWS_ENDPOINT_URL, DNS and network; a VPC without internet access needs \
+                           the interface endpoint `com.amazonaws.us-east-1.secretsmanager` with private DNS, and a \
+                           security group on it that lets in port 443";
+const IN_BETWEEN: &str = "hint: Secrets Manager does not answer so: look at what is in between, a proxy or load \
+                          balancer, and at AWS_ENDPOINT_URL";
+const LATE: &str =
+    "hint: check network, proxy and, in a VPC, the interface endpoint; `.timeout(..)` sets the time";
+const NO_SUCH_NAME: &str = "check name, region and account; a secret of another account needs its full ARN";
+const CHAIN: &str = "hint: unless told otherwise, the SDK looks, in this order, at the environment (AWS_ACCESS_KEY_ID \
+                     and AWS_SECRET_ACCESS_KEY), the AWS profile (AWS_PROFILE; one with `sso` or `credential_process` \
+                     needs the feature of that name), web identity (AWS_WEB_IDENTITY_TOKEN_FILE and AWS_ROLE_ARN), \
+                     the container (AWS_CONTAINER_CREDENTIALS_RELATIVE_URI or _FULL_URI) and the instance's metadata";
+
+fn seeded() -> FakeSecretsManager {
+    let fake = FakeSecretsManager::new();
+    for name in ["app/prod/database", "app/prod/jwt-secret", "app/staging/database"] {
+        fake.put(name, "hunter2");
+    }
+    fake
+}
+
+/// The message. Neither it nor `Debug` shows what secrets hold and servers say.
+fn message(error: &Error) -> String {
+    let shown = format!("{error} {error:?}");
+    for secret in ["hunter2", "canary"] {
+        assert!(!shown.contains(secret), "{shown}");
+    }
+    error.to_string()
+}
+
+async fn refusal(manager: SecretsManager) -> String {
+    message(&manager.fetch().await.unwrap_err())
+}
+
+fn one() -> SecretsManager {
+    SecretsManager::names(["app/prod/database"]).batch(false)
+}
+
+/// What the service itself refuses, for reasons that somebody has to see to.
+#[tokio::test(start_paused = true)]
+async fn each_refusal_says_what_to_do() {
+    type Arrange = fn(&FakeSecretsManager);
+    let table: [(&str, Arrange, String); 8] = [
+        (
+            "denied by IAM",
+            |fake| fake.deny_secret("app/prod/database"),
+            "secret `app/prod/database`: access denied (GetSecretValue)\n\
+             hint: allow `secretsmanager:GetSecretValue` on \
+             `arn:aws:secretsmanager:us-east-1:123456789012:secret:app/prod/database-??????`: add to the IAM policy of \
+             the role the statement {\"Effect\":\"Allow\",\"Action\":\"secretsmanager:GetSecretValue\",\"Resource\":\
+             \"arn:aws:secretsmanager:us-east-1:123456789012:secret:app/prod/database-??????\"}"
+                .into(),
+        ),
+        (
+            "denied by the endpoint's policy",
+            |fake| fake.deny_secret_at_endpoint("app/prod/database"),
+            "secret `app/prod/database`: access denied (GetSecretValue)\n\
+             hint: the policy of the VPC endpoint denies `secretsmanager:GetSecretValue` on \
+             `arn:aws:secretsmanager:us-east-1:123456789012:secret:app/prod/database-??????` explicitly, and no `Allow` \
+             outweighs that: take the `Deny` out there, or except this caller from it"
+                .into(),
+        ),
+        (
+            "not allowed by the endpoint's policy",
+            |fake| {
+                let text = "User: arn:aws:iam::210987654321:user/canary is not authorized to perform: canary because \
+                            no VPC endpoint policy allows the secretsmanager:GetSecretValue action";
+                fake.inject(Fault::error("AccessDeniedException", 400, text));
+            },
+            "secret `app/prod/database`: access denied (GetSecretValue)\n\
+             hint: allow `secretsmanager:GetSecretValue` on \
+             `arn:aws:secretsmanager:us-east-1:210987654321:secret:app/prod/database-??????`: add to the policy of the \
+             VPC endpoint the statement {\"Effect\":\"Allow\",\"Principal\":\"*\",\"Action\":\
+             \"secretsmanager:GetSecretValue\",\"Resource\":\
+             \"arn:aws:secretsmanager:us-east-1:210987654321:secret:app/prod/database-??????\"}"
+                .into(),
+        ),
+        (
+            "the key not allowed",
+            |fake| {
+                fake.use_kms_key("app/prod/database", KEY);
+                let all = r#"{"Effect": "Allow", "Action": "secretsmanager:*", "Resource": "*"}"#;
+                fake.enforce_policy(&format!(r#"{{"Statement": {all}}}"#)).unwrap();
+            },
+            "secret `app/prod/database`: its KMS key may not be used (GetSecretValue)\n\
+             hint: allow `kms:Decrypt` on the key (`aws secretsmanager describe-secret --secret-id app/prod/database` \
+             names it as KmsKeyId; one of another account must allow it in its own policy too): add to the IAM policy of \
+             the role the statement {\"Effect\":\"Allow\",\"Action\":\"kms:Decrypt\",\"Resource\":\
+             \"arn:aws:kms:us-east-1:*:key/*\",\"Condition\":{\"StringEquals\":{\"kms:ViaService\":\
+             \"secretsmanager.us-east-1.amazonaws.com\"},\"StringLike\":{\"kms:EncryptionContext:SecretARN\":\
+             \"arn:aws:secretsmanager:us-east-1:*:secret:app/prod/database-??????\"}}}"
+                .into(),
+        ),
+        (
+            "the key disabled",
+            |fake| {
+                fake.use_kms_key("app/prod/database", KEY);
+                fake.disable_kms_key(KEY);
+            },
+            "secret `app/prod/database`: its KMS key cannot decrypt it (GetSecretValue)\n\
+             hint: the key is disabled, scheduled for deletion or gone: `aws secretsmanager describe-secret --secret-id \
+             app/prod/database` names it as KmsKeyId, `aws kms describe-key` tells its state, `aws kms enable-key` or \
+             `aws kms cancel-key-deletion` brings it back"
+                .into(),
+        ),
+        (
+            "credentials out of date",
+            |fake| {
+                fake.inject(Fault::error("ExpiredTokenException", 400, "canary"));
+            },
+            "secret `app/prod/database`: the AWS credentials are not accepted (ExpiredTokenException) \
+             (GetSecretValue)\n\
+             hint: renew them; check the machine's clock, and that the account has this region enabled"
+                .into(),
+        ),
+        (
+            "a request that is none",
+            |fake| {
+                fake.inject(Fault::error("ValidationException", 400, "canary"));
+            },
+            "secret `app/prod/database`: the request is not accepted (ValidationException) (GetSecretValue)\n\
+             hint: a secret's name has ASCII letters, digits and `/_+=.@-`; an ARN is given whole"
+                .into(),
+        ),
+        (
+            "throttled",
+            |fake| {
+                fake.inject(Fault::throttled());
+            },
+            "secret `app/prod/database`: throttled (GetSecretValue)\n\
+             hint: the quota for GetSecretValue is one for the whole account and region: refresh less often, start fewer \
+             replicas at once, or have it raised"
+                .into(),
+        ),
+    ];
+    for (about, arrange, expected) in table {
+        let fake = seeded();
+        arrange(&fake);
+        assert_eq!(refusal(one().client(fake.client())).await, expected, "{about}");
+    }
+}
+
+#[tokio::test]
+async fn a_denied_listing_offers_to_do_without() {
+    let fake = seeded();
+    fake.deny_action("ListSecrets");
+    assert_eq!(
+        refusal(SecretsManager::prefix("app/prod").client(fake.client())).await,
+        "ListSecrets: access denied\n\
+         hint: name the secrets with `.only(..)`, or allow `secretsmanager:ListSecrets` on `*`: add to the IAM policy of \
+         the role the statement {\"Effect\":\"Allow\",\"Action\":\"secretsmanager:ListSecrets\",\"Resource\":\"*\"}"
+    );
+}
+
+#[tokio::test]
+async fn a_secret_without_a_value_or_about_to_be_deleted_says_so() {
+    let fake = seeded();
+    fake.client().create_secret().name("app/prod/empty").send().await.unwrap();
+    fake.client().delete_secret().secret_id("app/prod/database").send().await.unwrap();
+    assert_eq!(
+        refusal(SecretsManager::prefix("app/prod").only(["empty", "database"]).client(fake.client())).await,
+        "2 failures:\n\
+         - secret `app/prod/empty`: no version of it is labelled AWSCURRENT (GetSecretValue)\n  \
+         hint: put a value into it, or move the label to the version meant: \
+         `aws secretsmanager update-secret-version-stage`\n\
+         - secret `app/prod/database`: it is scheduled for deletion (GetSecretValue)\n  \
+         hint: restore it with `aws secretsmanager restore-secret --secret-id app/prod/database`, or ask for it no more"
+    );
+}
+
+#[tokio::test]
+async fn what_does_not_exist_comes_with_the_names_like_it() {
+    let fake = seeded();
+    let elsewhere = "arn:aws:secretsmanager:us-east-1:123456789012:secret:app/prod/database-zzzzzz";
+    let missing = |name: &str, like: &str| {
+        format!(
+            "secret `{name}`: there is no such secret in us-east-1 (GetSecretValue)\nhint: {like}{NO_SUCH_NAME}"
+        )
+    };
+    let nothing = |prefix: &str, like: &str| {
+        format!(
+            "there is no secret at or below `{prefix}`\nhint: {like}check prefix, region and account; a secret created \
+             in the last five minutes may not be listed yet"
+        )
+    };
+    let named = |name: &str| SecretsManager::names([name.to_owned()]);
+    for (manager, expected) in [
+        (named("app/prod/databse"), missing("app/prod/databse", "there is `app/prod/database`; ")),
+        (named("app/prd/JWT_SECRET"), missing("app/prd/JWT_SECRET", "there is `app/prod/jwt-secret`; ")),
+        (named("app/prod/sentry-dsn"), missing("app/prod/sentry-dsn", "")),
+        (named("other"), missing("other", "")),
+        (SecretsManager::prefix("app/prd"), nothing("app/prd", "there is `app/prod`; ")),
+        (SecretsManager::prefix("other"), nothing("other", "")),
+        (
+            named(elsewhere),
+            format!(
+                "secret `{elsewhere}`: there is no such secret in us-east-1 (GetSecretValue)\n\
+                 hint: check the ARN; a secret that was deleted and created anew has another one"
+            ),
+        ),
+    ] {
+        assert_eq!(refusal(manager.client(fake.client())).await, expected);
+    }
+    // Where names may not be listed, or not in time, the error is none the worse.
+    let expected = missing("app/prod/databse", "");
+    fake.deny_action("ListSecrets");
+    assert_eq!(refusal(named("app/prod/databse").client(fake.client())).await, expected);
+    fake.allow_everything();
+    let config = fake.sdk_config().to_builder().retry_config(RetryConfig::disabled()).build();
+    fake.inject(Fault::throttled().on("ListSecrets"));
+    assert_eq!(refusal(named("app/prod/databse").aws_config(&config)).await, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn names_are_looked_for_once_by_a_failing_start_and_never_by_a_refresh() {
+    let fake = seeded();
+    let manager = SecretsManager::names(["app/prod/database", "app/prod/jwt-secret"]).client(fake.client());
+    let builder = || {
+        Live::<serde_json::Value>::builder(manager.clone()).layers(|secrets| Layers::new().secrets(secrets))
+    };
+    let settings = builder().start().await.unwrap();
+    assert_eq!(fake.calls("ListSecrets"), 0, "nothing is missing");
+    fake.remove("app/prod/database");
+    for _ in 0..3 {
+        assert_eq!(settings.refresh().await.unwrap_err().kind(), ErrorKind::NotFound);
+    }
+    assert_eq!(fake.calls("ListSecrets"), 0, "the service runs");
+
+    // Nor does a start that gets along without the missing one.
+    for manager in [manager.clone().optional(["app/prod/database"]), manager.clone().fallback_to_env()] {
+        manager.fetch().await.unwrap();
+    }
+    assert_eq!(fake.calls("ListSecrets"), 0, "nothing failed");
+
+    fake.put("app/prod/databases", "hunter2");
+    let error = builder().start().await.unwrap_err();
+    assert!(message(&error).contains("there is `app/prod/databases`"), "{error}");
+    assert_eq!(fake.calls("ListSecrets"), 1);
+
+    // A listing that hangs does not hold up the error for long.
+    fake.inject(Fault::hang().on("ListSecrets"));
+    let begun = tokio::time::Instant::now();
+    builder().start().await.unwrap_err();
+    assert_eq!(begun.elapsed(), Duration::from_secs(3));
+    let begun = tokio::time::Instant::now();
+    manager.clone().timeout(Duration::from_secs(1)).fetch().await.unwrap_err();
+    assert_eq!(begun.elapsed(), Duration::from_secs(1));
+}
+
+/// What gets in the way before the service answers, or of its answer.
+#[tokio::test(start_paused = true)]
+async fn each_outage_says_where_to_look() {
+    for (fault, what, hint) in [
+        (Fault::drop_connection(), "the endpoint cannot be reached", UNREACHABLE),
+        (Fault::malformed_body(), "the answer was cut off or makes no sense", IN_BETWEEN),
+        (Fault::truncated_body(), "the answer was cut off or makes no sense", IN_BETWEEN),
+        (Fault::html(502), "failed with HTTP 502", IN_BETWEEN),
+        (Fault::html(403), "failed with HTTP 403", IN_BETWEEN),
+        (Fault::error("canary <html>", 400, "canary"), "failed with HTTP 400", IN_BETWEEN),
+        (
+            Fault::internal_error(),
+            "failed (InternalServiceError)",
+            "hint: the failure is on the side of AWS, and was when the SDK tried again; the AWS Health Dashboard tells of \
+             outages",
+        ),
+    ] {
+        let fake = seeded();
+        fake.inject(fault);
+        assert_eq!(
+            refusal(one().client(fake.client())).await,
+            format!("secret `app/prod/database`: {what} (GetSecretValue)\n{hint}")
+        );
+    }
+    let fake = seeded();
+    fake.inject(Fault::hang().on("GetSecretValue"));
+    assert_eq!(
+        refusal(one().client(fake.client())).await,
+        format!("secret `app/prod/database`: it was not read within 30s\n{LATE}")
+    );
+    fake.inject(Fault::hang().on("ListSecrets"));
+    assert_eq!(
+        refusal(SecretsManager::prefix("app/prod").client(fake.client())).await,
+        format!("the secrets below `app/prod` were not listed within 30s\n{LATE}")
+    );
+}
+
+#[tokio::test]
+async fn an_endpoint_that_nobody_serves_is_named_as_such() {
+    let fake = FakeSecretsManager::start().await.unwrap();
+    let config = end_to_end::config(&fake.endpoint_url()).retry_config(RetryConfig::disabled()).build();
+    fake.stop().await;
+    let client = aws_sdk_secretsmanager::Client::from_conf(config);
+    assert_eq!(
+        refusal(SecretsManager::names(["a", "b"]).client(client)).await,
+        format!("BatchGetSecretValue: the endpoint cannot be reached\n{UNREACHABLE}")
+    );
+}
+
+/// Credentials that fail as they are told to.
+#[derive(Debug)]
+struct Failing(fn() -> CredentialsError);
+
+impl ProvideCredentials for Failing {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::ready(Err(self.0()))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_configuration_that_cannot_work_says_what_it_lacks() {
+    let fake = seeded();
+    let config = || fake.sdk_config().to_builder();
+    let region = |region: Option<&'static str>| config().region(region.map(Region::from_static)).build();
+    let failing = |error| {
+        let provider = SharedCredentialsProvider::new(Failing(error));
+        config().credentials_provider(provider).build()
+    };
+    let mut without = config();
+    without.set_credentials_provider(None);
+    for (about, config, expected) in [
+        (
+            "no region",
+            region(None),
+            "the given AWS configuration has no region\n\
+             hint: set `region` in the `SdkConfig` or client, such as with `aws_config::from_env().region(..)`"
+                .to_owned(),
+        ),
+        (
+            "no region at all like this",
+            region(Some("Frankfurt am Main")),
+            "secret `app/prod/database`: the request cannot be built (GetSecretValue)\n\
+             hint: check the region's name and the endpoint's URL"
+                .to_owned(),
+        ),
+        (
+            "no credentials provider",
+            without.build(),
+            "secret `app/prod/database`: the given AWS configuration has no credentials (GetSecretValue)\n\
+             hint: give it a credentials provider; `aws_config::load_defaults` sets one"
+                .to_owned(),
+        ),
+        (
+            "no credentials",
+            failing(|| CredentialsError::not_loaded("canary")),
+            format!("secret `app/prod/database`: no AWS credentials were found (GetSecretValue)\n{CHAIN}"),
+        ),
+        (
+            "a bad profile",
+            failing(|| CredentialsError::invalid_configuration("canary")),
+            format!(
+                "secret `app/prod/database`: the configuration of AWS credentials makes no sense (GetSecretValue)\n\
+                 {CHAIN}"
+            ),
+        ),
+        (
+            "a provider that is down",
+            failing(|| CredentialsError::provider_error("canary")),
+            format!("secret `app/prod/database`: AWS credentials could not be loaded (GetSecretValue)\n{CHAIN}"),
+        ),
+        (
+            "a provider that is slow",
+            failing(|| CredentialsError::provider_timed_out(Duration::from_secs(5))),
+            format!("secret `app/prod/database`: AWS credentials did not come in time (GetSecretValue)\n{CHAIN}"),
+        ),
+    ] {
+        assert_eq!(refusal(one().aws_config(&config)).await, expected, "{about}");
+    }
+    let denied = Credentials::new("canary", "canary", None, None, "test");
+    assert!(
+        !format!(
+            "{:?}",
+            one().aws_config(&config().credentials_provider(SharedCredentialsProvider::new(denied)).build())
+        )
+        .contains("canary")
+    );
+}
+
+/// The SDK's own configuration reads the process environment, so it is tried in a process of its own.
+#[test]
+fn an_environment_without_region_or_credentials_names_what_the_sdk_looked_at() {
+    let folder = tempfile::tempdir().unwrap();
+    for (region, expected) in [
+        (
+            None,
+            "no AWS region is configured\n\
+             hint: set AWS_REGION; the SDK also looks at AWS_DEFAULT_REGION, at `region` in the AWS profile and at the \
+             instance's metadata"
+                .to_owned(),
+        ),
+        (Some("us-east-1"), format!("BatchGetSecretValue: no AWS credentials were found\n{CHAIN}")),
+    ] {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["errors::in_an_empty_environment", "--exact", "--ignored", "--nocapture"]);
+        command.env_clear().env("HOME", folder.path()).env("AWS_EC2_METADATA_DISABLED", "true");
+        command.envs(region.map(|region| ("AWS_REGION", region)));
+        let output = command.output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(text.contains(&format!("<<{expected}>>")), "{text}");
+    }
+}
+
+#[test]
+#[ignore = "run by the test above, in an environment of its own"]
+#[allow(clippy::print_stdout, reason = "how it answers the test above")]
+fn in_an_empty_environment() {
+    let error = SecretsManager::names(["a", "b"]).fetch_blocking().unwrap_err();
+    println!("<<{}>>", message(&error));
+}
+
+fn assembled(secrets: &[(&str, String)]) -> Result<secrets_provider::Snapshot, Error> {
+    let memory = Memory::new();
+    for (name, text) in secrets {
+        memory.put(name, text);
+    }
+    SecretsManager::prefix("app").backend(memory).fetch_blocking()
+}
+
+#[test]
+fn secrets_that_have_no_place_say_why() {
+    let root = "a secret that is named as the prefix (or renamed to the root) has no key of its own: store a JSON object, \
+                or give it a key with `.rename(..)`";
+    let deep = format!(
+        "{}{}",
+        r#"{"hunter2": "#.repeat(65).replace("hunter2", "k"),
+        "1".to_owned() + &"}".repeat(65)
+    );
+    for (secrets, expected) in [
+        (
+            vec![("app", "hunter2".to_owned())],
+            format!("secret `app`: expected a JSON object, found text\nhint: {root}"),
+        ),
+        (
+            vec![("app", "{\n  \"password\": hunter2\n}".to_owned())],
+            format!(
+                "secret `app`: expected a JSON object, but it is not JSON from line 2, column 15 on\nhint: {root}"
+            ),
+        ),
+        (
+            vec![("app/db", r#"{"a": {"PORT": "hunter2", "port": 2}}"#.to_owned())],
+            "secret `app/db`: the JSON object gives key `a.port` twice".to_owned(),
+        ),
+        (vec![("app/db", deep)], "secret `app/db`: the JSON object nests deeper than 64 levels".to_owned()),
+        (
+            vec![("app/db", r#"{"url": "hunter2"}"#.to_owned()), ("app/db/url", "hunter2".to_owned())],
+            "secrets `app/db` and `app/db/url` both give key `db.url`\n\
+             hint: remove one of them, or place one elsewhere with `.rename(..)`"
+                .to_owned(),
+        ),
+    ] {
+        assert_eq!(message(&assembled(&secrets).unwrap_err()), expected);
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[allow(dead_code, reason = "what is read is not what is tested")]
+struct Settings {
+    database: Database,
+    token: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[allow(dead_code, reason = "as above")]
+struct Database {
+    host: String,
+    port: u16,
+}
+
+#[test]
+fn settings_that_do_not_fit_say_which_key_of_which_layer() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join(".env");
+    for (about, secret, dotenv, expected) in [
+        (
+            "text that was to be JSON",
+            "{\"host\": \"h\",\n \"port\": hunter2}",
+            "TOKEN=t",
+            "invalid value for key `database`: expected a table, but the text there is not JSON from line 2, \
+             column 10 on (secret `app/database`, version `v1`)",
+        ),
+        (
+            "plain text",
+            "hunter2",
+            "TOKEN=t",
+            "invalid value for key `database`: expected a table, which the text there is not (secret `app/database`, \
+             version `v1`)",
+        ),
+        (
+            "a missing one",
+            r#"{"host": "h", "port": 1}"#,
+            "",
+            "key `token` is missing\n\
+             hint: no layer gives it: add it to a secret, or set the variable `TOKEN` in the environment or the \
+             `.env` file",
+        ),
+        (
+            "a value of another layer",
+            r#"{"host": "h"}"#,
+            "TOKEN=t\nDATABASE__PORT=hunter2",
+            "invalid value for key `database.port`: expected u16, which the text there is not (variable `DATABASE__PORT` \
+             of `FILE`)",
+        ),
+        (
+            "a line that is none",
+            r#"{"host": "h"}"#,
+            "TOKEN=t\nhunter2",
+            "`FILE`, line 2: no `NAME=value`\n\
+             hint: put single quotes around a value that holds spaces, `#`, `$`, quotes or a backslash",
+        ),
+    ] {
+        std::fs::write(&file, dotenv).unwrap();
+        let secrets = assembled(&[("app/database", secret.to_owned())]).unwrap();
+        let error = Layers::new().dotenv(&file).secrets(&secrets).extract::<Settings>().unwrap_err();
+        assert_eq!(message(&error).replace(&file.display().to_string(), "FILE"), expected, "{about}");
+    }
+}

@@ -1,0 +1,139 @@
+//! `explain()`: where each key of the live settings comes from, generation by generation.
+
+use fake_secrets_manager::FakeSecretsManager;
+use figment::Figment;
+use figment::providers::{Format as _, Toml};
+use secrets_provider::{Explanation, Layers, Live, SecretsManager};
+use serde::Deserialize;
+
+#[derive(Debug, Deserialize)]
+#[allow(dead_code, reason = "what is read is not what is tested")]
+struct Settings {
+    database: Database,
+    port: u16,
+}
+
+#[derive(Debug, Deserialize)]
+#[allow(dead_code, reason = "as above")]
+struct Database {
+    username: String,
+    password: String,
+}
+
+/// The table with the versions' ids put in order of their appearance, as they are random.
+fn shown(explanation: &Explanation, versions: &[&str]) -> String {
+    let mut text = explanation.to_string();
+    for (n, version) in versions.iter().enumerate() {
+        text = text.replace(version, &format!("{:<width$}", format!("v{n}"), width = version.len()));
+    }
+    text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ") + "\n").collect()
+}
+
+#[tokio::test]
+async fn it_belongs_to_the_live_generation() {
+    let fake = FakeSecretsManager::new();
+    let first = fake.put("app/database", r#"{"username": "hunter2", "password": "hunter2"}"#);
+    let manager = SecretsManager::prefix("app").client(fake.client());
+    let variables = [("DATABASE__PASSWORD", "hunter2"), ("PORT", "80"), ("PATH", "/bin"), ("HOME", "/")];
+    let settings: Live<Settings> = Live::builder(manager)
+        .layers(move |secrets| Layers::new().environment_from(variables).secrets(secrets))
+        .start()
+        .await
+        .unwrap();
+    let expected = |version: &str| {
+        format!(
+            "key layer source hides\n\
+             database.password secret app/database (version {version} ) environment DATABASE__PASSWORD\n\
+             database.username secret app/database (version {version} )\n\
+             port environment PORT\n\
+             and 2 variables of the environment that nothing else speaks of\n"
+        )
+    };
+    assert_eq!(shown(&settings.explain(), &[&first]), expected("v0"));
+
+    let second = fake.put("app/database", r#"{"username": "hunter3", "password": "hunter3"}"#);
+    settings.refresh().await.unwrap();
+    assert_eq!(shown(&settings.explain(), &[&first, &second]), expected("v1"));
+
+    // What is refused explains nothing.
+    fake.put("app/database", "hunter4");
+    settings.refresh().await.unwrap_err();
+    let explanation = settings.explain();
+    let all = format!("{explanation} {explanation:?} {}", serde_json::to_string(&explanation).unwrap());
+    assert!(all.contains(&second) && !all.contains("hunter"), "{all}");
+}
+
+/// The reverse: a file or variable that is merged over the secrets hides them.
+#[tokio::test]
+async fn a_figment_shows_what_it_hides_of_the_secrets() {
+    let fake = FakeSecretsManager::new();
+    let version = fake.put("app/database", r#"{"username": "hunter2", "password": "hunter2"}"#);
+    let manager = SecretsManager::prefix("app").client(fake.client());
+    let settings: Live<Settings> = Live::builder(manager)
+        .layers(|secrets| {
+            let file = Toml::string("port = 1\n[database]\npassword = 'hunter2'");
+            Figment::new().merge(secrets.clone()).merge(file)
+        })
+        .start()
+        .await
+        .unwrap();
+    assert_eq!(
+        shown(&settings.explain(), &[&version]),
+        "key layer source hides\n\
+         database.password figment `default.database.password` in TOML source string secret app/database (version v0 )\n\
+         database.username secret app/database (version v0 )\n\
+         port figment `default.port` in TOML source string\n"
+    );
+}
+
+/// So does a source of config-rs, which tells of itself what it has for a name.
+#[tokio::test]
+async fn a_config_shows_what_it_hides_of_the_secrets() {
+    let fake = FakeSecretsManager::new();
+    let version = fake.put("app/database", r#"{"username": "hunter2", "password": "hunter2"}"#);
+    let manager = SecretsManager::prefix("app").client(fake.client());
+    let variables = [("DATABASE__PASSWORD", "hunter2"), ("PORT", "80"), ("PATH", "/bin")];
+    let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let settings: Live<Settings> = Live::builder(manager)
+        .layers(move |secrets| {
+            let source = Some(variables.clone().into_iter().collect());
+            let environment = config::Environment::default().separator("__").source(source);
+            config::Config::builder().add_source(secrets.clone()).add_source(environment).build()
+        })
+        .start()
+        .await
+        .unwrap();
+    assert_eq!(
+        shown(&settings.explain(), &[&version]),
+        "key layer source hides\n\
+         database.password config the environment secret app/database (version v0 )\n\
+         database.username secret app/database (version v0 )\n\
+         port config the environment\n\
+         and 1 variable of the environment that nothing else speaks of\n"
+    );
+}
+
+/// figment's `Env::raw()` is as noisy as the environment itself.
+#[tokio::test]
+async fn a_figments_whole_environment_is_left_out_too() {
+    let fake = FakeSecretsManager::new();
+    fake.put("app/database", r#"{"username": "u", "password": "p"}"#);
+    let manager = SecretsManager::prefix("app").client(fake.client());
+    let settings: Live<Settings> = Live::builder(manager)
+        .layers(|secrets| {
+            let port = figment::providers::Serialized::default("port", 80);
+            Figment::from(port).merge(figment::providers::Env::raw()).merge(secrets.clone())
+        })
+        .start()
+        .await
+        .unwrap();
+    let explanation = settings.explain();
+    assert!(explanation.key("path").is_some(), "PATH is set wherever tests run");
+    assert!(explanation.keys().iter().all(|key| key.key() != "path"), "{explanation}");
+    assert!(explanation.omitted() > 0);
+}
+
+#[test]
+fn a_constant_has_nothing_to_explain() {
+    assert!(Live::constant(7).explain().all().keys().is_empty());
+}
