@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 #[cfg(feature = "aws")]
 use crate::backend::aws;
-use crate::backend::{Backend, Fetched, Memory};
+use crate::backend::{self, Backend, Fetched};
 use crate::blocking;
 use crate::error::Error;
 use crate::events::{self, Notices};
@@ -255,7 +255,7 @@ impl SecretsManager {
     pub(crate) fn source(&self, road: Road) -> Result<Source, Error> {
         let plan = self.choice.plan()?;
         let backend: Arc<dyn Backend> = match &self.store {
-            _ if plan.off => Arc::new(Memory::new()),
+            _ if plan.off => Arc::new(backend::Memory::new()),
             Store::Given(backend) => backend.clone(),
             #[cfg(feature = "aws")]
             Store::Aws(access) => self.connections.backend(access, road, self.batch, self.timeout),
