@@ -151,8 +151,11 @@ impl<T: Send + Sync + 'static> Refresher<T> {
                 // A backend with no end of signals must not keep the thread to itself.
                 _ = signals.next() => tokio::task::yield_now().await,
             }
-            // Signals that came together are one.
-            let _ = signals.by_ref().take(SIGNALS).fold((), |(), ()| std::future::ready(())).now_or_never();
+            if all {
+                // Signals that came together are one.
+                let _ =
+                    signals.by_ref().take(SIGNALS).fold((), |(), ()| std::future::ready(())).now_or_never();
+            }
             // Whoever asked before the first call goes out is served by it.
             while let Ok(reply) = queue.try_recv() {
                 replies.push(reply);

@@ -1,6 +1,8 @@
 //! What a description needs to be allowed.
 
-use super::{SecretsManager, Store};
+use super::SecretsManager;
+#[cfg(feature = "aws")]
+use super::Store;
 use crate::iam::{self, Needs, Scope};
 use crate::mapping::Mapping;
 use crate::selection::Plan;
@@ -30,11 +32,13 @@ impl SecretsManager {
     /// ```
     pub fn iam_policy(&self) -> String {
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        #[cfg(feature = "aws")]
         let region = match &self.store {
-            #[cfg(feature = "aws")]
             Store::Aws(access) => access.region().map(str::to_owned),
-            _ => None,
+            Store::Given(_) => None,
         };
+        #[cfg(not(feature = "aws"))]
+        let region: Option<String> = None;
         let region = region.or_else(|| variable("AWS_REGION")).or_else(|| variable("AWS_DEFAULT_REGION"));
         let scope = Scope::new(region.as_deref(), variable("AWS_ACCOUNT_ID").as_deref());
         let needs = |needs| iam::policy(&scope, needs, self.batch);

@@ -90,7 +90,9 @@ impl Call<'_> {
         match error {
             SdkError::ServiceError(_) => match error.code() {
                 Some("UnknownOperationException" | "NotImplemented") => Whole::Refused,
-                Some("AccessDeniedException" | "AccessDenied") if reason.kind() == ErrorKind::AccessDenied => {
+                Some("AccessDeniedException" | "AccessDenied")
+                    if reason.kind() == ErrorKind::AccessDenied =>
+                {
                     Whole::Refused
                 }
                 // Single calls would be made with the same credentials, which may be renewed by the next time.
