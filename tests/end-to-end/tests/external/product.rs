@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use secrets_provider::{Dotenv, ErrorKind, Layers, Live, SecretsManager};
 use serde::Deserialize;
 
-use crate::peer::{MotoFault, Peer};
+use crate::peer::Peer;
 
 #[derive(Debug, Deserialize)]
 struct Settings {
