@@ -7,13 +7,14 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use tokio::time::{Instant, timeout_at};
 
-use crate::backend::{Backend, BoxStream, Fetched};
+use crate::backend::{Backend, BoxStream, Fetched, RotationWindow};
 use crate::error::{Error, ErrorKind};
 use crate::events::Notices;
-use crate::mapping::below;
+use crate::mapping::{self, below};
 use crate::nearest;
 use crate::policy::Verdict;
 use crate::selection::{Plan, names_of};
+use crate::status::Calls;
 
 /// How long the names like a missing one are looked for, at most: the error is what matters.
 const ADVICE: Duration = Duration::from_secs(3);
@@ -38,6 +39,20 @@ pub(crate) struct Memory {
     pub(crate) awaited: Vec<String>,
     /// Names that are left out for now.
     pub(crate) resting: BTreeSet<String>,
+    /// What to look for.
+    pub(crate) look: Look,
+}
+
+/// What a fetch looks for.
+#[derive(Debug, Default, Clone)]
+pub(crate) enum Look {
+    /// Names, by a listing where there is a prefix, and their values.
+    #[default]
+    Everything,
+    /// The values of these names, that were listed before, and of those that are remembered.
+    Values(Vec<String>),
+    /// The values of what is in use.
+    Held,
 }
 
 /// What one fetch came to.
@@ -49,6 +64,8 @@ pub(crate) struct Reading {
     pub(crate) rested: BTreeSet<String>,
     /// Why names could not be listed, or that there is nothing to read. Known names were read all the same.
     pub(crate) problem: Option<Unread>,
+    /// What a listing found, if there was one.
+    pub(crate) listed: Option<Vec<String>>,
 }
 
 /// Why there is no value, and what that means.
@@ -117,14 +134,21 @@ impl Source {
         let start = Instant::now();
         let deadline = start + self.timeout;
         let ids = match (&self.plan.ids, &self.plan.mapping.prefix) {
+            _ if matches!(memory.look, Look::Held) && !memory.held.is_empty() => memory.held.clone(),
             (Some(ids), _) => ids.clone(),
+            (None, Some(_)) if let Look::Values(names) = &memory.look => {
+                [&memory.held[..], &memory.awaited, names].concat()
+            }
             (None, Some(prefix)) => {
                 // Known names are read even where the listing takes all the time it is given.
                 let knows = !memory.held.is_empty() || !memory.awaited.is_empty();
                 let patience = if knows { start + self.timeout / 2 } else { deadline };
                 let mut names = memory.held.clone();
                 match self.list(prefix, patience).await {
-                    Ok(listed) => names.extend(listed),
+                    Ok(listed) => {
+                        names.extend(listed.iter().cloned());
+                        reading.listed = Some(listed);
+                    }
                     Err(error) => {
                         names.extend(memory.awaited.iter().cloned());
                         reading.problem = Some(self.unlisted(error));
@@ -145,6 +169,22 @@ impl Source {
         self.previous(deadline, &mut reading).await;
         self.check_renames(&reading);
         reading
+    }
+
+    /// Whether a secret, on its own, can be placed.
+    pub(crate) fn check(&self, secret: &Fetched) -> Result<(), Error> {
+        mapping::assemble(std::slice::from_ref(secret), &self.plan.mapping).map(drop)
+    }
+
+    /// The calls that the backend has made.
+    pub(crate) fn calls(&self) -> Calls {
+        self.backend.calls()
+    }
+
+    /// When these secrets are expected to rotate, as far as the backend can tell in the time of a fetch.
+    pub(crate) async fn rotation_windows(&self, ids: &[String]) -> BTreeMap<String, RotationWindow> {
+        let windows = timeout_at(Instant::now() + self.timeout, self.backend.rotation_windows(ids)).await;
+        windows.unwrap_or_default()
     }
 
     /// Signals that something may have changed, where the backend can tell.

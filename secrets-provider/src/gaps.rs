@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use crate::backend::Fetched;
 use crate::error::ErrorKind;
-use crate::fetch::{Memory, Reading, Source};
+use crate::fetch::{Look, Memory, Reading, Source};
 use crate::policy::{Verdict, denied};
 use crate::schedule::Schedule;
 use crate::snapshot::SecretVersion;
@@ -48,10 +48,21 @@ impl Gaps {
     /// What a further reading lacks.
     pub(crate) fn note(&mut self, reading: &Reading, held: &Held, schedule: Schedule, now: Instant) {
         self.failed.clear();
+        self.note_some(reading, held, schedule, now);
+        if reading.problem.is_none() {
+            let selected = |id: &String| reading.outcomes.contains_key(id) || reading.rested.contains(id);
+            self.stand_ins.retain(|id, _| selected(id));
+            self.absent.retain(|id, _| selected(id));
+        }
+    }
+
+    /// What a reading lacks that looked for some secrets alone.
+    pub(crate) fn note_some(&mut self, reading: &Reading, held: &Held, schedule: Schedule, now: Instant) {
         for (id, outcome) in &reading.outcomes {
             match outcome {
                 Ok(_) => {
                     self.absent.remove(id);
+                    self.failed.remove(id);
                 }
                 Err(unread) if unread.verdict == Verdict::Absent => {
                     let kind = unread.error.kind();
@@ -69,11 +80,6 @@ impl Gaps {
                     }
                 }
             }
-        }
-        if reading.problem.is_none() {
-            let selected = |id: &String| reading.outcomes.contains_key(id) || reading.rested.contains(id);
-            self.stand_ins.retain(|id, _| selected(id));
-            self.absent.retain(|id, _| selected(id));
         }
     }
 
@@ -95,6 +101,7 @@ impl Gaps {
             held: held.keys().cloned().collect(),
             awaited: self.stand_ins.keys().cloned().collect(),
             resting: self.resting(rests),
+            look: Look::default(),
         }
     }
 

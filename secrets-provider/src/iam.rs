@@ -212,7 +212,7 @@ pub(crate) enum Needs<'a> {
 }
 
 /// The least policy that serves these needs, as indented JSON.
-pub(crate) fn policy(scope: &Scope, needs: Needs<'_>, batch: bool) -> String {
+pub(crate) fn policy(scope: &Scope, needs: Needs<'_>, batch: bool, describe: bool) -> String {
     let (ids, resources): (&[String], Vec<String>) = match needs {
         Needs::Secrets(ids) => {
             let resources: BTreeSet<String> = ids.iter().map(|id| scope.secret(id)).collect();
@@ -227,8 +227,14 @@ pub(crate) fn policy(scope: &Scope, needs: Needs<'_>, batch: bool) -> String {
             let any = vec![ANY.to_owned()];
             statements.push(Statement::allow("BatchGetSecretValue", any).named("ReadManyAtOnce"));
         }
-        if let Needs::Prefix(_) = needs {
-            statements.push(Statement::allow("ListSecrets", vec![ANY.to_owned()]).named("FindNames"));
+        match needs {
+            Needs::Secrets(_) if describe => {
+                statements.push(Statement::allow("DescribeSecret", resources.clone()).named("KnowRotations"));
+            }
+            Needs::Secrets(_) => {}
+            Needs::Prefix(_) => {
+                statements.push(Statement::allow("ListSecrets", vec![ANY.to_owned()]).named("FindNames"));
+            }
         }
         let decrypt = Statement::decrypt(scope, ids, resources);
         statements.push(decrypt.named("OnlyForCustomerManagedKeys"));
@@ -300,7 +306,7 @@ mod tests {
     #[test]
     fn a_policy_names_exactly_what_is_read() {
         let scope = Scope::new(Some("cn-north-1"), Some("123456789012"));
-        let policy = policy(&scope, Needs::Prefix("gaara/prod"), true);
+        let policy = policy(&scope, Needs::Prefix("gaara/prod"), true, false);
         let expected = serde_json::json!({"Version": "2012-10-17", "Statement": [
             {"Sid": "ReadSecrets", "Effect": "Allow", "Action": "secretsmanager:GetSecretValue", "Resource": [
                 "arn:aws-cn:secretsmanager:cn-north-1:123456789012:secret:gaara/prod-??????",
@@ -321,7 +327,7 @@ mod tests {
 
     #[test]
     fn nothing_selected_needs_nothing() {
-        let policy = policy(&Scope::new(None, None), Needs::Secrets(&[]), true);
+        let policy = policy(&Scope::new(None, None), Needs::Secrets(&[]), true, true);
         assert_eq!(policy, "{\n  \"Version\": \"2012-10-17\",\n  \"Statement\": []\n}");
     }
 }

@@ -34,19 +34,24 @@ mod source;
 mod status;
 mod switches;
 mod tree;
+mod trigger;
 
-pub use backend::{Backend, BoxFuture, BoxStream, Directory, Fetched, Memory, Outcome};
+pub use backend::{Backend, BoxFuture, BoxStream, Directory, Fetched, Memory, Outcome, RotationWindow};
 pub use error::{Error, ErrorKind};
 pub use explain::{ExplainedKey, Explanation, Layer, Provenance};
 pub use key::Key;
 pub use layers::Layers;
-pub use live::{Change, Changes, Guard, LayerStack, Live, LiveBuilder, Refreshed, Rejected};
+pub use live::{
+    Change, Changes, Guard, LayerStack, Live, LiveBuilder, Mapped, Part, Reader, Refreshed, Rejected, Retry,
+    View,
+};
 pub use manager::SecretsManager;
 #[cfg(feature = "figment")]
 pub use provider::{Dotenv, FigmentExt};
 pub use rotating::Rotating;
 pub use snapshot::{SecretVersion, Snapshot};
-pub use status::{Health, LastError, SecretState, SecretStatus, Status};
+pub use status::{Calls, DerivedStatus, Health, LastError, SecretState, SecretStatus, Status};
+pub use trigger::{Trigger, TriggerSender};
 
 /// The `tracing` target of every event.
 const TARGET: &str = "secrets_provider";

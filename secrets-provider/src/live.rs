@@ -2,11 +2,16 @@
 
 mod builder;
 mod changes;
+mod derive;
+mod fresh;
+mod journal;
+mod reader;
 mod stack;
+mod view;
 
 use std::fmt;
 use std::ops::Deref;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use arc_swap::ArcSwap;
 use serde::Serialize;
@@ -14,12 +19,18 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 pub use builder::{LiveBuilder, Rejected};
 pub use changes::{Change, Changes};
+pub use fresh::Retry;
+pub(crate) use journal::Journal;
+pub use reader::Reader;
 pub use stack::LayerStack;
+pub use view::{Mapped, Part, View};
+
+use derive::Built;
 
 use crate::error::{Error, ErrorKind};
 use crate::explain::Explanation;
 use crate::manager::SecretsManager;
-use crate::status::Status;
+use crate::status::{DerivedStatus, Status};
 
 /// Settings that stay current: a cheap handle, to be cloned into application state.
 ///
@@ -58,16 +69,36 @@ pub(crate) struct Cell<T> {
     status: Mutex<Status>,
     /// Where the value's keys come from. Changed while the status is held.
     explanation: ArcSwap<Explanation>,
+    /// When each key last changed. Changed while the status is held.
+    journal: Mutex<Journal>,
+    /// What is made of the value, as long as someone has it.
+    derived: Mutex<Vec<Weak<Built>>>,
 }
 
 impl<T> Cell<T> {
-    pub(crate) fn new(value: T, status: Status) -> Self {
-        let explanation = ArcSwap::default();
-        Self { value: ArcSwap::from_pointee(value), status: Mutex::new(status), explanation }
+    pub(crate) fn new(value: Arc<T>, status: Status) -> Self {
+        Self {
+            value: ArcSwap::new(value),
+            status: Mutex::new(status),
+            explanation: ArcSwap::default(),
+            journal: Mutex::new(Journal::started()),
+            derived: Mutex::default(),
+        }
     }
 
     pub(crate) fn status(&self) -> MutexGuard<'_, Status> {
         self.status.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn journal(&self) -> MutexGuard<'_, Journal> {
+        self.journal.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How all stands that is made of the value and still in use.
+    fn derived(&self) -> Vec<DerivedStatus> {
+        let mut derived = self.derived.lock().unwrap_or_else(PoisonError::into_inner);
+        derived.retain(|built| built.strong_count() > 0);
+        derived.iter().filter_map(Weak::upgrade).map(|built| built.status()).collect()
     }
 
     /// Says where the value's keys come from: before it is shared, or in a swap's `update`.
@@ -76,26 +107,84 @@ impl<T> Cell<T> {
     }
 
     /// Swaps the value in, and changes the status in the same moment. The old one comes back: its `Drop` is the user's
-    /// code, and may run when all else is done.
-    pub(crate) fn swap(&self, value: Arc<T>, update: impl FnOnce(&mut Status)) -> (u64, Arc<T>) {
+    /// code, and may run when all else is done. `keys` are those that changed; unknown, if `None`.
+    pub(crate) fn swap(
+        &self,
+        value: Arc<T>,
+        keys: Option<&[String]>,
+        update: impl FnOnce(&mut Status),
+    ) -> (u64, Arc<T>) {
         let mut status = self.status();
         let old = self.value.swap(value);
         update(&mut status);
+        let mut journal = self.journal();
+        match keys {
+            Some(keys) => journal.note(status.generation(), keys),
+            None => journal.note_whole(status.generation()),
+        }
         (status.generation(), old)
     }
 }
 
 /// The handles' side of the background task. Whoever drops the last one stops it.
 pub(crate) struct Engine {
-    pub(crate) requests: mpsc::UnboundedSender<Reply>,
+    pub(crate) requests: mpsc::UnboundedSender<Request>,
     pub(crate) stop: watch::Sender<bool>,
     /// Closed when the task has ended.
     pub(crate) changes: watch::Receiver<Option<Change>>,
-    /// There is nothing to refresh.
-    pub(crate) constant: bool,
+    pub(crate) origin: Origin,
 }
 
-/// Where the answer to a [`Live::refresh`] goes.
+/// What a value is made of.
+pub(crate) enum Origin {
+    /// Of itself: there is nothing to refresh.
+    Constant,
+    /// Of secrets.
+    Secrets,
+    /// Of another value, which is kept alive.
+    Derived { from: Box<dyn Upstream>, built: Arc<Built> },
+}
+
+/// Settings that something is made of.
+pub(crate) trait Upstream: Send + Sync {
+    fn status(&self) -> Status;
+    fn explanation(&self) -> Arc<Explanation>;
+    /// Nothing will ever change in it.
+    fn is_constant(&self) -> bool;
+}
+
+impl<T: Send + Sync> Upstream for Live<T> {
+    fn status(&self) -> Status {
+        Live::status(self)
+    }
+
+    fn explanation(&self) -> Arc<Explanation> {
+        self.explanation()
+    }
+
+    fn is_constant(&self) -> bool {
+        self.is_constant()
+    }
+}
+
+/// What a background task is asked for.
+#[derive(Debug)]
+pub(crate) enum Request {
+    /// A refresh of everything.
+    Refresh(Reply),
+    /// Something newer than was seen.
+    Past(Waiting),
+}
+
+/// Someone who waits until a key at or below a path is newer than in the generation that was seen.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    pub(crate) seen: u64,
+    pub(crate) path: String,
+    pub(crate) reply: Reply,
+}
+
+/// Where an answer goes.
 pub(crate) type Reply = oneshot::Sender<Result<Refreshed, Error>>;
 
 /// What a refresh came to.
@@ -153,8 +242,8 @@ impl<T> Live<T> {
     pub fn constant(value: T) -> Self {
         let (requests, _) = mpsc::unbounded_channel();
         let (_, changes) = watch::channel(None);
-        let engine = Engine { requests, stop: watch::Sender::new(true), changes, constant: true };
-        Self::assemble(Arc::new(Cell::new(value, Status::started(None))), engine)
+        let engine = Engine { requests, stop: watch::Sender::new(true), changes, origin: Origin::Constant };
+        Self::assemble(Arc::new(Cell::new(Arc::new(value), Status::started(None, None))), engine)
     }
 
     pub(crate) fn assemble(cell: Arc<Cell<T>>, engine: Engine) -> Self {
@@ -171,15 +260,55 @@ impl<T> Live<T> {
         self.cell.value.load_full()
     }
 
-    /// Generation, freshness, last error, and each secret's version.
+    /// Generation, health, last error, each secret's version, what was derived, and the calls made.
+    ///
+    /// Of a [derived](Self::derive) value: generation and change are its own, all else is of the settings that it is
+    /// made of, and it is also failing where its own builds fail.
     pub fn status(&self) -> Status {
-        self.cell.status().clone()
+        let own = self.cell.status().clone();
+        self.whole(own)
     }
 
     /// Settings and status of the same moment, which two calls would not be. Takes a short lock.
     pub fn current_with_status(&self) -> (Arc<T>, Status) {
+        let (value, own) = {
+            let status = self.cell.status();
+            (self.cell.value.load_full(), status.clone())
+        };
+        (value, self.whole(own))
+    }
+
+    /// What the cell itself knows, and what stands above and below it.
+    fn whole(&self, own: Status) -> Status {
+        let below = self.cell.derived();
+        match &self.engine.origin {
+            Origin::Derived { from, built } => {
+                let built = DerivedStatus { generation: own.generation(), ..built.status() };
+                from.status().of_derived(built, below)
+            }
+            Origin::Constant | Origin::Secrets => own.with_derived(below),
+        }
+    }
+
+    /// The current value and its generation.
+    fn pair(&self) -> (Arc<T>, u64) {
         let status = self.cell.status();
-        (self.cell.value.load_full(), status.clone())
+        (self.cell.value.load_full(), status.generation())
+    }
+
+    fn is_constant(&self) -> bool {
+        match &self.engine.origin {
+            Origin::Constant => true,
+            Origin::Secrets => false,
+            Origin::Derived { from, .. } => from.is_constant(),
+        }
+    }
+
+    fn explanation(&self) -> Arc<Explanation> {
+        match &self.engine.origin {
+            Origin::Derived { from, .. } => from.explanation(),
+            Origin::Constant | Origin::Secrets => self.cell.explanation.load_full(),
+        }
     }
 
     /// Where each key of the current settings comes from (the layer, the variable, the secret and its version) and
@@ -202,8 +331,10 @@ impl<T> Live<T> {
     /// assert_eq!(explanation.key("jwt_secret").unwrap().source().name(), "gaara/prod/jwt-secret");
     /// # Ok::<(), secrets_provider::Error>(()) }).unwrap();
     /// ```
+    ///
+    /// Of a [derived](Self::derive) value, it is that of the settings that it is made of.
     pub fn explain(&self) -> Explanation {
-        Explanation::clone(&self.cell.explanation.load())
+        Explanation::clone(&self.explanation())
     }
 
     /// A stream of changes from now on. A slow reader skips to the newest; it never holds up a refresh. It ends
@@ -219,20 +350,17 @@ impl<T> Live<T> {
     ///
     /// What could not be read, or why the new values were refused; the last good ones stay. Where only some secrets
     /// failed, the others have gone ahead. `Unavailable`, if the background task has ended.
+    /// A [derived](Self::derive) value refreshes the settings that it is made of, and waits until it is rebuilt, where
+    /// it must be.
     pub async fn refresh(&self) -> Result<Refreshed, Error> {
-        if self.engine.constant {
-            return Ok(Refreshed { generation: self.status().generation(), changed: false });
+        if self.is_constant() {
+            return Ok(Refreshed { generation: self.pair().1, changed: false });
         }
-        let ended = || {
-            Error::new(ErrorKind::Unavailable, "the background refresh has ended")
-                .with_hint("`shutdown` was called, or the runtime that it ran on is gone")
-        };
-        let (reply, answer) = oneshot::channel();
-        self.engine.requests.send(reply).map_err(|_| ended())?;
-        answer.await.map_err(|_| ended())?
+        self.engine.ask(Request::Refresh).await
     }
 
-    /// Stops the background task and waits until it is gone. The last settings can still be read.
+    /// Stops the background task and waits until it is gone. The last settings can still be read. A
+    /// [derived](Self::derive) value stops following its settings, which go on.
     pub async fn shutdown(&self) {
         self.engine.stop.send_replace(true);
         let mut changes = self.engine.changes.clone();
@@ -243,6 +371,20 @@ impl<T> Live<T> {
     pub fn ptr_eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.cell, &other.cell)
     }
+}
+
+impl Engine {
+    /// Asks the background task, and waits for its answer.
+    async fn ask(&self, request: impl FnOnce(Reply) -> Request) -> Result<Refreshed, Error> {
+        let (reply, answer) = oneshot::channel();
+        self.requests.send(request(reply)).map_err(|_| ended())?;
+        answer.await.map_err(|_| ended())?
+    }
+}
+
+fn ended() -> Error {
+    Error::new(ErrorKind::Unavailable, "the background refresh has ended")
+        .with_hint("`shutdown` was called, or the runtime that it ran on is gone")
 }
 
 impl<T> Clone for Live<T> {

@@ -72,6 +72,7 @@ pub struct SecretsManager {
     interval: Option<Duration>,
     notices: Arc<Notices>,
     batch: bool,
+    describe: bool,
     store: Store,
     timeout: Duration,
     #[cfg(feature = "aws")]
@@ -125,6 +126,7 @@ impl SecretsManager {
             interval: None,
             notices: Arc::default(),
             batch: true,
+            describe: false,
             #[cfg(feature = "aws")]
             store: Store::Aws(aws::Access::Environment(Box::default())),
             #[cfg(not(feature = "aws"))]
@@ -142,6 +144,15 @@ impl SecretsManager {
     /// `false` is for emulators and policies where even the attempt is unwanted. Concerns AWS alone.
     pub fn batch(mut self, batch: bool) -> Self {
         self.batch = batch;
+        self.reconnect()
+    }
+
+    /// Whether a [`Live`] asks `DescribeSecret` when each secret is to rotate next, so that it looks every half minute
+    /// while that is expected; off by default, as it is one more permission. It is asked after the start, after each
+    /// new version, and no more once it is denied. Secrets that are found by listing a prefix need it not: `ListSecrets`
+    /// tells their dates by the way. Concerns AWS alone.
+    pub fn rotation_windows(mut self, describe: bool) -> Self {
+        self.describe = describe;
         self.reconnect()
     }
 
@@ -258,7 +269,10 @@ impl SecretsManager {
             _ if plan.off => Arc::new(backend::Memory::new()),
             Store::Given(backend) => backend.clone(),
             #[cfg(feature = "aws")]
-            Store::Aws(access) => self.connections.backend(access, road, self.batch, self.timeout),
+            Store::Aws(access) => {
+                let manner = aws::Manner { batch: self.batch, describe: self.describe };
+                self.connections.backend(access, road, manner, self.timeout)
+            }
             #[cfg(not(feature = "aws"))]
             Store::Missing => {
                 let _ = road;
@@ -301,6 +315,7 @@ impl fmt::Debug for SecretsManager {
             .field("choice", &self.choice)
             .field("interval", &self.interval)
             .field("batch", &self.batch)
+            .field("describe", &self.describe)
             .field("timeout", &self.timeout)
             .field("store", &store)
             .finish_non_exhaustive()

@@ -1,30 +1,44 @@
-//! The background task: when to look, what counts as new, and check before swap (rules R1 to R3, R5).
+//! The background task: when to look, and for whom (rules R3 to R5). What one look comes to is in `cycle`.
 
-use std::collections::BTreeSet;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+mod cycle;
+mod pursuit;
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
-use futures_util::{FutureExt as _, Stream, StreamExt as _, stream};
+use futures_util::stream::SelectAll;
+use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
-use tracing::Instrument as _;
 
 use crate::TARGET;
-use crate::backend::{BoxStream, Fetched};
+use crate::backend::{BoxFuture, BoxStream, Fetched, RotationWindow};
 use crate::error::{Error, ErrorKind};
 use crate::events;
 use crate::explain::Explanation;
-use crate::fetch::{Memory, Source, each_once};
+use crate::fetch::{Look, Memory, Source, each_once};
 use crate::gaps::{Gaps, Held};
-use crate::live::{Cell, Change, Engine, Live, Refreshed, Reply};
+use crate::live::{Cell, Change, Engine, Live, Origin, Refreshed, Reply, Request};
 use crate::schedule::Schedule;
 use crate::snapshot::{SecretVersion, Snapshot};
 use crate::status::Status;
 use crate::tree::Table;
+use crate::trigger::{self, Trigger};
+
+use pursuit::Pursuit;
+
+/// How far apart refreshes are that triggers ask for.
+const APART: Duration = Duration::from_secs(1);
+
+/// How many triggers that wait together are taken as one.
+const TOGETHER: usize = 1024;
 
 /// Settings made of one set of secrets, checked, not yet served.
 pub(crate) struct Candidate<T> {
-    pub(crate) value: T,
+    pub(crate) value: Arc<T>,
     pub(crate) tree: Table,
     pub(crate) snapshot: Snapshot,
     pub(crate) explanation: Explanation,
@@ -33,8 +47,23 @@ pub(crate) struct Candidate<T> {
 /// Makes a candidate: places, merges, extracts, checks. The user's code is in it, so it may panic.
 pub(crate) type Build<T> = Box<dyn Fn(&[Fetched]) -> Result<Candidate<T>, Error> + Send + Sync>;
 
+/// A check that takes its time, but comes to an end, and does not panic.
+pub(crate) type Probe<T> = Box<dyn Fn(Arc<T>) -> BoxFuture<'static, Result<(), Error>> + Send + Sync>;
+
+/// How settings are made of secrets, and tried out.
+pub(crate) struct Ways<T> {
+    pub(crate) build: Build<T>,
+    pub(crate) probes: Vec<Probe<T>>,
+}
+
 /// Reads the secrets for the first time, and spawns the task that reads them again.
-pub(crate) async fn start<T>(source: Source, build: Build<T>, schedule: Schedule) -> Result<Live<T>, Error>
+pub(crate) async fn start<T>(
+    source: Source,
+    ways: Ways<T>,
+    schedule: Schedule,
+    stale_after: Option<Duration>,
+    triggers: Vec<BoxStream<'static, Trigger>>,
+) -> Result<Live<T>, Error>
 where
     T: Send + Sync + 'static,
 {
@@ -51,11 +80,12 @@ where
     let held: Held = reading.outcomes.iter().filter_map(read).collect();
     held.values().for_each(|secret| events::fetched(secret, true));
     let candidate =
-        checked(&build, &each_once(held.values())).map_err(|error| error.beside(trouble.clone()))?;
+        ways.checked(&each_once(held.values())).await.map_err(|error| error.beside(trouble.clone()))?;
     source.warn_of_fallback(&reading);
     let served = candidate.snapshot.secrets().to_vec();
-    let mut status = Status::started(Some(schedule.interval));
+    let mut status = Status::started(Some(schedule.interval), stale_after);
     status.describe(gaps.statuses(&served, &held, &source), gaps.fallback());
+    status.called(source.calls());
     if let Some(trouble) = &trouble {
         status.failed(trouble);
     }
@@ -67,8 +97,10 @@ where
     let (stop, mut stopped) = watch::channel(false);
     let (requests, queue) = mpsc::unbounded_channel();
     let refresher = Refresher {
+        unwatched: held.keys().cloned().collect(),
+        names: Names { listed: reading.listed, at: Instant::now() },
         source,
-        build,
+        ways,
         schedule,
         cell: cell.clone(),
         changes: changes_sender,
@@ -78,45 +110,29 @@ where
         tree: candidate.tree,
         // A start on fallback is tried again as soon as any other failure.
         failures: trouble.is_some().into(),
+        pursuit: Pursuit::new(schedule.pursuit),
+        windows: BTreeMap::new(),
     };
+    let ending = cell.clone();
     tokio::spawn(async move {
         tokio::select! {
             // The last handle is gone, or `shutdown` was called.
             _ = stopped.wait_for(|stop| *stop) => {}
-            () = refresher.run(queue) => {}
+            () = refresher.run(queue, triggers) => {}
         }
+        ending.status().due(None);
     });
-    Ok(Live::assemble(cell, Engine { requests, stop, changes, constant: false }))
+    Ok(Live::assemble(cell, Engine { requests, stop, changes, origin: Origin::Secrets }))
 }
 
-/// A candidate, or why there is none; a panic in the user's code is one reason, and its payload is not repeated.
-fn checked<T>(build: &Build<T>, secrets: &[Fetched]) -> Result<Candidate<T>, Error> {
-    catch_unwind(AssertUnwindSafe(|| build(secrets)))
-        .unwrap_or_else(|_| Err(panicked("extracting or checking")))
-}
-
-fn panicked(what: &str) -> Error {
+pub(crate) fn panicked(what: &str) -> Error {
     Error::new(ErrorKind::Rejected, format!("{what} the settings panicked"))
         .with_hint("the panic's own message went where the process's panic hook sends it")
 }
 
-/// How many signals of a backend that wait together are taken as one.
-const SIGNALS: usize = 1024;
-
-/// A backend's signals, which may end or panic, as a stream that then is silent.
-fn endless(signals: Option<BoxStream<'static, ()>>) -> impl Stream<Item = ()> + Send + Unpin {
-    let signals = signals.unwrap_or_else(|| Box::pin(stream::pending()));
-    Box::pin(
-        AssertUnwindSafe(signals)
-            .catch_unwind()
-            .filter_map(async |signal| signal.ok())
-            .chain(stream::pending()),
-    )
-}
-
 struct Refresher<T> {
     source: Source,
-    build: Build<T>,
+    ways: Ways<T>,
     schedule: Schedule,
     cell: Arc<Cell<T>>,
     changes: watch::Sender<Option<Change>>,
@@ -128,41 +144,104 @@ struct Refresher<T> {
     /// The live generation's merged layers, to tell which keys a new one changes.
     tree: Table,
     failures: u32,
+    names: Names,
+    pursuit: Pursuit,
+    /// When secrets are expected to rotate: on the clock that waits are of, and the end as it was told.
+    windows: BTreeMap<String, (Range<Instant>, SystemTime)>,
+    /// Secrets of which that is not known, or not any more.
+    unwatched: Vec<String>,
+}
+
+/// The names that the last listing found, and when.
+struct Names {
+    listed: Option<Vec<String>>,
+    at: Instant,
+}
+
+/// Why a cycle begins.
+enum Wake {
+    /// It is time.
+    Due,
+    /// Someone asks for everything, or says that something changed.
+    Everything,
+    /// It is time, out of turn.
+    Early,
+    /// Newer values are searched for.
+    Search,
 }
 
 impl<T: Send + Sync + 'static> Refresher<T> {
-    async fn run(mut self, mut queue: mpsc::UnboundedReceiver<Reply>) {
+    async fn run(
+        mut self,
+        mut queue: mpsc::UnboundedReceiver<Request>,
+        triggers: Vec<BoxStream<'static, Trigger>>,
+    ) {
         let first = match self.failures {
             0 => self.schedule.first(fastrand::f64()),
             failures => self.schedule.retry(failures, fastrand::f64()),
         };
         let mut next = Instant::now() + first;
-        let mut signals = endless(self.source.changes());
+        let mut triggers = triggers.into_iter().collect::<SelectAll<_>>();
+        triggers.push(std::future::pending::<Trigger>().into_stream().boxed());
+        let mut signals = trigger::endless(self.signals());
+        // The next refresh that a trigger may ask for.
+        let mut free = Instant::now();
         loop {
+            self.watch_windows().await;
+            let soon = Schedule::mindful(
+                next.saturating_duration_since(Instant::now()),
+                self.windows.values().map(|(window, _)| window),
+                Instant::now(),
+                fastrand::f64(),
+            );
+            next = next.min(Instant::now() + soon);
+            self.cell.status().due(Some(next));
+
             let mut replies = Vec::new();
-            // Whoever asks, or says that something changed, means everything, even what was denied a moment ago.
-            let mut all = true;
-            tokio::select! {
-                reply = queue.recv() => match reply {
-                    Some(reply) => replies.push(reply),
+            let search = self.pursuit.due();
+            let wake = tokio::select! {
+                request = queue.recv() => match request {
+                    Some(request) => match self.take(request, &mut replies) {
+                        Some(wake) => wake,
+                        None => continue,
+                    },
                     None => return,
                 },
-                () = sleep_until(next) => all = false,
-                // A backend with no end of signals must not keep the thread to itself.
-                _ = signals.next() => tokio::task::yield_now().await,
-            }
-            if all {
-                // Signals that came together are one.
-                let _ =
-                    signals.by_ref().take(SIGNALS).fold((), |(), ()| std::future::ready(())).now_or_never();
-            }
+                () = sleep_until(next) => Wake::Due,
+                () = sleep_until(search.unwrap_or(next)), if search.is_some() => Wake::Search,
+                _ = signals.next() => {
+                    // A backend with no end of signals must not keep the thread to itself.
+                    tokio::task::yield_now().await;
+                    together(&mut signals);
+                    Wake::Everything
+                }
+                trigger = async { sleep_until(free).await; triggers.next().await } => {
+                    free = Instant::now() + APART;
+                    let mut all = trigger.into_iter().collect::<Vec<_>>();
+                    all.extend(together(&mut triggers));
+                    for trigger in &all {
+                        tracing::debug!(target: TARGET, reason = trigger.reason(), "refresh_triggered");
+                    }
+                    if all.iter().any(|trigger| trigger.names) { Wake::Everything } else { Wake::Early }
+                }
+            };
             // Whoever asked before the first call goes out is served by it.
-            while let Ok(reply) = queue.try_recv() {
-                replies.push(reply);
+            let mut everything = matches!(wake, Wake::Everything);
+            while let Ok(request) = queue.try_recv() {
+                everything |= matches!(self.take(request, &mut replies), Some(Wake::Everything));
             }
-            all |= !replies.is_empty();
-            let result = self.cycle(all).await;
-            next = Instant::now() + self.wait_after(&result);
+            let wake = if everything { Wake::Everything } else { wake };
+            if matches!(wake, Wake::Search) && self.pursuit.due().is_none_or(|due| due > Instant::now()) {
+                continue;
+            }
+            self.cell.status().due(None);
+            let result = self.cycle(&wake).await;
+            self.pursue(&wake, &result);
+            next = match wake {
+                // A search has a schedule of its own.
+                Wake::Search => next.max(Instant::now()),
+                _ => Instant::now() + self.wait_after(&result),
+            };
             for reply in replies {
                 // Whoever asked may have gone.
                 let _ = reply.send(result.clone());
@@ -170,7 +249,40 @@ impl<T: Send + Sync + 'static> Refresher<T> {
         }
     }
 
-    fn wait_after(&mut self, result: &Result<Refreshed, Error>) -> std::time::Duration {
+    /// The backend's own signals.
+    fn signals(&self) -> impl futures_util::Stream<Item = Trigger> + Send + 'static {
+        let signals = self.source.changes().unwrap_or_else(|| Box::pin(futures_util::stream::empty()));
+        signals.map(|()| Trigger::new("backend"))
+    }
+
+    /// Takes up a request; tells what is to be done about it now.
+    fn take(&mut self, request: Request, replies: &mut Vec<Reply>) -> Option<Wake> {
+        match request {
+            Request::Refresh(reply) => {
+                replies.push(reply);
+                Some(Wake::Everything)
+            }
+            Request::Past(waiting) => {
+                let generation = self.cell.status().generation();
+                let journal = self.cell.journal();
+                self.pursuit.ask(waiting, generation, &journal, Instant::now());
+                let due = self.pursuit.due()?;
+                (due <= Instant::now()).then_some(Wake::Search)
+            }
+        }
+    }
+
+    /// Tells the search for newer settings what a cycle came to.
+    fn pursue(&mut self, wake: &Wake, result: &Result<Refreshed, Error>) {
+        let generation = self.cell.status().generation();
+        self.pursuit.refreshed(generation, &self.cell.journal());
+        // Any refresh is as good as a try that was due.
+        if matches!(wake, Wake::Search) || self.pursuit.due().is_some_and(|due| due <= Instant::now()) {
+            self.pursuit.tried(generation, result.as_ref().err(), Instant::now(), fastrand::f64());
+        }
+    }
+
+    fn wait_after(&mut self, result: &Result<Refreshed, Error>) -> Duration {
         match result {
             Ok(_) => {
                 if self.failures > 0 {
@@ -195,80 +307,59 @@ impl<T: Send + Sync + 'static> Refresher<T> {
         }
     }
 
-    /// One refresh, whatever happens in it; of `all` secrets, if those too that rest.
-    async fn cycle(&mut self, all: bool) -> Result<Refreshed, Error> {
-        let span =
-            tracing::info_span!(target: TARGET, "refresh", generation = self.cell.status().generation());
-        let cycle = AssertUnwindSafe(self.look(all)).catch_unwind().instrument(span);
-        let result = cycle.await.unwrap_or_else(|_| Err(panicked("reading or dropping")));
-        let secrets = self.gaps.statuses(&self.served, &self.held, &self.source);
-        let mut status = self.cell.status();
-        status.describe(secrets, self.gaps.fallback());
-        match &result {
-            Ok(_) => status.succeeded(),
-            Err(error) => status.failed(error),
+    /// Asks when secrets are expected to rotate: those of which it is not known, and those whose time is past.
+    async fn watch_windows(&mut self) {
+        let now = Instant::now();
+        let past = self.windows.iter().filter(|(_, (window, _))| Schedule::past(window, now));
+        let past: Vec<_> = past.map(|(id, _)| id.clone()).collect();
+        let mut ids = std::mem::take(&mut self.unwatched);
+        ids.extend(past);
+        if ids.is_empty() {
+            return;
         }
-        result
-    }
-
-    /// Reads, and swaps if anything is new.
-    async fn look(&mut self, all: bool) -> Result<Refreshed, Error> {
-        let memory = self.gaps.memory(&self.held, all, Instant::now());
-        let reading = self.source.read(&memory).await;
-        events::denied(&reading);
-        events::absent(&reading);
-        self.gaps.note(&reading, &self.held, self.schedule, Instant::now());
-        let trouble = reading.trouble();
-        let listed = reading.problem.is_none();
-
-        let mut found = self.held.clone();
-        for (id, outcome) in reading.outcomes {
-            if let Ok(secret) = outcome {
-                let known = self.held.get(&id).is_some_and(|held| held.versions() == secret.versions());
-                events::fetched(&secret, !known);
-                found.insert(id, secret);
+        let asking = AssertUnwindSafe(self.source.rotation_windows(&ids)).catch_unwind();
+        let found = asking.await.unwrap_or_default();
+        let known: BTreeMap<_, _> =
+            ids.iter().filter_map(|id| Some((id, self.windows.remove(id)?.1))).collect();
+        let (wall, now) = (SystemTime::now(), Instant::now());
+        for (id, window) in found {
+            // A listing may not know yet of the rotation that has just been.
+            if known.get(&id) != Some(&window.end)
+                && let Some(range) = on_clock(&window, wall, now)
+                && !Schedule::past(&range, now)
+            {
+                self.windows.insert(id, (range, window.end));
             }
         }
-        // What could not be read may be the reason for a refusal.
-        let refreshed = self.apply(found, listed).map_err(|error| error.beside(trouble.clone()))?;
-        match trouble {
-            Some(error) => Err(error),
-            None => Ok(refreshed),
-        }
     }
 
-    fn apply(&mut self, found: Held, listed: bool) -> Result<Refreshed, Error> {
-        let versions = |secrets: &Held| -> BTreeSet<_> {
-            let versions = |secret: &Fetched| {
-                let (version, previous) = secret.versions();
-                (secret.identity().to_owned(), version.to_owned(), previous.map(str::to_owned))
-            };
-            secrets.values().map(versions).collect()
-        };
-        if versions(&found) == versions(&self.held) {
-            self.held = found;
-            self.gaps.closed(&self.held, listed);
-            return Ok(Refreshed { generation: self.cell.status().generation(), changed: false });
+    /// What a cycle should look for.
+    fn look_for(&self, wake: &Wake) -> Look {
+        let lasting = self.names.at.elapsed() < self.schedule.rediscover;
+        match (wake, &self.names.listed) {
+            (Wake::Search, _) => Look::Held,
+            (Wake::Due | Wake::Early, Some(names)) if lasting => Look::Values(names.clone()),
+            _ => Look::Everything,
         }
-        let candidate = checked(&self.build, &each_once(found.values())).inspect_err(|error| {
-            let generation = self.cell.status().generation();
-            tracing::error!(target: TARGET, generation, error.kind = %error.kind(), error.message = %error, "settings_rejected");
-        })?;
-        let keys = self.tree.changed_keys(&candidate.tree);
-        self.held = found;
-        self.served = candidate.snapshot.secrets().to_vec();
-        self.tree = candidate.tree;
-        self.gaps.closed(&self.held, listed);
-        let secrets = self.gaps.statuses(&self.served, &self.held, &self.source);
-        let (generation, old) = self.cell.swap(Arc::new(candidate.value), |status| {
-            status.swapped();
-            status.describe(secrets, self.gaps.fallback());
-            self.cell.explain(candidate.explanation);
-        });
-        tracing::info!(target: TARGET, generation, keys = keys.join(","), "settings_changed");
-        self.changes.send_replace(Some(Change { generation, keys }));
-        // A panic in it is the user's, and no failed refresh.
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(old)));
-        Ok(Refreshed { generation, changed: true })
     }
+}
+
+/// A window on tokio's clock, which never jumps; none, where it is further away than that counts.
+fn on_clock(window: &RotationWindow, wall: SystemTime, now: Instant) -> Option<Range<Instant>> {
+    let ahead = |at: SystemTime| now.checked_add(at.duration_since(wall).unwrap_or_default());
+    let late = wall.duration_since(window.end).unwrap_or_default();
+    Some(ahead(window.start)?..ahead(window.end)?.checked_sub(late)?)
+}
+
+/// All items that are there already.
+fn together<S: futures_util::Stream + Unpin>(stream: &mut S) -> Vec<S::Item> {
+    stream
+        .by_ref()
+        .take(TOGETHER)
+        .fold(Vec::new(), async |mut all, item| {
+            all.push(item);
+            all
+        })
+        .now_or_never()
+        .unwrap_or_default()
 }

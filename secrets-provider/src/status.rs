@@ -1,5 +1,6 @@
 //! What can be told about a live value without telling the value.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::ser::SerializeStruct as _;
@@ -8,11 +9,15 @@ use tokio::time::Instant;
 
 use crate::error::{Error, ErrorKind};
 
-/// After how many intervals without a success settings count as stale.
+/// After how many intervals without a success settings count as stale, unless the builder says otherwise.
 const STALE_AFTER: u32 = 3;
 
-/// How a [`Live`](crate::Live) stands: generation, health, freshness, last error, and each secret's version.
-/// Serializes, with its health; holds no values. Times serialize as whole seconds since 1970.
+/// Calls by the operation's name, such as `GetSecretValue`.
+pub type Calls = BTreeMap<&'static str, u64>;
+
+/// How a [`Live`](crate::Live) stands: generation, health, freshness, last error, each secret's version, what was
+/// derived from it, and the calls it made. Serializes, with its health; holds no values. Times serialize as whole
+/// seconds since 1970, ages as seconds.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Status {
@@ -23,6 +28,11 @@ pub struct Status {
     secrets: Vec<SecretStatus>,
     /// How often it is refreshed; not at all, for a constant.
     interval: Option<Duration>,
+    /// How long after the last success it counts as stale; never, for a constant.
+    stale_after: Option<Duration>,
+    next_attempt: Option<Instant>,
+    calls: Calls,
+    derived: Vec<DerivedStatus>,
     /// Lower layers stand in for a secret that is not optional.
     fallback: bool,
     /// The last refresh failed.
@@ -40,16 +50,63 @@ pub struct Status {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Health {
-    /// The last refresh (or the start) found everything, not longer ago than three intervals.
+    /// The last refresh (or the start) found everything, not longer ago than the bound: three intervals, or
+    /// [`stale_after`](crate::LiveBuilder::stale_after).
     Fresh,
-    /// The last refresh succeeded, but longer ago than three intervals: it hangs, has been shut down, or the machine
-    /// slept.
+    /// The last refresh succeeded, but longer ago than that: it hangs, has been shut down, or the machine slept.
     Stale,
     /// Lower layers stand in for secrets since the start, by
     /// [`fallback_to_env`](crate::SecretsManager::fallback_to_env).
     Fallback,
-    /// The last refresh failed, wholly or for some secrets: the last good values are served.
+    /// The last refresh failed, wholly or for some secrets: the last good values are served. Also of a derived value
+    /// whose last build failed.
     Failing,
+}
+
+/// What was [derived](crate::Live::derive) from settings, such as a pool: how far it has followed them.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct DerivedStatus {
+    pub(crate) path: String,
+    pub(crate) generation: u64,
+    pub(crate) built_from: u64,
+    #[serde(serialize_with = "epoch")]
+    pub(crate) built_at: Instant,
+    pub(crate) failures: u32,
+    pub(crate) last_error: Option<LastError>,
+}
+
+impl DerivedStatus {
+    /// The key path that it follows; empty for all keys.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Its own generation: 1 at the start, one more with each rebuild.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// The generation of the settings that it was built from. It may be an older one, where no key below the path has
+    /// changed since.
+    pub fn built_from(&self) -> u64 {
+        self.built_from
+    }
+
+    /// When it was built.
+    pub fn built_at(&self) -> SystemTime {
+        system_time(self.built_at)
+    }
+
+    /// How many builds have failed in a row; zero, when it is up to date. The one in use is the last that succeeded.
+    pub fn failures(&self) -> u32 {
+        self.failures
+    }
+
+    /// Why the last failed build failed; it stays here when later ones succeed.
+    pub fn last_error(&self) -> Option<&LastError> {
+        self.last_error.as_ref()
+    }
 }
 
 /// Where a secret's values come from.
@@ -91,9 +148,15 @@ pub struct LastError {
     at: Instant,
 }
 
+impl LastError {
+    pub(crate) fn new(error: &Error) -> Self {
+        Self { kind: error.kind(), message: error.to_string(), at: Instant::now() }
+    }
+}
+
 impl Status {
-    /// The first generation, of a value refreshed so often.
-    pub(crate) fn started(interval: Option<Duration>) -> Self {
+    /// The first generation, of a value refreshed so often, which is stale so long after its last success.
+    pub(crate) fn started(interval: Option<Duration>, stale_after: Option<Duration>) -> Self {
         let now = Instant::now();
         Self {
             generation: 1,
@@ -102,6 +165,11 @@ impl Status {
             last_error: None,
             secrets: Vec::new(),
             interval,
+            stale_after: stale_after
+                .or_else(|| interval.map(|interval| interval.saturating_mul(STALE_AFTER))),
+            next_attempt: None,
+            calls: Calls::new(),
+            derived: Vec::new(),
             fallback: false,
             failing: false,
         }
@@ -124,28 +192,96 @@ impl Status {
     }
 
     pub(crate) fn failed(&mut self, error: &Error) {
-        self.last_error =
-            Some(LastError { kind: error.kind(), message: error.to_string(), at: Instant::now() });
+        self.last_error = Some(LastError::new(error));
         self.failing = true;
+    }
+
+    /// Notes what the backend has been asked so far.
+    pub(crate) fn called(&mut self, calls: Calls) {
+        self.calls = calls;
+    }
+
+    /// Notes when the next refresh is due; not at all, once the task has ended.
+    pub(crate) fn due(&mut self, next: Option<Instant>) {
+        self.next_attempt = next;
+    }
+
+    pub(crate) fn with_derived(mut self, derived: Vec<DerivedStatus>) -> Self {
+        self.derived = derived;
+        self
+    }
+
+    /// The status of a derived value: that of the settings it is made of, with its own generation, and failing where
+    /// its own builds fail.
+    pub(crate) fn of_derived(self, own: DerivedStatus, below: Vec<DerivedStatus>) -> Self {
+        let failing = self.failing || own.failures > 0;
+        let last_error = match (self.last_error, own.last_error) {
+            (Some(theirs), Some(ours)) => Some(if ours.at > theirs.at { ours } else { theirs }),
+            (theirs, ours) => theirs.or(ours),
+        };
+        Self {
+            generation: own.generation,
+            changed_at: own.built_at,
+            failing,
+            last_error,
+            derived: below,
+            ..self
+        }
     }
 
     /// How far the settings can be trusted, at the time of this call. Of several that hold, the first counts:
     ///
     /// 1. [`Fallback`](Health::Fallback): lower layers stand in for a secret that is not optional.
     /// 2. [`Failing`](Health::Failing): the last refresh failed.
-    /// 3. [`Stale`](Health::Stale): the last success is longer ago than three refresh intervals.
+    /// 3. [`Stale`](Health::Stale): the last success is longer ago than the bound.
     /// 4. [`Fresh`](Health::Fresh).
+    ///
+    /// Failing begins with the first failure; whether it has gone on too long is what [`is_stale`](Self::is_stale)
+    /// tells.
     pub fn health(&self) -> Health {
-        let longest = self.interval.map(|interval| interval.saturating_mul(STALE_AFTER));
         if self.fallback {
             Health::Fallback
         } else if self.failing {
             Health::Failing
-        } else if longest.is_some_and(|longest| self.last_success_age() > longest) {
+        } else if self.is_stale() {
             Health::Stale
         } else {
             Health::Fresh
         }
+    }
+
+    /// Whether the last success is longer ago than the bound (three intervals, or
+    /// [`stale_after`](crate::LiveBuilder::stale_after)), be it that refreshes fail or that there are none. Of
+    /// a fallback too, where the start counts as a success. Never, for a constant.
+    pub fn is_stale(&self) -> bool {
+        self.stale_after.is_some_and(|bound| self.last_success_age() > bound)
+    }
+
+    /// Whether to send requests here: not, once the settings are [stale](Self::is_stale). Settings on
+    /// [fallback](Health::Fallback) are always ready: what stands in for the secrets was meant to.
+    pub fn is_ready(&self) -> bool {
+        self.fallback || !self.is_stale()
+    }
+
+    /// How often settings are refreshed; `None` for a constant.
+    pub fn interval(&self) -> Option<Duration> {
+        self.interval
+    }
+
+    /// When the next refresh is due; `None` while one is under way, for a constant, and after a shutdown.
+    pub fn next_attempt(&self) -> Option<SystemTime> {
+        self.next_attempt.map(system_time)
+    }
+
+    /// The calls that were sent to the store by the end of the last refresh, retries included, by operation. Clones of
+    /// one [`SecretsManager`](crate::SecretsManager) count together. Empty for a store that does not count.
+    pub fn calls(&self) -> &Calls {
+        &self.calls
+    }
+
+    /// What was [derived](crate::Live::derive) from these settings and is in use, in the order of its making.
+    pub fn derived(&self) -> &[DerivedStatus] {
+        &self.derived
     }
 
     /// The number of the live generation: 1 at the start, one more with each swap.
@@ -227,13 +363,19 @@ impl LastError {
 
 impl Serialize for Status {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut fields = serializer.serialize_struct("Status", 6)?;
+        let mut fields = serializer.serialize_struct("Status", 12)?;
         fields.serialize_field("generation", &self.generation)?;
         fields.serialize_field("health", &self.health())?;
+        fields.serialize_field("ready", &self.is_ready())?;
         fields.serialize_field("changed_at", &Epoch(self.changed_at))?;
         fields.serialize_field("last_success", &Epoch(self.last_success))?;
+        fields.serialize_field("last_success_age", &self.last_success_age().as_secs_f64())?;
+        fields.serialize_field("next_attempt", &self.next_attempt.map(Epoch))?;
+        fields.serialize_field("interval", &self.interval.map(|interval| interval.as_secs_f64()))?;
         fields.serialize_field("last_error", &self.last_error)?;
         fields.serialize_field("secrets", &self.secrets)?;
+        fields.serialize_field("derived", &self.derived)?;
+        fields.serialize_field("calls", &self.calls)?;
         fields.end()
     }
 }
@@ -249,7 +391,11 @@ impl Serialize for Epoch {
 
 /// Kept on tokio's clock, which tests can pause and which never jumps; told by the wall clock.
 fn system_time(at: Instant) -> SystemTime {
-    SystemTime::now() - at.elapsed()
+    let (wall, now) = (SystemTime::now(), Instant::now());
+    match at.checked_duration_since(now) {
+        Some(ahead) => wall + ahead,
+        None => wall - (now - at),
+    }
 }
 
 fn epoch<S: Serializer>(at: &Instant, serializer: S) -> Result<S::Ok, S::Error> {
@@ -264,7 +410,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn health_is_what_holds_when_it_is_asked_for() {
         let outage = Error::new(ErrorKind::Unavailable, "no answer");
-        let mut status = Status::started(Some(Duration::from_secs(300)));
+        let mut status = Status::started(Some(Duration::from_secs(300)), None);
         assert_eq!(status.health(), Health::Fresh);
         tokio::time::advance(Duration::from_secs(900)).await;
         assert_eq!(status.health(), Health::Fresh);
@@ -279,7 +425,7 @@ mod tests {
         status.succeeded();
         assert_eq!(status.health(), Health::Fresh);
 
-        let constant = Status::started(None);
+        let constant = Status::started(None, None);
         tokio::time::advance(Duration::from_secs(1_000_000)).await;
         assert_eq!(constant.health(), Health::Fresh);
     }

@@ -291,7 +291,9 @@ fn same(a: Option<&Node>, b: Option<&Node>) -> bool {
         }
     }
     match (a, b) {
-        (Some(a), Some(b)) => values(&a.value, &b.value),
+        (Some(a), Some(b)) => {
+            values(&a.value, &b.value) && same(a.previous.as_deref(), b.previous.as_deref())
+        }
         (None, None) => true,
         _ => false,
     }

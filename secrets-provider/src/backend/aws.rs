@@ -1,12 +1,14 @@
 //! AWS Secrets Manager through the SDK: names by ListSecrets, values by BatchGetSecretValue or GetSecretValue.
 
 mod answer;
+mod calls;
 mod denial;
 mod failure;
 mod variables;
+mod windows;
 
-use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -25,12 +27,15 @@ use tokio::sync::OnceCell;
 pub(crate) use variables::Variables;
 
 use answer::{fetched, payload, sort_out};
+use calls::Counter;
 use failure::Call;
+use windows::Windows;
 
-use super::{Backend, BoxFuture, BoxStream, Fetched, Outcome};
+use super::{Backend, BoxFuture, BoxStream, Fetched, Outcome, RotationWindow};
 use crate::error::{Error, ErrorKind};
 use crate::iam::Scope;
 use crate::manager::Road;
+use crate::status::Calls;
 
 /// The most secrets one BatchGetSecretValue takes.
 const GROUP: usize = 20;
@@ -61,6 +66,15 @@ impl Access {
     }
 }
 
+/// Which operations are used.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Manner {
+    /// BatchGetSecretValue, where it is allowed.
+    pub(crate) batch: bool,
+    /// DescribeSecret, where it is allowed.
+    pub(crate) describe: bool,
+}
+
 /// The backends in use, one for each road, for as long as the same runtime drives them.
 #[derive(Debug, Default)]
 pub(crate) struct Connections(Mutex<[Option<Connection>; 2]>);
@@ -77,7 +91,7 @@ impl Connections {
         &self,
         access: &Access,
         road: Road,
-        batch: bool,
+        manner: Manner,
         timeout: Duration,
     ) -> Arc<dyn Backend> {
         let runtime = Handle::current().id();
@@ -91,7 +105,10 @@ impl Connections {
                     road,
                     timeout,
                     client: OnceCell::new(),
-                    singly: AtomicUsize::new(if batch { 0 } else { usize::MAX }),
+                    singly: AtomicUsize::new(if manner.batch { 0 } else { usize::MAX }),
+                    describes: AtomicBool::new(manner.describe),
+                    counter: Counter::default(),
+                    windows: Windows::default(),
                 });
                 slot.insert((runtime, backend)).1.clone()
             }
@@ -107,6 +124,10 @@ pub(crate) struct Aws {
     client: OnceCell<Client>,
     /// For how many more fetches values are read one by one; `MAX` is for good.
     singly: AtomicUsize,
+    /// Whether DescribeSecret is wanted, and has not been denied.
+    describes: AtomicBool,
+    counter: Counter,
+    windows: Windows,
 }
 
 impl Aws {
@@ -163,7 +184,7 @@ impl Aws {
     async fn get(&self, id: &str, stage: Option<&str>) -> Result<Fetched, Error> {
         let client = self.client().await?;
         let call = client.get_secret_value().secret_id(id).set_version_stage(stage.map(str::to_owned));
-        let output = call.send().await;
+        let output = call.customize().interceptor(self.counter.of("GetSecretValue")).send().await;
         let scope = scope(client);
         let call = Call { action: "GetSecretValue", id: Some(id), scope: &scope };
         let output = output.map_err(|error| call.failed(&error))?;
@@ -177,6 +198,7 @@ impl Aws {
         let scope = scope(client);
         let batch = Call { action: "BatchGetSecretValue", id: None, scope: &scope };
         let call = client.batch_get_secret_value().set_secret_id_list(Some(ids.to_vec()));
+        let call = call.customize().interceptor(self.counter.of("BatchGetSecretValue"));
         let output = call.send().await.map_err(|error| batch.failed_batch(&error))?;
         // Pages are for filters alone; what an answer leaves out is asked for singly.
         let mut missing = ids.to_vec();
@@ -188,19 +210,57 @@ impl Aws {
     /// Names that start with `prefix`, up to so many pages of them.
     async fn listed(&self, prefix: &str, pages: usize) -> Result<Vec<String>, Error> {
         let client = self.client().await?;
+        let scope = scope(client);
         // Without a slash at the end, which would hide the secret named as the prefix.
         let filter = Filter::builder().key(FilterNameStringType::Name).values(prefix).build();
-        let list = client.list_secrets().filters(filter).max_results(PAGE);
-        let mut answers = list.into_paginator().send();
         let mut names = Vec::new();
+        let mut token = None;
         for _ in 0..pages {
-            let Some(page) = answers.next().await else { break };
-            let scope = scope(client);
+            let list = client.list_secrets().filters(filter.clone()).max_results(PAGE);
+            let list = list.set_next_token(token.clone()).customize();
+            let answer = list.interceptor(self.counter.of("ListSecrets")).send().await;
             let call = Call { action: "ListSecrets", id: None, scope: &scope };
-            let secrets = page.map_err(|error| call.failed(&error))?.secret_list.unwrap_or_default();
-            names.extend(secrets.into_iter().filter_map(|secret| secret.name));
+            let page = answer.map_err(|error| call.failed(&error))?;
+            for secret in page.secret_list.unwrap_or_default() {
+                let Some(name) = secret.name else { continue };
+                let (next, rules) = (secret.next_rotation_date, secret.rotation_rules);
+                let window = windows::window(secret.rotation_enabled, next.as_ref(), rules.as_ref());
+                self.windows.note(&name, window);
+                names.push(name);
+            }
+            // A token that comes again would be an endless list.
+            if page.next_token.is_none() || page.next_token == token {
+                break;
+            }
+            token = page.next_token;
         }
         Ok(names)
+    }
+
+    /// When a secret rotates next, by DescribeSecret: nothing, if that is denied, which then is not tried again.
+    async fn described(&self, id: &str) -> Option<RotationWindow> {
+        if !self.describes.load(Ordering::Relaxed) {
+            return None;
+        }
+        let client = self.client().await.ok()?;
+        let describe = client.describe_secret().secret_id(id).customize();
+        let answer = describe.interceptor(self.counter.of("DescribeSecret")).send().await;
+        let scope = scope(client);
+        let call = Call { action: "DescribeSecret", id: Some(id), scope: &scope };
+        match answer {
+            Ok(secret) => windows::window(
+                secret.rotation_enabled,
+                secret.next_rotation_date.as_ref(),
+                secret.rotation_rules.as_ref(),
+            ),
+            Err(error) => {
+                if call.failed(&error).kind() == ErrorKind::AccessDenied {
+                    self.describes.store(false, Ordering::Relaxed);
+                    tracing::debug!(target: crate::TARGET, operation = "DescribeSecret", "not used: denied");
+                }
+                None
+            }
+        }
     }
 
     /// Remembers that batches do not work here, for good or for a while.
@@ -248,6 +308,27 @@ impl Backend for Aws {
         Box::pin(stream::unfold(state, |mut state| async move {
             state.next().await.map(|outcome| (outcome, state))
         }))
+    }
+
+    fn calls(&self) -> Calls {
+        self.counter.calls()
+    }
+
+    /// Of listed secrets as the listing told it; of others as DescribeSecret does, one after the other: there is no
+    /// hurry, and once it is denied there are no more calls.
+    fn rotation_windows<'a>(&'a self, ids: &'a [String]) -> BoxFuture<'a, BTreeMap<String, RotationWindow>> {
+        async move {
+            let mut windows = BTreeMap::new();
+            for id in ids {
+                let window = match self.windows.of(id) {
+                    Some(listed) => listed,
+                    None => self.described(id).await,
+                };
+                windows.extend(window.map(|window| (id.clone(), window)));
+            }
+            windows
+        }
+        .boxed()
     }
 
     /// By single calls: BatchGetSecretValue reads AWSCURRENT alone.

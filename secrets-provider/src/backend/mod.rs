@@ -1,13 +1,17 @@
 //! Where secrets come from: the one seam between Secrets Manager and its stand-ins.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::SystemTime;
 
-use futures_util::{Stream, stream};
+use futures_util::{Stream, future, stream};
 use zeroize::Zeroizing;
 
 use crate::error::Error;
+use crate::status::Calls;
 use crate::tree::Text;
 
 #[cfg(feature = "aws")]
@@ -26,6 +30,9 @@ pub type BoxStream<'a, T> = Pin<Box<dyn Stream<Item = T> + Send + 'a>>;
 
 /// What one secret came to: the name or ARN that was asked for, and the value or the error.
 pub type Outcome = (String, Result<Fetched, Error>);
+
+/// When a secret is expected to rotate: at some moment from the start to the end.
+pub type RotationWindow = Range<SystemTime>;
 
 /// A store of secrets. AWS Secrets Manager is one, [`Directory`] and [`Memory`] are others; what selects, maps and merges them
 /// stands above and is the same for all.
@@ -88,6 +95,20 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
     /// the refresh. When it ends, the interval alone is left.
     fn changes(&self) -> Option<BoxStream<'static, ()>> {
         None
+    }
+
+    /// The calls that were made so far, retries included, by operation, for [`Status::calls`](crate::Status::calls).
+    /// None are counted by default.
+    fn calls(&self) -> Calls {
+        Calls::new()
+    }
+
+    /// When these secrets, by name or ARN, are expected to rotate next, as far as it is known: a
+    /// [`Live`](crate::Live) looks oftener then. Asked for after the start, and for a secret whose version is new or
+    /// whose window is past. Nothing is known by default, and failures go unmentioned.
+    fn rotation_windows<'a>(&'a self, ids: &'a [String]) -> BoxFuture<'a, BTreeMap<String, RotationWindow>> {
+        let _ = ids;
+        Box::pin(future::ready(BTreeMap::new()))
     }
 
     /// The values that the current ones replaced (AWSPREVIOUS), as [`fetch`](Self::fetch) has the current ones; of a

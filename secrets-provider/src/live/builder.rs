@@ -1,24 +1,32 @@
 //! From a description of the secrets to a live value.
 
 use std::fmt;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::{FutureExt as _, Stream};
 use serde::de::DeserializeOwned;
+use tokio::time::timeout;
 
 use super::stack::{Merged, Sealed};
 use super::{LayerStack, Live};
-use crate::backend::Fetched;
+use crate::backend::{BoxFuture, BoxStream, Fetched};
 use crate::error::{Error, ErrorKind};
 use crate::explain::{self, Explanation};
 use crate::extract;
 use crate::layers::Layers;
 use crate::manager::{LONGEST, Road, SecretsManager};
-use crate::refresh::{self, Candidate};
-use crate::schedule::Schedule;
+use crate::refresh::{self, Candidate, Ways};
+use crate::schedule::{Budget, Schedule};
 use crate::snapshot::Snapshot;
+use crate::trigger::{self, Trigger};
 
 /// How often settings are refreshed unless [`LiveBuilder::refresh_every`] says otherwise.
 const INTERVAL: Duration = Duration::from_secs(300);
+
+/// How long a probe may take, unless [`LiveBuilder::probe_timeout`] says otherwise.
+const PROBE: Duration = Duration::from_secs(10);
 
 /// Why a check refuses settings, in words that may be shown: they stand in errors, logs and the status.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,12 +76,20 @@ pub struct LiveBuilder<T> {
     manager: SecretsManager,
     layers: Merge,
     checks: Vec<Check<T>>,
+    probes: Vec<Probe<T>>,
+    probe_timeout: Duration,
     interval: Option<Duration>,
+    rediscover: Option<Duration>,
+    stale_after: Option<Duration>,
+    pursuit: Budget,
+    triggers: Vec<BoxStream<'static, Trigger>>,
 }
 
 type Merge = Box<dyn Fn(&Snapshot) -> Result<(Merged, Explanation), Error> + Send + Sync>;
 
 type Check<T> = Box<dyn Fn(&T) -> Result<(), Rejected> + Send + Sync>;
+
+type Probe<T> = Box<dyn Fn(Arc<T>) -> BoxFuture<'static, Result<(), Rejected>> + Send + Sync>;
 
 impl<T> LiveBuilder<T> {
     pub(crate) fn new(manager: SecretsManager) -> Self {
@@ -81,7 +97,13 @@ impl<T> LiveBuilder<T> {
             manager,
             layers: Box::new(|secrets| Sealed::merged_and_explained(Layers::standard(secrets), secrets)),
             checks: Vec::new(),
+            probes: Vec::new(),
+            probe_timeout: PROBE,
             interval: None,
+            rediscover: None,
+            stale_after: None,
+            pursuit: Budget::default(),
+            triggers: Vec::new(),
         }
     }
 
@@ -99,12 +121,47 @@ impl<T> LiveBuilder<T> {
         self
     }
 
-    /// How often to refresh. Default 300 s, or what the switches of [`SecretsManager::from_env`] say. Each wait is within a tenth of it; the first is anywhere between zero
-    /// and this, so that replicas started together spread out. After failures it is shorter: from a second on,
-    /// doubling up to this, with full jitter. Zero counts as a millisecond, and
-    /// more than a year as a year.
+    /// How often to refresh. Default 300 s, or what the switches of [`SecretsManager::from_env`] say. Each wait is
+    /// within a tenth of it; the first is anywhere between zero and this, so that replicas started together spread out.
+    /// After failures it is shorter: from a second on, doubling up to this, with full jitter; and while a secret is
+    /// expected to rotate, it is half a minute at most (see [`SecretsManager::rotation_windows`]). Zero counts as a
+    /// millisecond, and more than a year as a year.
     pub fn refresh_every(mut self, interval: Duration) -> Self {
         self.interval = Some(interval.clamp(Duration::from_millis(1), LONGEST));
+        self
+    }
+
+    /// How long names last that were listed: below a prefix, secrets that were added are found no sooner than this after
+    /// the last listing. Default a minute, so that with an interval of a minute or more each refresh lists; zero lists at
+    /// each. Values are read at each refresh all the same. A listing that was asked for ([`Live::refresh`], most
+    /// triggers) happens at once.
+    pub fn rediscover_every(mut self, interval: Duration) -> Self {
+        self.rediscover = Some(interval.min(LONGEST));
+        self
+    }
+
+    /// How long after the last successful refresh settings count as stale, and their replica as not
+    /// [ready](crate::Status::is_ready). Default three intervals.
+    pub fn stale_after(mut self, bound: Duration) -> Self {
+        self.stale_after = Some(bound);
+        self
+    }
+
+    /// How newer settings are looked for by [`Live::refresh_past`]: at most so many fetches, spread over so long, the
+    /// first at once and each wait twice the one before. Default 5 over 30 s. One fetch is made at least.
+    pub fn refresh_past_budget(mut self, tries: u32, within: Duration) -> Self {
+        self.pursuit = Budget { tries: tries.max(1), within: within.min(LONGEST) };
+        self
+    }
+
+    /// Refreshes at each item of a stream, besides at the interval; may be given more than once. See [`Trigger`] for
+    /// ready-made ones. Items that come while a refresh is under way are one, and no more than one refresh a second is
+    /// made of them. A stream that ends, or panics, is over; the rest goes on.
+    pub fn refresh_on<S>(mut self, triggers: S) -> Self
+    where
+        S: Stream<Item = Trigger> + Send + 'static,
+    {
+        self.triggers.push(trigger::endless(triggers));
         self
     }
 
@@ -116,6 +173,47 @@ impl<T> LiveBuilder<T> {
         F: Fn(&T) -> Result<(), Rejected> + Send + Sync + 'static,
     {
         self.checks.push(Box::new(check));
+        self
+    }
+
+    /// A check that takes its time, such as opening a connection with the new credentials; may be given more than
+    /// once, and runs after every [`validate`](Self::validate). Readers are not held up by it. What it refuses is
+    /// handled as there; so is a panic, or not being done within [`probe_timeout`](Self::probe_timeout).
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// use std::sync::Arc;
+    /// use secrets_provider::{Live, Memory, Rejected, SecretsManager};
+    ///
+    /// #[derive(serde::Deserialize)]
+    /// struct Settings { database_url: String }
+    ///
+    /// async fn reachable(settings: Arc<Settings>) -> Result<(), Rejected> {
+    ///     // Connect with `settings.database_url`; rebuild the driver's error, which may quote it.
+    ///     # let _ = &settings.database_url;
+    ///     Ok(())
+    /// }
+    ///
+    /// # let secrets = Memory::new();
+    /// # secrets.put("app/database-url", "postgres://app@db/app");
+    /// let settings: Live<Settings> = Live::builder(SecretsManager::prefix("app").backend(secrets))
+    ///     .probe(reachable)
+    ///     .start()
+    ///     .await?;
+    /// # Ok::<(), secrets_provider::Error>(()) }).unwrap();
+    /// ```
+    pub fn probe<F, Fut>(mut self, probe: F) -> Self
+    where
+        F: Fn(Arc<T>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), Rejected>> + Send + 'static,
+    {
+        self.probes.push(Box::new(move |settings| probe(settings).boxed()));
+        self
+    }
+
+    /// How long each probe may take. Default 10 s.
+    pub fn probe_timeout(mut self, timeout: Duration) -> Self {
+        self.probe_timeout = timeout.min(LONGEST);
         self
     }
 }
@@ -132,23 +230,51 @@ impl<T: DeserializeOwned + Send + Sync + 'static> LiveBuilder<T> {
     ///
     /// Outside a tokio runtime.
     pub async fn start(self) -> Result<Live<T>, Error> {
-        let Self { manager, layers, checks, interval } = self;
+        let Self { manager, layers, checks, probes, probe_timeout, .. } = self;
         let source = manager.source(Road::Async)?;
-        let interval = interval.or(manager.interval()).unwrap_or(INTERVAL);
+        let interval = self.interval.or(manager.interval()).unwrap_or(INTERVAL);
         let build = move |secrets: &[Fetched]| {
             let snapshot = manager.assemble(secrets)?;
             let (Merged(tree), explanation) = layers(&snapshot)?;
             let explanation = explanation.with_fields(explain::fields_of::<T>());
             let value = extract::extract(&tree)?;
             for check in &checks {
-                check(&value).map_err(|rejected| {
-                    Error::new(ErrorKind::Rejected, format!("settings rejected: {rejected}"))
-                })?;
+                check(&value).map_err(refused)?;
             }
-            Ok(Candidate { value, tree, snapshot, explanation })
+            Ok(Candidate { value: Arc::new(value), tree, snapshot, explanation })
         };
-        refresh::start(source, Box::new(build), Schedule { interval }).await
+        let ways = Ways {
+            build: Box::new(build),
+            probes: probes.into_iter().map(|probe| within(probe_timeout, probe)).collect(),
+        };
+        let schedule = Schedule::new(interval, self.rediscover, self.pursuit);
+        refresh::start(source, ways, schedule, self.stale_after, self.triggers).await
     }
+}
+
+fn refused(rejected: Rejected) -> Error {
+    Error::new(ErrorKind::Rejected, format!("settings rejected: {rejected}"))
+}
+
+/// A probe that may fail, panic or hang, as one that only fails.
+fn within<T: Send + Sync + 'static>(longest: Duration, probe: Probe<T>) -> refresh::Probe<T> {
+    Box::new(move |settings| {
+        // The closure itself may panic too, before there is a future.
+        let probing = std::panic::catch_unwind(AssertUnwindSafe(|| probe(settings)));
+        async move {
+            let panicked = |_| refresh::panicked("probing");
+            let probing = AssertUnwindSafe(probing.map_err(panicked)?).catch_unwind();
+            match timeout(longest, probing).await {
+                Ok(result) => result.map_err(panicked)?.map_err(refused),
+                Err(_) => {
+                    let message = format!("settings rejected: a probe was not done within {longest:?}");
+                    Err(Error::new(ErrorKind::Rejected, message)
+                        .with_hint("`.probe_timeout(..)` sets the time"))
+                }
+            }
+        }
+        .boxed()
+    })
 }
 
 impl<T> fmt::Debug for LiveBuilder<T> {
@@ -157,6 +283,8 @@ impl<T> fmt::Debug for LiveBuilder<T> {
             .field("manager", &self.manager)
             .field("interval", &self.interval)
             .field("checks", &self.checks.len())
+            .field("probes", &self.probes.len())
+            .field("triggers", &self.triggers.len())
             .finish_non_exhaustive()
     }
 }

@@ -15,6 +15,7 @@ impl SecretsManager {
     /// - `BatchGetSecretValue`, unless [`batch`](Self::batch) is off: it may be left out, at the price of one call a
     ///   secret (IAM knows it on `*` alone, and each secret takes `GetSecretValue` all the same);
     /// - `ListSecrets`, only for a prefix without [`only`](Self::only) (IAM knows it on `*` alone);
+    /// - `DescribeSecret`, only if [`rotation_windows`](Self::rotation_windows) asks for it and nothing is listed;
     /// - `kms:Decrypt` by any key of the account, but through Secrets Manager alone (`kms:ViaService`), and for these
     ///   secrets alone. It matters where secrets have customer managed keys, which only AWS knows; otherwise leave it
     ///   out. A key of another account must also allow it in its own policy.
@@ -41,7 +42,7 @@ impl SecretsManager {
         let region: Option<String> = None;
         let region = region.or_else(|| variable("AWS_REGION")).or_else(|| variable("AWS_DEFAULT_REGION"));
         let scope = Scope::new(region.as_deref(), variable("AWS_ACCOUNT_ID").as_deref());
-        let needs = |needs| iam::policy(&scope, needs, self.batch);
+        let needs = |needs| iam::policy(&scope, needs, self.batch, self.describe);
         match self.choice.plan() {
             Ok(Plan { ids: Some(ids), .. }) => needs(Needs::Secrets(&ids)),
             Ok(Plan { mapping: Mapping { prefix: Some(prefix), .. }, .. }) => needs(Needs::Prefix(&prefix)),

@@ -1,0 +1,89 @@
+//! When secrets rotate next, as ListSecrets tells by the way, and DescribeSecret if it is asked.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use aws_sdk_secretsmanager::types::RotationRulesType;
+use aws_smithy_types::DateTime;
+
+use crate::backend::RotationWindow;
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// What the last listings told, by name; `None` of a secret that does not rotate by itself.
+#[derive(Debug, Default)]
+pub(super) struct Windows(Mutex<BTreeMap<String, Option<RotationWindow>>>);
+
+impl Windows {
+    pub(super) fn note(&self, name: &str, window: Option<RotationWindow>) {
+        self.lock().insert(name.to_owned(), window);
+    }
+
+    pub(super) fn of(&self, name: &str) -> Option<Option<RotationWindow>> {
+        self.lock().get(name).cloned()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Option<RotationWindow>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The window in which a secret rotates next. AWS gives its end, "on or before this date"; how long it is, the rules
+/// say, or their units: an hour for a schedule in hours, a day for one in days
+/// (<https://docs.aws.amazon.com/secretsmanager/latest/userguide/rotate-secrets_schedule.html>).
+pub(super) fn window(
+    enabled: Option<bool>,
+    next: Option<&DateTime>,
+    rules: Option<&RotationRulesType>,
+) -> Option<RotationWindow> {
+    if enabled != Some(true) {
+        return None;
+    }
+    let end = SystemTime::try_from(*next?).ok()?;
+    let length = rules.and_then(RotationRulesType::duration).and_then(hours).unwrap_or_else(|| {
+        let expression = rules.and_then(RotationRulesType::schedule_expression).unwrap_or_default();
+        // `rate(4 hours)`, or a cron expression whose hours repeat (`0 8/4 * * ? *`).
+        let hourly =
+            expression.contains("hour") || expression.split(' ').nth(1).is_some_and(|h| h.contains('/'));
+        if hourly { HOUR } else { 24 * HOUR }
+    });
+    Some(end.checked_sub(length)?..end)
+}
+
+/// `3h` as three hours.
+fn hours(duration: &str) -> Option<Duration> {
+    let hours: u32 = duration.strip_suffix('h')?.parse().ok()?;
+    Some(hours.min(24) * HOUR)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_is_as_long_as_the_rules_say() {
+        let end = DateTime::from_secs(1_000_000);
+        for (duration, expression, expected) in [
+            (Some("3h"), Some("rate(10 days)"), Some(3)),
+            (None, Some("rate(10 days)"), Some(24)),
+            (None, Some("rate(4 hours)"), Some(1)),
+            (None, Some("cron(0 8/4 * * ? *)"), Some(1)),
+            (None, Some("cron(0 8 1 * ? *)"), Some(24)),
+            (None, None, Some(24)),
+            (Some("nonsense"), None, Some(24)),
+        ] {
+            let rules = RotationRulesType::builder()
+                .set_duration(duration.map(str::to_owned))
+                .set_schedule_expression(expression.map(str::to_owned))
+                .build();
+            let window = window(Some(true), Some(&end), Some(&rules)).expect("a window");
+            let hours = window.end.duration_since(window.start).expect("an order").as_secs() / 3600;
+            assert_eq!(Some(hours), expected, "{duration:?} {expression:?}");
+            assert_eq!(window.end, SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000));
+        }
+        assert_eq!(window(Some(false), Some(&end), None), None);
+        assert_eq!(window(None, Some(&end), None), None);
+        assert_eq!(window(Some(true), None, None), None);
+    }
+}

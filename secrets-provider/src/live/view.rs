@@ -1,0 +1,121 @@
+//! A part of the settings, as live as the whole.
+
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use super::{Guard, Live};
+
+/// The way from the whole to the part.
+type Project<T, U> = Arc<dyn Fn(&T) -> &U + Send + Sync>;
+
+/// A part of a [`Live`]: what [`Live::map`] returns. It reads the whole's current generation each time, and keeps its
+/// refresher alive. Cheap to clone. To be handed to code that needs, and should see, no more than that part.
+pub struct View<T, U: ?Sized> {
+    live: Live<T>,
+    project: Project<T, U>,
+}
+
+impl<T, U: ?Sized> View<T, U> {
+    /// The part's current value, borrowed: as [`Live::load`], lock-free and without an allocation. Short-lived.
+    pub fn load(&self) -> Mapped<'_, T, U> {
+        Mapped { whole: self.live.load(), project: &self.project }
+    }
+
+    /// The part's current value, shared: as [`Live::current`], to hold across `.await`. It holds the whole generation.
+    pub fn current(&self) -> Part<T, U> {
+        Part { whole: self.live.current(), project: self.project.clone() }
+    }
+
+    /// The settings that it is a part of.
+    pub fn live(&self) -> &Live<T> {
+        &self.live
+    }
+
+    /// A part of the part.
+    pub fn map<V>(&self, project: impl Fn(&U) -> &V + Send + Sync + 'static) -> View<T, V>
+    where
+        T: 'static,
+        U: 'static,
+        V: ?Sized + 'static,
+    {
+        let outer = self.project.clone();
+        View { live: self.live.clone(), project: Arc::new(move |whole| project(outer(whole))) }
+    }
+}
+
+impl<T> Live<T> {
+    /// A part of the settings, as live as the whole: for code that needs no more than that.
+    ///
+    /// ```
+    /// use secrets_provider::{Live, View};
+    ///
+    /// struct Database { host: String }
+    /// struct Settings { database: Database }
+    ///
+    /// let settings = Live::constant(Settings { database: Database { host: "db.internal".to_owned() } });
+    /// let database: View<Settings, Database> = settings.map(|settings| &settings.database);
+    /// assert_eq!(database.load().host, "db.internal");
+    /// ```
+    pub fn map<U: ?Sized>(&self, project: impl Fn(&T) -> &U + Send + Sync + 'static) -> View<T, U> {
+        View { live: self.clone(), project: Arc::new(project) }
+    }
+}
+
+/// A part of one generation, borrowed: what [`View::load`] returns. Short-lived: keep it out of `.await` and structs.
+pub struct Mapped<'a, T, U: ?Sized> {
+    whole: Guard<T>,
+    project: &'a Project<T, U>,
+}
+
+impl<T, U: ?Sized> Deref for Mapped<'_, T, U> {
+    type Target = U;
+
+    fn deref(&self) -> &U {
+        (self.project)(&self.whole)
+    }
+}
+
+/// A part of one generation, shared: what [`View::current`] returns.
+pub struct Part<T, U: ?Sized> {
+    whole: Arc<T>,
+    project: Project<T, U>,
+}
+
+impl<T, U: ?Sized> Deref for Part<T, U> {
+    type Target = U;
+
+    fn deref(&self) -> &U {
+        (self.project)(&self.whole)
+    }
+}
+
+impl<T, U: ?Sized> Clone for Part<T, U> {
+    fn clone(&self) -> Self {
+        Self { whole: self.whole.clone(), project: self.project.clone() }
+    }
+}
+
+impl<T, U: ?Sized> Clone for View<T, U> {
+    fn clone(&self) -> Self {
+        Self { live: self.live.clone(), project: self.project.clone() }
+    }
+}
+
+impl<T, U: ?Sized> fmt::Debug for View<T, U> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("View").field("live", &self.live).finish_non_exhaustive()
+    }
+}
+
+impl<T, U: ?Sized> fmt::Debug for Mapped<'_, T, U> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mapped").finish_non_exhaustive()
+    }
+}
+
+impl<T, U: ?Sized> fmt::Debug for Part<T, U> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Part").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,126 @@
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::*;
+
+type Answer = oneshot::Receiver<Result<Refreshed, Error>>;
+
+/// Someone who waits, and where the answer comes.
+fn waiting(seen: u64, path: &str) -> (Waiting, Answer) {
+    let (reply, answer) = oneshot::channel();
+    (Waiting { seen, path: path.to_owned(), reply }, answer)
+}
+
+fn journal(generation: u64, keys: &[&str]) -> Journal {
+    let mut journal = Journal::started();
+    let keys: Vec<String> = keys.iter().map(|key| (*key).to_owned()).collect();
+    if generation > 1 {
+        journal.note(generation, &keys);
+    }
+    journal
+}
+
+fn generation(answer: &mut Answer) -> Option<Result<u64, ErrorKind>> {
+    let answer = answer.try_recv().ok()?;
+    Some(answer.map(|refreshed| refreshed.generation()).map_err(|error| error.kind()))
+}
+
+#[test]
+fn whoever_has_seen_an_older_generation_is_answered_at_once() {
+    let mut pursuit = Pursuit::new(Budget::default());
+    let (asked, mut answer) = waiting(1, "");
+    pursuit.ask(asked, 2, &journal(2, &["a"]), Instant::now());
+    assert_eq!(generation(&mut answer), Some(Ok(2)));
+    assert_eq!(pursuit.due(), None, "nothing to search for");
+}
+
+#[test]
+fn one_search_serves_all_who_ask_and_ends_with_a_newer_generation() {
+    let now = Instant::now();
+    let mut pursuit = Pursuit::new(Budget::default());
+    let old = journal(1, &[]);
+    let mut answers: Vec<_> = (0..1000)
+        .map(|_| {
+            let (asked, answer) = waiting(1, "");
+            pursuit.ask(asked, 1, &old, now);
+            answer
+        })
+        .collect();
+    assert_eq!(pursuit.due(), Some(now), "the first try is at once");
+    pursuit.refreshed(1, &old);
+    pursuit.tried(1, None, now, 0.0);
+    assert_eq!(pursuit.due(), Some(now + Duration::from_secs(2)));
+    pursuit.refreshed(2, &journal(2, &["a"]));
+    assert!(answers.iter_mut().all(|answer| generation(answer) == Some(Ok(2))));
+    assert_eq!(pursuit.due(), None);
+}
+
+#[test]
+fn a_change_elsewhere_is_not_what_a_path_waits_for() {
+    let now = Instant::now();
+    let mut pursuit = Pursuit::new(Budget::default());
+    let (asked, mut answer) = waiting(1, "database");
+    pursuit.ask(asked, 1, &journal(1, &[]), now);
+    pursuit.refreshed(2, &journal(2, &["jwt_secret"]));
+    assert_eq!(generation(&mut answer), None);
+    pursuit.refreshed(2, &journal(2, &["database.password"]));
+    assert_eq!(generation(&mut answer), Some(Ok(2)));
+}
+
+#[test]
+fn a_search_in_vain_ends_with_its_budget_and_rests() {
+    let start = Instant::now();
+    let mut pursuit = Pursuit::new(Budget::default());
+    let old = journal(1, &[]);
+    let (asked, mut answer) = waiting(1, "");
+    pursuit.ask(asked, 1, &old, start);
+    let mut tries = 0;
+    let mut now = start;
+    while let Some(due) = pursuit.due() {
+        now = due;
+        pursuit.refreshed(1, &old);
+        pursuit.tried(1, None, now, 0.0);
+        tries += 1;
+    }
+    assert_eq!((tries, now - start), (5, Duration::from_secs(30)));
+    assert_eq!(generation(&mut answer), Some(Err(ErrorKind::Unavailable)));
+
+    let (asked, mut answer) = waiting(1, "");
+    pursuit.ask(asked, 1, &old, now + Duration::from_secs(29));
+    assert_eq!(generation(&mut answer), Some(Err(ErrorKind::Unavailable)), "told at once while it rests");
+    let (asked, mut answer) = waiting(2, "");
+    pursuit.ask(asked, 2, &journal(2, &["a"]), now + Duration::from_secs(29));
+    assert_eq!(generation(&mut answer), None, "another generation is searched past at once");
+    assert!(pursuit.due().is_some());
+}
+
+#[test]
+fn after_the_rest_a_new_search_begins() {
+    let start = Instant::now();
+    let mut pursuit = Pursuit::new(Budget { tries: 1, within: Duration::from_secs(30) });
+    let old = journal(1, &[]);
+    let (asked, mut answer) = waiting(1, "");
+    pursuit.ask(asked, 1, &old, start);
+    pursuit.tried(1, Some(&Error::new(ErrorKind::Throttled, "too fast")), start, 0.0);
+    let error = answer.try_recv().expect("an answer").expect_err("in vain");
+    let kinds: Vec<_> = error.errors().iter().map(Error::kind).collect();
+    assert!(kinds.contains(&ErrorKind::Throttled), "what failed meanwhile is told: {kinds:?}");
+
+    let (asked, mut answer) = waiting(1, "");
+    pursuit.ask(asked, 1, &old, start + Duration::from_secs(30));
+    assert_eq!(generation(&mut answer), None);
+    assert_eq!(pursuit.due(), Some(start + Duration::from_secs(30)));
+}
+
+#[test]
+fn a_search_that_nobody_waits_for_any_more_ends() {
+    let now = Instant::now();
+    let mut pursuit = Pursuit::new(Budget::default());
+    let old = journal(1, &[]);
+    let (asked, answer) = waiting(1, "");
+    pursuit.ask(asked, 1, &old, now);
+    drop(answer);
+    pursuit.refreshed(1, &old);
+    assert_eq!(pursuit.due(), None);
+}
