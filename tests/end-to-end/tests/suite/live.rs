@@ -148,7 +148,7 @@ async fn refused_settings_are_never_served_and_tried_again() {
 async fn values_that_do_not_fit_leave_the_last_good_ones() {
     let fake = fake();
     let settings = start(&fake).await;
-    for broken in ["hunter2-plain", r#"{"username": "u"}"#, r#"{"username": "u", "username": "hunter2"}"#] {
+    for broken in ["hunter2-plain", r#"{"username": "u"}"#] {
         fake.put("gaara/prod/database", broken);
         fake.put("gaara/prod/jwt-secret", "jwt-2");
         let error = settings.refresh().await.unwrap_err();

@@ -5,6 +5,7 @@ mod blocking;
 mod cases;
 mod config;
 mod directory;
+mod engine;
 mod errors;
 mod explain;
 mod figment;

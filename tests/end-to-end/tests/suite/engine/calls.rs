@@ -1,0 +1,156 @@
+//! How many calls it takes, and that they are counted (R4, R5).
+
+use std::time::Duration;
+
+use fake_secrets_manager::{FakeSecretsManager, Fault};
+use secrets_provider::{Layers, Live, LiveBuilder, SecretsManager};
+use serde_json::Value;
+
+fn many(n: usize) -> FakeSecretsManager {
+    let fake = FakeSecretsManager::new();
+    for i in 0..n {
+        fake.put(&format!("app/secret-{i:03}"), format!("value-{i}"));
+    }
+    fake
+}
+
+fn values(manager: SecretsManager) -> LiveBuilder<Value> {
+    Live::builder(manager).layers(|secrets| Layers::new().secrets(secrets))
+}
+
+/// The status counts what the server counts.
+fn assert_counted(settings: &Live<Value>, fake: &FakeSecretsManager) {
+    let status = settings.status();
+    for operation in ["ListSecrets", "BatchGetSecretValue", "GetSecretValue", "DescribeSecret"] {
+        let counted = status.calls().get(operation).copied().unwrap_or_default();
+        assert_eq!(counted, fake.calls(operation) as u64, "{operation}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cycle_of_unchanged_secrets_is_one_batch_for_twenty() {
+    for (secrets, batches) in [(1, 1), (20, 1), (21, 2), (100, 5)] {
+        let fake = many(secrets);
+        let manager = SecretsManager::prefix("app").client(fake.client());
+        let settings = values(manager).refresh_every(Duration::from_secs(24 * 3600)).start().await.unwrap();
+        fake.reset_calls();
+        settings.refresh().await.unwrap();
+        assert_eq!(fake.calls("BatchGetSecretValue"), batches, "{secrets}");
+        assert_eq!(fake.calls("ListSecrets"), 1, "{secrets}");
+        assert_eq!(fake.total_calls(), batches + 1, "{secrets}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn names_are_listed_no_oftener_than_they_last() {
+    // Refreshed every so often, listed every so often at most: listings in ten minutes, the start's apart.
+    for (every, rediscover, least, most) in [
+        (Duration::from_secs(5), None, 8, 10),
+        (Duration::from_secs(120), None, 4, 6),
+        (Duration::from_secs(5), Some(Duration::from_secs(200)), 2, 3),
+        (Duration::from_secs(100), Some(Duration::ZERO), 5, 7),
+    ] {
+        let fake = many(3);
+        let builder = values(SecretsManager::prefix("app").client(fake.client())).refresh_every(every);
+        let builder = match rediscover {
+            Some(rediscover) => builder.rediscover_every(rediscover),
+            None => builder,
+        };
+        let settings = builder.start().await.unwrap();
+        fake.reset_calls();
+        tokio::time::sleep(Duration::from_secs(600)).await;
+        let listings = fake.calls("ListSecrets");
+        assert!((least..=most).contains(&listings), "{every:?} {rediscover:?}: {listings}");
+        assert!(fake.calls("BatchGetSecretValue") >= listings, "values are read each time");
+        drop(settings);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_secret_that_was_added_is_found_when_names_are_listed_again() {
+    let fake = many(1);
+    let manager = SecretsManager::prefix("app").client(fake.client());
+    let builder = values(manager).refresh_every(Duration::from_secs(5));
+    let settings = builder.rediscover_every(Duration::from_secs(60)).start().await.unwrap();
+    fake.put("app/new", "n");
+    let added = tokio::time::Instant::now();
+    let mut changes = settings.changes();
+    assert_eq!(changes.next().await.unwrap().keys(), ["new"]);
+    let after = added.elapsed();
+    assert!((Duration::from_secs(54)..Duration::from_secs(72)).contains(&after), "{after:?}");
+    // Whoever asks does not wait for that.
+    fake.put("app/newer", "n");
+    assert!(settings.refresh().await.unwrap().changed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_single_calls_alone_are_allowed_there_is_one_for_each_secret() {
+    let fake = many(30);
+    let names: Vec<String> = (0..30).map(|i| format!("secret-{i:03}")).collect();
+    fake.enforce_policy(
+        r#"{"Version": "2012-10-17", "Statement": [{"Effect": "Allow",
+            "Action": "secretsmanager:GetSecretValue", "Resource": "*"}]}"#,
+    )
+    .unwrap();
+    let manager = SecretsManager::prefix("app").only(names).client(fake.client());
+    let settings = values(manager).refresh_every(Duration::from_secs(24 * 3600)).start().await.unwrap();
+    assert_counted(&settings, &fake);
+    fake.reset_calls();
+    for cycle in 1..=3 {
+        settings.refresh().await.unwrap();
+        assert_eq!(fake.calls("GetSecretValue"), 30 * cycle);
+        assert_eq!(fake.total_calls(), 30 * cycle, "nothing that is denied is tried again");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn attempts_count_as_calls() {
+    let fake = many(3);
+    let manager = SecretsManager::prefix("app").client(fake.client());
+    let settings = values(manager).refresh_every(Duration::from_secs(24 * 3600)).start().await.unwrap();
+    assert_counted(&settings, &fake);
+    fake.inject(Fault::unavailable().times(2));
+    settings.refresh().await.unwrap();
+    assert!(fake.total_calls() > 4, "the SDK tried again");
+    assert_counted(&settings, &fake);
+}
+
+#[tokio::test(start_paused = true)]
+async fn throttled_batches_give_way_to_single_calls_and_come_back() {
+    let fake = many(5);
+    let manager = SecretsManager::prefix("app").client(fake.client());
+    let settings = values(manager).refresh_every(Duration::from_secs(24 * 3600)).start().await.unwrap();
+    let throttling = fake.inject(Fault::throttled().on("BatchGetSecretValue"));
+    settings.refresh().await.unwrap();
+    assert_eq!(fake.calls("GetSecretValue"), 5, "in the same cycle");
+    fake.remove_fault(throttling);
+    fake.reset_calls();
+    settings.refresh().await.unwrap();
+    assert_eq!((fake.calls("BatchGetSecretValue"), fake.calls("GetSecretValue")), (0, 5), "they rest");
+    let mut cycles = 1;
+    while fake.calls("BatchGetSecretValue") == 0 {
+        settings.refresh().await.unwrap();
+        cycles += 1;
+        assert!(cycles < 50, "they never come back");
+    }
+    assert!(cycles > 5, "after {cycles} cycles already");
+}
+
+#[tokio::test(start_paused = true)]
+async fn throttling_of_everything_backs_off() {
+    let fake = many(5);
+    let manager = SecretsManager::prefix("app").client(fake.client());
+    let settings = values(manager).refresh_every(Duration::from_secs(300)).start().await.unwrap();
+    fake.inject(Fault::throttled());
+    let mut ends = Vec::new();
+    let failed_before = settings.status().last_success();
+    for _ in 0..2 {
+        fake.reset_calls();
+        tokio::time::sleep(Duration::from_secs(1800)).await;
+        ends.push(fake.total_calls());
+    }
+    assert!(settings.status().last_success() <= failed_before + Duration::from_secs(300));
+    // Of 1800 s, with full jitter below 300 s: about twelve refreshes, each of a few attempts, one by one.
+    assert!(ends[1] < 12 * 3 * 30, "{ends:?}");
+    assert!(ends[1] > 0, "it never gives up");
+}

@@ -1,0 +1,253 @@
+//! What is made of settings, and made anew when they change: `derive` and `map`.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use secrets_provider::{ErrorKind, Health, Live, Rejected, View};
+use tokio::sync::{Notify, mpsc};
+use tokio::time::Instant;
+
+use super::{Database, Settings, fake, put_password, quiet, start};
+
+/// A pool that tells when it is dropped.
+struct Pool {
+    password: String,
+    dropped: mpsc::UnboundedSender<String>,
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        let _ = self.dropped.send(self.password.clone());
+    }
+}
+
+/// A pool of the current password, and who was dropped.
+async fn pool(settings: &Live<Settings>) -> (Live<Pool>, mpsc::UnboundedReceiver<String>) {
+    let (dropped, drops) = mpsc::unbounded_channel();
+    let build = move |settings: Arc<Settings>| {
+        let pool = Pool { password: settings.database.password.clone(), dropped: dropped.clone() };
+        async move { Ok(pool) }
+    };
+    (settings.derive("database", build).await.unwrap(), drops)
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_is_rebuilt_when_a_key_below_its_path_changes_and_only_then() {
+    let fake = fake();
+    let settings = start(&fake).await;
+    let (pool, mut drops) = pool(&settings).await;
+    let first = pool.current();
+    let mut changes = pool.changes();
+
+    fake.put("app/jwt-secret", "jwt-2");
+    pool.refresh().await.unwrap();
+    assert_eq!(settings.status().generation(), 2);
+    assert!(Arc::ptr_eq(&first, &pool.current()), "another key");
+
+    put_password(&fake, 2);
+    let refreshed = pool.refresh().await.unwrap();
+    assert_eq!((refreshed.changed(), refreshed.generation()), (true, 2), "its own generation");
+    assert_eq!(pool.load().password, "password-2");
+    assert_eq!(changes.next().await.unwrap().keys(), ["database"]);
+
+    drop(first);
+    assert_eq!(drops.recv().await.unwrap(), "password-1", "gone with its last user");
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_follows_refreshes_that_nobody_asked_it_for() {
+    let fake = fake();
+    let settings = start(&fake).await;
+    let (pool, _drops) = pool(&settings).await;
+    let mut changes = pool.changes();
+    for n in 2..5 {
+        put_password(&fake, n);
+        settings.refresh().await.unwrap();
+        changes.next().await.unwrap();
+        assert_eq!(pool.load().password, format!("password-{n}"));
+    }
+}
+
+/// Two generations come while one is built: the second touches nothing below the path, and must not hide the first.
+#[tokio::test(start_paused = true)]
+async fn no_change_is_lost_while_it_is_being_built() {
+    let fake = fake();
+    let settings = start(&fake).await;
+    let (building, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (tell, wait) = (building.clone(), go.clone());
+    let derived = settings
+        .derive("database", move |settings: Arc<Settings>| {
+            let (tell, wait) = (tell.clone(), wait.clone());
+            async move {
+                if settings.database.password == "password-2" {
+                    tell.notify_one();
+                    wait.notified().await;
+                }
+                Ok(settings.database.password.clone())
+            }
+        })
+        .await
+        .unwrap();
+    put_password(&fake, 2);
+    settings.refresh().await.unwrap();
+    building.notified().await;
+    assert_eq!(*derived.load(), "password-1", "the old one until the new one is ready");
+    put_password(&fake, 3);
+    settings.refresh().await.unwrap();
+    fake.put("app/jwt-secret", "jwt-2");
+    settings.refresh().await.unwrap();
+    let mut changes = derived.changes();
+    go.notify_one();
+    while *derived.load() != "password-3" {
+        changes.next().await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn builds_that_fail_are_tried_again_and_told_of() {
+    let fake = fake();
+    let settings = start(&fake).await;
+    let builds = Arc::new(AtomicU32::new(0));
+    let counted = builds.clone();
+    let derived = settings
+        .derive("database", move |settings: Arc<Settings>| {
+            let n = counted.fetch_add(1, Ordering::Relaxed);
+            let password = settings.database.password.clone();
+            assert!(n != 1, "the closure panics");
+            async move {
+                match n {
+                    2 => panic!("its future panics"),
+                    3 => std::future::pending().await,
+                    4 => Err(Rejected::new("no connection")),
+                    _ => Ok(password),
+                }
+            }
+        })
+        .await
+        .unwrap();
+    let mut changes = derived.changes();
+    put_password(&fake, 2);
+    let error = derived.refresh().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Rejected, "{error}");
+    assert_eq!(*derived.load(), "password-1");
+    assert_eq!(settings.status().health(), Health::Fresh, "the settings themselves are well");
+    assert_eq!(derived.status().health(), Health::Failing);
+    let status = settings.status();
+    let [told] = status.derived() else { panic!("one is derived") };
+    assert_eq!((told.path(), told.generation(), told.failures()), ("database", 1, 1));
+    assert!(told.last_error().is_some());
+
+    let begun = Instant::now();
+    assert_eq!(changes.next().await.unwrap().generation(), 2);
+    assert!(begun.elapsed() < Duration::from_secs(60 + 1 + 2 + 4 + 8), "{:?}", begun.elapsed());
+    assert_eq!((builds.load(Ordering::Relaxed), derived.load().as_str()), (6, "password-2"));
+    let status = settings.status();
+    assert_eq!((status.derived()[0].generation(), status.derived()[0].failures()), (2, 0));
+    assert_eq!(status.derived()[0].last_error().unwrap().message(), "build failed: no connection");
+    assert_eq!(derived.status().health(), Health::Fresh);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_first_build_that_fails_is_the_error() {
+    let fake = fake();
+    let settings = start(&fake).await;
+    let refuse = |_: Arc<Settings>| async { Err::<(), _>(Rejected::new("no connection")) };
+    let error = settings.derive("database", refuse).await.unwrap_err();
+    assert_eq!((error.kind(), error.to_string().contains("no connection")), (ErrorKind::Rejected, true));
+    assert!(settings.status().derived().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn refused_credentials_of_a_pool_are_searched_past_in_the_settings() {
+    let fake = fake();
+    let settings = start(&fake).await;
+    let (pool, _drops) = pool(&settings).await;
+    let log_in =
+        |pool: Arc<Pool>| async move { if pool.password == "password-2" { Ok(()) } else { Err("28P01") } };
+    let rotation = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        // Something else comes first, which is not what is searched for.
+        fake.put("app/jwt-secret", "jwt-2");
+        settings.refresh().await.unwrap();
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        put_password(&fake, 2);
+    };
+    let (result, ()) = tokio::join!(pool.with_fresh(log_in, |error| *error == "28P01"), rotation);
+    assert_eq!(result, Ok(()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_keeps_its_settings_alive_and_stops_with_its_last_handle() {
+    let fake = fake();
+    let settings = start(&fake).await;
+    let (pool, mut drops) = pool(&settings).await;
+    let changes = settings.changes();
+    drop(settings);
+    put_password(&fake, 2);
+    pool.refresh().await.unwrap();
+    assert_eq!(pool.load().password, "password-2");
+    assert_eq!(drops.recv().await.unwrap(), "password-1");
+
+    let mut of_pool = pool.changes();
+    drop(pool);
+    assert_eq!(of_pool.next().await, None);
+    assert_eq!(drops.recv().await.unwrap(), "password-2");
+    let mut changes = changes;
+    while changes.next().await.is_some() {}
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shutdown_of_the_settings_ends_it_too_and_one_of_it_leaves_them() {
+    let fake = fake();
+    let settings = start(&fake).await;
+    let (first, _drops) = pool(&settings).await;
+    let (second, _drops) = pool(&settings).await;
+    first.shutdown().await;
+    assert!(first.refresh().await.is_err());
+    put_password(&fake, 2);
+    second.refresh().await.unwrap();
+    assert_eq!(
+        (first.load().password.as_str(), second.load().password.as_str()),
+        ("password-1", "password-2")
+    );
+    settings.shutdown().await;
+    assert!(second.refresh().await.is_err());
+    assert_eq!(second.load().password, "password-2");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_derived_can_be_derived_from() {
+    let fake = fake();
+    let settings = start(&fake).await;
+    let (pool, _drops) = pool(&settings).await;
+    let length = pool.derive("", |pool: Arc<Pool>| async move { Ok(pool.password.len()) }).await.unwrap();
+    assert_eq!(*length.load(), 10);
+    put_password(&fake, 1000);
+    length.refresh().await.unwrap();
+    assert_eq!(*length.load(), 13);
+    assert_eq!(pool.status().derived()[0].built_from(), 2);
+}
+
+#[tokio::test]
+async fn of_a_constant_it_is_built_once() {
+    let word = Live::constant("four".to_owned());
+    let length = word.derive("", |word: Arc<String>| async move { Ok(word.len()) }).await.unwrap();
+    assert_eq!(*length.load(), 4);
+    assert!(!length.refresh().await.unwrap().changed());
+    assert!(length.refresh_past(&length.current()).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_part_is_as_live_as_the_whole() {
+    let fake = fake();
+    let settings = quiet::<Settings>(&fake).start().await.unwrap();
+    let database: View<Settings, Database> = settings.map(|settings| &settings.database);
+    let password = database.map(|database| database.password.as_str());
+    let held = database.current();
+    drop(settings);
+    put_password(&fake, 2);
+    database.live().refresh().await.unwrap();
+    assert_eq!((&*database.load().password, &*password.load()), ("password-2", "password-2"));
+    assert_eq!((&*held.password, &*held.username), ("password-1", "app"), "whoever holds a part keeps it");
+}

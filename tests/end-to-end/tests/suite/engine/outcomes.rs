@@ -1,0 +1,187 @@
+//! What becomes of the settings when something becomes of a secret: the table in the guide, row by row.
+
+use std::time::Duration;
+
+use aws_sdk_secretsmanager::Client;
+use fake_secrets_manager::FakeSecretsManager;
+use secrets_provider::{ErrorKind, Health, Layers, Live, LiveBuilder, SecretState, SecretsManager};
+use serde_json::Value;
+
+fn fake() -> FakeSecretsManager {
+    let fake = FakeSecretsManager::new();
+    fake.put("app/a", "a-1");
+    fake.put("app/b", "b-1");
+    fake
+}
+
+fn builder(fake: &FakeSecretsManager) -> LiveBuilder<Value> {
+    Live::builder(SecretsManager::prefix("app").client(fake.client()))
+        .layers(|secrets| Layers::new().secrets(secrets))
+        .refresh_every(Duration::from_secs(24 * 3600))
+}
+
+async fn delete(client: &Client, name: &str) {
+    client.delete_secret().secret_id(name).recovery_window_in_days(7).send().await.unwrap();
+}
+
+/// What is served under both keys, how `a` stands, and the health, after a refresh in which `b` rotates as well.
+async fn outcome(
+    fake: &FakeSecretsManager,
+    settings: &Live<Value>,
+) -> (Value, Value, SecretState, Option<ErrorKind>, Health) {
+    fake.put("app/b", "b-2");
+    let refreshed = settings.refresh().await;
+    let status = settings.status();
+    assert_eq!(refreshed.is_err(), status.health() == Health::Failing);
+    let a = status.secrets().iter().find(|secret| secret.name() == "app/a").expect("it is named");
+    let served = settings.current();
+    (served["a"].clone(), served["b"].clone(), a.state(), a.error(), status.health())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_secret_that_is_gone_keeps_its_last_good_value_and_holds_up_no_other() {
+    let fake = fake();
+    let client = fake.client();
+    for case in ["scheduled for deletion", "deleted", "without AWSCURRENT"] {
+        fake.put("app/a", "a-1");
+        fake.put("app/b", "b-1");
+        let settings = builder(&fake).start().await.unwrap();
+        let error = match case {
+            "scheduled for deletion" => {
+                delete(&client, "app/a").await;
+                ErrorKind::PendingDeletion
+            }
+            "deleted" => {
+                fake.remove("app/a");
+                ErrorKind::NotFound
+            }
+            _ => {
+                // A secret that was created without a value has no version with that label.
+                fake.remove("app/a");
+                client.create_secret().name("app/a").send().await.unwrap();
+                ErrorKind::NotFound
+            }
+        };
+        let expected = ("a-1".into(), "b-2".into(), SecretState::LastGood, Some(error), Health::Failing);
+        assert_eq!(outcome(&fake, &settings).await, expected, "{case}");
+        if case == "scheduled for deletion" {
+            client.restore_secret().secret_id("app/a").send().await.unwrap();
+        }
+        fake.put("app/a", "a-2");
+        settings.refresh().await.unwrap();
+        assert_eq!(settings.load()["a"], "a-2", "{case}, and back");
+        assert_eq!(settings.status().health(), Health::Fresh, "{case}, and back");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_secret_that_is_restored_as_it_was_changes_nothing() {
+    let fake = fake();
+    let client = fake.client();
+    let settings = builder(&fake).start().await.unwrap();
+    delete(&client, "app/a").await;
+    settings.refresh().await.unwrap_err();
+    client.restore_secret().secret_id("app/a").send().await.unwrap();
+    assert!(!settings.refresh().await.unwrap().changed());
+    assert_eq!((settings.status().generation(), settings.status().health()), (1, Health::Fresh));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_value_that_has_become_malformed_keeps_the_last_good_one_and_holds_up_no_other() {
+    let fake = fake();
+    fake.put("app/a", r#"{"x": 1}"#);
+    let settings = builder(&fake).start().await.unwrap();
+    fake.put("app/a", r#"{"x": 1, "x": 2}"#);
+    let x = serde_json::json!({"x": 1});
+    let expected = (x, "b-2".into(), SecretState::LastGood, Some(ErrorKind::Malformed), Health::Failing);
+    assert_eq!(outcome(&fake, &settings).await, expected);
+    fake.put("app/a", r#"{"x": 3}"#);
+    settings.refresh().await.unwrap();
+    assert_eq!((settings.load()["a"]["x"].clone(), settings.status().health()), (3.into(), Health::Fresh));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_value_that_was_rolled_back_is_served_again() {
+    let fake = fake();
+    let client = fake.client();
+    let first = fake.put("app/a", "a-2");
+    let second = fake.put("app/a", "a-3");
+    let settings = builder(&fake).start().await.unwrap();
+    let back = client.update_secret_version_stage().secret_id("app/a").version_stage("AWSCURRENT");
+    back.move_to_version_id(&first).remove_from_version_id(&second).send().await.unwrap();
+    let expected = ("a-2".into(), "b-2".into(), SecretState::Current, None, Health::Fresh);
+    assert_eq!(outcome(&fake, &settings).await, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_secret_that_was_added_is_found_and_a_malformed_one_is_named() {
+    let fake = fake();
+    let settings = builder(&fake).start().await.unwrap();
+    fake.put("app/c", "c-1");
+    fake.put("app/d", r#"{"x": 1, "x": 2}"#);
+    fake.put("app/b", "b-2");
+    let error = settings.refresh().await.unwrap_err();
+    assert_eq!((error.kind(), error.secret()), (ErrorKind::Malformed, Some("app/d")));
+    assert_eq!(*settings.current(), serde_json::json!({"a": "a-1", "b": "b-2", "c": "c-1"}));
+    let status = settings.status();
+    let states: Vec<_> = status.secrets().iter().map(|secret| (secret.name(), secret.state())).collect();
+    let current = SecretState::Current;
+    assert_eq!(
+        states,
+        [("app/a", current), ("app/b", current), ("app/c", current), ("app/d", SecretState::Unread)]
+    );
+}
+
+/// A name cannot be changed in AWS: the secret is created anew, and the old one deleted.
+#[tokio::test(start_paused = true)]
+async fn a_secret_that_was_renamed_is_an_added_one_and_a_deleted_one() {
+    let fake = fake();
+    let client = fake.client();
+    let settings = builder(&fake).start().await.unwrap();
+    fake.put("app/a-new", "a-1");
+    delete(&client, "app/a").await;
+    settings.refresh().await.unwrap_err();
+    assert_eq!(*settings.current(), serde_json::json!({"a": "a-1", "a_new": "a-1", "b": "b-1"}));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_added_secret_that_conflicts_holds_up_no_other() {
+    let fake = fake();
+    let settings = builder(&fake).start().await.unwrap();
+    fake.put("app/A", "another");
+    for b in ["b-2", "b-3"] {
+        fake.put("app/b", b);
+        let error = settings.refresh().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+        assert_eq!((&settings.load()["a"], &settings.load()["b"]), (&"a-1".into(), &b.into()));
+    }
+    let error = settings.refresh().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict, "as long as it is there");
+    fake.remove("app/A");
+    settings.refresh().await.unwrap();
+    assert_eq!(settings.status().health(), Health::Fresh);
+}
+
+#[tokio::test(start_paused = true)]
+async fn settings_that_do_not_fit_are_refused_whole() {
+    #[derive(Debug, serde::Deserialize)]
+    struct Typed {
+        a: u16,
+        b: String,
+    }
+    let fake = fake();
+    fake.put("app/a", "1");
+    let settings: Live<Typed> = Live::builder(SecretsManager::prefix("app").client(fake.client()))
+        .layers(|secrets| Layers::new().secrets(secrets))
+        .start()
+        .await
+        .unwrap();
+    fake.put("app/a", "one");
+    fake.put("app/b", "b-2");
+    assert_eq!(settings.refresh().await.unwrap_err().kind(), ErrorKind::Invalid);
+    assert_eq!((settings.load().a, settings.load().b.as_str()), (1, "b-1"), "whole or not at all");
+    assert_eq!(settings.status().health(), Health::Failing);
+    fake.put("app/a", "2");
+    settings.refresh().await.unwrap();
+    assert_eq!((settings.load().a, settings.load().b.as_str()), (2, "b-2"));
+}

@@ -1,0 +1,196 @@
+//! What is done when credentials were refused: `refresh_past` and `with_fresh`.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use fake_secrets_manager::Fault;
+use futures_util::future::join_all;
+use secrets_provider::{ErrorKind, Live, Retry};
+use tokio::time::Instant;
+
+use super::{Settings, fake, put_password, quiet, start};
+
+fn password(settings: &Settings) -> &str {
+    &settings.database.password
+}
+
+#[tokio::test(start_paused = true)]
+async fn newer_settings_that_are_there_are_returned_without_a_call() {
+    let fake = fake();
+    let settings = start(&fake).await;
+    let seen = settings.current();
+    put_password(&fake, 2);
+    settings.refresh().await.unwrap();
+    fake.reset_calls();
+    let newer = settings.refresh_past(&seen).await.unwrap();
+    assert_eq!(password(&newer), "password-2");
+    assert_eq!(fake.total_calls(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_storm_of_refused_requests_shares_one_fetch_of_values_alone() {
+    let fake = fake();
+    let settings = start(&fake).await;
+    let seen = settings.current();
+    put_password(&fake, 2);
+    fake.reset_calls();
+    let newer = join_all((0..1000).map(|_| settings.refresh_past(&seen))).await;
+    assert!(newer.iter().all(|newer| password(newer.as_ref().unwrap()) == "password-2"));
+    assert_eq!((fake.calls("BatchGetSecretValue"), fake.total_calls()), (1, 1), "no name is listed");
+}
+
+/// The database has changed its password before AWSCURRENT moves.
+#[tokio::test(start_paused = true)]
+async fn the_new_value_is_waited_for() {
+    let fake = fake();
+    let settings = start(&fake).await;
+    let seen = settings.current();
+    let begun = Instant::now();
+    let rotation = async {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        put_password(&fake, 2);
+    };
+    let (newer, ()) = tokio::join!(settings.refresh_past(&seen), rotation);
+    assert_eq!(password(&newer.unwrap()), "password-2");
+    assert!(begun.elapsed() < Duration::from_secs(7), "{:?}", begun.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_search_in_vain_costs_five_fetches_and_then_nothing_for_a_while() {
+    let fake = fake();
+    let settings = start(&fake).await;
+    let seen = settings.current();
+    fake.reset_calls();
+    let begun = Instant::now();
+    let errors = join_all((0..100).map(|_| settings.refresh_past(&seen))).await;
+    assert!(errors.iter().all(|result| result.as_ref().unwrap_err().kind() == ErrorKind::Unavailable));
+    assert_eq!(fake.calls("BatchGetSecretValue"), 5);
+    let took = begun.elapsed();
+    assert!((Duration::from_secs(20)..=Duration::from_secs(31)).contains(&took), "{took:?}");
+
+    let begun = Instant::now();
+    settings.refresh_past(&seen).await.unwrap_err();
+    assert_eq!((fake.total_calls(), begun.elapsed()), (5, Duration::ZERO), "told at once, without a call");
+    tokio::time::sleep(Duration::from_secs(31)).await;
+    put_password(&fake, 2);
+    assert_eq!(password(&settings.refresh_past(&seen).await.unwrap()), "password-2");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_budget_can_be_chosen() {
+    let fake = fake();
+    let settings =
+        quiet::<Settings>(&fake).refresh_past_budget(3, Duration::from_secs(3)).start().await.unwrap();
+    fake.reset_calls();
+    let begun = Instant::now();
+    settings.refresh_past(&settings.current()).await.unwrap_err();
+    assert_eq!(fake.calls("BatchGetSecretValue"), 3);
+    assert!(begun.elapsed() <= Duration::from_secs(3), "{:?}", begun.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_during_the_search_is_named_in_its_error() {
+    let fake = fake();
+    let settings = start(&fake).await;
+    fake.inject(Fault::drop_connection());
+    let error = settings.refresh_past(&settings.current()).await.unwrap_err();
+    assert!(error.errors().len() > 1, "{error}");
+    assert!(error.is_transient(), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refresh_at_the_interval_ends_a_search_too() {
+    let fake = fake();
+    let settings = start(&fake).await;
+    let seen = settings.current();
+    let asking = tokio::spawn({
+        let settings = settings.clone();
+        async move { settings.refresh_past(&seen).await }
+    });
+    // The first try, in vain.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    put_password(&fake, 2);
+    settings.refresh().await.unwrap();
+    let begun = Instant::now();
+    asking.await.unwrap().unwrap();
+    assert_eq!(begun.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn constant_and_ended_settings_say_so() {
+    let constant = Live::constant(1);
+    let error = constant.refresh_past(&constant.current()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    let fake = fake();
+    let settings = start(&fake).await;
+    settings.shutdown().await;
+    let error = settings.refresh_past(&settings.current()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+}
+
+/// A database that takes one password, and counts who comes with another.
+struct Database {
+    password: &'static str,
+    refused: AtomicUsize,
+}
+
+impl Database {
+    async fn query(&self, settings: Arc<Settings>) -> Result<&'static str, &'static str> {
+        if password(&settings) == self.password {
+            return Ok("row");
+        }
+        self.refused.fetch_add(1, Ordering::Relaxed);
+        Err("28P01")
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operation_runs_again_with_newer_credentials() {
+    let fake = fake();
+    let settings = start(&fake).await;
+    put_password(&fake, 2);
+    let database = Database { password: "password-2", refused: AtomicUsize::new(0) };
+    let row = settings.with_fresh(|settings| database.query(settings), |error| *error == "28P01").await;
+    assert_eq!(row, Ok("row"));
+    assert_eq!(database.refused.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operation_that_fails_otherwise_is_not_repeated() {
+    let fake = fake();
+    let settings = start(&fake).await;
+    fake.reset_calls();
+    let runs = AtomicUsize::new(0);
+    let failing = |_| {
+        runs.fetch_add(1, Ordering::Relaxed);
+        async { Err::<(), _>("syntax error") }
+    };
+    assert_eq!(settings.with_fresh(failing, |error| *error == "28P01").await, Err("syntax error"));
+    assert_eq!((runs.load(Ordering::Relaxed), fake.total_calls()), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_connection_is_tried_again_at_once_and_not_for_ever() {
+    let fake = fake();
+    let settings = start(&fake).await;
+    fake.reset_calls();
+    let begun = Instant::now();
+    let runs = AtomicUsize::new(0);
+    let lost = |_| {
+        runs.fetch_add(1, Ordering::Relaxed);
+        async { Err::<(), _>("connection lost") }
+    };
+    settings.with_fresh(lost, |_| Retry::Now).await.unwrap_err();
+    assert_eq!((runs.load(Ordering::Relaxed), fake.total_calls(), begun.elapsed()), (5, 0, Duration::ZERO));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_operations_own_error_is_returned_where_nothing_newer_comes() {
+    let fake = fake();
+    let settings = start(&fake).await;
+    let database = Database { password: "another", refused: AtomicUsize::new(0) };
+    let result = settings.with_fresh(|settings| database.query(settings), |error| *error == "28P01").await;
+    assert_eq!(result, Err("28P01"));
+    assert_eq!(database.refused.load(Ordering::Relaxed), 1, "no login with a password that was refused");
+}

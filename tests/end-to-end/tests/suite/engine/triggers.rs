@@ -1,0 +1,97 @@
+//! What makes a refresh come before its time: `refresh_on`.
+
+use std::time::Duration;
+
+use futures_util::{StreamExt as _, stream};
+use secrets_provider::Trigger;
+use tokio::time::Instant;
+
+use super::{Settings, fake, put_password, quiet};
+
+#[tokio::test(start_paused = true)]
+async fn a_trigger_refreshes_at_once_and_finds_names_too() {
+    let fake = fake();
+    let (trigger, triggers) = Trigger::channel();
+    let settings = quiet::<Settings>(&fake).refresh_on(triggers).start().await.unwrap();
+    let mut changes = settings.changes();
+    put_password(&fake, 2);
+    fake.put("app/new", "n");
+    let begun = Instant::now();
+    trigger.fire();
+    let change = changes.next().await.unwrap();
+    assert_eq!(change.keys(), ["database.password", "new"]);
+    assert!(begun.elapsed() < Duration::from_millis(10), "{:?}", begun.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_storm_of_triggers_is_one_refresh_a_second() {
+    let fake = fake();
+    let (trigger, triggers) = Trigger::channel();
+    let settings = quiet::<Settings>(&fake).refresh_on(triggers).start().await.unwrap();
+    fake.reset_calls();
+    for _ in 0..100 {
+        for _ in 0..100 {
+            trigger.fire();
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let refreshes = fake.calls("BatchGetSecretValue");
+    assert!((9..=12).contains(&refreshes), "{refreshes} in ten seconds");
+    drop(settings);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_interval_of_ones_own_is_kept_and_lists_no_oftener_than_names_last() {
+    let fake = fake();
+    let every = Trigger::every(Duration::from_secs(10));
+    let settings = quiet::<Settings>(&fake).refresh_on(every).start().await.unwrap();
+    fake.reset_calls();
+    tokio::time::sleep(Duration::from_secs(601)).await;
+    assert_eq!(fake.calls("BatchGetSecretValue"), 60);
+    assert!(fake.calls("ListSecrets") <= 10, "{}", fake.calls("ListSecrets"));
+    drop(settings);
+}
+
+#[tokio::test(start_paused = true)]
+async fn streams_that_end_or_panic_stop_nothing() {
+    let fake = fake();
+    let (trigger, triggers) = Trigger::channel();
+    let settings = quiet::<Settings>(&fake)
+        .refresh_on(stream::empty())
+        .refresh_on(stream::once(async { panic!("a stream of the user's") }))
+        .refresh_on(stream::iter([Trigger::new("one")]).chain(stream::pending()))
+        .refresh_on(triggers)
+        .start()
+        .await
+        .unwrap();
+    let mut changes = settings.changes();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    put_password(&fake, 2);
+    trigger.fire();
+    assert_eq!(changes.next().await.unwrap().generation(), 2);
+}
+
+/// A stream that always has an item must not keep the thread, or the store, to itself.
+#[tokio::test(start_paused = true)]
+async fn an_endless_stream_of_triggers_holds_up_nobody() {
+    let fake = fake();
+    let endless = stream::repeat_with(|| Trigger::new("again"));
+    let settings = quiet::<Settings>(&fake).refresh_on(endless).start().await.unwrap();
+    fake.reset_calls();
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert!(fake.calls("BatchGetSecretValue") <= 12, "{}", fake.calls("BatchGetSecretValue"));
+    settings.refresh().await.unwrap();
+    settings.shutdown().await;
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_hangup_refreshes() {
+    let fake = fake();
+    let settings = quiet::<Settings>(&fake).refresh_on(Trigger::hangups().unwrap()).start().await.unwrap();
+    let mut changes = settings.changes();
+    put_password(&fake, 2);
+    let sent = std::process::Command::new("kill").args(["-HUP", &std::process::id().to_string()]).status();
+    assert!(sent.unwrap().success());
+    assert_eq!(changes.next().await.unwrap().generation(), 2);
+}

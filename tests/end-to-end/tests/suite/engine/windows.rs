@@ -1,0 +1,118 @@
+//! While a secret is expected to rotate, it is looked at oftener.
+
+use std::time::{Duration, SystemTime};
+
+use fake_secrets_manager::{FakeSecretsManager, Fault};
+use secrets_provider::{
+    Backend, BoxFuture, BoxStream, Error, Layers, Live, Memory, Outcome, RotationWindow, SecretsManager,
+};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// A store that knows when its secrets rotate: in so long, for an hour.
+#[derive(Debug)]
+struct Scheduled {
+    memory: Memory,
+    opens_in: Duration,
+    fetches: Arc<AtomicUsize>,
+}
+
+impl Backend for Scheduled {
+    fn list<'a>(&'a self, prefix: &'a str) -> BoxFuture<'a, Result<Vec<String>, Error>> {
+        self.memory.list(prefix)
+    }
+
+    fn fetch<'a>(&'a self, ids: &'a [String]) -> BoxStream<'a, Outcome> {
+        self.fetches.fetch_add(1, Ordering::Relaxed);
+        self.memory.fetch(ids)
+    }
+
+    fn rotation_windows<'a>(&'a self, ids: &'a [String]) -> BoxFuture<'a, BTreeMap<String, RotationWindow>> {
+        let opens = SystemTime::now() + self.opens_in;
+        let window = opens..opens + Duration::from_secs(3600);
+        Box::pin(async move { ids.iter().map(|id| (id.clone(), window.clone())).collect() })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_window_of_rotation_tightens_the_interval_while_it_is_open() {
+    let memory = Memory::new();
+    memory.put("app/a", "a-1");
+    let fetches = Arc::new(AtomicUsize::new(0));
+    let backend =
+        Scheduled { memory: memory.clone(), opens_in: Duration::from_secs(6000), fetches: fetches.clone() };
+    let settings: Live<Value> = Live::builder(SecretsManager::prefix("app").backend(backend))
+        .layers(|secrets| Layers::new().secrets(secrets))
+        .refresh_every(Duration::from_secs(300))
+        .start()
+        .await
+        .unwrap();
+    let within = async |time| {
+        let before = fetches.load(Ordering::Relaxed);
+        tokio::time::sleep(Duration::from_secs(time)).await;
+        fetches.load(Ordering::Relaxed) - before
+    };
+    let before = within(5990).await;
+    assert!((18..=23).contains(&before), "{before} before it opens");
+    let open = within(600).await;
+    assert!((20..=40).contains(&open), "{open} in ten minutes of it");
+
+    // Once it has rotated, that window is over; the store's listing still tells of it.
+    memory.put("app/a", "a-2");
+    settings.changes().next().await.unwrap();
+    let after = within(1800).await;
+    assert!((5..=9).contains(&after), "{after} in the half hour after");
+}
+
+fn fake(names: usize) -> FakeSecretsManager {
+    let fake = FakeSecretsManager::new();
+    (0..names).for_each(|n| drop(fake.put(&format!("app/{n}"), "v")));
+    fake
+}
+
+async fn live(manager: SecretsManager) -> Live<Value> {
+    let builder = Live::builder(manager).layers(|secrets| Layers::new().secrets(secrets));
+    builder.refresh_every(Duration::from_secs(300)).start().await.unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn describe_secret_is_called_where_it_is_wanted_and_nothing_is_listed() {
+    for (listed, wanted, calls) in [(false, false, 0), (false, true, 3), (true, true, 0)] {
+        let fake = fake(3);
+        let manager = SecretsManager::prefix("app").client(fake.client()).rotation_windows(wanted);
+        let settings = live(if listed { manager } else { manager.only(["0", "1", "2"]) }).await;
+        tokio::time::sleep(Duration::from_secs(3600)).await;
+        assert_eq!(fake.calls("DescribeSecret"), calls, "listed: {listed}, wanted: {wanted}");
+        fake.put("app/0", "v2");
+        settings.refresh().await.unwrap();
+        tokio::time::sleep(Duration::from_secs(3600)).await;
+        assert_eq!(fake.calls("DescribeSecret"), calls + usize::from(calls > 0), "after a new version");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_denied_describe_secret_is_not_tried_again() {
+    let fake = fake(3);
+    fake.deny_action("secretsmanager:DescribeSecret");
+    let manager = SecretsManager::prefix("app").client(fake.client()).rotation_windows(true);
+    let settings = live(manager.only(["0", "1", "2"])).await;
+    for n in 0..3 {
+        fake.put("app/0", format!("v-{n}"));
+        settings.refresh().await.unwrap();
+    }
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    assert_eq!(fake.calls("DescribeSecret"), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_of_describe_secret_goes_unnoticed() {
+    let fake = fake(2);
+    fake.inject(Fault::hang().on("DescribeSecret"));
+    let manager = SecretsManager::prefix("app").client(fake.client()).rotation_windows(true);
+    let settings = live(manager.only(["0", "1"]).timeout(Duration::from_secs(5))).await;
+    fake.put("app/0", "v2");
+    settings.refresh().await.unwrap();
+    assert_eq!(settings.status().last_error().map(|error| error.kind()), None);
+}
