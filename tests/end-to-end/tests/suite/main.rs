@@ -12,3 +12,4 @@ mod iam;
 mod live;
 mod loading;
 mod policies;
+mod systems;
