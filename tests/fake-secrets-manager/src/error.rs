@@ -96,6 +96,10 @@ impl ApiError {
         Self::bad_request("AccessDeniedException", message)
     }
 
+    pub(crate) fn is_denial(&self) -> bool {
+        self.code == "AccessDeniedException"
+    }
+
     pub(crate) fn decryption_failure() -> Self {
         Self::bad_request(
             "DecryptionFailure",

@@ -243,6 +243,19 @@ impl FakeSecretsManager {
         self.shared.total_calls()
     }
 
+    /// How many requests for an operation were denied as a whole: by IAM, by a VPC endpoint's policy, or by the
+    /// policy of a KMS key. A secret that is denied within a batch isn't counted.
+    #[must_use]
+    pub fn denied_calls(&self, operation: &str) -> usize {
+        self.shared.denied_calls(action_name(operation))
+    }
+
+    /// How many requests were denied in all.
+    #[must_use]
+    pub fn total_denied_calls(&self) -> usize {
+        self.shared.total_denied_calls()
+    }
+
     /// Counts from zero again.
     pub fn reset_calls(&self) {
         self.shared.reset_calls();

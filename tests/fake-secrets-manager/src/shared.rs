@@ -28,6 +28,7 @@ pub(crate) struct Shared {
 #[derive(Default)]
 struct Calls {
     by_operation: BTreeMap<String, usize>,
+    denied: BTreeMap<String, usize>,
     connections: usize,
 }
 
@@ -69,8 +70,19 @@ impl Shared {
         lock(&self.calls).by_operation.values().sum()
     }
 
+    pub(crate) fn denied_calls(&self, operation: &str) -> usize {
+        let calls = lock(&self.calls);
+        calls.denied.get(operation).copied().unwrap_or(0)
+    }
+
+    pub(crate) fn total_denied_calls(&self) -> usize {
+        lock(&self.calls).denied.values().sum()
+    }
+
     pub(crate) fn reset_calls(&self) {
-        lock(&self.calls).by_operation.clear();
+        let mut calls = lock(&self.calls);
+        calls.by_operation.clear();
+        calls.denied.clear();
     }
 
     pub(crate) fn connections(&self) -> usize {
@@ -139,6 +151,9 @@ impl Shared {
 
     async fn run(self: &Arc<Self>, caller: Caller, operation: &str, body: &[u8]) -> Answer {
         let done = operations::run(&mut self.state(), caller, operation, body);
+        if caller == Caller::Client && done.answer.as_ref().is_err_and(ApiError::is_denial) {
+            *lock(&self.calls).denied.entry(operation.to_owned()).or_default() += 1;
+        }
         if let Some(job) = done.job {
             rotation::run(self, job).await;
         }

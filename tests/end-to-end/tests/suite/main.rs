@@ -13,3 +13,4 @@ mod iam;
 mod live;
 mod loading;
 mod policies;
+mod systems;

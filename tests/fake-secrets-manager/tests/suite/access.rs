@@ -222,7 +222,35 @@ async fn every_operation_asks_for_its_own_action() {
         ] {
             assert_eq!(code, DENIED, "{operation}");
             assert_eq!(fake.calls(operation), 1, "a denied call is counted: {operation}");
+            assert_eq!(fake.denied_calls(operation), 1, "as a denied one: {operation}");
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn denied_calls_are_counted_apart() {
+    on_both_roads(async |fake, client| {
+        fake.put("s", "x");
+        fake.put("locked", "x");
+        fake.use_kms_key("locked", KEY);
+        let get = statement("Allow", json!("secretsmanager:GetSecretValue"), "*");
+        let get_also_in_batches = statement("Allow", json!("secretsmanager:*GetSecretValue"), "*");
+        fake.enforce_policy(&policy(&[get])).expect("a policy");
+        for (id, expected) in [("s", 0), ("missing", 0), ("locked", 1)] {
+            // Whether it succeeds is not the point.
+            drop(client.get_secret_value().secret_id(id).send().await);
+            assert_eq!(fake.denied_calls("GetSecretValue"), expected, "{id}");
+        }
+        let batch = || client.batch_get_secret_value().secret_id_list("locked").send();
+        batch().await.expect_err("denied");
+        assert_eq!(fake.denied_calls("secretsmanager:BatchGetSecretValue"), 1);
+        assert_eq!(fake.total_denied_calls(), 2);
+
+        fake.enforce_policy(&policy(&[get_also_in_batches])).expect("a policy");
+        fake.reset_calls();
+        batch().await.expect("denied within the answer alone");
+        assert_eq!((fake.total_calls(), fake.total_denied_calls()), (1, 0));
     })
     .await;
 }

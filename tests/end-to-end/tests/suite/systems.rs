@@ -1,0 +1,121 @@
+//! The systems that the guides describe, moved over on the code of their struct alone.
+//!
+//! Each has its own settings, and the `.env`, environment, secrets and IAM policy of its guide, word for word
+//! (`tests/systems`; only placeholders are filled in, such as `ACCOUNT_ID`). It runs as a program of its own, and is
+//! seen over HTTP.
+
+mod gaara;
+mod muejam;
+mod pazpaz;
+mod program;
+
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::{Json, Router, routing};
+use fake_secrets_manager::FakeSecretsManager;
+use secrecy::{ExposeSecret as _, SecretString};
+use secrets_provider::{Health, Layers, Live, SecretsManager};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+/// The program: this very test binary, with one test that does nothing unless it is told to.
+const CHILD: &str = "systems::child";
+const SYSTEM: &str = "SYSTEM";
+
+/// One of the systems, until it is killed; or why it does not start, on stderr.
+#[tokio::test]
+#[allow(clippy::print_stderr, reason = "as a program does; its parent reads it")]
+async fn child() {
+    let Ok(system) = std::env::var(SYSTEM) else { return };
+    tracing_subscriber::fmt().with_ansi(false).with_writer(std::io::stderr).init();
+    let ended = match system.as_str() {
+        "gaara" => gaara::serve(gaara::settings().await).await,
+        "gaara by its design" => gaara::serve(gaara::settings_of_the_design().await).await,
+        "pazpaz" => pazpaz::serve(pazpaz::settings().await).await,
+        "pazpaz with a ring" => pazpaz::serve_ring(pazpaz::ring().await).await,
+        "muejam" => muejam::serve(muejam::settings().await).await,
+        other => panic!("no system is named {other}"),
+    };
+    if let Err(error) = ended {
+        eprintln!("cannot start: {error}");
+    }
+}
+
+/// A listener on a port of the system's choice, which the parent is told.
+#[allow(clippy::print_stdout, reason = "its parent reads it")]
+fn listen() -> std::net::TcpListener {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    println!("listening on {}", listener.local_addr().unwrap());
+    listener
+}
+
+/// Serves a system's own routes, and what a test asks of it besides.
+async fn serve<T: Send + Sync + 'static>(settings: Live<T>, routes: Router<Live<T>>) {
+    async fn refresh<T: Send + Sync + 'static>(State(settings): State<Live<T>>) -> Json<Value> {
+        Json(refreshed(&settings).await)
+    }
+    async fn status<T>(State(settings): State<Live<T>>) -> Json<Value> {
+        Json(json!(settings.status()))
+    }
+    let app = routes
+        .route("/refresh", routing::post(refresh::<T>))
+        .route("/status", routing::get(status::<T>))
+        .with_state(settings);
+    let listener = listen();
+    listener.set_nonblocking(true).unwrap();
+    axum::serve(tokio::net::TcpListener::from_std(listener).unwrap(), app).await.unwrap();
+}
+
+async fn refreshed<T: Send + Sync + 'static>(settings: &Live<T>) -> Value {
+    match settings.refresh().await {
+        Ok(refreshed) => json!({"changed": refreshed.changed()}),
+        Err(error) => json!({"error": error.to_string()}),
+    }
+}
+
+/// Values as they may be shown and compared: secrets as fingerprints, so that no failed test prints one.
+type Shown = BTreeMap<&'static str, Value>;
+
+fn fingerprint(value: &str) -> Value {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    format!("fingerprint {:016x}", hasher.finish()).into()
+}
+
+fn shown(secret: &SecretString) -> Value {
+    fingerprint(secret.expose_secret())
+}
+
+fn shown_if_any(secret: Option<&SecretString>) -> Value {
+    secret.map_or(Value::Null, shown)
+}
+
+/// Under a guide's policy, which knows no `BatchGetSecretValue`: tried once in the life of the process, or never, and
+/// no other denied call in twenty refreshes.
+async fn assert_steady<T: DeserializeOwned + Send + Sync + 'static>(
+    fake: &FakeSecretsManager,
+    manager: SecretsManager,
+    placed: fn(Layers) -> Layers,
+) {
+    for batch in [true, false] {
+        let (log, _guard) = end_to_end::Log::start();
+        fake.reset_calls();
+        let manager = manager.clone().batch(batch).client(fake.client());
+        let settings: Live<T> = Live::builder(manager)
+            .layers(move |secrets| placed(Layers::new().secrets(secrets)))
+            .start()
+            .await
+            .unwrap();
+        let start = fake.calls("GetSecretValue");
+        tokio::time::sleep(Duration::from_secs(300) * 20).await;
+        assert!(fake.calls("GetSecretValue") > 15 * start, "each refresh reads");
+        assert_eq!(fake.calls("BatchGetSecretValue"), usize::from(batch));
+        assert_eq!(fake.total_denied_calls(), usize::from(batch));
+        assert_eq!(fake.total_calls(), fake.calls("GetSecretValue") + usize::from(batch));
+        assert_eq!(settings.status().health(), Health::Fresh);
+        assert!(!log.text().contains("secret_access_denied"), "that batch is no reason to wake anybody");
+    }
+}

@@ -1,0 +1,274 @@
+//! Gaara store, on axum: plain strings below `gaara-store/{environment}`, `.env` in development.
+
+use axum::{Json, Router, routing};
+use fake_secrets_manager::FakeSecretsManager;
+use secrecy::SecretString;
+use secrets_provider::{Error, Layers, Live, SecretsManager};
+use secrets_provider_axum::Current;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::program::Setup;
+use super::{Shown, assert_steady, fingerprint, shown, shown_if_any};
+
+// As its author writes it.
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Settings {
+    database: Database,
+    jwt_secret: SecretString,
+    // Of the store's production alone.
+    secret_key: Option<SecretString>,
+    encryption_key: Option<SecretString>,
+    // Used where they exist.
+    redis_url: Option<SecretString>,
+    redis_password: Option<SecretString>,
+    mail_password: Option<SecretString>,
+    sentry_dsn: Option<SecretString>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Database {
+    /// In `.env`, `DATABASE_URL`.
+    url: SecretString,
+}
+
+pub(super) async fn settings() -> Result<Live<Settings>, Error> {
+    let manager = selected(SecretsManager::from_env_or_prefix("gaara-store/{env}")?);
+    Live::builder(manager).layers(|secrets| named(Layers::standard(secrets))).start().await
+}
+
+/// What the policy allows to read: these by name, and nothing listed.
+fn selected(manager: SecretsManager) -> SecretsManager {
+    manager
+        .only(["database-url", "jwt-secret", "secret-key", "encryption-key"])
+        .optional(["redis-url", "redis-password", "mail-password", "sentry-dsn"])
+        .rename("database-url", "database.url")
+}
+
+/// The other name that `.env` files have for it.
+fn named(layers: Layers) -> Layers {
+    layers.variable("JWT_SECRET_KEY", "jwt_secret")
+}
+
+/// By the older design: `SECRETS_MANAGER_PREFIX=gaara/prod`, where `database` is JSON.
+pub(super) async fn settings_of_the_design() -> Result<Live<Settings>, Error> {
+    let manager = selected_by_the_design(SecretsManager::from_env()?);
+    Live::builder(manager).layers(|secrets| named(Layers::standard(secrets))).start().await
+}
+
+fn selected_by_the_design(manager: SecretsManager) -> SecretsManager {
+    manager.only(["database", "jwt-secret"])
+}
+
+// What a test sees of it.
+
+pub(super) async fn serve(settings: Result<Live<Settings>, Error>) -> Result<(), Error> {
+    super::serve(settings?, Router::new().route("/", routing::get(index))).await;
+    Ok(())
+}
+
+async fn index(Current(s): Current<Settings>) -> Json<Shown> {
+    Json(Shown::from([
+        ("database.url", shown(&s.database.url)),
+        ("jwt_secret", shown(&s.jwt_secret)),
+        ("secret_key", shown_if_any(s.secret_key.as_ref())),
+        ("encryption_key", shown_if_any(s.encryption_key.as_ref())),
+        ("redis_url", shown_if_any(s.redis_url.as_ref())),
+        ("redis_password", shown_if_any(s.redis_password.as_ref())),
+        ("mail_password", shown_if_any(s.mail_password.as_ref())),
+        ("sentry_dsn", shown_if_any(s.sentry_dsn.as_ref())),
+    ]))
+}
+
+// The guides', word for word.
+
+const SETUP: &str = include_str!("../../systems/gaara/setup.env");
+const USAGE: &str = include_str!("../../systems/gaara/usage.env");
+const STAGING: &str = include_str!("../../systems/gaara/staging.sh");
+const POLICY: &str = include_str!("../../systems/gaara/usage-policy.json");
+const DESIGN: &str = include_str!("../../systems/gaara/design.env");
+const DESIGN_POLICY: &str = include_str!("../../systems/gaara/design-policy.json");
+const KEY: &str = "arn:aws:kms:us-east-1:123456789012:key/abc-123";
+
+/// Name, key and value of each secret that the setup guide creates.
+const SECRETS: [(&str, &str, &str); 7] = [
+    ("secret-key", "secret_key", "e15085f24c5d7dd1f60b95d26310022350105c26dd3af48a1130c347e32cfa3a"),
+    ("jwt-secret", "jwt_secret", "849c4a304f1d276f5a09549baa2b92e76ed575d4388afd30f60c6ae3eea1f9a5"),
+    ("encryption-key", "encryption_key", "ce8525174c4af33fcac6a79b5a9a1378c961f8ff1498a2f8a988a03428630207"),
+    ("database-url", "database.url", "postgresql://user:pass@host:5432/gaara_store"),
+    ("redis-password", "redis_password", "bwvFrj93A"),
+    ("mail-password", "mail_password", "HaRrMa123!@#"),
+    ("sentry-dsn", "sentry_dsn", "https://..."),
+];
+const OPTIONAL: [&str; 3] = ["redis_password", "mail_password", "sentry_dsn"];
+
+/// The setup guide's secrets, each as `stored`, under the usage guide's policy.
+fn store(fake: &FakeSecretsManager, environment: &str, stored: fn(&str) -> String) {
+    for (name, _, value) in SECRETS {
+        let name = format!("gaara-store/{environment}/{name}");
+        fake.put(&name, stored(value));
+        fake.use_kms_key(&name, KEY);
+    }
+    fake.enforce_policy(POLICY).unwrap();
+}
+
+/// What `/` answers for these keys; the others are absent.
+fn expected<'a>(values: impl IntoIterator<Item = (&'a str, &'a str)>) -> Value {
+    let keys = SECRETS.iter().map(|(_, key, _)| *key).chain(["redis_url"]);
+    let mut expected: serde_json::Map<_, _> = keys.map(|key| (key.to_owned(), Value::Null)).collect();
+    expected.extend(values.into_iter().map(|(key, value)| (key.to_owned(), fingerprint(value))));
+    expected.into()
+}
+
+/// All of the setup guide's secrets but for some.
+fn all_but<'a>(without: &'a [&'a str]) -> impl Iterator<Item = (&'a str, &'a str)> {
+    let kept = SECRETS.iter().filter(|(_, key, _)| !without.contains(key));
+    kept.map(|(_, key, value)| (*key, *value))
+}
+
+fn production(fake: &FakeSecretsManager) -> Setup<'static> {
+    Setup::new("gaara", fake).dotenv(SETUP)
+}
+
+#[tokio::test]
+async fn production_reads_the_secrets_however_they_were_created() {
+    let by_console = |value: &str| json!({"value": value}).to_string();
+    for stored in [str::to_owned, by_console] {
+        let fake = FakeSecretsManager::start().await.unwrap();
+        store(&fake, "production", stored);
+        let gaara = production(&fake).start().await;
+        assert_eq!(gaara.get("/").await, expected(all_but(&[])));
+        for _ in 0..5 {
+            assert_eq!(gaara.refresh().await, Ok(false));
+        }
+        assert_eq!(gaara.health().await, "fresh");
+        // `redis-url` is asked for too, and not there, which is no denial.
+        assert!(fake.calls("GetSecretValue") >= 6 * (SECRETS.len() + 1));
+        assert_eq!(fake.denied_calls("BatchGetSecretValue"), 1, "once in the life of the process");
+        assert_eq!((fake.total_denied_calls(), fake.calls("ListSecrets")), (1, 0));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_call_is_denied_in_steady_state() {
+    let fake = FakeSecretsManager::new();
+    store(&fake, "production", str::to_owned);
+    assert_steady::<Settings>(&fake, selected(SecretsManager::prefix("gaara-store/production")), named).await;
+    fake.put("gaara/prod/database", r#"{"url": "postgresql://..."}"#);
+    fake.put("gaara/prod/jwt-secret", r#"{"value": "jwt"}"#);
+    fake.enforce_policy(DESIGN_POLICY).unwrap();
+    assert_steady::<Settings>(&fake, selected_by_the_design(SecretsManager::prefix("gaara/prod")), named)
+        .await;
+}
+
+/// Deployed to staging with the `.env` of development left in its folder.
+#[tokio::test]
+async fn staging_is_exported_and_its_secrets_go_over_env() {
+    let fake = FakeSecretsManager::start().await.unwrap();
+    store(&fake, "staging", str::to_owned);
+    fake.put("gaara-store/staging/redis-url", "redis://localhost:6379/0");
+    fake.use_kms_key("gaara-store/staging/redis-url", KEY);
+    let setup = Setup::new("gaara", &fake).dotenv(USAGE).dotenv("JWT_SECRET_KEY=old\nDATABASE_URL=old\n");
+    let gaara = setup.exports(STAGING).start().await;
+    let redis = [("redis_url", "redis://localhost:6379/0")];
+    assert_eq!(gaara.get("/").await, expected(all_but(&[]).chain(redis)));
+}
+
+#[tokio::test]
+async fn what_is_used_only_where_it_exists_may_be_absent_or_denied_and_comes_later() {
+    for denied in [false, true] {
+        let fake = FakeSecretsManager::start().await.unwrap();
+        store(&fake, "production", str::to_owned);
+        for name in ["redis-password", "mail-password", "sentry-dsn"] {
+            let name = format!("gaara-store/production/{name}");
+            if denied { fake.deny_secret(&name) } else { fake.remove(&name) }
+        }
+        let gaara = production(&fake).start().await;
+        assert_eq!(gaara.get("/").await, expected(all_but(&OPTIONAL)));
+        assert_eq!(gaara.refresh().await, Ok(false), "no error");
+        assert_eq!(gaara.health().await, "fresh");
+
+        fake.allow_everything();
+        store(&fake, "production", str::to_owned);
+        assert_eq!(gaara.refresh().await, Ok(true));
+        assert_eq!(gaara.get("/").await, expected(all_but(&[])));
+    }
+}
+
+#[tokio::test]
+async fn every_required_secret_that_cannot_be_read_is_in_one_error() {
+    let fake = FakeSecretsManager::start().await.unwrap();
+    store(&fake, "production", str::to_owned);
+    fake.remove("gaara-store/production/database-url");
+    fake.remove("gaara-store/production/sentry-dsn");
+    fake.deny_secret("gaara-store/production/jwt-secret");
+    let log = production(&fake).refusal().await;
+    let (_, error) = log.split_once("cannot start: ").unwrap();
+    assert!(error.starts_with("2 failures:"), "{error}");
+    assert!(error.contains("database-url") && error.contains("jwt-secret"), "{error}");
+    assert!(error.contains("\"secretsmanager:GetSecretValue\""), "the statement to add: {error}");
+    assert!(!error.contains("sentry-dsn"), "{error}");
+}
+
+/// `SECRET_CACHE_TTL`, which the file has as 300, is how long a rotation may go unseen.
+#[tokio::test]
+async fn a_rotation_is_seen_without_being_asked_for() {
+    let fake = FakeSecretsManager::start().await.unwrap();
+    store(&fake, "production", str::to_owned);
+    let gaara = production(&fake).variable("SECRET_CACHE_TTL", "1").start().await;
+    fake.put("gaara-store/production/database-url", "postgresql://user:rotated@host:5432/gaara_store");
+    gaara.logged("settings_changed").await;
+    let rotated = [("database.url", "postgresql://user:rotated@host:5432/gaara_store")];
+    assert_eq!(gaara.get("/").await, expected(all_but(&[]).chain(rotated)));
+    assert!(!gaara.log().contains("rotated@"), "a value is in the log");
+}
+
+#[tokio::test]
+async fn development_reads_env_and_calls_nobody() {
+    let fake = FakeSecretsManager::start().await.unwrap();
+    store(&fake, "development", str::to_owned);
+    // What the guides say is in it: in one of them `JWT_SECRET`, in the other `JWT_SECRET_KEY`.
+    for jwt in ["JWT_SECRET", "JWT_SECRET_KEY"] {
+        let least = format!("DATABASE_URL=postgresql://localhost/gaara_store\n{jwt}=of-dotenv\n");
+        let also = "SECRET_KEY=s\nENCRYPTION_KEY=e\nREDIS_URL=redis://localhost:6379/0\nREDIS_PASSWORD=r\n\
+                    MAIL_PASSWORD=HaRrMa123!@#\nSENTRY_DSN=https://...\n";
+        let read = [("database.url", "postgresql://localhost/gaara_store"), ("jwt_secret", "of-dotenv")];
+        let also_read = [
+            ("secret_key", "s"),
+            ("encryption_key", "e"),
+            ("redis_url", "redis://localhost:6379/0"),
+            ("redis_password", "r"),
+            ("mail_password", "HaRrMa123!@#"),
+            ("sentry_dsn", "https://..."),
+        ];
+        let gaara = Setup::new("gaara", &fake).dotenv(USAGE).dotenv(&least).start().await;
+        assert_eq!(gaara.get("/").await, expected(read));
+        let gaara = Setup::new("gaara", &fake).dotenv(USAGE).dotenv(&least).dotenv(also).start().await;
+        assert_eq!(gaara.get("/").await, expected(read.into_iter().chain(also_read)));
+        assert_eq!(gaara.refresh().await, Ok(false));
+        assert_eq!(gaara.health().await, "fresh");
+    }
+    assert_eq!((fake.total_calls(), fake.connections()), (0, 0));
+}
+
+#[tokio::test]
+async fn the_design_has_another_prefix_and_its_database_in_json() {
+    let fake = FakeSecretsManager::start().await.unwrap();
+    let put = |name: &str, value: Value| {
+        fake.put(name, value.to_string());
+        fake.use_kms_key(name, KEY);
+    };
+    put("gaara/prod/database", json!({"url": "postgresql://..."}));
+    put("gaara/prod/jwt-secret", json!({"value": "jwt"}));
+    fake.enforce_policy(DESIGN_POLICY).unwrap();
+    let gaara = Setup::new("gaara by its design", &fake).dotenv(DESIGN).start().await;
+    let read = [("database.url", "postgresql://..."), ("jwt_secret", "jwt")];
+    assert_eq!(gaara.get("/").await, expected(read));
+
+    put("gaara/prod/database", json!({"url": "postgresql://rotated"}));
+    assert_eq!(gaara.refresh().await, Ok(true));
+    let rotated = [("database.url", "postgresql://rotated"), ("jwt_secret", "jwt")];
+    assert_eq!(gaara.get("/").await, expected(rotated));
+    assert_eq!((fake.total_denied_calls(), fake.calls("BatchGetSecretValue")), (1, 1));
+}

@@ -1,0 +1,303 @@
+//! MueJam, on axum: JSON at `{environment}/{category}/{name}`, and variables where Secrets Manager is off or away.
+
+use axum::{Json, Router, routing};
+use fake_secrets_manager::{FakeSecretsManager, Fault};
+use secrecy::SecretString;
+use secrets_provider::{Error, Layers, Live, SecretsManager};
+use secrets_provider_axum::Current;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::program::Setup;
+use super::{Shown, assert_steady, fingerprint, shown, shown_if_any};
+
+// As its author writes it.
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Settings {
+    database: Database,
+    api_keys: ApiKeys,
+}
+
+/// Of variables, there is `DATABASE_URL` alone.
+#[derive(Debug, Deserialize)]
+struct Database {
+    connection_string: SecretString,
+    host: Option<String>,
+    port: Option<u16>,
+    database: Option<String>,
+    username: Option<String>,
+    password: Option<SecretString>,
+    rotated_at: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct ApiKeys {
+    clerk: Clerk,
+    aws: Option<Aws>,
+    resend: Option<Resend>,
+    google: Option<Google>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Clerk {
+    secret_key: SecretString,
+    publishable_key: String,
+    rotated_at: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Aws {
+    access_key_id: String,
+    secret_access_key: SecretString,
+    rotated_at: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct Resend {
+    api_key: SecretString,
+    rotated_at: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct Google {
+    safe_browsing_api_key: SecretString,
+    recaptcha_secret_key: SecretString,
+    rotated_at: String,
+}
+
+pub(super) async fn settings() -> Result<Live<Settings>, Error> {
+    let manager = selected(SecretsManager::from_env_or_prefix("{env}")?);
+    Live::builder(manager).layers(|secrets| named(Layers::standard(secrets))).start().await
+}
+
+fn selected(manager: SecretsManager) -> SecretsManager {
+    manager
+        .only(["database/primary", "api-keys/clerk", "api-keys/aws", "api-keys/resend", "api-keys/google"])
+        .rename("database/primary", "database")
+        .fallback_to_env()
+}
+
+fn named(layers: Layers) -> Layers {
+    layers
+        .variable("DATABASE_URL", "database.connection_string")
+        .variable("CLERK_SECRET_KEY", "api_keys.clerk.secret_key")
+        .variable("CLERK_PUBLISHABLE_KEY", "api_keys.clerk.publishable_key")
+}
+
+// What a test sees of it.
+
+pub(super) async fn serve(settings: Result<Live<Settings>, Error>) -> Result<(), Error> {
+    super::serve(settings?, Router::new().route("/", routing::get(index))).await;
+    Ok(())
+}
+
+async fn index(Current(s): Current<Settings>) -> Json<Shown> {
+    let (database, keys) = (&s.database, &s.api_keys);
+    let (aws, resend, google) = (keys.aws.as_ref(), keys.resend.as_ref(), keys.google.as_ref());
+    Json(Shown::from([
+        ("database.connection_string", shown(&database.connection_string)),
+        ("database.host", json!(database.host)),
+        ("database.port", json!(database.port)),
+        ("database.database", json!(database.database)),
+        ("database.username", json!(database.username)),
+        ("database.password", shown_if_any(database.password.as_ref())),
+        ("database.rotated_at", json!(database.rotated_at)),
+        ("clerk.secret_key", shown(&keys.clerk.secret_key)),
+        ("clerk.publishable_key", json!(keys.clerk.publishable_key)),
+        ("clerk.rotated_at", json!(keys.clerk.rotated_at)),
+        ("aws.access_key_id", json!(aws.map(|aws| &aws.access_key_id))),
+        ("aws.secret_access_key", shown_if_any(aws.map(|aws| &aws.secret_access_key))),
+        ("aws.rotated_at", json!(aws.map(|aws| &aws.rotated_at))),
+        ("resend.api_key", shown_if_any(resend.map(|resend| &resend.api_key))),
+        ("resend.rotated_at", json!(resend.map(|resend| &resend.rotated_at))),
+        ("google.safe_browsing_api_key", shown_if_any(google.map(|google| &google.safe_browsing_api_key))),
+        ("google.recaptcha_secret_key", shown_if_any(google.map(|google| &google.recaptcha_secret_key))),
+        ("google.rotated_at", json!(google.map(|google| &google.rotated_at))),
+    ]))
+}
+
+// The guide's, word for word.
+
+const ENABLE: &str = include_str!("../../systems/muejam/enable.env");
+const PRODUCTION: &str = include_str!("../../systems/muejam/production.env");
+const DEVELOPMENT: &str = include_str!("../../systems/muejam/development.env");
+const FALLBACK: &str = include_str!("../../systems/muejam/fallback.env");
+const CACHE: &str = include_str!("../../systems/muejam/cache.env");
+const POLICY: &str = include_str!("../../systems/muejam/policy.json");
+
+const SECRETS: [(&str, &str); 5] = [
+    ("production/database/primary", include_str!("../../systems/muejam/database-primary.json")),
+    ("production/api-keys/clerk", include_str!("../../systems/muejam/api-keys-clerk.json")),
+    ("production/api-keys/aws", include_str!("../../systems/muejam/api-keys-aws.json")),
+    ("production/api-keys/resend", include_str!("../../systems/muejam/api-keys-resend.json")),
+    ("production/api-keys/google", include_str!("../../systems/muejam/api-keys-google.json")),
+];
+
+fn store(fake: &FakeSecretsManager) {
+    for (name, json) in SECRETS {
+        fake.put(name, json);
+    }
+    fake.enforce_policy(POLICY).unwrap();
+}
+
+/// What the other secrets in its `.env` are, which the guide leaves out.
+const OTHERS: &str = "CLERK_PUBLISHABLE_KEY=pk_live_xxxxxxxxxxxxx\n";
+
+/// What `/` answers in production.
+fn production() -> Value {
+    json!({
+        "database.connection_string": fingerprint("postgresql://username:password@host:5432/database"),
+        "database.host": "your-db-host.rds.amazonaws.com",
+        "database.port": 5432,
+        "database.database": "muejam",
+        "database.username": "muejam_user",
+        "database.password": fingerprint("your-secure-password"),
+        "database.rotated_at": "2024-01-01T00:00:00Z",
+        "clerk.secret_key": fingerprint("sk_live_xxxxxxxxxxxxx"),
+        "clerk.publishable_key": "pk_live_xxxxxxxxxxxxx",
+        "clerk.rotated_at": "2024-01-01T00:00:00Z",
+        "aws.access_key_id": "AKIAXXXXXXXXXXXXX",
+        "aws.secret_access_key": fingerprint("your-secret-access-key"),
+        "aws.rotated_at": "2024-01-01T00:00:00Z",
+        "resend.api_key": fingerprint("re_xxxxxxxxxxxxx"),
+        "resend.rotated_at": "2024-01-01T00:00:00Z",
+        "google.safe_browsing_api_key": fingerprint("AIzaSyXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX"),
+        "google.recaptcha_secret_key": fingerprint("6LeXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX"),
+        "google.rotated_at": "2024-01-01T00:00:00Z",
+    })
+}
+
+/// The same, where these keys are others and what starts like `without` is absent.
+fn changed(without: &[&str], others: Value) -> Value {
+    let mut answer = production();
+    for (key, value) in answer.as_object_mut().unwrap() {
+        if without.iter().any(|start| key.starts_with(start)) {
+            *value = Value::Null;
+        }
+    }
+    let others = others.as_object().unwrap().clone();
+    answer.as_object_mut().unwrap().extend(others);
+    answer
+}
+
+/// What `/` answers where the variables serve.
+fn of_variables(clerk: &str, publishable: &str) -> Value {
+    let without = ["database.", "clerk.", "aws.", "resend.", "google."];
+    let others = json!({
+        "database.connection_string": fingerprint("postgresql://user:password@localhost:5432/muejam"),
+        "clerk.secret_key": fingerprint(clerk),
+        "clerk.publishable_key": publishable,
+    });
+    changed(&without, others)
+}
+
+#[tokio::test]
+async fn production_reads_every_category() {
+    for dotenv in [ENABLE, PRODUCTION] {
+        let fake = FakeSecretsManager::start().await.unwrap();
+        store(&fake);
+        let setup = Setup::new("muejam", &fake).dotenv(dotenv).dotenv(CACHE);
+        // Left in the environment, which must not win.
+        let muejam = setup.variable("DATABASE_URL", "old").variable("CLERK_SECRET_KEY", "old").start().await;
+        assert_eq!(muejam.get("/").await, production());
+        for _ in 0..5 {
+            assert_eq!(muejam.refresh().await, Ok(false));
+        }
+        assert_eq!(muejam.health().await, "fresh");
+        assert!(fake.calls("GetSecretValue") >= 6 * SECRETS.len());
+        assert_eq!(fake.denied_calls("BatchGetSecretValue"), 1, "once in the life of the process");
+        assert_eq!((fake.total_denied_calls(), fake.calls("ListSecrets")), (1, 0));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_call_is_denied_in_steady_state() {
+    let fake = FakeSecretsManager::new();
+    store(&fake);
+    assert_steady::<Settings>(&fake, selected(SecretsManager::prefix("production")), named).await;
+}
+
+/// As its rotation does, which puts a new value and the time; `SECRETS_CACHE_TTL` is how long that may go unseen.
+#[tokio::test]
+async fn a_rotation_is_seen_without_being_asked_for() {
+    let fake = FakeSecretsManager::start().await.unwrap();
+    store(&fake);
+    let setup = Setup::new("muejam", &fake).dotenv(PRODUCTION).dotenv(CACHE);
+    let muejam = setup.variable("SECRETS_CACHE_TTL", "1").start().await;
+    let rotated = json!({"api_key": "re_rotated", "rotated_at": "2024-04-01T00:00:00Z"});
+    fake.put("production/api-keys/resend", rotated.to_string());
+    muejam.logged("settings_changed").await;
+    let others =
+        json!({"resend.api_key": fingerprint("re_rotated"), "resend.rotated_at": "2024-04-01T00:00:00Z"});
+    assert_eq!(muejam.get("/").await, changed(&[], others));
+    assert!(!muejam.log().contains("re_rotated"), "a value is in the log");
+}
+
+#[tokio::test]
+async fn development_reads_variables_and_calls_nobody() {
+    let fake = FakeSecretsManager::start().await.unwrap();
+    store(&fake);
+    let muejam = Setup::new("muejam", &fake).dotenv(DEVELOPMENT).start().await;
+    assert_eq!(muejam.get("/").await, of_variables("sk_test_xxxxxxxxxxxxx", "pk_test_xxxxxxxxxxxxx"));
+    // Switched off where the environment is that of production.
+    let setup = Setup::new("muejam", &fake).dotenv(PRODUCTION).dotenv(FALLBACK).dotenv(OTHERS);
+    let muejam = setup.variable("USE_SECRETS_MANAGER", "False").start().await;
+    assert_eq!(muejam.get("/").await, of_variables("sk_live_xxxxxxxxxxxxx", "pk_live_xxxxxxxxxxxxx"));
+    assert_eq!(muejam.refresh().await, Ok(false));
+    assert_eq!(muejam.health().await, "fresh", "nothing is lacking");
+    assert_eq!((fake.total_calls(), fake.connections()), (0, 0));
+}
+
+#[tokio::test]
+async fn variables_serve_while_secrets_manager_is_unavailable() {
+    let fake = FakeSecretsManager::start().await.unwrap();
+    store(&fake);
+    fake.inject(Fault::drop_connection());
+    let setup = Setup::new("muejam", &fake).dotenv(PRODUCTION).dotenv(FALLBACK).dotenv(OTHERS);
+    let muejam = setup.start().await;
+    assert_eq!(muejam.get("/").await, of_variables("sk_live_xxxxxxxxxxxxx", "pk_live_xxxxxxxxxxxxx"));
+    assert_eq!(muejam.health().await, "fallback");
+    let log = muejam.log();
+    let warning = log.lines().find(|line| line.contains("aws_unavailable_using_env_fallback")).unwrap();
+    for (name, _) in SECRETS {
+        assert!(warning.contains(name), "{warning}");
+    }
+
+    fake.clear_faults();
+    muejam.logged("refresh_recovered").await;
+    assert_eq!(muejam.get("/").await, production());
+    assert_eq!(muejam.health().await, "fresh");
+    assert_eq!(muejam.log().matches("aws_unavailable_using_env_fallback").count(), 1);
+}
+
+/// Key by key: what can be read is used.
+#[tokio::test]
+async fn variables_serve_for_the_one_secret_that_cannot_be_read() {
+    let fake = FakeSecretsManager::start().await.unwrap();
+    store(&fake);
+    fake.deny_secret("production/api-keys/clerk");
+    fake.remove("production/api-keys/google");
+    let setup = Setup::new("muejam", &fake).dotenv(PRODUCTION).dotenv(FALLBACK).dotenv(OTHERS);
+    let muejam = setup.start().await;
+    let clerk = json!({
+        "clerk.secret_key": fingerprint("sk_live_xxxxxxxxxxxxx"),
+        "clerk.publishable_key": "pk_live_xxxxxxxxxxxxx",
+    });
+    assert_eq!(muejam.get("/").await, changed(&["clerk.", "google."], clerk));
+    assert_eq!(muejam.health().await, "fallback");
+}
+
+/// The guide's own lines for it leave `CLERK_PUBLISHABLE_KEY` out.
+#[tokio::test]
+async fn what_the_variables_lack_is_named_with_the_reason_to_need_them() {
+    let fake = FakeSecretsManager::start().await.unwrap();
+    store(&fake);
+    fake.deny_secret("production/api-keys/clerk");
+    let setup = Setup::new("muejam", &fake).dotenv(PRODUCTION).dotenv(FALLBACK);
+    let log = setup.refusal().await;
+    let (_, error) = log.split_once("cannot start: ").unwrap();
+    assert!(error.starts_with("2 failures:"), "{error}");
+    assert!(error.contains("key `api_keys.clerk.publishable_key` is missing"), "{error}");
+    assert!(error.contains("production/api-keys/clerk"), "{error}");
+}

@@ -1,0 +1,335 @@
+//! PazPaz, on actix-web: one key, named by `SECRETS_MANAGER_KEY_NAME`, with a variable as its fallback; and a ring.
+
+mod cipher;
+
+use std::collections::BTreeMap;
+
+use actix_web::{App, HttpServer, web};
+use fake_secrets_manager::{FakeSecretsManager, Fault};
+use secrets_provider::{Error, Key, Layers, Live, SecretsManager};
+use secrets_provider_actix::Current;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::assert_steady;
+use super::program::{Program, Setup};
+
+// As its author writes it.
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Settings {
+    encryption_key: Key<32>,
+}
+
+pub(super) async fn settings() -> Result<Live<Settings>, Error> {
+    let manager = placed(SecretsManager::from_env()?);
+    Live::builder(manager).layers(|secrets| named(Layers::standard(secrets))).start().await
+}
+
+/// Whichever secret is named, it is the key.
+fn placed(manager: SecretsManager) -> SecretsManager {
+    manager.rename("pazpaz/{name}", "encryption_key").fallback_to_env()
+}
+
+fn named(layers: Layers) -> Layers {
+    layers.variable("ENCRYPTION_MASTER_KEY", "encryption_key")
+}
+
+async fn encrypt(Current(s): Current<Settings>, plaintext: String) -> String {
+    cipher::encrypt(&s.encryption_key, &plaintext)
+}
+
+async fn decrypt(Current(s): Current<Settings>, ciphertext: String) -> Option<String> {
+    cipher::decrypt(&s.encryption_key, &ciphertext)
+}
+
+/// Once there is more than one version of the key: the newest encrypts, all decrypt.
+#[derive(Debug, Deserialize)]
+pub(super) struct Ring {
+    encryption_keys: BTreeMap<u32, Key<32>>,
+}
+
+pub(super) async fn ring() -> Result<Live<Ring>, Error> {
+    let manager = selected(SecretsManager::from_env_or_prefix("pazpaz")?);
+    Live::builder(manager).layers(|secrets| named_in_the_ring(Layers::standard(secrets))).start().await
+}
+
+/// The next version may be created whenever its time has come.
+fn selected(manager: SecretsManager) -> SecretsManager {
+    manager
+        .only(["encryption-key-v1"])
+        .optional(["encryption-key-v2"])
+        .rename("encryption-key-v{n}", "encryption_keys.{n}")
+        .fallback_to_env()
+}
+
+fn named_in_the_ring(layers: Layers) -> Layers {
+    layers.variable("ENCRYPTION_MASTER_KEY", "encryption_keys.1")
+}
+
+async fn encrypt_by_ring(Current(s): Current<Ring>, plaintext: String) -> Option<String> {
+    let (version, key) = s.encryption_keys.last_key_value()?;
+    Some(format!("v{version}:{}", cipher::encrypt(key, &plaintext)))
+}
+
+async fn decrypt_by_ring(Current(s): Current<Ring>, text: String) -> Option<String> {
+    let (version, ciphertext) = text.strip_prefix('v')?.split_once(':')?;
+    cipher::decrypt(s.encryption_keys.get(&version.parse().ok()?)?, ciphertext)
+}
+
+// What a test sees of it.
+
+pub(super) async fn serve(settings: Result<Live<Settings>, Error>) -> Result<(), Error> {
+    serve_with(settings?, |app| {
+        app.route("/encrypt", web::post().to(encrypt)).route("/decrypt", web::post().to(decrypt));
+    })
+    .await;
+    Ok(())
+}
+
+pub(super) async fn serve_ring(settings: Result<Live<Ring>, Error>) -> Result<(), Error> {
+    serve_with(settings?, |app| {
+        app.route("/encrypt", web::post().to(encrypt_by_ring))
+            .route("/decrypt", web::post().to(decrypt_by_ring));
+    })
+    .await;
+    Ok(())
+}
+
+async fn serve_with<T: Send + Sync + 'static>(settings: Live<T>, routes: fn(&mut web::ServiceConfig)) {
+    async fn refresh<T: Send + Sync + 'static>(settings: web::Data<Live<T>>) -> web::Json<Value> {
+        web::Json(super::refreshed(&settings).await)
+    }
+    async fn status<T: 'static>(settings: web::Data<Live<T>>) -> web::Json<Value> {
+        web::Json(serde_json::json!(settings.status()))
+    }
+    let settings = web::Data::new(settings);
+    let app = move || {
+        App::new()
+            .app_data(settings.clone())
+            .configure(routes)
+            .route("/refresh", web::post().to(refresh::<T>))
+            .route("/status", web::get().to(status::<T>))
+    };
+    let server = HttpServer::new(app).workers(1).disable_signals().listen(super::listen()).unwrap();
+    server.run().await.unwrap();
+}
+
+// The guide's, word for word.
+
+const TASK: &str = include_str!("../../systems/pazpaz/task-definition.json");
+const STAGING: &str = include_str!("../../systems/pazpaz/staging.env");
+const LOCAL: &str = include_str!("../../systems/pazpaz/local.env");
+const FALLBACK: &str = include_str!("../../systems/pazpaz/fallback.sh");
+const POLICY: &str = include_str!("../../systems/pazpaz/policy.json");
+const KMS_KEY: &str = "arn:aws:kms:us-east-1:123456789012:key/12345678-1234-1234-1234-123456789012";
+
+const NAME: &str = "pazpaz/encryption-key-v1";
+/// The guide's example, which it has in `.env` too.
+const MASTER: &str = "rT8x9kp3QwE7yLmN2oA5vK1uG4hJ6fD9cB8sZ0tX3iY=";
+/// Another key, to tell the secret's from the variable's.
+const OF_AWS: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+/// 24 bytes.
+const SHORT: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYX";
+const PLAINTEXT: &str = "Patient has diabetes";
+const EVENT: &str = "aws_unavailable_using_env_fallback";
+
+fn store(fake: &FakeSecretsManager, name: &str, key: &str) {
+    fake.put(name, key);
+    fake.use_kms_key(name, KMS_KEY);
+    fake.enforce_policy(POLICY).unwrap();
+}
+
+async fn serving(key: &str) -> FakeSecretsManager {
+    let fake = FakeSecretsManager::start().await.unwrap();
+    store(&fake, NAME, key);
+    fake
+}
+
+/// With the environment of the task definition.
+fn production<'a>(system: &'a str, fake: &FakeSecretsManager) -> Setup<'a> {
+    let task: Value = serde_json::from_str(TASK).unwrap();
+    let variables = task["containerDefinitions"][0]["environment"].as_array().unwrap();
+    variables.iter().fold(Setup::new(system, fake), |setup, variable| {
+        setup.variable(variable["name"].as_str().unwrap(), variable["value"].as_str().unwrap())
+    })
+}
+
+fn staging(fake: &FakeSecretsManager) -> Setup<'static> {
+    Setup::new("pazpaz", fake).dotenv(STAGING)
+}
+
+/// Why it does not start; not a part of a key is in it, nor anywhere in the log.
+async fn refused(setup: Setup<'_>) -> String {
+    let log = setup.refusal().await;
+    for key in [MASTER, OF_AWS, SHORT, "your-fallback-key-here"] {
+        assert!(!log.contains(&key[..8]), "a key is in the log");
+    }
+    assert!(!log.contains(EVENT), "nothing may stand in");
+    log.split_once("cannot start: ").unwrap().1.to_owned()
+}
+
+/// Whether this is the key in use: each side reads what the other wrote.
+async fn uses(program: &Program, key: &str) -> bool {
+    let key = cipher::key(key);
+    let written = cipher::decrypt(&key, &program.post("/encrypt", PLAINTEXT).await);
+    written.as_deref() == Some(PLAINTEXT)
+        && program.post("/decrypt", &cipher::encrypt(&key, PLAINTEXT)).await == PLAINTEXT
+}
+
+#[tokio::test]
+async fn production_takes_the_key_from_the_secret() {
+    let fake = serving(MASTER).await;
+    let pazpaz = production("pazpaz", &fake).start().await;
+    assert!(uses(&pazpaz, MASTER).await);
+    for _ in 0..5 {
+        assert_eq!(pazpaz.refresh().await, Ok(false));
+    }
+    assert_eq!(pazpaz.health().await, "fresh");
+    assert!(fake.calls("GetSecretValue") >= 6);
+    assert_eq!((fake.denied_calls("BatchGetSecretValue"), fake.total_denied_calls()), (1, 1));
+
+    fake.put(NAME, OF_AWS);
+    assert_eq!(pazpaz.refresh().await, Ok(true));
+    assert!(uses(&pazpaz, OF_AWS).await);
+    assert!(!pazpaz.log().contains(EVENT));
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_call_is_denied_in_steady_state() {
+    let fake = FakeSecretsManager::new();
+    store(&fake, NAME, MASTER);
+    assert_steady::<Settings>(&fake, placed(SecretsManager::names([NAME])), named).await;
+    // One of the ring is not there yet, which is no denial.
+    let ring = selected(SecretsManager::prefix("pazpaz"));
+    assert_steady::<Ring>(&fake, ring, named_in_the_ring).await;
+}
+
+#[tokio::test]
+async fn locally_the_variable_is_the_key_and_nobody_is_called() {
+    let fake = serving(OF_AWS).await;
+    for system in ["pazpaz", "pazpaz with a ring"] {
+        let pazpaz = Setup::new(system, &fake).dotenv(LOCAL).start().await;
+        assert_eq!(pazpaz.health().await, "fresh");
+        if system == "pazpaz" {
+            assert!(uses(&pazpaz, MASTER).await);
+        } else {
+            let ciphertext = pazpaz.post("/encrypt", PLAINTEXT).await;
+            assert!(ciphertext.starts_with("v1:"), "the variable's is the first version");
+            assert_eq!(pazpaz.post("/decrypt", &ciphertext).await, PLAINTEXT);
+        }
+    }
+    assert_eq!((fake.total_calls(), fake.connections()), (0, 0));
+}
+
+/// Staging's `.env` has a fallback that is no key.
+#[tokio::test]
+async fn a_fallback_that_is_no_key_does_no_harm_until_it_is_needed() {
+    let fake = serving(OF_AWS).await;
+    let pazpaz = staging(&fake).start().await;
+    assert!(uses(&pazpaz, OF_AWS).await);
+    assert_eq!(pazpaz.health().await, "fresh");
+    assert!(!pazpaz.log().contains(EVENT));
+
+    fake.remove(NAME);
+    let error = refused(staging(&fake)).await;
+    assert!(error.starts_with("2 failures:"), "{error}");
+    let expected = "invalid value for key `encryption_key`: must be 32 bytes as base64 or hex text, and the text \
+                    there is neither (variable `ENCRYPTION_MASTER_KEY` of `.env`)";
+    assert!(error.contains(expected), "{error}");
+    assert!(
+        error.contains(&format!("secret `{NAME}`: there is no such secret")),
+        "why it is needed: {error}"
+    );
+}
+
+/// Test 3 of the guide, in both environments that have secrets; under its policy, the name that it makes up is denied.
+#[tokio::test]
+async fn the_variable_is_the_key_while_the_secret_cannot_be_read() {
+    type Break = fn(&FakeSecretsManager);
+    let cases: [(&str, Break); 3] = [
+        ("not_found", |fake| fake.remove(NAME)),
+        ("access_denied", |fake| fake.deny_secret(NAME)),
+        ("unavailable", |fake| {
+            fake.inject(Fault::drop_connection());
+        }),
+    ];
+    for (kind, break_it) in cases {
+        let fake = serving(OF_AWS).await;
+        break_it(&fake);
+        for setup in [production("pazpaz", &fake), staging(&fake)] {
+            let pazpaz = setup.variable("ENCRYPTION_MASTER_KEY", MASTER).start().await;
+            assert!(uses(&pazpaz, MASTER).await, "{kind}");
+            assert_eq!(pazpaz.health().await, "fallback", "{kind}");
+            let log = pazpaz.log();
+            let event = log.lines().find(|line| line.contains(EVENT)).unwrap();
+            assert!(event.contains("WARN") && event.contains(NAME), "{event}");
+            assert!(event.contains(&format!("error.kind={kind}")), "{event}");
+        }
+    }
+
+    let fake = serving(OF_AWS).await;
+    for setup in [production("pazpaz", &fake), staging(&fake)] {
+        let pazpaz = setup.exports(FALLBACK).start().await;
+        assert!(uses(&pazpaz, MASTER).await);
+        assert!(pazpaz.log().contains(EVENT));
+    }
+}
+
+/// Nobody listens at its endpoint; then somebody does.
+#[tokio::test]
+async fn the_secret_takes_over_when_its_endpoint_can_be_reached() {
+    let fake = serving(OF_AWS).await;
+    fake.stop().await;
+    let pazpaz = production("pazpaz", &fake).variable("ENCRYPTION_MASTER_KEY", MASTER).start().await;
+    assert!(uses(&pazpaz, MASTER).await);
+    assert!(pazpaz.log().contains(EVENT));
+    fake.serve_again().await.unwrap();
+    pazpaz.logged("refresh_recovered").await;
+    assert!(uses(&pazpaz, OF_AWS).await);
+    assert_eq!(pazpaz.health().await, "fresh");
+}
+
+#[tokio::test]
+async fn a_key_of_the_wrong_length_is_refused_and_nothing_stands_in() {
+    let fake = serving(SHORT).await;
+    for setup in [production("pazpaz", &fake), staging(&fake)] {
+        let error = refused(setup.variable("ENCRYPTION_MASTER_KEY", MASTER)).await;
+        assert!(
+            error.contains(
+                "key `encryption_key`: must be 32 bytes, got 24 (secret `pazpaz/encryption-key-v1`"
+            ),
+            "{error}"
+        );
+    }
+    // One that runs keeps the last good key.
+    store(&fake, NAME, OF_AWS);
+    let pazpaz = production("pazpaz", &fake).variable("ENCRYPTION_MASTER_KEY", MASTER).start().await;
+    fake.put(NAME, SHORT);
+    let error = pazpaz.refresh().await.unwrap_err();
+    assert!(error.contains("must be 32 bytes, got 24"), "{error}");
+    assert!(uses(&pazpaz, OF_AWS).await);
+    pazpaz.logged("settings_rejected").await;
+}
+
+#[tokio::test]
+async fn of_a_ring_the_newest_key_encrypts_and_all_decrypt() {
+    let fake = serving(MASTER).await;
+    let environment = [("ENVIRONMENT", "production"), ("AWS_REGION", "us-east-1")];
+    let setup = Setup::new("pazpaz with a ring", &fake);
+    let setup = environment.into_iter().fold(setup, |setup, (name, value)| setup.variable(name, value));
+    let pazpaz = setup.start().await;
+    let old = pazpaz.post("/encrypt", PLAINTEXT).await;
+    let by_version_1 = cipher::decrypt(&cipher::key(MASTER), old.strip_prefix("v1:").unwrap());
+    assert_eq!(by_version_1.as_deref(), Some(PLAINTEXT));
+
+    store(&fake, "pazpaz/encryption-key-v2", OF_AWS);
+    assert_eq!(pazpaz.refresh().await, Ok(true));
+    let new = pazpaz.post("/encrypt", PLAINTEXT).await;
+    let by_version_2 = cipher::decrypt(&cipher::key(OF_AWS), new.strip_prefix("v2:").unwrap());
+    assert_eq!(by_version_2.as_deref(), Some(PLAINTEXT));
+    for ciphertext in [old, new] {
+        assert_eq!(pazpaz.post("/decrypt", &ciphertext).await, PLAINTEXT);
+    }
+    assert_eq!((fake.total_denied_calls(), fake.calls("BatchGetSecretValue")), (1, 1));
+}

@@ -1,0 +1,165 @@
+//! A system as a process of its own: its folder with `.env`, its environment, its log, and the plainest HTTP client.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use fake_secrets_manager::FakeSecretsManager;
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, Lines};
+use tokio::net::TcpStream;
+use tokio::process::{Child, ChildStdout, Command};
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use super::{CHILD, SYSTEM};
+
+/// No step takes anywhere near as long, on however busy a machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a system is started with.
+pub(super) struct Setup<'a> {
+    system: &'a str,
+    dotenv: String,
+    environment: Vec<(String, String)>,
+}
+
+impl<'a> Setup<'a> {
+    /// With the role and the endpoint that a process in AWS has, in its environment; and an empty `.env`.
+    pub(super) fn new(system: &'a str, fake: &FakeSecretsManager) -> Self {
+        let setup = Self { system, dotenv: String::new(), environment: Vec::new() };
+        setup
+            .variable("AWS_ACCESS_KEY_ID", "of-the-role")
+            .variable("AWS_SECRET_ACCESS_KEY", "of-the-role")
+            .variable("AWS_ENDPOINT_URL_SECRETS_MANAGER", &fake.endpoint_url())
+    }
+
+    /// Adds to its `.env`.
+    pub(super) fn dotenv(mut self, text: &str) -> Self {
+        self.dotenv += text;
+        self
+    }
+
+    /// Sets a variable of its environment.
+    pub(super) fn variable(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Sets what a guide's shell commands export.
+    pub(super) fn exports(self, script: &str) -> Self {
+        let exports = script.lines().filter_map(|line| line.strip_prefix("export ")?.split_once('='));
+        exports.fold(self, |setup, (name, value)| setup.variable(name, value))
+    }
+
+    /// Starts it, and waits until it serves, and until its log tells all of its start.
+    pub(super) async fn start(self) -> Program {
+        let program = self.started().await.unwrap_or_else(|log| panic!("{log}"));
+        program.logged("settings_loaded").await;
+        program
+    }
+
+    /// All that it writes to stderr where it cannot start.
+    pub(super) async fn refusal(self) -> String {
+        self.started().await.err().expect("it started")
+    }
+
+    async fn started(self) -> Result<Program, String> {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(".env"), self.dotenv).unwrap();
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args([CHILD, "--exact", "--nocapture"])
+            .current_dir(folder.path())
+            .env_clear()
+            // Nothing of this machine: no profile, no metadata service.
+            .env("HOME", folder.path())
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .env(SYSTEM, self.system)
+            .envs(self.environment)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let (sender, mut log) = watch::channel(String::new());
+        let mut stderr = BufReader::new(child.stderr.take().unwrap()).lines();
+        tokio::spawn(async move {
+            while let Some(line) = stderr.next_line().await.unwrap() {
+                sender.send_modify(|log| *log += &(line + "\n"));
+            }
+        });
+        let mut stdout = BufReader::new(child.stdout.take().unwrap()).lines();
+        while let Some(line) = timeout(PATIENCE, stdout.next_line()).await.unwrap().unwrap() {
+            if let Some((_, address)) = line.split_once("listening on ") {
+                let address = address.to_owned();
+                return Ok(Program { address, log, _child: child, _stdout: stdout, _folder: folder });
+            }
+        }
+        // Until its end, too.
+        let ended = timeout(PATIENCE, log.wait_for(|_| false)).await.is_ok();
+        assert!(ended, "it has not ended");
+        Err(log.borrow().clone())
+    }
+}
+
+/// A system that is up. Killed when dropped.
+pub(super) struct Program {
+    address: String,
+    log: watch::Receiver<String>,
+    _child: Child,
+    _stdout: Lines<BufReader<ChildStdout>>,
+    _folder: TempDir,
+}
+
+impl Program {
+    /// What it has logged so far.
+    pub(super) fn log(&self) -> String {
+        self.log.borrow().clone()
+    }
+
+    /// Waits until it has logged this.
+    pub(super) async fn logged(&self, text: &str) {
+        let mut log = self.log.clone();
+        let logged = timeout(PATIENCE, log.wait_for(|log| log.contains(text))).await;
+        if !matches!(logged, Ok(Ok(_))) {
+            panic!("no {text:?} in:\n{}", self.log());
+        }
+    }
+
+    pub(super) async fn get(&self, path: &str) -> Value {
+        serde_json::from_str(&self.http("GET", path, "").await).unwrap()
+    }
+
+    pub(super) async fn post(&self, path: &str, body: &str) -> String {
+        self.http("POST", path, body).await
+    }
+
+    /// Refreshes its settings: whether they changed, or the error.
+    pub(super) async fn refresh(&self) -> Result<bool, String> {
+        let answer: Value = serde_json::from_str(&self.post("/refresh", "").await).unwrap();
+        answer["changed"].as_bool().ok_or_else(|| answer["error"].as_str().unwrap().to_owned())
+    }
+
+    pub(super) async fn health(&self) -> String {
+        self.get("/status").await["health"].as_str().unwrap().to_owned()
+    }
+
+    /// One request on a connection of its own; the body of the answer, which must be a success.
+    async fn http(&self, method: &str, path: &str, body: &str) -> String {
+        let request = async {
+            let mut stream = TcpStream::connect(&self.address).await.unwrap();
+            let length = body.len();
+            // HTTP/1.0: the answer comes in one piece, and the connection ends with it.
+            let head = format!("{method} {path} HTTP/1.0\r\nContent-Length: {length}\r\n\r\n");
+            stream.write_all((head + body).as_bytes()).await.unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.unwrap();
+            answer
+        };
+        let answer = timeout(PATIENCE, request).await.unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert_eq!(head.split(' ').nth(1), Some("200"), "{method} {path}");
+        body.to_owned()
+    }
+}
