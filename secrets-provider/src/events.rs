@@ -7,11 +7,13 @@ use crate::TARGET;
 use crate::backend::Fetched;
 use crate::error::{Error, ErrorKind};
 use crate::fetch::Reading;
+use crate::meter;
 use crate::policy::Verdict;
 
 /// Every value that is read leaves a trace, with its version.
 pub(crate) fn fetched(secret: &Fetched, new: bool) {
     let (secret, version_id) = (secret.name(), secret.version_id());
+    meter::accessed(secret, new);
     if new {
         tracing::info!(target: TARGET, secret, version_id, "secret_fetched");
     } else {

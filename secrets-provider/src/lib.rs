@@ -19,6 +19,8 @@ mod layers;
 mod live;
 mod manager;
 mod mapping;
+#[cfg_attr(not(feature = "metrics"), path = "meter/off.rs")]
+mod meter;
 mod nearest;
 mod payload;
 mod policy;

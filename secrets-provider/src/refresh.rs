@@ -22,9 +22,10 @@ use crate::explain::Explanation;
 use crate::fetch::{Look, Memory, Source, each_once};
 use crate::gaps::{Gaps, Held};
 use crate::live::{Cell, Change, Engine, Live, Origin, Refreshed, Reply, Request};
+use crate::meter;
 use crate::schedule::Schedule;
 use crate::snapshot::{SecretVersion, Snapshot};
-use crate::status::Status;
+use crate::status::{Calls, Status};
 use crate::tree::Table;
 use crate::trigger::{self, Trigger};
 
@@ -67,14 +68,16 @@ pub(crate) async fn start<T>(
 where
     T: Send + Sync + 'static,
 {
+    meter::describe();
     let begun = Instant::now();
     let reading = source.read(&Memory::default()).await;
     events::denied(&reading);
     events::absent(&reading);
+    let trouble = reading.trouble();
+    trouble.iter().for_each(meter::failed);
     if let Some(error) = reading.failure() {
         return Err(source.advised(error, begun).await);
     }
-    let trouble = reading.trouble();
     let gaps = Gaps::at_start(&reading, schedule, Instant::now());
     let read = |(id, outcome): (&String, &Result<Fetched, _>)| Some((id.clone(), outcome.clone().ok()?));
     let held: Held = reading.outcomes.iter().filter_map(read).collect();
@@ -93,6 +96,8 @@ where
 
     let cell = Arc::new(Cell::new(candidate.value, status));
     cell.explain(candidate.explanation);
+    meter::called(&Calls::new(), &source.calls());
+    meter::watch(&cell);
     let (changes_sender, changes) = watch::channel(None);
     let (stop, mut stopped) = watch::channel(false);
     let (requests, queue) = mpsc::unbounded_channel();

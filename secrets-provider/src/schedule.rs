@@ -12,7 +12,7 @@ const FIRST_RETRY: Duration = Duration::from_secs(1);
 const LONGEST_REST: Duration = Duration::from_secs(3600);
 
 /// The longest wait while a rotation is expected.
-const EXPECTANT: Duration = Duration::from_secs(30);
+const EXPECTANT: Duration = Duration::from_secs(60);
 
 /// How long after its window a rotation is still expected: one that fails is retried.
 const OVERTIME: Duration = Duration::from_secs(3600);
@@ -61,7 +61,7 @@ impl Schedule {
     }
 
     /// A wait cut short by the windows in which secrets are expected to rotate: it ends soon after the next one
-    /// opens, and while one is open it is no longer than half a minute.
+    /// opens, and while one is open it is no longer than a minute.
     pub(crate) fn mindful<'a>(
         wait: Duration,
         windows: impl IntoIterator<Item = &'a Range<Instant>>,
@@ -157,11 +157,11 @@ mod tests {
         let start = Instant::now();
         for (case, from, to, at, random, expected) in [
             ("far ahead", 10_000, 13_600, 0, 0.0, 300),
-            ("opens during the wait", 100, 3_700, 0, 0.0, 115),
-            ("opens during the wait, late", 100, 3_700, 0, 0.999_999, 129),
+            ("opens during the wait", 100, 3_700, 0, 0.0, 130),
+            ("opens during the wait, late", 100, 3_700, 0, 0.999_999, 159),
             ("opens at the end of the wait", 290, 3_890, 0, 0.0, 300),
-            ("open", 100, 3_700, 200, 0.0, 15),
-            ("closed a moment ago", 100, 3_700, 3_800, 0.0, 15),
+            ("open", 100, 3_700, 200, 0.0, 30),
+            ("closed a moment ago", 100, 3_700, 3_800, 0.0, 30),
             ("closed for long", 100, 3_700, 7_300, 0.0, 300),
         ] {
             let window = start + seconds(from)..start + seconds(to);

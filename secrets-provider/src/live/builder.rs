@@ -124,7 +124,7 @@ impl<T> LiveBuilder<T> {
     /// How often to refresh. Default 300 s, or what the switches of [`SecretsManager::from_env`] say. Each wait is
     /// within a tenth of it; the first is anywhere between zero and this, so that replicas started together spread out.
     /// After failures it is shorter: from a second on, doubling up to this, with full jitter; and while a secret is
-    /// expected to rotate, it is half a minute at most (see [`SecretsManager::rotation_windows`]). Zero counts as a
+    /// expected to rotate, it is a minute at most (see [`SecretsManager::rotation_windows`]). Zero counts as a
     /// millisecond, and more than a year as a year.
     pub fn refresh_every(mut self, interval: Duration) -> Self {
         self.interval = Some(interval.clamp(Duration::from_millis(1), LONGEST));

@@ -15,6 +15,7 @@ use crate::events;
 use crate::fetch::{Look, Reading, Unread, each_once};
 use crate::gaps::Held;
 use crate::live::{Change, Refreshed};
+use crate::meter;
 use crate::policy::Verdict;
 
 impl<T: Send + Sync + 'static> Ways<T> {
@@ -39,11 +40,17 @@ impl<T: Send + Sync + 'static> Refresher<T> {
         let secrets = self.gaps.statuses(&self.served, &self.held, &self.source);
         let mut status = self.cell.status();
         status.describe(secrets, self.gaps.fallback());
-        status.called(self.source.calls());
+        let calls = self.source.calls();
+        meter::called(status.calls(), &calls);
+        status.called(calls);
         match &result {
             Ok(_) => status.succeeded(),
-            Err(error) => status.failed(error),
+            Err(error) => {
+                meter::failed(error);
+                status.failed(error);
+            }
         }
+        meter::stands(&status);
         result
     }
 
@@ -166,6 +173,7 @@ impl<T: Send + Sync + 'static> Refresher<T> {
             self.cell.explain(candidate.explanation);
         });
         tracing::info!(target: TARGET, generation, keys = keys.join(","), "settings_changed");
+        meter::swapped();
         self.changes.send_replace(Some(Change { generation, keys }));
         // A panic in it is the user's, and no failed refresh.
         let _ = catch_unwind(AssertUnwindSafe(|| drop(old)));

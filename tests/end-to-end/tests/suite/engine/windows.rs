@@ -57,7 +57,7 @@ async fn a_window_of_rotation_tightens_the_interval_while_it_is_open() {
     let before = within(5990).await;
     assert!((18..=23).contains(&before), "{before} before it opens");
     let open = within(600).await;
-    assert!((20..=40).contains(&open), "{open} in ten minutes of it");
+    assert!((10..=20).contains(&open), "{open} in ten minutes of it");
 
     // Once it has rotated, that window is over; the store's listing still tells of it.
     memory.put("app/a", "a-2");
