@@ -22,6 +22,9 @@ mod mapping;
 #[cfg_attr(not(feature = "metrics"), path = "meter/off.rs")]
 mod meter;
 mod nearest;
+#[cfg(any(doc, doctest))]
+#[doc = include_str!("operations.md")]
+pub mod operations {}
 mod payload;
 mod policy;
 #[cfg(feature = "figment")]

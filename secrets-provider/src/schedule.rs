@@ -171,4 +171,33 @@ mod tests {
         assert_eq!(Schedule::mindful(seconds(5), &[start..start + seconds(60)], start, 0.5), seconds(5));
         assert_eq!(Schedule::mindful(seconds(300), &[], start, 0.5), seconds(300));
     }
+
+    /// The guide's table of calls per second, held against the rules that it follows.
+    #[test]
+    fn the_table_of_quotas_is_right() {
+        let names_last = NAMES_LAST.as_secs_f64();
+        let mut cells = 0;
+        for line in include_str!("operations.md")
+            .lines()
+            .filter(|line| line.contains(" · ") && line.starts_with("| "))
+        {
+            let columns: Vec<&str> = line.split('|').map(str::trim).collect();
+            let number = |text: &str| text.replace([',', '*'], "").parse::<f64>().expect("a number");
+            let (replicas, secrets) = (number(columns[1]), number(columns[2]));
+            for (column, interval) in columns[3..6].iter().zip([30.0, 60.0, 300.0]) {
+                let calls = [
+                    (replicas * (secrets / 20.0).ceil() / interval, 100.0),
+                    (replicas * (secrets / 100.0).ceil() / names_last.max(interval), 100.0),
+                    (replicas * secrets / interval, 10_000.0),
+                ];
+                for (told, (expected, quota)) in column.split(" · ").zip(calls) {
+                    let off = (number(told) - expected).abs() / expected;
+                    assert!(off < 0.05, "{line}: {told} is {expected}");
+                    assert_eq!(told.contains('*'), expected > quota, "{line}: {told}");
+                    cells += 1;
+                }
+            }
+        }
+        assert_eq!(cells, 5 * 4 * 3 * 3);
+    }
 }

@@ -53,7 +53,7 @@ pub enum Health {
     /// The last refresh (or the start) found everything, not longer ago than the bound: three intervals, or
     /// [`stale_after`](crate::LiveBuilder::stale_after).
     Fresh,
-    /// The last refresh succeeded, but longer ago than that: it hangs, has been shut down, or the machine slept.
+    /// The last refresh succeeded, but longer ago than that: it hangs, or has been shut down.
     Stale,
     /// Lower layers stand in for secrets since the start, by
     /// [`fallback_to_env`](crate::SecretsManager::fallback_to_env).

@@ -304,7 +304,15 @@ impl Backend for Aws {
             true => ids.iter().cloned().map(Work::One).collect(),
             false => ids.chunks(GROUP).map(|group| Work::Group(group.to_vec())).collect(),
         };
-        let state = Fetch { aws: self, work, running: FuturesUnordered::new(), ready: Vec::new() };
+        let state = Fetch {
+            aws: self,
+            work,
+            running: FuturesUnordered::new(),
+            at_once: CONCURRENT,
+            throttled: Vec::new(),
+            answered: false,
+            ready: Vec::new(),
+        };
         Box::pin(stream::unfold(state, |mut state| async move {
             state.next().await.map(|outcome| (outcome, state))
         }))
@@ -354,6 +362,12 @@ struct Fetch<'a> {
     aws: &'a Aws,
     work: VecDeque<Work>,
     running: FuturesUnordered<BoxFuture<'a, Done>>,
+    /// How many may be on their way.
+    at_once: usize,
+    /// What was throttled in this round. It is asked for again in the next one.
+    throttled: Vec<(String, Error)>,
+    /// Something was answered in this round, so that another one is not in vain.
+    answered: bool,
     ready: Vec<Outcome>,
 }
 
@@ -363,14 +377,40 @@ impl Fetch<'_> {
             if let Some(outcome) = self.ready.pop() {
                 return Some(outcome);
             }
-            while self.running.len() < CONCURRENT
+            while self.running.len() < self.at_once
                 && let Some(work) = self.work.pop_front()
             {
                 self.running.push(self.aws.carry_out(work));
             }
-            let (outcomes, instead) = self.running.next().await?;
-            self.ready = outcomes;
-            self.work.extend(instead);
+            match self.running.next().await {
+                Some((outcomes, instead)) => {
+                    self.work.extend(instead);
+                    outcomes.into_iter().for_each(|outcome| self.sort(outcome));
+                }
+                None if self.throttled.is_empty() => return None,
+                None => self.next_round(),
+            }
+        }
+    }
+
+    fn sort(&mut self, outcome: Outcome) {
+        match outcome {
+            (id, Err(error)) if error.kind() == ErrorKind::Throttled => self.throttled.push((id, error)),
+            outcome => {
+                self.answered |= outcome.1.is_ok();
+                self.ready.push(outcome);
+            }
+        }
+    }
+
+    /// Asks again, and more slowly, for what was throttled while others were answered; if none was, that is the answer.
+    fn next_round(&mut self) {
+        let throttled = std::mem::take(&mut self.throttled);
+        if std::mem::take(&mut self.answered) {
+            self.at_once = (self.at_once / 2).max(1);
+            self.work.extend(throttled.into_iter().map(|(id, _)| Work::One(id)));
+        } else {
+            self.ready.extend(throttled.into_iter().map(|(id, error)| (id, Err(error))));
         }
     }
 }

@@ -126,6 +126,7 @@ impl<T: Send + Sync + 'static> Live<T> {
             built: built.clone(),
             changes: changes_sender,
             retry_at: None,
+            failed_at: 0,
             waiting: Vec::new(),
         };
         tokio::spawn(async move {
@@ -166,6 +167,8 @@ struct Follower<T, U> {
     changes: watch::Sender<Option<Change>>,
     /// When a build that failed is tried again.
     retry_at: Option<Instant>,
+    /// The last change that a build has failed at: for a newer one there is no wait.
+    failed_at: u64,
     waiting: Vec<Waiting>,
 }
 
@@ -291,14 +294,18 @@ impl<T: Send + Sync + 'static, U: Send + Sync + 'static> Follower<T, U> {
             let status = self.from.status();
             (self.from.value.load_full(), status.generation())
         };
-        let due = self.from.journal().last_change(&self.path) > self.built.lock().built_from;
-        let resting = self.retry_at.is_some_and(|at| Instant::now() < at);
+        let changed = self.from.journal().last_change(&self.path);
+        let due = changed > self.built.lock().built_from;
+        let resting = changed == self.failed_at && self.retry_at.is_some_and(|at| Instant::now() < at);
         if !due {
             self.retry_at = None;
         } else if !resting {
             match built(&self.build, settings).await {
                 Ok(value) => self.swap(value, generation),
-                Err(error) => self.failed(&error),
+                Err(error) => {
+                    self.failed_at = changed;
+                    self.failed(&error);
+                }
             }
         }
         self.settle();

@@ -2,6 +2,8 @@
 
 mod calls;
 mod derive;
+mod dropped;
+mod faults;
 mod outcomes;
 mod past;
 mod probe;

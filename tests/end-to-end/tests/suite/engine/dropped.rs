@@ -1,0 +1,218 @@
+//! Futures that are dropped half-way, after each number of polls: the caller's, and the refresher's own by a shutdown.
+
+use std::collections::BTreeMap;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use futures_util::{StreamExt as _, stream};
+use secrets_provider::{
+    Backend, BoxFuture, BoxStream, Error, Layers, Live, Memory, Outcome, RotationWindow, SecretsManager,
+};
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+struct Pair {
+    a: u32,
+    b: u32,
+}
+
+/// A store that lets others run before and after each answer, so that there is much to be cut in two.
+#[derive(Debug, Clone)]
+struct Hesitant(Memory);
+
+impl Backend for Hesitant {
+    fn list<'a>(&'a self, prefix: &'a str) -> BoxFuture<'a, Result<Vec<String>, Error>> {
+        Box::pin(async move {
+            tokio::task::yield_now().await;
+            let names = self.0.list(prefix).await;
+            tokio::task::yield_now().await;
+            names
+        })
+    }
+
+    fn fetch<'a>(&'a self, ids: &'a [String]) -> BoxStream<'a, Outcome> {
+        Box::pin(self.0.fetch(ids).then(|outcome| async {
+            tokio::task::yield_now().await;
+            outcome
+        }))
+    }
+
+    fn fetch_previous<'a>(&'a self, ids: &'a [String]) -> BoxStream<'a, Outcome> {
+        let _ = ids;
+        Box::pin(stream::empty())
+    }
+
+    fn rotation_windows<'a>(&'a self, _: &'a [String]) -> BoxFuture<'a, BTreeMap<String, RotationWindow>> {
+        Box::pin(async {
+            tokio::task::yield_now().await;
+            BTreeMap::new()
+        })
+    }
+}
+
+fn put(memory: &Memory, n: u32) {
+    memory.put("app/a", n.to_string());
+    memory.put("app/b", n.to_string());
+}
+
+fn manager(memory: &Memory) -> SecretsManager {
+    SecretsManager::prefix("app").backend(Hesitant(memory.clone()))
+}
+
+async fn start(memory: &Memory) -> Live<Pair> {
+    Live::builder(manager(memory))
+        .layers(|secrets| Layers::new().secrets(secrets))
+        .probe(|_| async {
+            tokio::task::yield_now().await;
+            Ok(())
+        })
+        .start()
+        .await
+        .unwrap()
+}
+
+/// The output, if a future is done within so many polls; all others run between two of them.
+async fn polled<F: Future>(future: F, times: usize) -> Option<F::Output> {
+    let mut future = pin!(future);
+    for _ in 0..times {
+        let polled = std::future::poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await;
+        if let Poll::Ready(output) = polled {
+            return Some(output);
+        }
+        tokio::task::yield_now().await;
+    }
+    None
+}
+
+/// Runs a case with each number of polls until it says that its future was done; tells how many that took.
+async fn every_k<C: AsyncFn(usize) -> bool>(case: C) -> usize {
+    for k in 0..1000 {
+        if case(k).await {
+            return k;
+        }
+    }
+    panic!("never done");
+}
+
+fn whole(settings: &Live<Pair>) -> u32 {
+    let pair = settings.load();
+    assert_eq!(pair.a, pair.b, "torn");
+    pair.a
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refresh_that_nobody_waits_for_any_more_is_carried_out_or_not_at_all() {
+    let polls = every_k(async |k| {
+        let memory = Memory::new();
+        put(&memory, 1);
+        let settings = start(&memory).await;
+        put(&memory, 2);
+        let done = polled(settings.refresh(), k).await.is_some();
+        assert!((1..=2).contains(&whole(&settings)), "after {k} polls");
+        put(&memory, 3);
+        settings.refresh().await.unwrap();
+        assert_eq!(whole(&settings), 3, "after {k} polls");
+        done
+    })
+    .await;
+    assert!(polls > 5, "there is something to cut: {polls}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_search_that_nobody_waits_for_any_more_hinders_no_other() {
+    every_k(async |k| {
+        let memory = Memory::new();
+        put(&memory, 1);
+        let settings = start(&memory).await;
+        let seen = settings.current();
+        put(&memory, 2);
+        let done = polled(settings.refresh_past(&seen), k).await.is_some();
+        let newer = settings.refresh_past(&seen).await.unwrap();
+        assert_eq!((newer.a, newer.b), (2, 2), "after {k} polls");
+        done
+    })
+    .await;
+}
+
+/// The refresher itself, cut at each of its awaits by a shutdown, or by the last handle's end.
+#[tokio::test(start_paused = true)]
+async fn a_refresher_that_is_stopped_half_way_leaves_one_whole_generation() {
+    for last_handle in [false, true] {
+        every_k(async |k| {
+            let memory = Memory::new();
+            put(&memory, 1);
+            let settings = start(&memory).await;
+            let mut reader = settings.reader();
+            let mut changes = settings.changes();
+            put(&memory, 2);
+            let done = polled(settings.refresh(), k).await.is_some();
+            if last_handle {
+                drop(settings);
+                while changes.next().await.is_some() {}
+            } else {
+                settings.shutdown().await;
+                assert!((1..=2).contains(&whole(&settings)), "after {k} polls");
+                assert!(settings.refresh().await.is_err());
+                assert_eq!(settings.status().next_attempt(), None);
+            }
+            let pair = reader.load();
+            assert_eq!(pair.a, pair.b, "after {k} polls");
+            // The same store serves another one.
+            assert_eq!(whole(&start(&memory).await), 2);
+            done
+        })
+        .await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shutdown_that_nobody_waits_for_any_more_still_ends_it() {
+    every_k(async |k| {
+        let memory = Memory::new();
+        put(&memory, 1);
+        let settings = start(&memory).await;
+        let mut changes = settings.changes();
+        let done = polled(settings.shutdown(), k).await.is_some();
+        if k > 0 {
+            assert_eq!(changes.next().await, None, "after {k} polls");
+        }
+        assert_eq!(whole(&settings), 1);
+        settings.shutdown().await;
+        done
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_or_a_derivation_that_is_dropped_leaves_nothing_behind() {
+    every_k(async |k| {
+        let memory = Memory::new();
+        put(&memory, 1);
+        let settings = polled(start(&memory), k).await;
+        settings.is_some()
+    })
+    .await;
+    every_k(async |k| {
+        let memory = Memory::new();
+        put(&memory, 1);
+        let settings = start(&memory).await;
+        let build = |pair: Arc<Pair>| async move {
+            tokio::task::yield_now().await;
+            Ok(pair.a)
+        };
+        let derived = polled(settings.derive("a", build), k).await.transpose().unwrap();
+        put(&memory, 2);
+        match &derived {
+            Some(derived) => {
+                derived.refresh().await.unwrap();
+                assert_eq!(*derived.load(), 2);
+            }
+            None => assert!(settings.status().derived().is_empty(), "after {k} polls"),
+        }
+        settings.refresh().await.unwrap();
+        assert_eq!(whole(&settings), 2);
+        derived.is_some()
+    })
+    .await;
+}
