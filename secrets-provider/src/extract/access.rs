@@ -49,8 +49,8 @@ impl<'a> Members<'a> {
     }
 
     /// The layer of each member.
-    pub(super) fn ranks(&self) -> BTreeMap<String, u8> {
-        self.members.as_slice().iter().map(|(name, node)| (name.to_string(), node.origin.rank())).collect()
+    pub(super) fn ranks(&self) -> BTreeMap<String, u32> {
+        self.members.as_slice().iter().map(|(name, node)| (name.to_string(), node.rank)).collect()
     }
 }
 

@@ -110,7 +110,7 @@ impl<'a> Context<'a> {
 
     /// Two spellings of one field, the last one handed out and another: the higher layer's counts, the field's own
     /// name breaks a tie.
-    pub(super) fn same_field(&self, table: &str, field: &str, rank: impl Fn(&str) -> u8) {
+    pub(super) fn same_field(&self, table: &str, field: &str, rank: impl Fn(&str) -> u32) {
         let last = self.last.borrow().clone();
         let lead = self.leads.borrow().get(table).cloned().filter(|lead| *lead != last);
         let Some(lead) = lead else {
@@ -191,7 +191,7 @@ impl<'a> Context<'a> {
     fn variable(&self, path: &str) -> Option<Node> {
         let wanted = relaxed(path);
         let mut nodes: Vec<_> = self.variables().filter(|(name, _)| relaxed(name) == wanted).collect();
-        nodes.sort_by_key(|(name, node)| (node.origin.rank(), **name == path.replace('.', "_")));
+        nodes.sort_by_key(|(name, node)| (node.rank, **name == path.replace('.', "_")));
         nodes.pop().map(|(_, node)| node.clone())
     }
 
