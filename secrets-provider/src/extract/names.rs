@@ -41,14 +41,12 @@ pub(super) fn fields<'a>(
             && *one != field
         {
             context.report_ambiguous(&join(at, field), &join(at, one), &join(at, other));
-            continue;
         }
         members.push((Cow::Borrowed(field), over(&candidates)));
     }
     for (field, node) in context.found(at) {
         members.push((Cow::Borrowed(field), Cow::Owned(node)));
     }
-    members.retain(|(name, _)| !context.is_outranked(&join(at, name)));
     members
 }
 
