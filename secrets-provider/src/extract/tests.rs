@@ -12,9 +12,9 @@ use crate::mapping::{Mapping, assemble};
 use crate::tree::Origin;
 
 /// The tree of one secret `app/x`, version `v1`, at key `x`.
-fn secret(payload: &str) -> Table {
+fn secret(payload: &str) -> Result<Table, Error> {
     let mapping = Mapping { prefix: Some("app".into()), ..Mapping::default() };
-    assemble(&[Fetched::text("app/x", "v1", payload)], &mapping).expect("a tree")
+    assemble(&[Fetched::text("app/x", "v1", payload)], &mapping)
 }
 
 #[derive(Debug, Deserialize, PartialEq)]
@@ -23,7 +23,7 @@ struct X<T> {
 }
 
 fn read<T: DeserializeOwned>(payload: &str) -> Result<T, Error> {
-    extract::<X<T>>(&secret(payload)).map(|x| x.x)
+    extract::<X<T>>(&secret(payload)?).map(|x| x.x)
 }
 
 fn ok<T: DeserializeOwned>(payload: &str) -> T {
@@ -66,6 +66,8 @@ fn layered<T: DeserializeOwned>(secret: &str, env: &[(&str, &str)], dotenv: &str
     crate::Layers::new().dotenv(&file).environment_from(env.iter().copied()).secrets(&snapshot).extract()
 }
 
+mod properties;
+mod rich;
 mod t1;
 mod t2;
 mod t3;
