@@ -8,6 +8,7 @@ mod context;
 mod deserializer;
 mod failure;
 mod names;
+mod numbers;
 mod scalar;
 mod stand_in;
 

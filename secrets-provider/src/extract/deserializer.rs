@@ -1,42 +1,21 @@
 //! serde's `Deserializer`: each method says how its type is read from a node.
 
+use std::str::FromStr;
+
 use serde::de::{Deserializer, Visitor};
 use serde::forward_to_deserialize_any;
 
 use super::access::{Enum, Items, Members, Versions};
 use super::failure::{Failure, Problem};
+use super::numbers::numbers;
 use super::{Extractor, Place, scalar};
 use crate::tree::{Value, base64};
 use crate::{key, rotating};
 
-macro_rules! numbers {
-    ($($method:ident $visit:ident $type:ident;)*) => {$(
-        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
-            match self.parsed::<$type>() {
-                Some(number) => self.settle(visitor.$visit(number)),
-                None => self.wrong(stringify!($type)),
-            }
-        }
-    )*};
-}
-
 impl<'de> Deserializer<'de> for Extractor<'_> {
     type Error = Failure;
 
-    numbers! {
-        deserialize_u8 visit_u8 u8;
-        deserialize_u16 visit_u16 u16;
-        deserialize_u32 visit_u32 u32;
-        deserialize_u64 visit_u64 u64;
-        deserialize_u128 visit_u128 u128;
-        deserialize_i8 visit_i8 i8;
-        deserialize_i16 visit_i16 i16;
-        deserialize_i32 visit_i32 i32;
-        deserialize_i64 visit_i64 i64;
-        deserialize_i128 visit_i128 i128;
-        deserialize_f32 visit_f32 f32;
-        deserialize_f64 visit_f64 f64;
-    }
+    numbers!();
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
         let Place::Node(node) = self.place else {
@@ -268,6 +247,17 @@ impl<'de> Deserializer<'de> for Extractor<'_> {
 }
 
 impl Extractor<'_> {
+    fn number<T: FromStr, R>(
+        self,
+        name: &str,
+        visit: impl FnOnce(T) -> Result<R, Failure>,
+    ) -> Result<R, Failure> {
+        match self.parsed() {
+            Some(number) => self.settle(visit(number)),
+            None => self.wrong(name),
+        }
+    }
+
     /// The items of an array: of a tuple, just as many as it has.
     fn items<'de, V: Visitor<'de>>(self, length: Option<usize>, visitor: V) -> Result<V::Value, Failure> {
         let expected = || length.map_or_else(|| "a sequence".to_owned(), |n| format!("a sequence of {n}"));

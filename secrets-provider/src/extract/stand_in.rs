@@ -1,6 +1,8 @@
 //! Values that stand in for wrong and missing ones: serde ends its walk at the first problem, so the next walk hands
 //! out something of the type in its place and goes on to what is behind it. What comes of such a walk is thrown away.
 
+use std::str::FromStr;
+
 use serde::de::value::StrDeserializer;
 use serde::de::{
     DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess, SeqAccess, VariantAccess, Visitor,
@@ -9,6 +11,7 @@ use serde::forward_to_deserialize_any;
 
 use super::context::Context;
 use super::failure::{Failure, Problem};
+use super::numbers::numbers;
 use crate::key;
 
 /// Texts that types want which do not take every text: addresses, URLs, durations, identifiers, dates.
@@ -60,36 +63,24 @@ impl StandIn<'_> {
         TEXTS[self.attempt]
     }
 
+    fn number<T: FromStr, R>(
+        self,
+        _: &str,
+        visit: impl FnOnce(T) -> Result<R, Failure>,
+    ) -> Result<R, Failure> {
+        let number = if self.attempt == 0 { "0" } else { "1" };
+        number.parse().map_or(Err(Failure::Unplaced(Problem::Refused)), visit)
+    }
+
     fn inside<'de, S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, Failure> {
         stand_in(seed, self.depth + 1, self.context)
     }
 }
 
-macro_rules! numbers {
-    ($($method:ident $visit:ident $type:ident;)*) => {$(
-        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
-            visitor.$visit(if self.attempt == 0 { 0 as $type } else { 1 as $type })
-        }
-    )*};
-}
-
 impl<'de> Deserializer<'de> for StandIn<'_> {
     type Error = Failure;
 
-    numbers! {
-        deserialize_u8 visit_u8 u8;
-        deserialize_u16 visit_u16 u16;
-        deserialize_u32 visit_u32 u32;
-        deserialize_u64 visit_u64 u64;
-        deserialize_u128 visit_u128 u128;
-        deserialize_i8 visit_i8 i8;
-        deserialize_i16 visit_i16 i16;
-        deserialize_i32 visit_i32 i32;
-        deserialize_i64 visit_i64 i64;
-        deserialize_i128 visit_i128 i128;
-        deserialize_f32 visit_f32 f32;
-        deserialize_f64 visit_f64 f64;
-    }
+    numbers!();
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
         match self.attempt {
