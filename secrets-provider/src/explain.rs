@@ -8,7 +8,7 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 
 use crate::extract::relaxed;
-use crate::tree::{Origin, Table, Value};
+use crate::tree::{Node, Origin, Table, Value};
 
 pub(crate) use fields::fields_of;
 
@@ -238,18 +238,16 @@ impl fmt::Display for Explanation {
 /// among them shows where it won, but not where it lost.
 pub(crate) fn explain(layers: &[&Table], merged: &Table) -> Explanation {
     let winners = leaves(merged);
-    let spellings: Vec<(Vec<String>, &Origin)> = winners
-        .iter()
-        .map(|(path, origin)| (path.iter().map(|part| relaxed(part)).collect(), *origin))
-        .collect();
+    let spellings: Vec<(Vec<String>, &Node)> =
+        winners.iter().map(|(path, node)| (path.iter().map(|part| relaxed(part)).collect(), *node)).collect();
     let mut hides: BTreeMap<&[&str], Vec<&Origin>> = BTreeMap::new();
     for layer in layers.iter().rev() {
-        for (path, origin) in leaves(layer) {
-            if winners.get(&path).is_some_and(|winner| *winner == origin) {
+        for (path, node) in leaves(layer) {
+            if winners.get(&path).is_some_and(|winner| winner.origin == node.origin) {
                 continue;
             }
             for (winner, _) in winners.iter().filter(|(winner, _)| related(winner, &path)) {
-                hides.entry(winner).or_default().push(origin);
+                hides.entry(winner).or_default().push(&node.origin);
             }
         }
     }
@@ -258,20 +256,20 @@ pub(crate) fn explain(layers: &[&Table], merged: &Table) -> Explanation {
         .iter()
         .flat_map(|layer| leaves(layer))
         .chain(winners.clone())
-        .filter(|(_, origin)| !of_environment(origin))
+        .filter(|(_, node)| !of_environment(&node.origin))
         .filter_map(|(path, _)| path.first().copied())
         .collect();
     let mut explanation = Explanation::default();
-    for (path, origin) in &winners {
+    for (path, node) in &winners {
         let relaxed: Vec<String> = path.iter().map(|part| relaxed(part)).collect();
         let outranked = spellings
             .iter()
-            .filter(|(other, lower)| lower.rank() < origin.rank() && related(&relaxed, other))
-            .map(|(_, lower)| *lower);
+            .filter(|(other, lower)| lower.rank < node.rank && related(&relaxed, other))
+            .map(|(_, lower)| &*lower.origin);
         let hides = hides.get(path.as_slice()).into_iter().flatten().copied().chain(outranked);
         let key = ExplainedKey {
             key: path.join("."),
-            source: Provenance::of(origin),
+            source: Provenance::of(&node.origin),
             hides: hides.map(Provenance::of).collect(),
         };
         let shown = !key.hides.is_empty() || spoken_of.iter().any(|name| begins_as(&key.key, name));
@@ -282,14 +280,14 @@ pub(crate) fn explain(layers: &[&Table], merged: &Table) -> Explanation {
 }
 
 /// Everything in a tree that is no table, by its path.
-fn leaves(table: &Table) -> BTreeMap<Vec<&str>, &Origin> {
-    fn collect<'a>(table: &'a Table, at: &mut Vec<&'a str>, leaves: &mut BTreeMap<Vec<&'a str>, &'a Origin>) {
+fn leaves(table: &Table) -> BTreeMap<Vec<&str>, &Node> {
+    fn collect<'a>(table: &'a Table, at: &mut Vec<&'a str>, leaves: &mut BTreeMap<Vec<&'a str>, &'a Node>) {
         for (name, node) in &table.entries {
             at.push(name);
             match &node.value {
                 Value::Table(table) => collect(table, at, leaves),
                 _ => {
-                    leaves.insert(at.clone(), &node.origin);
+                    leaves.insert(at.clone(), node);
                 }
             }
             at.pop();

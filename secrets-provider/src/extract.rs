@@ -8,7 +8,9 @@ mod context;
 mod deserializer;
 mod failure;
 mod names;
+mod numbers;
 mod scalar;
+mod stand_in;
 
 use serde::de::DeserializeOwned;
 
@@ -19,6 +21,9 @@ use crate::tree::{Node, Table, Text, Value, base64};
 use context::Context;
 use failure::Failure;
 pub(crate) use names::relaxed;
+
+/// How many wrong values are told of: each costs a walk.
+const MAX_ERRORS: usize = 100;
 
 /// The tree as a value of `T`, or every wrong value in it.
 pub(crate) fn extract<T: DeserializeOwned>(tree: &Table) -> Result<T, Error> {
@@ -39,8 +44,8 @@ pub(crate) fn extract<T: DeserializeOwned>(tree: &Table) -> Result<T, Error> {
             }
             Err(Failure::Reported) => {}
         }
-        // A wrong value ends serde's walk. The next one leaves it for last, so that the others are found too.
-        if context.learned() == known {
+        // A wrong value ends serde's walk. On the next one something stands in for it, so that the others are found.
+        if context.learned() == known || context.errors.borrow().len() >= MAX_ERRORS {
             break;
         }
     }

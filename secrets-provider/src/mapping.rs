@@ -156,10 +156,12 @@ fn capture(pattern: &str) -> Result<Option<&str>, &'static str> {
     Ok(Some(&pattern[open..=close]))
 }
 
-/// The tree of all secrets, or everything that stands against it.
+/// The tree of all secrets, or everything that stands against it; the same in whichever order they come.
 pub(crate) fn assemble(secrets: &[Fetched], mapping: &Mapping) -> Result<Table, Error> {
     let mut tree = Table::default();
     let mut errors = Vec::new();
+    let mut secrets: Vec<&Fetched> = secrets.iter().collect();
+    secrets.sort_by_key(|secret| secret.name());
     for secret in secrets {
         match placed(secret, &mapping.key_path(secret.name())) {
             Ok(table) => merge(&mut tree, table, "", &mut errors),
@@ -245,141 +247,4 @@ fn conflict(key: &str, one: &Origin, other: &Origin) -> Error {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[test]
-    fn a_prefix_selects_itself_and_what_is_below_a_slash() {
-        for prefix in ["gaara/prod", "gaara/prod/", "gaara/prod//"] {
-            for (name, rest) in [
-                ("gaara/prod", Some("")),
-                ("gaara/prod/a", Some("a")),
-                ("gaara/prod/a/b", Some("a/b")),
-                ("gaara/prod/", Some("")),
-                ("gaara/production", None),
-                ("gaara/production/a", None),
-                ("gaara/prod-eu", None),
-                ("xgaara/prod/a", None),
-                ("Gaara/prod/a", None),
-                ("gaara", None),
-            ] {
-                assert_eq!(below(prefix, name), rest, "{prefix} {name}");
-            }
-        }
-    }
-
-    #[test]
-    fn names_become_key_paths() {
-        let prefix = Mapping { prefix: Some("app".into()), ..Mapping::default() };
-        for (name, path) in [
-            ("app/api-keys/clerk", "api_keys.clerk"),
-            ("app//a///b/", "a.b"),
-            ("app/DATABASE_URL", "database_url"),
-            ("app/key.pem", "key_pem"),
-            ("app", ""),
-        ] {
-            assert_eq!(prefix.key_path(name).join("."), path, "{name}");
-        }
-        assert_eq!(
-            Mapping::default().key_path("pazpaz/encryption-key-v1").join("."),
-            "pazpaz.encryption_key_v1"
-        );
-    }
-
-    #[test]
-    fn renames_apply_exactly_before_by_pattern() {
-        let renames = [
-            ("encryption-key-v{n}", "encryption_keys.{n}"),
-            ("encryption-key-v9", "special"),
-            ("tenants/{t}/db", "databases.{t}"),
-            ("app", ""),
-        ];
-        let renames = renames.iter().map(|(from, to)| Rename::parse(from, to).expect("a rename")).collect();
-        let mapping = Mapping { prefix: Some("p".into()), renames, ..Mapping::default() };
-        for (name, path) in [
-            ("p/encryption-key-v1", "encryption_keys.1"),
-            ("p/encryption-key-v9", "special"),
-            ("p/encryption-key-v", "encryption_key_v"),
-            ("p/encryption-key-v1/x", "encryption_key_v1.x"),
-            ("p/tenants/A.b/db", "databases.a_b"),
-            ("p/tenants/a/b/db", "tenants.a.b.db"),
-            ("p/app", ""),
-        ] {
-            assert_eq!(mapping.key_path(name).join("."), path, "{name}");
-        }
-    }
-
-    #[test]
-    fn a_placed_name_goes_before_every_rename_and_idle_renames_are_told() {
-        let renames =
-            ["a/b", "x{n}", "a/{n}", "gone"].map(|from| Rename::parse(from, "k").expect("a rename"));
-        let placed = [("a/b".to_owned(), vec!["k".to_owned(), "l".to_owned()])].into();
-        let mapping = Mapping { prefix: None, placed, renames: renames.into() };
-        assert_eq!(mapping.key_path("a/b"), ["k", "l"]);
-        let idle: Vec<_> = mapping.idle_renames(&["a/b", "c"]).iter().map(ToString::to_string).collect();
-        assert_eq!(idle, ["`x{n}` to `k`", "`gone` to `k`"]);
-    }
-
-    #[test]
-    fn renames_that_make_no_sense_are_refused() {
-        for (from, to) in [
-            ("a", "b..c"),
-            ("a", "."),
-            ("a", "b.{n}"),
-            ("a{n}", "b.{m}"),
-            ("a{n}{m}", "b.{n}"),
-            ("a{}", "b"),
-            ("a}n{", "b"),
-            ("a{n", "b"),
-        ] {
-            let error = Rename::parse(from, to).expect_err("no rename");
-            assert_eq!(error.kind(), ErrorKind::Config, "{from} {to}");
-        }
-    }
-
-    fn secret(name: &str, text: &str) -> Fetched {
-        Fetched::text(name, "v1", text)
-    }
-
-    #[test]
-    fn every_conflict_and_malformed_secret_is_reported_at_once() {
-        let secrets = [
-            secret("a/db", r#"{"url": "x", "user": "y"}"#),
-            secret("a/db/url", "x"),
-            secret("a/db/user", "y"),
-            secret("a/bad", r#"{"k": 1, "k": 2}"#),
-        ];
-        let mapping = Mapping { prefix: Some("a".into()), ..Mapping::default() };
-        let Err(error) = assemble(&secrets, &mapping) else { panic!("an error") };
-        let messages: Vec<_> = error.errors().iter().map(ToString::to_string).collect();
-        assert_eq!(messages.len(), 3, "{messages:?}");
-        assert!(
-            messages[0].contains("`a/bad`") && messages[0].contains("`bad`") || messages[0].contains("`k`")
-        );
-        assert!(messages[1].contains("`db.url`") && messages[2].contains("`db.user`"), "{messages:?}");
-    }
-
-    proptest! {
-        #[test]
-        fn mapping_never_panics_and_yields_clean_keys(name in "[ -~]{0,40}", prefix in "[a-z/]{0,6}") {
-            let mapping = Mapping { prefix: Some(prefix), ..Mapping::default() };
-            for part in mapping.key_path(&name) {
-                prop_assert!(!part.is_empty());
-                prop_assert!(part.chars().all(|c| matches!(c, 'a'..='z' | '0'..='9' | '_')));
-            }
-        }
-
-        #[test]
-        fn conflicts_are_symmetric(a in "[ab]/[ab]|[ab]", b in "[ab]/[ab]|[ab]", x in "[ab]{1}", y in "[ab]{1}") {
-            prop_assume!(a != b);
-            let one = secret(&a, &format!("{{\"{x}\": 1}}"));
-            let other = secret(&b, &y);
-            let mapping = Mapping::default();
-            let forth = assemble(&[one.clone(), other.clone()], &mapping).map_err(|error| error.to_string()).err();
-            let back = assemble(&[other, one], &mapping).map_err(|error| error.to_string()).err();
-            prop_assert_eq!(forth, back);
-        }
-    }
-}
+mod tests;

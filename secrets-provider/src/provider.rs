@@ -1,22 +1,23 @@
 //! figment: the secrets as a provider, and a `Figment` as a tree of ours.
 
 mod dotenv;
+mod merged;
 
 use std::cell::RefCell;
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use figment::value::{Dict, Empty, Map, Num, Tag};
-use figment::{Figment, Metadata, Profile, Provider};
-use serde::de::DeserializeOwned;
+use figment::{Metadata, Profile, Provider};
 
 pub use dotenv::Dotenv;
+pub use merged::FigmentExt;
+pub(crate) use merged::tree_of;
 
-use crate::error::{Error, ErrorKind};
-use crate::extract;
+use crate::error::Error;
 use crate::manager::SecretsManager;
 use crate::snapshot::Snapshot;
-use crate::tree::{Node, Origin, Table, Text, Value, base64};
+use crate::tree::{Node, Table, Value, base64};
 
 /// How figment's errors name this provider.
 const NAME: &str = "AWS Secrets Manager";
@@ -26,8 +27,11 @@ const NAME: &str = "AWS Secrets Manager";
 #[derive(Default)]
 pub(crate) struct State {
     profile: Option<Profile>,
-    announced: Mutex<Option<Arc<OnceLock<Snapshot>>>>,
+    announced: Mutex<Option<Arc<OnceLock<Fetch>>>>,
 }
+
+/// What came of the fetch: figment would keep an error's text alone.
+type Fetch = Result<Snapshot, Error>;
 
 impl State {
     pub(crate) fn profile(&self) -> Profile {
@@ -78,24 +82,24 @@ impl Provider for SecretsManager {
         // figment asks for metadata first. What the interpolater looks into is filled by the call to `data`.
         let cell = Arc::new(OnceLock::new());
         *self.figment.announced.lock().unwrap_or_else(PoisonError::into_inner) = Some(cell.clone());
-        named(move |keys| cell.get().map_or_else(|| keys.join("."), |snapshot| answer(snapshot, keys)))
+        named(move |keys| cell.get().map_or_else(|| keys.join("."), |fetch| answer(fetch, keys)))
     }
 
     fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
-        let snapshot = self.fetch_blocking().map_err(|error| figment::Error::from(error.to_string()))?;
+        let fetch = self.fetch_blocking();
         let cell = self.figment.announced.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(cell) = cell {
             // Fresh from `metadata`, so never filled before.
-            let _ = cell.set(snapshot.clone());
+            let _ = cell.set(fetch.clone());
         }
-        snapshot.data()
+        fetch.map_err(|error| figment::Error::from(error.to_string()))?.data()
     }
 }
 
 impl Provider for Snapshot {
     fn metadata(&self) -> Metadata {
-        let snapshot = self.clone();
-        named(move |keys| answer(&snapshot, keys))
+        let fetch = Ok(self.clone());
+        named(move |keys| answer(&fetch, keys))
     }
 
     fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
@@ -108,28 +112,31 @@ fn named(locate: impl Fn(&[&str]) -> String + Clone + Send + Sync + 'static) -> 
 }
 
 thread_local! {
-    /// Where an interpolater leaves its snapshot when it is asked for [`SNAPSHOT`].
-    static LEFT: RefCell<Option<Snapshot>> = const { RefCell::new(None) };
+    /// Where an interpolater leaves its fetch when it is asked for [`FETCH`].
+    static LEFT: RefCell<Option<Fetch>> = const { RefCell::new(None) };
 }
 
 /// No key of figment's: a figment keeps metadata and values apart from the provider, so this asks the metadata for
-/// the snapshot that its values are of.
-const SNAPSHOT: &str = "\0secrets-provider snapshot\0";
+/// the snapshot that its values are of, or for the error that there are none for.
+const FETCH: &str = "\0secrets-provider fetch\0";
 
-fn answer(snapshot: &Snapshot, keys: &[&str]) -> String {
-    if keys == [SNAPSHOT] {
-        LEFT.set(Some(snapshot.clone()));
+fn answer(fetch: &Fetch, keys: &[&str]) -> String {
+    if keys == [FETCH] {
+        LEFT.set(Some(fetch.clone()));
         return String::new();
     }
-    locate(snapshot, keys)
+    match fetch {
+        Ok(snapshot) => locate(snapshot, keys),
+        Err(_) => keys.join("."),
+    }
 }
 
-/// The snapshot that a provider's values are of, if the provider is ours.
-fn snapshot_of(metadata: &Metadata) -> Option<Snapshot> {
+/// What came of a provider's fetch, if the provider is ours.
+fn fetch_of(metadata: &Metadata) -> Option<Fetch> {
     if metadata.name != NAME {
         return None;
     }
-    metadata.interpolate(&Profile::Default, &[SNAPSHOT]);
+    metadata.interpolate(&Profile::Default, &[FETCH]);
     LEFT.take()
 }
 
@@ -170,183 +177,5 @@ fn num(text: &str) -> Num {
         Num::I128(number)
     } else {
         Num::F64(text.parse().unwrap_or(f64::NAN))
-    }
-}
-
-/// Typed extraction for a plain `Figment`, in place of its own `extract`.
-///
-/// **figment's own `extract` prints values in its errors** (`found string "…", expected u16`), and no provider can
-/// stop it. This reads the same merged values by the rules of [`Layers::extract`](crate::Layers::extract): the field's
-/// type decides how text is read, all wrong values are reported at once, and an error names key, provider and secret,
-/// never a value.
-///
-/// What figment's `Env` and our [`Dotenv`] have parsed is parsed already: `PIN=0042` is the number 42 there.
-///
-/// ```
-/// use figment::{Figment, providers::Serialized};
-/// use secrets_provider::{FigmentExt as _, Memory, SecretsManager};
-///
-/// #[derive(serde::Deserialize)]
-/// struct Database { host: String, port: u16 }
-/// #[derive(serde::Deserialize)]
-/// struct Settings { database: Database }
-///
-/// let memory = Memory::new();
-/// memory.put("gaara/prod/database", r#"{"port": "5432"}"#);
-/// let settings: Settings = Figment::from(Serialized::default("database.host", "localhost"))
-///     .merge(SecretsManager::prefix("gaara/prod").backend(memory))
-///     .settings()?;
-/// assert_eq!((settings.database.host.as_str(), settings.database.port), ("localhost", 5432));
-/// # Ok::<(), secrets_provider::Error>(())
-/// ```
-pub trait FigmentExt {
-    /// The merged values, in the selected profile, as settings.
-    ///
-    /// # Errors
-    ///
-    /// `Invalid`, if values are missing or do not fit the fields' types, all of them listed; also if a provider
-    /// failed when it was merged, where figment keeps its error until now. A secret that could not be fetched then is
-    /// named; of what another provider says, only the provider's name is kept.
-    fn settings<T: DeserializeOwned>(&self) -> Result<T, Error>;
-}
-
-impl FigmentExt for Figment {
-    fn settings<T: DeserializeOwned>(&self) -> Result<T, Error> {
-        extract::extract(&tree_of(self)?)
-    }
-}
-
-/// A figment's merged values, in the selected profile, with their origins. Where a value is a secret's, the snapshot's
-/// own node is taken, which has the number's source text and the binary's bytes.
-pub(crate) fn tree_of(figment: &Figment) -> Result<Table, Error> {
-    let mut profiles = figment.data().map_err(failed)?;
-    let mut tree = Table::default();
-    let mut path = Vec::new();
-    let selected = figment.profile().clone();
-    let providers = Providers::of(figment);
-    // The order in which figment itself lays profiles over each other.
-    for profile in [Some(Profile::Default), selected.is_custom().then_some(selected), Some(Profile::Global)] {
-        if let Some(dict) = profile.and_then(|profile| profiles.remove(&profile)) {
-            tree.overlay(providers.table(dict, &mut path));
-        }
-    }
-    Ok(tree)
-}
-
-/// A provider's failure without its text, which may quote a file or a value; our own errors know no value.
-fn failed(error: figment::Error) -> Error {
-    let ours = |error: &figment::Error| error.metadata.as_ref().is_some_and(|metadata| metadata.name == NAME);
-    let failures = error.into_iter().map(|error| match &error.kind {
-        figment::error::Kind::Message(message) if ours(&error) => {
-            Error::new(ErrorKind::Invalid, format!("the secrets could not be fetched: {message}"))
-        }
-        _ => {
-            let provider = error.metadata.as_ref().map_or_else(|| "a provider".to_owned(), describe);
-            Error::new(ErrorKind::Invalid, format!("the figment cannot be read: {provider} failed"))
-        }
-    });
-    Error::all(failures).unwrap_or_else(|| Error::new(ErrorKind::Invalid, "the figment cannot be read"))
-}
-
-/// What a figment knows of where its values came from.
-struct Providers<'a> {
-    figment: &'a Figment,
-    /// In the order of the merges: metadata, and the snapshot if the provider is ours.
-    known: Vec<(&'a Metadata, Option<Snapshot>)>,
-}
-
-impl<'a> Providers<'a> {
-    fn of(figment: &'a Figment) -> Self {
-        let known = figment.metadata().map(|metadata| (metadata, snapshot_of(metadata))).collect();
-        Self { figment, known }
-    }
-
-    fn table(&self, dict: Dict, path: &mut Vec<String>) -> Table {
-        let entries = dict.into_iter().map(|(name, value)| {
-            path.push(name.clone());
-            let node = self.node(value, path);
-            path.pop();
-            (name, node)
-        });
-        Table { entries: entries.collect(), source_text: None }
-    }
-
-    fn node(&self, value: figment::value::Value, path: &mut Vec<String>) -> Node {
-        use figment::value::Value as F;
-        let metadata = self.figment.get_metadata(value.tag());
-        let at = self
-            .known
-            .iter()
-            .position(|(known, _)| metadata.is_some_and(|found| std::ptr::eq(*known, found)));
-        let keys: Vec<&str> = path.iter().map(String::as_str).collect();
-        let secret =
-            at.and_then(|at| self.known[at].1.as_ref()).and_then(|snapshot| snapshot.tree().find(&keys));
-        if let Some(node) = secret
-            && node.is_leaf() == !matches!(value, F::Dict(..))
-        {
-            return match value {
-                // Other providers may have members in it.
-                F::Dict(_, dict) => self.merged(dict, node, path),
-                _ => node.clone(),
-            };
-        }
-        let origin = Origin::Figment {
-            provider: metadata.map_or_else(
-                || "figment".to_owned(),
-                |metadata| {
-                    let key = metadata.interpolate(self.figment.profile(), &keys);
-                    format!("`{key}` in {}", describe(metadata))
-                },
-            ),
-            variable: metadata.is_some_and(|metadata| metadata.name.contains("variable(s)")),
-            rank: at.and_then(|at| u8::try_from(at).ok()).unwrap_or(u8::MAX),
-        };
-        let value = match value {
-            F::String(_, text) => Value::Text(Text::new(text)),
-            F::Char(_, char) => Value::Text(Text::new(char)),
-            F::Bool(_, value) => Value::Bool(value),
-            F::Num(_, number) => Value::Number(Text::new(number_text(number))),
-            F::Empty(..) => Value::Null,
-            F::Array(_, items) => Value::Array(items.into_iter().map(|item| self.node(item, path)).collect()),
-            F::Dict(_, dict) => Value::Table(self.table(dict, path)),
-        };
-        Node::new(value, Arc::new(origin))
-    }
-
-    /// A secret's table with what figment has merged into it; whole as it was stored, if that is nothing.
-    fn merged(&self, dict: Dict, secret: &Node, path: &mut Vec<String>) -> Node {
-        let mut table = self.table(dict, path);
-        if let Value::Table(stored) = &secret.value
-            && table.entries == stored.entries
-        {
-            table.source_text.clone_from(&stored.source_text);
-        }
-        Node { value: Value::Table(table), ..secret.clone() }
-    }
-}
-
-fn describe(metadata: &Metadata) -> String {
-    match &metadata.source {
-        Some(source) => format!("{source} {}", metadata.name),
-        None => metadata.name.to_string(),
-    }
-}
-
-fn number_text(number: Num) -> String {
-    match number {
-        Num::U8(n) => n.to_string(),
-        Num::U16(n) => n.to_string(),
-        Num::U32(n) => n.to_string(),
-        Num::U64(n) => n.to_string(),
-        Num::U128(n) => n.to_string(),
-        Num::USize(n) => n.to_string(),
-        Num::I8(n) => n.to_string(),
-        Num::I16(n) => n.to_string(),
-        Num::I32(n) => n.to_string(),
-        Num::I64(n) => n.to_string(),
-        Num::I128(n) => n.to_string(),
-        Num::ISize(n) => n.to_string(),
-        Num::F32(n) => n.to_string(),
-        Num::F64(n) => n.to_string(),
     }
 }

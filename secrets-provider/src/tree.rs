@@ -41,12 +41,11 @@ pub(crate) enum Origin {
         file: String,
         variable: String,
     },
-    /// A provider that figment merged, `rank`th in the order of the merges.
+    /// A provider that figment merged.
     #[cfg(feature = "figment")]
     Figment {
         provider: String,
         variable: bool,
-        rank: u8,
     },
     /// A layer of a `config::Config`, by the name that it gives its values, where it gives one.
     #[cfg(feature = "config")]
@@ -57,19 +56,20 @@ pub(crate) enum Origin {
 }
 
 impl Origin {
-    /// Which layer it is: the higher one wins.
-    pub(crate) fn rank(&self) -> u8 {
+    /// Which layer it commonly is: the higher one wins.
+    fn rank(&self) -> u32 {
         match self {
             Self::Dotenv { .. } => 0,
             Self::Environment { .. } => 1,
+            // A figment has an order of its own, which its tree is ranked by.
             #[cfg(feature = "figment")]
-            Self::Figment { rank, .. } => *rank,
+            Self::Figment { .. } => 0,
             // A built config no longer knows the order of its sources; this is the common one.
             #[cfg(feature = "config")]
             Self::Config { source: None, .. } => 0,
             #[cfg(feature = "config")]
-            Self::Config { variable, .. } => 1 + u8::from(*variable),
-            Self::Secret { .. } => u8::MAX,
+            Self::Config { variable, .. } => 1 + u32::from(*variable),
+            Self::Secret { .. } => u32::MAX,
         }
     }
 
@@ -109,6 +109,8 @@ impl fmt::Display for Origin {
 pub(crate) struct Node {
     pub(crate) value: Value,
     pub(crate) origin: Arc<Origin>,
+    /// Which layer it is of: of two spellings of one name, the higher one's counts.
+    pub(crate) rank: u32,
     /// What stood here in the version before, for [`Rotating`](crate::Rotating) fields.
     pub(crate) previous: Option<Box<Node>>,
 }
@@ -135,7 +137,13 @@ pub(crate) struct Table {
 
 impl Node {
     pub(crate) fn new(value: Value, origin: Arc<Origin>) -> Self {
-        Self { value, origin, previous: None }
+        Self { value, rank: origin.rank(), origin, previous: None }
+    }
+
+    /// The same node in the layer of this rank.
+    #[cfg(feature = "figment")]
+    pub(crate) fn ranked(self, rank: u32) -> Self {
+        Self { rank, ..self }
     }
 
     /// Notes what stood here, and in the members of a table there, in the version before.
@@ -203,6 +211,11 @@ impl Table {
         self.overlay_by(other, &|below, _| !matches!(below.value, Value::Table(_)));
     }
 
+    /// Merges two spellings of one table: of each value the higher layer's counts, and `other`'s within one layer.
+    pub(crate) fn overlay_by_rank(&mut self, other: Table) {
+        self.overlay_by(other, &|below, above| above.rank >= below.rank);
+    }
+
     fn overlay_by(&mut self, other: Table, replaces: &dyn Fn(&Node, &Node) -> bool) {
         self.source_text = None;
         for (name, node) in other.entries {
@@ -210,10 +223,10 @@ impl Table {
                 Entry::Vacant(slot) => {
                     slot.insert(node);
                 }
-                Entry::Occupied(mut slot) => match (&mut slot.get_mut().value, node.value) {
-                    (Value::Table(below), Value::Table(above)) => {
+                Entry::Occupied(mut slot) => match (&mut slot.get_mut().value, node) {
+                    (Value::Table(below), Node { value: Value::Table(above), origin, rank, previous }) => {
                         // What a lower layer gives was there before too.
-                        let previous = node.previous.map(|mut previous| {
+                        let previous = previous.map(|mut previous| {
                             if let Value::Table(table) = &mut previous.value {
                                 let mut whole = below.clone();
                                 whole.overlay_by(std::mem::take(table), replaces);
@@ -223,11 +236,11 @@ impl Table {
                         });
                         below.overlay_by(above, replaces);
                         let standing = slot.get_mut();
-                        standing.origin = node.origin;
+                        standing.origin = origin;
+                        standing.rank = rank;
                         standing.previous = previous.or(standing.previous.take());
                     }
-                    (_, value) => {
-                        let node = Node { value, origin: node.origin, previous: node.previous };
+                    (_, node) => {
                         if replaces(slot.get(), &node) {
                             slot.insert(node);
                         }
@@ -239,9 +252,9 @@ impl Table {
 
     /// The node at a key path.
     #[cfg(any(test, feature = "figment"))]
-    pub(crate) fn find(&self, path: &[&str]) -> Option<&Node> {
+    pub(crate) fn find(&self, path: &[impl AsRef<str>]) -> Option<&Node> {
         let (first, rest) = path.split_first()?;
-        let node = self.entries.get(*first)?;
+        let node = self.entries.get(first.as_ref())?;
         match &node.value {
             _ if rest.is_empty() => Some(node),
             Value::Table(table) => table.find(rest),

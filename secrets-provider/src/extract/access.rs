@@ -1,7 +1,8 @@
 //! serde's access to what a node holds: members of tables, items of arrays, variants of enums.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use serde::de::{
     DeserializeSeed, Deserializer as _, EnumAccess, IntoDeserializer, MapAccess, SeqAccess, VariantAccess,
@@ -11,6 +12,7 @@ use serde::de::{
 use super::context::Context;
 use super::failure::{Failure, Problem};
 use super::scalar::Key;
+use super::stand_in::stand_in;
 use super::{Extractor, Place, names};
 use crate::tree::{Node, Table, join};
 
@@ -18,6 +20,8 @@ use crate::tree::{Node, Table, join};
 pub(super) struct Members<'a> {
     members: std::vec::IntoIter<(Cow<'a, str>, Cow<'a, Node>)>,
     next: Option<(Cow<'a, str>, Cow<'a, Node>)>,
+    /// The fields that were handed out already, as serde's macros know them, with the names they were given by.
+    fields: HashMap<u64, String>,
     at: &'a str,
     context: &'a Context<'a>,
 }
@@ -25,11 +29,15 @@ pub(super) struct Members<'a> {
 impl<'a> Members<'a> {
     pub(super) fn of_map(table: &'a Table, at: &'a str, context: &'a Context<'a>) -> Self {
         let members = table.entries.iter();
-        Self::new(
-            members.map(|(name, node)| (Cow::Borrowed(name.as_str()), Cow::Borrowed(node))).collect(),
-            at,
-            context,
-        )
+        let mut members: Vec<_> =
+            members.map(|(name, node)| (Cow::Borrowed(name.as_str()), Cow::Borrowed(node))).collect();
+        // A struct with `flatten` is read as a map, and may miss fields.
+        for (field, node) in context.found(at) {
+            if !table.entries.contains_key(field) {
+                members.push((Cow::Borrowed(field), Cow::Owned(node)));
+            }
+        }
+        Self::new(members, at, context)
     }
 
     pub(super) fn of_struct(
@@ -38,19 +46,26 @@ impl<'a> Members<'a> {
         at: &'a str,
         context: &'a Context<'a>,
     ) -> Self {
-        Self::new(names::fields(table, fields, at, context), at, context)
+        let mut members = names::fields(table, fields, at, context);
+        // Of two spellings of one field the first one counts. In one layer, the order of the fields: there the tag of
+        // an adjacently tagged enum comes before its content, which serde need not buffer then.
+        members.sort_by_key(|(name, node)| {
+            (std::cmp::Reverse(node.rank), fields.iter().position(|field| *field == name.as_ref()))
+        });
+        Self::new(members, at, context)
     }
 
     fn new(mut members: Vec<(Cow<'a, str>, Cow<'a, Node>)>, at: &'a str, context: &'a Context<'a>) -> Self {
-        let lead = context.leads(at);
-        // What is known to be wrong comes last: it ends the walk.
-        members.sort_by_key(|(name, _)| (lead.as_deref() != Some(name), context.spent(&join(at, name))));
-        Self { members: members.into_iter(), next: None, at, context }
+        members.retain(|(name, _)| {
+            let path = join(at, name);
+            !context.is_dropped(&path) && !context.is_outranked(&path)
+        });
+        Self { members: members.into_iter(), next: None, fields: HashMap::new(), at, context }
     }
 
     /// The layer of each member.
-    pub(super) fn ranks(&self) -> BTreeMap<String, u8> {
-        self.members.as_slice().iter().map(|(name, node)| (name.to_string(), node.origin.rank())).collect()
+    pub(super) fn ranks(&self) -> BTreeMap<String, u32> {
+        self.members.as_slice().iter().map(|(name, node)| (name.to_string(), node.rank)).collect()
     }
 }
 
@@ -63,7 +78,8 @@ impl<'de> MapAccess<'de> for Members<'_> {
             None => Ok(None),
             Some((name, node)) => match seed.deserialize(Key(name)) {
                 Ok(key) => {
-                    name.as_ref().clone_into(&mut self.context.last.borrow_mut());
+                    let before = field_of(&key).and_then(|field| self.fields.insert(field, name.to_string()));
+                    *self.context.last.borrow_mut() = (name.to_string(), before);
                     Ok(Some(key))
                 }
                 Err(Failure::Unplaced(problem)) => {
@@ -71,7 +87,9 @@ impl<'de> MapAccess<'de> for Members<'_> {
                         Problem::UnknownField(_) => "no field of this name is known".to_owned(),
                         _ => format!("its name does not fit, {}", problem.describe("", false)),
                     };
-                    self.context.report(&join(self.at, name), Some(node), &message);
+                    let path = join(self.at, name);
+                    self.context.report(&path, Some(node), &message);
+                    self.context.ignore(path);
                     Err(Failure::Reported)
                 }
                 Err(Failure::Reported) => Err(Failure::Reported),
@@ -91,16 +109,27 @@ impl<'de> MapAccess<'de> for Members<'_> {
     }
 }
 
+/// Which field of a struct a name stands for, as far as serde's macros tell: they have an enum of the fields.
+fn field_of<K>(key: &K) -> Option<u64> {
+    std::any::type_name::<K>().ends_with("__Field").then(|| {
+        let mut hasher = DefaultHasher::new();
+        std::mem::discriminant(key).hash(&mut hasher);
+        hasher.finish()
+    })
+}
+
 /// The items of an array.
 pub(super) struct Items<'a> {
     items: std::iter::Enumerate<std::slice::Iter<'a, Node>>,
+    /// Whether all are of one type, so that one may be left out.
+    alike: bool,
     at: &'a str,
     context: &'a Context<'a>,
 }
 
 impl<'a> Items<'a> {
-    pub(super) fn new(items: &'a [Node], at: &'a str, context: &'a Context<'a>) -> Self {
-        Self { items: items.iter().enumerate(), at, context }
+    pub(super) fn new(items: &'a [Node], alike: bool, at: &'a str, context: &'a Context<'a>) -> Self {
+        Self { items: items.iter().enumerate(), alike, at, context }
     }
 }
 
@@ -108,12 +137,15 @@ impl<'de> SeqAccess<'de> for Items<'_> {
     type Error = Failure;
 
     fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Failure> {
-        match self.items.next() {
-            None => Ok(None),
-            Some((index, node)) => {
-                descend(seed, node, join(self.at, &index.to_string()), self.context).map(Some)
+        for (index, node) in self.items.by_ref() {
+            let at = join(self.at, &index.to_string());
+            match self.context.is_dropped(&at) {
+                false => return descend(seed, node, at, self.context).map(Some),
+                true if self.alike => {}
+                true => return Err(Failure::Reported),
             }
         }
+        Ok(None)
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -147,13 +179,14 @@ impl<'de> SeqAccess<'de> for Versions<'_> {
             return Ok(None);
         };
         // One that does not fit any more is of no use, and no reason to refuse the current one.
-        if context.stands_for_none(&at) {
+        if context.is_absent(&at) {
             return Ok(None);
         }
         let errors = context.errors.borrow().len();
         let read = descend(seed, node, at.clone(), context);
         if read.is_err() {
-            context.read_as_none(at, errors);
+            context.take_back_since(errors, &at);
+            context.read_as_absent(at);
         }
         read.map(Some)
     }
@@ -210,8 +243,8 @@ impl<'de> VariantAccess<'de> for Enum<'_> {
         seed.deserialize(self.content()?)
     }
 
-    fn tuple_variant<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, Failure> {
-        self.content()?.deserialize_seq(visitor)
+    fn tuple_variant<V: Visitor<'de>>(self, length: usize, visitor: V) -> Result<V::Value, Failure> {
+        self.content()?.deserialize_tuple(length, visitor)
     }
 
     fn struct_variant<V: Visitor<'de>>(
@@ -233,6 +266,13 @@ fn descend<'de, S: DeserializeSeed<'de>>(
     let expected = type_name::<S::Value>();
     let extractor = Extractor { place: Place::Node(node), at: at.clone(), expected, context };
     let (known, buffered) = (context.learned(), context.buffered.get());
+    if context.spent(&at) {
+        return stand_in(seed, 0, context).inspect_err(|_| {
+            if context.learned() == known {
+                context.drop_out(at);
+            }
+        });
+    }
     seed.deserialize(extractor).map_err(|failure| {
         if let Failure::Unplaced(problem) = failure {
             context.object(&at, Some(node), &problem, expected, context.buffered.get() > buffered);

@@ -20,18 +20,25 @@ pub(super) struct Context<'a> {
     wrong: RefCell<BTreeSet<String>>,
     /// Where nothing is left to find but what is known.
     exhausted: RefCell<BTreeSet<String>>,
-    /// Empty text that stands for an absent value of a type that is no text.
-    empty: RefCell<BTreeSet<String>>,
-    /// Members that another spelling of the same field outranks.
+    /// What no value could stand in for: members and items to leave out.
+    dropped: RefCell<BTreeSet<String>>,
+    /// By type: how many of the values that could stand in for it were refused.
+    attempts: RefCell<BTreeMap<&'static str, usize>>,
+    /// What is read as an absent value.
+    absent: RefCell<BTreeSet<String>>,
+    /// Visitors of an `Option` of a type that refuses empty text.
+    refuse_empty: RefCell<BTreeSet<&'static str>>,
+    /// Members that do not count: another spelling of the same field outranks them, or their names do not fit.
     outranked: RefCell<BTreeSet<String>>,
-    /// By table: the member to hand out first, to find the one that it is at odds with.
-    leads: RefCell<BTreeMap<String, String>>,
+    /// Tables that a missing field was reported of.
+    lacking: RefCell<BTreeSet<String>>,
     /// By table: fields that were missing there, and what was found for them elsewhere.
     found: RefCell<BTreeMap<String, Vec<(&'static str, Node)>>>,
-    /// Tables that no layer gives, tried because variables may fill them; and what to say if they do not.
-    tried: RefCell<BTreeMap<String, String>>,
-    /// The member that was handed out last.
-    pub(super) last: RefCell<String>,
+    /// Tables that no layer gives, tried because variables may fill them; the table they are in, and what to say if they
+    /// do not.
+    tried: RefCell<BTreeMap<String, (String, String)>>,
+    /// The member that was handed out last; and, where it is another spelling of the same field, one before it.
+    pub(super) last: RefCell<(String, Option<String>)>,
     /// How often text was read for a type that takes any.
     pub(super) buffered: Cell<usize>,
 }
@@ -44,9 +51,12 @@ impl<'a> Context<'a> {
             learned: Cell::default(),
             wrong: RefCell::default(),
             exhausted: RefCell::default(),
-            empty: RefCell::default(),
+            dropped: RefCell::default(),
+            attempts: RefCell::default(),
+            absent: RefCell::default(),
+            refuse_empty: RefCell::default(),
             outranked: RefCell::default(),
-            leads: RefCell::default(),
+            lacking: RefCell::default(),
             found: RefCell::default(),
             tried: RefCell::default(),
             last: RefCell::default(),
@@ -64,7 +74,7 @@ impl<'a> Context<'a> {
         new
     }
 
-    /// Whether a path is best left for last, as it ends the walk.
+    /// Whether another value stands in for the one at this path, so that the walk goes on behind it.
     pub(super) fn spent(&self, path: &str) -> bool {
         self.wrong.borrow().contains(path) || self.exhausted.borrow().contains(path)
     }
@@ -74,29 +84,75 @@ impl<'a> Context<'a> {
         self.learn(new);
     }
 
-    /// Whether empty text at this path has turned out to be no value of its type.
-    pub(super) fn stands_for_none(&self, path: &str) -> bool {
-        self.empty.borrow().contains(path)
+    /// Whether a path below this one is spent: what the type makes of the whole says nothing, then.
+    fn spent_below(&self, path: &str) -> bool {
+        let below = if path.is_empty() { String::new() } else { format!("{path}.") };
+        [&self.wrong, &self.exhausted].into_iter().any(|paths| {
+            paths
+                .borrow()
+                .range(below.clone()..)
+                .find(|known| !known.is_empty())
+                .is_some_and(|known| known.starts_with(&below))
+        })
     }
 
-    /// Takes back what was reported since `errors` were known, and reads the path as absent from now on.
-    pub(super) fn read_as_none(&self, path: String, errors: usize) {
-        let mut reported = self.errors.borrow_mut();
-        for error in reported.drain(errors..) {
+    /// Leaves out a member or an item that nothing can stand in for.
+    pub(super) fn drop_out(&self, path: String) {
+        let new = self.dropped.borrow_mut().insert(path);
+        self.learn(new);
+    }
+
+    pub(super) fn is_dropped(&self, path: &str) -> bool {
+        self.dropped.borrow().contains(path)
+    }
+
+    /// Which of the values that may stand in for a type is next.
+    pub(super) fn attempt(&self, type_name: &'static str) -> usize {
+        self.attempts.borrow().get(type_name).copied().unwrap_or_default()
+    }
+
+    /// A type refused what was to stand in for it.
+    pub(super) fn refused(&self, type_name: &'static str) {
+        *self.attempts.borrow_mut().entry(type_name).or_default() += 1;
+        self.learn(true);
+    }
+
+    /// Whether what stands at this path is read as absent.
+    pub(super) fn is_absent(&self, path: &str) -> bool {
+        self.absent.borrow().contains(path)
+    }
+
+    /// Whether empty text has turned out to be no value of this visitor's type.
+    pub(super) fn refuses_empty(&self, visitor: &'static str) -> bool {
+        self.refuse_empty.borrow().contains(visitor)
+    }
+
+    pub(super) fn refused_empty(&self, visitor: &'static str) {
+        let new = self.refuse_empty.borrow_mut().insert(visitor);
+        self.learn(new);
+    }
+
+    /// Takes back what was reported of a path, and below it, since `errors` were known.
+    pub(super) fn take_back_since(&self, errors: usize, path: &str) {
+        for error in self.errors.borrow_mut().drain(errors..) {
             self.wrong.borrow_mut().remove(error.key().unwrap_or_default());
         }
-        drop(reported);
-        self.exhausted.borrow_mut().retain(|known| !known.starts_with(path.as_str()));
-        let new = self.empty.borrow_mut().insert(path);
+        self.take_back(path);
+    }
+
+    /// Reads what stands at a path as absent from now on.
+    pub(super) fn read_as_absent(&self, path: String) {
+        let new = self.absent.borrow_mut().insert(path);
         self.learn(new);
+    }
+
+    /// Leaves out a member that is no field of the struct, or no key of the map.
+    pub(super) fn ignore(&self, path: String) {
+        self.outranked.borrow_mut().insert(path);
     }
 
     pub(super) fn is_outranked(&self, path: &str) -> bool {
         self.outranked.borrow().contains(path)
-    }
-
-    pub(super) fn leads(&self, table: &str) -> Option<String> {
-        self.leads.borrow().get(table).cloned()
     }
 
     pub(super) fn found(&self, table: &str) -> Vec<(&'static str, Node)> {
@@ -108,37 +164,40 @@ impl<'a> Context<'a> {
         self.tried.borrow().contains_key(path)
     }
 
-    /// Two spellings of one field, the last one handed out and another: the higher layer's counts, the field's own
-    /// name breaks a tie.
-    pub(super) fn same_field(&self, table: &str, field: &str, rank: impl Fn(&str) -> u8) {
-        let last = self.last.borrow().clone();
-        let lead = self.leads.borrow().get(table).cloned().filter(|lead| *lead != last);
-        let Some(lead) = lead else {
-            // Handed out first, it will meet the other one.
-            let new =
-                self.leads.borrow_mut().insert(table.to_owned(), last.clone()).is_none_or(|old| old != last);
-            self.learn(new);
-            return;
-        };
-        self.leads.borrow_mut().remove(table);
-        let loser = match rank(&lead).cmp(&rank(&last)) {
-            std::cmp::Ordering::Less => &lead,
-            std::cmp::Ordering::Greater => &last,
-            std::cmp::Ordering::Equal if lead == field => &last,
-            std::cmp::Ordering::Equal if last == field => &lead,
-            std::cmp::Ordering::Equal => {
-                self.report_ambiguous(&join(table, field), &join(table, &lead), &join(table, &last));
-                &last
+    /// Two spellings of one field. They come highest layer first, so the last one handed out loses, unless both are of
+    /// one layer and it is the field's own name.
+    pub(super) fn same_field(&self, table: &str, field: &str, rank: impl Fn(&str) -> Option<u32>) {
+        let (last, before) = self.last.borrow().clone();
+        let mut loser = last.as_str();
+        if let Some(before) = before.as_deref().filter(|before| rank(before) == rank(&last)) {
+            if last == field {
+                loser = before;
+                self.take_back(&join(table, before));
+            } else if before != field && rank(field) != rank(before) {
+                self.report_ambiguous(&join(table, field), &join(table, before), &join(table, &last));
             }
-        };
+        }
         let new = self.outranked.borrow_mut().insert(join(table, loser));
         self.learn(new);
+    }
+
+    /// Forgets what was reported of a path, and of what is below it.
+    fn take_back(&self, path: &str) {
+        let below = format!("{path}.");
+        let of_it = |key: &str| key == path || key.starts_with(&below);
+        self.errors.borrow_mut().retain(|error| !error.key().is_some_and(of_it));
+        self.wrong.borrow_mut().retain(|known| !of_it(known));
+        self.exhausted.borrow_mut().retain(|known| !of_it(known));
     }
 
     /// A required field that no layer gives: a nested one may be filled by the variable that is named after its
     /// path, `DATABASE_URL` for `database.url`; nothing else is guessed.
     pub(super) fn missing(&self, table: &str, field: &'static str, absent: &[&str]) {
         let path = join(table, field);
+        // Given, but left out as nothing can stand in for it; under which name, an alias does not tell.
+        if self.spent(&path) || self.has_dropped_member(table) {
+            return;
+        }
         let message = match absent.iter().filter(|other| **other != field).collect::<Vec<_>>().as_slice() {
             [] => String::new(),
             others => {
@@ -146,52 +205,72 @@ impl<'a> Context<'a> {
                 format!("; not there either, needed or not: {}", others.join(", "))
             }
         };
-        if !self.wrong.borrow().contains(&path) {
-            if !table.is_empty()
-                && let Some(node) = self.variable(&path)
-            {
-                return self.put(table, field, node);
-            }
-            if !self.is_tried(&path)
-                && let Some(origin) = self.variable_below(&path)
-            {
-                self.tried.borrow_mut().insert(path, message);
-                return self.put(table, field, Node::new(Value::Table(Table::default()), origin));
-            }
+        if !table.is_empty()
+            && let Some(node) = self.variable(&path)
+        {
+            return self.put(table, field, node);
         }
-        self.report_missing(&path, &message);
+        if !self.is_tried(&path)
+            && let Some(origin) = self.variable_below(&path)
+        {
+            self.tried.borrow_mut().insert(path, (table.to_owned(), message));
+            return self.put(table, field, Node::new(Value::Table(Table::default()), origin));
+        }
+        self.lacks(table, &path, &message);
+        // What stands in for it takes its place on the next walk.
+        let origin = Arc::new(Origin::Environment { variable: String::new() });
+        self.put(table, field, Node::new(Value::Null, origin));
+    }
+
+    fn has_dropped_member(&self, table: &str) -> bool {
+        let below = if table.is_empty() { String::new() } else { format!("{table}.") };
+        let dropped = self.dropped.borrow();
+        dropped.iter().any(|path| path.strip_prefix(&below).is_some_and(|name| !name.contains('.')))
     }
 
     /// The value of this path was made up to see whether variables fill it, and they do not.
     pub(super) fn nothing_filled(&self, path: &str) {
-        let message = self.tried.borrow().get(path).cloned().unwrap_or_default();
-        self.report_missing(path, &message);
+        let (table, message) = self.tried.borrow().get(path).cloned().unwrap_or_default();
+        self.lacks(&table, path, &message);
+    }
+
+    /// A table lacks a field. The first one is reported, and names the others.
+    fn lacks(&self, table: &str, path: &str, absent: &str) {
+        match self.lacking.borrow_mut().insert(table.to_owned()) {
+            true => self.report_missing(path, absent),
+            false => self.exhaust(path.to_owned()),
+        }
     }
 
     /// Tables that were tried and got nothing, after a walk that succeeded.
     pub(super) fn check_tried(&self) {
-        let tried: Vec<String> = self.tried.borrow().keys().cloned().collect();
-        for path in tried {
+        let tried = self.tried.borrow().clone();
+        for (path, (_, absent)) in tried {
             let below = format!("{path}.");
             let filled = self.found.borrow().iter().any(|(table, fields)| {
-                (*table == path || table.starts_with(&below)) && fields.iter().any(|(_, node)| node.is_leaf())
+                (*table == path || table.starts_with(&below))
+                    && fields.iter().any(|(field, node)| node.is_leaf() && !self.spent(&join(table, field)))
             });
-            if !filled {
-                self.nothing_filled(&path);
+            if !filled && !self.spent(&path) && !self.spent_below(&path) {
+                self.report_missing(&path, &absent);
             }
         }
     }
 
     fn put(&self, table: &str, field: &'static str, node: Node) {
-        self.found.borrow_mut().entry(table.to_owned()).or_default().push((field, node));
-        self.learn(true);
+        let mut found = self.found.borrow_mut();
+        let fields = found.entry(table.to_owned()).or_default();
+        // Once only: where serde does not take it, it is missing again.
+        if self.learn(fields.iter().all(|(known, _)| *known != field)) {
+            fields.push((field, node));
+        }
     }
 
     /// The variable that is named after a path, of the higher layer.
     fn variable(&self, path: &str) -> Option<Node> {
         let wanted = relaxed(path);
         let mut nodes: Vec<_> = self.variables().filter(|(name, _)| relaxed(name) == wanted).collect();
-        nodes.sort_by_key(|(name, node)| (node.origin.rank(), **name == path.replace('.', "_")));
+        nodes.sort_by_key(|(name, node)| (node.rank, **name == path.replace('.', "_")));
         nodes.pop().map(|(_, node)| node.clone())
     }
 
@@ -256,6 +335,7 @@ impl<'a> Context<'a> {
     ) {
         match problem {
             Problem::Missing(field) => self.missing(path, field, &[]),
+            Problem::Refused if self.spent_below(path) => {}
             _ if node.is_some() && self.is_tried(path) => self.nothing_filled(path),
             // What a type calls a field may be a value: only a key that stands there is one.
             Problem::UnknownField(name) if !node.is_some_and(|node| node.has_key(name)) => {

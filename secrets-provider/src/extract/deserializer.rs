@@ -1,42 +1,21 @@
 //! serde's `Deserializer`: each method says how its type is read from a node.
 
+use std::str::FromStr;
+
 use serde::de::{Deserializer, Visitor};
 use serde::forward_to_deserialize_any;
 
 use super::access::{Enum, Items, Members, Versions};
 use super::failure::{Failure, Problem};
+use super::numbers::numbers;
 use super::{Extractor, Place, scalar};
 use crate::tree::{Value, base64};
 use crate::{key, rotating};
 
-macro_rules! numbers {
-    ($($method:ident $visit:ident $type:ident;)*) => {$(
-        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
-            match self.parsed::<$type>() {
-                Some(number) => self.settle(visitor.$visit(number)),
-                None => self.wrong(stringify!($type)),
-            }
-        }
-    )*};
-}
-
 impl<'de> Deserializer<'de> for Extractor<'_> {
     type Error = Failure;
 
-    numbers! {
-        deserialize_u8 visit_u8 u8;
-        deserialize_u16 visit_u16 u16;
-        deserialize_u32 visit_u32 u32;
-        deserialize_u64 visit_u64 u64;
-        deserialize_u128 visit_u128 u128;
-        deserialize_i8 visit_i8 i8;
-        deserialize_i16 visit_i16 i16;
-        deserialize_i32 visit_i32 i32;
-        deserialize_i64 visit_i64 i64;
-        deserialize_i128 visit_i128 i128;
-        deserialize_f32 visit_f32 f32;
-        deserialize_f64 visit_f64 f64;
-    }
+    numbers!();
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
         let Place::Node(node) = self.place else {
@@ -109,19 +88,20 @@ impl<'de> Deserializer<'de> for Extractor<'_> {
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
-        match self.node().map(|node| &node.value) {
+        match self.scalar().map(|node| &node.value) {
             Some(Value::Null) => return self.settle(visitor.visit_none()),
             // Whether the type inside takes empty text only shows when it is tried: a refusal is noted, and the
             // next walk makes it `None`.
             Some(Value::Text(text)) if text.as_str().trim().is_empty() => {
-                if self.context.stands_for_none(&self.at) {
+                let (context, kind) = (self.context, std::any::type_name::<V>());
+                if context.refuses_empty(kind) {
                     return self.settle(visitor.visit_none());
                 }
-                let (at, context) = (self.at.clone(), self.context);
                 let errors = context.errors.borrow().len();
                 let visited = self.settle(visitor.visit_some(self.again()));
                 if visited.is_err() {
-                    context.read_as_none(at, errors);
+                    context.take_back_since(errors, &self.at);
+                    context.refused_empty(kind);
                 }
                 return visited;
             }
@@ -165,32 +145,20 @@ impl<'de> Deserializer<'de> for Extractor<'_> {
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
-        match self.node().map(|node| &node.value) {
-            Some(Value::Array(items)) => {
-                let visited = visitor.visit_seq(Items::new(items, &self.at, self.context));
-                self.settle(visited)
-            }
-            _ => match self.json() {
-                Some(Ok(node)) if matches!(node.value, Value::Array(_)) => {
-                    self.with(&node).deserialize_seq(visitor)
-                }
-                Some(Err(problem)) => self.broken("a sequence", &problem),
-                _ => self.wrong("a sequence"),
-            },
-        }
+        self.items(None, visitor)
     }
 
-    fn deserialize_tuple<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, Failure> {
-        self.deserialize_seq(visitor)
+    fn deserialize_tuple<V: Visitor<'de>>(self, length: usize, visitor: V) -> Result<V::Value, Failure> {
+        self.items(Some(length), visitor)
     }
 
     fn deserialize_tuple_struct<V: Visitor<'de>>(
         self,
         _: &'static str,
-        _: usize,
+        length: usize,
         visitor: V,
     ) -> Result<V::Value, Failure> {
-        self.deserialize_seq(visitor)
+        self.items(Some(length), visitor)
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
@@ -231,7 +199,7 @@ impl<'de> Deserializer<'de> for Extractor<'_> {
                         Err(Failure::Reported)
                     }
                     Err(Failure::Unplaced(Problem::Duplicate(field))) => {
-                        let rank = |name: &str| ranks.get(name).copied().unwrap_or_default();
+                        let rank = |name: &str| ranks.get(name).copied();
                         self.context.same_field(&self.at, field, rank);
                         Err(Failure::Reported)
                     }
@@ -279,6 +247,39 @@ impl<'de> Deserializer<'de> for Extractor<'_> {
 }
 
 impl Extractor<'_> {
+    fn number<T: FromStr, R>(
+        self,
+        name: &str,
+        visit: impl FnOnce(T) -> Result<R, Failure>,
+    ) -> Result<R, Failure> {
+        match self.parsed() {
+            Some(number) => self.settle(visit(number)),
+            None => self.wrong(name),
+        }
+    }
+
+    /// The items of an array: of a tuple, just as many as it has.
+    fn items<'de, V: Visitor<'de>>(self, length: Option<usize>, visitor: V) -> Result<V::Value, Failure> {
+        let expected = || length.map_or_else(|| "a sequence".to_owned(), |n| format!("a sequence of {n}"));
+        match self.node().map(|node| &node.value) {
+            Some(Value::Array(items)) => match length.filter(|length| *length != items.len()) {
+                Some(_) => self.broken(&expected(), &format!("there are {}", items.len())),
+                None => {
+                    let items = Items::new(items, length.is_none(), &self.at, self.context);
+                    let visited = visitor.visit_seq(items);
+                    self.settle(visited)
+                }
+            },
+            _ => match self.json() {
+                Some(Ok(node)) if matches!(node.value, Value::Array(_)) => {
+                    self.with(&node).items(length, visitor)
+                }
+                Some(Err(problem)) => self.broken(&expected(), &problem),
+                _ => self.wrong(&expected()),
+            },
+        }
+    }
+
     /// Bytes as they are, or text that the key itself decodes; it says what is wrong in words that hold no value.
     fn key<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
         key::forget_problem();

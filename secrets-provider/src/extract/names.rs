@@ -35,20 +35,18 @@ pub(super) fn fields<'a>(
     }
     for (field, mut candidates) in spellings {
         // The higher layer first; in one layer, the exact spelling.
-        candidates.sort_by_key(|(name, node)| std::cmp::Reverse((node.origin.rank(), *name == field)));
+        candidates.sort_by_key(|(name, node)| std::cmp::Reverse((node.rank, *name == field)));
         if let [(one, first), (other, second), ..] = candidates.as_slice()
-            && first.origin.rank() == second.origin.rank()
+            && first.rank == second.rank
             && *one != field
         {
             context.report_ambiguous(&join(at, field), &join(at, one), &join(at, other));
-            continue;
         }
         members.push((Cow::Borrowed(field), over(&candidates)));
     }
     for (field, node) in context.found(at) {
         members.push((Cow::Borrowed(field), Cow::Owned(node)));
     }
-    members.retain(|(name, _)| !context.is_outranked(&join(at, name)));
     members
 }
 
@@ -65,7 +63,7 @@ fn over<'a>(candidates: &[(&'a str, &'a Node)]) -> Cow<'a, Node> {
     match tables {
         Some(tables) if tables.len() > 1 => {
             let mut merged = Table::default();
-            tables.into_iter().rev().for_each(|table| merged.overlay(table.clone()));
+            tables.into_iter().rev().for_each(|table| merged.overlay_by_rank(table.clone()));
             Cow::Owned(Node { value: Value::Table(merged), ..first.clone() })
         }
         _ => Cow::Borrowed(first),

@@ -1,5 +1,6 @@
 //! Scalars: numbers by their source text, bytes by base64, map keys by their name.
 
+use std::str::FromStr;
 use std::sync::Arc;
 
 use serde::de::{Deserializer, IntoDeserializer, Visitor};
@@ -8,6 +9,7 @@ use zeroize::Zeroizing;
 
 use super::Failure;
 use super::failure::Problem;
+use super::numbers::numbers;
 use crate::key;
 
 /// A number for a type that takes any: the narrowest that holds it whole, else a float.
@@ -30,32 +32,23 @@ pub(super) fn decoded(text: &str) -> Option<Arc<Zeroizing<Vec<u8>>>> {
 /// The name of a member, for map keys that may be numbers or enums as well as text.
 pub(super) struct Key<'a>(pub(super) &'a str);
 
-macro_rules! numbers {
-    ($($method:ident $visit:ident;)*) => {$(
-        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
-            match self.0.parse() {
-                Ok(number) => visitor.$visit(number),
-                Err(_) => Err(Failure::Unplaced(Problem::Refused)),
-            }
-        }
-    )*};
+impl Key<'_> {
+    fn number<T: FromStr, R>(
+        self,
+        _: &str,
+        visit: impl FnOnce(T) -> Result<R, Failure>,
+    ) -> Result<R, Failure> {
+        self.0.parse().map_or(Err(Failure::Unplaced(Problem::Refused)), visit)
+    }
 }
 
 impl<'de> Deserializer<'de> for Key<'_> {
     type Error = Failure;
 
-    numbers! {
-        deserialize_bool visit_bool;
-        deserialize_u8 visit_u8;
-        deserialize_u16 visit_u16;
-        deserialize_u32 visit_u32;
-        deserialize_u64 visit_u64;
-        deserialize_u128 visit_u128;
-        deserialize_i8 visit_i8;
-        deserialize_i16 visit_i16;
-        deserialize_i32 visit_i32;
-        deserialize_i64 visit_i64;
-        deserialize_i128 visit_i128;
+    numbers!();
+
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        self.number("bool", |value| visitor.visit_bool(value))
     }
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
@@ -84,7 +77,7 @@ impl<'de> Deserializer<'de> for Key<'_> {
     }
 
     forward_to_deserialize_any! {
-        f32 f64 char str string bytes byte_buf unit unit_struct seq tuple tuple_struct map struct identifier
+        char str string bytes byte_buf unit unit_struct seq tuple tuple_struct map struct identifier
         ignored_any
     }
 }

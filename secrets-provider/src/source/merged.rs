@@ -84,7 +84,7 @@ fn table_node(entries: Map<String, Value>, origin: Arc<Origin>, ours: Option<&No
         (_, Some((node, _))) if *origin == *node.origin => (origin, node.previous.clone()),
         _ => (origin, None),
     };
-    Node { value: tree::Value::Table(table), origin, previous }
+    Node { previous, ..Node::new(tree::Value::Table(table), origin) }
 }
 
 /// Whether config-rs has a scalar of ours as it was given to it.

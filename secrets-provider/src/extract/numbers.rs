@@ -1,0 +1,29 @@
+//! The numbers that serde knows, once for all deserializers here.
+
+/// serde's method for each number, by a method `number` of the deserializer: it takes the type's name, and what to call
+/// with the number.
+macro_rules! numbers {
+    () => {
+        numbers! {
+            deserialize_u8 visit_u8 u8;
+            deserialize_u16 visit_u16 u16;
+            deserialize_u32 visit_u32 u32;
+            deserialize_u64 visit_u64 u64;
+            deserialize_u128 visit_u128 u128;
+            deserialize_i8 visit_i8 i8;
+            deserialize_i16 visit_i16 i16;
+            deserialize_i32 visit_i32 i32;
+            deserialize_i64 visit_i64 i64;
+            deserialize_i128 visit_i128 i128;
+            deserialize_f32 visit_f32 f32;
+            deserialize_f64 visit_f64 f64;
+        }
+    };
+    ($($method:ident $visit:ident $type:ident;)*) => {$(
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+            self.number(stringify!($type), |number: $type| visitor.$visit(number))
+        }
+    )*};
+}
+
+pub(super) use numbers;

@@ -1,0 +1,117 @@
+//! T1: what an error says, and what it never says.
+
+use super::*;
+
+#[test]
+fn an_error_names_the_layer_that_gives_the_value() {
+    // (secret `app`, environment, `.env`; who gives the wrong value)
+    for (secret, env, dotenv, place) in [
+        (r#"{"port": "hunter2"}"#, &[("PORT", "1")][..], "PORT=1", "(secret `app`, version `"),
+        ("{}", &[("PORT", "hunter2")], "PORT=1", "(environment variable `PORT`)"),
+        ("{}", &[], "PORT=hunter2", "(variable `PORT` of `"),
+        (r#"{"value": {"port": "hunter2"}}"#, &[("VALUE__PORT", "hunter3")], "", "key `port` is missing"),
+    ] {
+        #[derive(Debug, Deserialize)]
+        #[allow(dead_code, reason = "read by serde alone")]
+        struct Settings {
+            port: u16,
+        }
+        let error = layered::<Settings>(secret, env, dotenv).expect_err("no number");
+        assert!(error.to_string().contains(place), "{place}: {error}");
+        assert!(!format!("{error} {error:?}").contains("hunter"), "{place}");
+        assert_eq!(error.key(), Some("port"));
+    }
+}
+
+#[test]
+fn an_error_names_key_type_secret_and_version_and_never_the_value() {
+    // (payload of a `Strict`, the whole message)
+    let place = "(secret `app/x`, version `v1`)";
+    for (payload, message) in [
+        (
+            r#"{"host": "h", "port": "hunter2"}"#,
+            format!("invalid value for key `x.port`: expected u16, which the text there is not {place}"),
+        ),
+        (
+            r#"{"host": "h", "port": 70000}"#,
+            format!("invalid value for key `x.port`: expected u16, which the number there is not {place}"),
+        ),
+        (
+            r#"{"host": ["hunter2"], "port": 1}"#,
+            format!("invalid value for key `x.host`: expected text, found an array {place}"),
+        ),
+        (
+            r#"{"host": "h", "port": 1, "proxy": "hunter2"}"#,
+            format!(
+                "invalid value for key `x.proxy`: expected IpAddr, which refuses the value there {place}"
+            ),
+        ),
+        (
+            r#"{"host": "h", "port": 1, "hunter": 2}"#,
+            format!("invalid value for key `x.hunter`: no field of this name is known {place}"),
+        ),
+        (
+            r#"{"host": "h"}"#,
+            "key `x.port` is missing; not there either, needed or not: `proxy`\n\
+             hint: no layer gives it: add it to a secret, or set the variable `X__PORT` in the environment or the `.env` file"
+                .to_owned(),
+        ),
+        (
+            "hunter2",
+            format!("invalid value for key `x`: expected a table, which the text there is not {place}"),
+        ),
+        (
+            "{\"host\": \n hunter2}",
+            format!(
+                "invalid value for key `x`: expected a table, but the text there is not JSON from line 2, column 2 on \
+                 {place}"
+            ),
+        ),
+    ] {
+        let error = read::<Strict>(payload).expect_err("an error");
+        assert_eq!(error.to_string(), message);
+        assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
+        assert_eq!(error.kind(), ErrorKind::Invalid);
+    }
+    let error = read::<Strict>(r#"{"host": "h", "port": "hunter2"}"#).expect_err("an error");
+    assert_eq!((error.key(), error.secret()), (Some("x.port"), Some("app/x")));
+}
+
+#[test]
+fn what_a_types_own_deserialize_says_is_not_repeated() {
+    #[derive(Debug, Deserialize)]
+    #[serde(try_from = "String")]
+    struct Chatty;
+    impl TryFrom<String> for Chatty {
+        type Error = String;
+        fn try_from(text: String) -> Result<Self, String> {
+            Err(format!("cannot use {text}"))
+        }
+    }
+    assert_eq!(
+        refused::<Chatty>("hunter2"),
+        "invalid value for key `x`: expected Chatty, which refuses the value there (secret `app/x`, version `v1`)"
+    );
+}
+
+#[test]
+fn a_value_that_a_type_takes_for_a_field_is_not_repeated() {
+    #[derive(Debug, Deserialize)]
+    #[serde(field_identifier, rename_all = "snake_case")]
+    enum Field {
+        Known,
+    }
+    assert!(matches!(ok::<Field>("known"), Field::Known));
+    assert_eq!(
+        refused::<Field>("hunter2-secret"),
+        "invalid value for key `x`: expected Field, which refuses the value there (secret `app/x`, version `v1`)"
+    );
+    #[derive(Debug, Deserialize)]
+    #[serde(tag = "kind", deny_unknown_fields)]
+    #[allow(dead_code, reason = "read by serde alone")]
+    enum Tagged {
+        Port { port: u16 },
+    }
+    let message = refused::<Tagged>(r#"{"kind": "Port", "port": 1, "extra": "hunter2"}"#);
+    assert!(message.contains("key `extra` is not one of its fields"), "{message}");
+}

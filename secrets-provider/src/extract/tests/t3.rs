@@ -1,0 +1,245 @@
+//! T3: which member of which layer is which field.
+
+use super::*;
+
+#[derive(Debug, Deserialize, PartialEq)]
+struct Url {
+    database_url: String,
+}
+
+#[test]
+fn names_match_exactly_or_relaxed_and_the_higher_layer_wins() {
+    for (secret, env, dotenv, url) in [
+        (r#"{"database_url": "s"}"#, &[][..], "", "s"),
+        (r#"{"DATABASE_URL": "s"}"#, &[], "", "s"),
+        (r#"{"database-url": "s"}"#, &[], "", "s"),
+        (r#"{"databaseUrl": "s"}"#, &[], "", "s"),
+        // Higher, however it is spelled.
+        (r#"{"databaseUrl": "s"}"#, &[("DATABASE_URL", "e")], "DATABASE_URL=d", "s"),
+        ("{}", &[("DATABASEURL", "e")], "DATABASE_URL=d", "e"),
+        ("{}", &[], "DATABASE_URL=d", "d"),
+        // Exactness breaks a tie within one layer.
+        (r#"{"databaseUrl": "relaxed", "database_url": "exact"}"#, &[], "", "exact"),
+    ] {
+        let read = layered::<Url>(secret, env, dotenv).unwrap_or_else(|error| panic!("{secret} {error}"));
+        assert_eq!(read.database_url, url, "{secret}");
+    }
+}
+
+#[test]
+fn two_relaxed_names_in_one_layer_are_an_error_that_names_both() {
+    let error = layered::<Url>(r#"{"databaseUrl": "a", "database-url": "b"}"#, &[], "").expect_err("a tie");
+    assert_eq!(
+        error.to_string(),
+        "key `database_url` is given twice in one layer: as `database-url` and `databaseUrl`\nhint: remove one of them"
+    );
+}
+
+#[test]
+fn two_fields_of_relaxed_equal_names_each_get_their_own() {
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Both {
+        api_key: String,
+        apikey: String,
+    }
+    let both = layered::<Both>(r#"{"api_key": "1", "apikey": "2"}"#, &[], "").expect("both");
+    assert_eq!(both, Both { api_key: "1".into(), apikey: "2".into() });
+}
+
+#[test]
+fn tables_of_one_field_merge_however_they_are_spelled() {
+    #[derive(Debug, Deserialize)]
+    struct Keys {
+        api_keys: BTreeMap<String, String>,
+    }
+    // Value by value: the table of the higher layer is not above all that stands in the other.
+    let read: Keys =
+        layered(r#"{"api_keys": {"b": "s"}}"#, &[("APIKEYS__A", "e")], "API_KEYS__A=d").expect("ok");
+    assert_eq!(read.api_keys, [("a".into(), "e".into()), ("b".into(), "s".into())].into());
+    let keys: Keys =
+        layered(r#"{"apiKeys": {"a": "s"}}"#, &[("API_KEYS__A", "e"), ("API_KEYS__B", "e")], "").expect("ok");
+    assert_eq!(keys.api_keys, [("a".into(), "s".into()), ("b".into(), "e".into())].into());
+}
+
+#[derive(Debug, Deserialize, PartialEq)]
+struct Aliased {
+    #[serde(alias = "url", alias = "dsn")]
+    database_url: String,
+}
+
+#[test]
+fn of_aliases_the_higher_layer_wins_and_none_is_a_duplicate() {
+    for (secret, env, dotenv, url) in [
+        (r#"{"url": "s"}"#, &[("DATABASE_URL", "e")][..], "DSN=d", "s"),
+        ("{}", &[("URL", "e")], "DATABASE_URL=d\nDSN=d", "e"),
+        (r#"{"dsn": "s"}"#, &[("URL", "e"), ("DATABASE_URL", "e2")], "", "s"),
+        // The field's own name within one layer.
+        (r#"{"url": "alias", "database_url": "own", "dsn": "alias"}"#, &[], "", "own"),
+    ] {
+        let read = layered::<Aliased>(secret, env, dotenv).unwrap_or_else(|error| panic!("{secret} {error}"));
+        assert_eq!(read.database_url, url, "{secret}");
+    }
+    // What is outranked is not read, so it may be wrong.
+    #[derive(Debug, Deserialize)]
+    struct Port {
+        #[serde(alias = "db_port", alias = "a_port")]
+        port: u16,
+    }
+    for (secret, env, dotenv) in [
+        (r#"{"port": 1}"#, &[("A_PORT", "hunter2")][..], "DB_PORT=hunter2"),
+        (r#"{"db_port": 1}"#, &[("A_PORT", "hunter2")], "PORT=hunter2"),
+        (r#"{"port": 1, "a_port": "hunter2", "db_port": "hunter2"}"#, &[], ""),
+        ("{}", &[("PORT", "1")], "A_PORT=hunter2\nDB_PORT=hunter2"),
+    ] {
+        let read = layered::<Port>(secret, env, dotenv).unwrap_or_else(|error| panic!("{secret} {error}"));
+        assert_eq!(read.port, 1, "{secret}");
+    }
+    let error = layered::<Aliased>(r#"{"url": "a", "dsn": "b"}"#, &[], "").expect_err("a tie");
+    assert!(error.to_string().contains("given twice in one layer: as `dsn` and `url`"), "{error}");
+}
+
+#[derive(Debug, Deserialize, PartialEq)]
+struct Nested {
+    database: Database,
+}
+
+#[derive(Debug, Deserialize, PartialEq)]
+struct Database {
+    url: String,
+    #[serde(default)]
+    pool: Option<u16>,
+    #[serde(default)]
+    port: u16,
+}
+
+#[test]
+fn a_missing_required_nested_field_is_looked_for_as_a_variable_and_nothing_else_is() {
+    let url = |url: &str| Nested { database: Database { url: url.into(), pool: None, port: 0 } };
+    for (secret, env, dotenv, expected) in [
+        (r#"{"database": {}}"#, &[("DATABASE_URL", "e")][..], "", url("e")),
+        // No table at all.
+        ("{}", &[("DATABASE_URL", "e")], "", url("e")),
+        ("{}", &[("DATABASE_URL", "e")], "DATABASE_URL=d", url("e")),
+        ("{}", &[], "DATABASE_URL=d", url("d")),
+        (r#"{"database": {"url": "s"}}"#, &[("DATABASE_URL", "e")], "", url("s")),
+        ("{}", &[("DATABASE__URL", "nested"), ("DATABASE_URL", "flat")], "", url("nested")),
+        // An option or a default stays as it is.
+        (
+            "{}",
+            &[("DATABASE_URL", "e"), ("DATABASE_POOL", "5"), ("DATABASE_PORT", "tcp://10.0.0.1:5432")],
+            "",
+            url("e"),
+        ),
+    ] {
+        let read = layered::<Nested>(secret, env, dotenv).unwrap_or_else(|error| panic!("{secret} {error}"));
+        assert_eq!(read, expected, "{secret} {env:?}");
+    }
+    // A secret is no variable.
+    let error = layered::<Nested>(r#"{"database_url": "s"}"#, &[], "").expect_err("missing");
+    assert_eq!(error.key(), Some("database"));
+}
+
+#[test]
+fn kubernetes_variables_fill_nothing_by_guess() {
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Settings {
+        redis: Option<BTreeMap<String, String>>,
+        #[serde(default)]
+        postgres: BTreeMap<String, String>,
+    }
+    let env = [("REDIS_PORT", "tcp://10.0.0.1:6379"), ("POSTGRES_SERVICE_HOST", "10.0.0.2")];
+    let read: Settings = layered("{}", &env, "").expect("defaults");
+    assert_eq!(read, Settings { redis: None, postgres: BTreeMap::new() });
+
+    // A required field of a table that is there is looked for, and what is found is told of as a variable.
+    #[derive(Debug, Deserialize)]
+    #[allow(dead_code, reason = "read by serde alone")]
+    struct Redis {
+        host: String,
+        port: u16,
+    }
+    #[derive(Debug, Deserialize)]
+    #[allow(dead_code, reason = "read by serde alone")]
+    struct WithRedis {
+        redis: Redis,
+    }
+    let error = layered::<WithRedis>(r#"{"redis": {"host": "h"}}"#, &env, "").expect_err("no number");
+    assert_eq!(
+        error.to_string(),
+        "invalid value for key `redis.port`: expected u16, which the text there is not (environment variable `REDIS_PORT`)"
+    );
+
+    #[derive(Debug, Deserialize)]
+    #[allow(dead_code, reason = "read by serde alone")]
+    struct Required {
+        redis: BTreeMap<String, String>,
+        jwt: String,
+    }
+    let env = [("REDIS_PORT", "tcp://10.0.0.1:6379"), ("JWT_ISSUER", "x")];
+    let error = layered::<Required>("{}", &env, "").expect_err("missing");
+    assert_eq!(
+        error.to_string().lines().next(),
+        Some("key `redis` is missing; not there either, needed or not: `jwt`"),
+        "the first missing field, and what else is absent"
+    );
+}
+
+#[test]
+fn unknown_variables_of_the_environment_are_nobodys_mistake() {
+    let variables = [("X__HOST", "h"), ("X__PORT", "1"), ("X__HUNTER", "2"), ("PATH", "/bin")];
+    let layers = crate::Layers::new().environment_from(variables);
+    let x: X<Strict> = layers.extract().expect("a struct");
+    assert_eq!(x.x.port, 1);
+}
+
+#[test]
+fn deny_unknown_fields_names_the_keys_of_secrets_alone() {
+    let env = [("HOST", "h"), ("HUNTER", "2"), ("PATH", "/bin"), ("PORT", "1")];
+    let error =
+        layered::<Strict>(r#"{"proxi": "1", "prt": {"a": 1}}"#, &env, "SPARE=1").expect_err("two keys");
+    let keys: Vec<_> = error.errors().iter().filter_map(Error::key).collect();
+    assert_eq!(keys, ["prt", "proxi"].as_slice().iter().rev().copied().collect::<Vec<_>>());
+    assert!(error.errors().iter().all(|error| error.to_string().contains("no field of this name is known")));
+    assert!(layered::<Strict>("{}", &env, "SPARE=1").is_ok());
+}
+
+#[test]
+fn a_flattened_struct_finds_its_variables_too() {
+    #[derive(Debug, Deserialize)]
+    struct Inner {
+        port: String,
+        user: String,
+    }
+    #[derive(Debug, Deserialize)]
+    struct Flat {
+        host: String,
+        #[serde(flatten)]
+        inner: Inner,
+    }
+    let variables = [("X__HOST", "h"), ("X_PORT", "1"), ("X_USER", "u")];
+    let read: X<Flat> = crate::Layers::new().environment_from(variables).extract().expect("a struct");
+    assert_eq!(
+        (read.x.host.as_str(), read.x.inner.port.as_str(), read.x.inner.user.as_str()),
+        ("h", "1", "u")
+    );
+    let error =
+        crate::Layers::new().environment_from([("X__HOST", "h"), ("X_PORT", "1")]).extract::<X<Flat>>();
+    assert_eq!(error.err().as_ref().and_then(Error::key), Some("x.user"));
+}
+
+#[test]
+fn a_variable_is_placed_by_hand_and_a_placed_one_is_as_good_as_named_so() {
+    let variables = [("CLERK_SECRET_KEY", "sk"), ("PLAIN", "p")];
+    let layers = crate::Layers::new()
+        .environment_from(variables)
+        .variable("CLERK_SECRET_KEY", "api_keys.clerk.secret_key")
+        .variable("PLAIN", "x.a");
+    #[derive(Debug, Deserialize)]
+    struct Settings {
+        api_keys: BTreeMap<String, BTreeMap<String, String>>,
+        x: Option<BTreeMap<String, String>>,
+    }
+    let read: Settings = layers.extract().expect("settings");
+    assert_eq!(read.api_keys["clerk"]["secret_key"], "sk");
+    assert_eq!(read.x.expect("a table")["a"], "p");
+}

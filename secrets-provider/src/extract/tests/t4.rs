@@ -1,0 +1,302 @@
+//! T4: all wrong values together; with the first missing field, what else is absent.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::num::NonZeroU16;
+use std::time::Duration;
+
+use super::*;
+use crate::{Key, Rotating};
+
+/// The keys of all failures, in their order.
+fn failures<T>(read: Result<T, Error>) -> Vec<String> {
+    let Err(error) = read else { panic!("no error") };
+    let mut keys: Vec<_> = error.errors().iter().map(|e| e.key().unwrap_or_default().to_owned()).collect();
+    keys.sort_unstable();
+    keys
+}
+
+fn wrong<T: DeserializeOwned>(payload: &str) -> Vec<String> {
+    failures(read::<T>(payload))
+}
+
+#[test]
+fn every_wrong_value_is_reported_at_once_and_each_once() {
+    #[derive(Debug, Deserialize)]
+    #[allow(dead_code, reason = "read by serde alone")]
+    struct Many {
+        a: u8,
+        b: Option<bool>,
+        c: Nested,
+        z: u8,
+    }
+    #[derive(Debug, Deserialize)]
+    #[allow(dead_code, reason = "read by serde alone")]
+    struct Nested {
+        d: IpAddr,
+        e: i8,
+        f: String,
+    }
+    let payload = r#"{"a": "x", "b": "y", "c": {"d": "hunter2", "e": 1000, "f": "f"}, "z": -1}"#;
+    assert_eq!(wrong::<Many>(payload), ["x.a", "x.b", "x.c.d", "x.c.e", "x.z"]);
+}
+
+#[test]
+fn every_wrong_item_of_a_sequence_a_tuple_or_a_map_is_reported() {
+    let items = "[\"a\", 1, \"b\", 2, 300]";
+    for keys in [
+        wrong::<Vec<u8>>(items),
+        wrong::<VecDeque<u8>>(items),
+        wrong::<BTreeSet<u8>>(items),
+        wrong::<[u8; 5]>(items),
+        wrong::<(u8, u8, u8, u8, u8)>(items),
+        wrong::<Box<[u8]>>(items),
+        wrong::<Vec<Rotating<u8>>>(items),
+    ] {
+        assert_eq!(keys, ["x.0", "x.2", "x.4"]);
+    }
+    let map = r#"{"a": "x", "b": 1, "c": [], "d": {"e": 1}}"#;
+    assert_eq!(wrong::<BTreeMap<String, u8>>(map), ["x.a", "x.c", "x.d"]);
+    assert_eq!(wrong::<HashMap<String, u8>>(map), ["x.a", "x.c", "x.d"]);
+    // Keys that do not fit, and values beside them.
+    assert_eq!(wrong::<BTreeMap<u8, u8>>(r#"{"a": 1, "1": "x", "b": 1, "2": 2}"#), ["x.1", "x.a", "x.b"]);
+    // JSON text in place of the array.
+    assert_eq!(
+        failures(crate::Layers::new().environment_from([("X", "[\"a\", \"b\"]")]).extract::<X<Vec<u8>>>()),
+        ["x.0", "x.1"]
+    );
+    // In each other.
+    assert_eq!(
+        wrong::<BTreeMap<String, Vec<(u8, bool)>>>(
+            r#"{"a": [[1, "x"], ["x", "x"]], "b": [[1, true], [1, 1]]}"#
+        ),
+        ["x.a.0.1", "x.a.1.0", "x.a.1.1", "x.b.1.1"]
+    );
+}
+
+#[test]
+fn wrong_values_are_found_in_several_tables_too() {
+    type Tables = BTreeMap<String, BTreeMap<String, u8>>;
+    assert_eq!(
+        wrong::<Tables>(r#"{"a": {"b": "x", "c": "x"}, "d": {"e": "x", "f": "x", "g": 1}}"#),
+        ["x.a.b", "x.a.c", "x.d.e", "x.d.f"]
+    );
+}
+
+#[test]
+fn types_that_take_no_text_but_their_own_hide_nothing_behind_them() {
+    #[derive(Deserialize)]
+    #[allow(dead_code, reason = "read by serde alone")]
+    struct Duration_(#[serde(with = "humantime_serde")] Duration);
+    #[derive(Deserialize)]
+    enum Level {
+        Low,
+    }
+    #[derive(Deserialize)]
+    struct Wrapped(#[allow(dead_code, reason = "read by serde alone")] NonZeroU16);
+    /// The error of a tuple of a wrong value of the type and a wrong number behind it.
+    fn pair<T: DeserializeOwned>() -> Vec<String> {
+        wrong::<(T, u8)>(r#"["hunter2", "x"]"#)
+    }
+    for keys in [
+        pair::<IpAddr>(),
+        pair::<std::net::SocketAddr>(),
+        pair::<url::Url>(),
+        pair::<Duration_>(),
+        pair::<Level>(),
+        pair::<Wrapped>(),
+        pair::<char>(),
+        pair::<Key<32>>(),
+        pair::<BTreeMap<String, IpAddr>>(),
+        pair::<(IpAddr, url::Url)>(),
+    ] {
+        assert_eq!(keys, ["x.0", "x.1"]);
+    }
+}
+
+#[test]
+fn wrong_values_in_what_an_enum_holds_are_all_reported() {
+    #[derive(Debug, Deserialize)]
+    #[allow(dead_code, reason = "read by serde alone")]
+    enum Holds {
+        New(u8),
+        Tuple(u8, u8),
+        Struct { a: u8, b: u8 },
+    }
+    #[derive(Debug, Deserialize)]
+    #[serde(tag = "t", content = "c")]
+    #[allow(dead_code, reason = "read by serde alone")]
+    enum Adjacent {
+        Struct { a: u8, b: u8 },
+    }
+    assert_eq!(
+        wrong::<Vec<Holds>>(
+            r#"[{"New": "x"}, {"Tuple": ["x", "x"]}, {"Struct": {"a": "x", "b": "x"}}, "Loud", {"New": 1}]"#
+        ),
+        ["x.0.New", "x.1.Tuple.0", "x.1.Tuple.1", "x.2.Struct.a", "x.2.Struct.b", "x.3"]
+    );
+    assert_eq!(wrong::<Adjacent>(r#"{"c": {"a": "x", "b": "x"}, "t": "Struct"}"#), ["x.c.a", "x.c.b"]);
+}
+
+#[test]
+fn a_missing_field_and_wrong_values_elsewhere_come_together() {
+    #[derive(Debug, Deserialize)]
+    #[allow(dead_code, reason = "read by serde alone")]
+    struct Outer {
+        a: Strict,
+        b: Strict,
+        c: u8,
+        d: String,
+        e: Vec<Strict>,
+    }
+    let payload = r#"{"a": {"host": "h"}, "b": {"port": 1, "proxy": "x"}, "c": "x", "e": [{"port": "x"}, {"port": 1}]}"#;
+    let error = read::<Outer>(payload);
+    let messages = error.as_ref().expect_err("errors").to_string();
+    assert_eq!(
+        failures(error),
+        ["x.a.port", "x.b.host", "x.b.proxy", "x.c", "x.d", "x.e.0.host", "x.e.0.port", "x.e.1.host"]
+    );
+    assert!(
+        messages.contains("key `x.a.port` is missing; not there either, needed or not: `proxy`"),
+        "{messages}"
+    );
+}
+
+#[test]
+fn of_one_table_the_first_missing_field_names_what_else_is_absent() {
+    #[derive(Debug, Deserialize)]
+    #[allow(dead_code, reason = "read by serde alone")]
+    struct Settings {
+        given: u8,
+        first: u8,
+        second: IpAddr,
+        third: Option<u8>,
+    }
+    let message = refused::<Settings>(r#"{"given": 1}"#);
+    assert_eq!(
+        message.lines().next(),
+        Some("key `x.first` is missing; not there either, needed or not: `second`, `third`")
+    );
+    // The wrong one is given.
+    assert_eq!(wrong::<Settings>(r#"{"given": "x", "second": "x"}"#), ["x.first", "x.given", "x.second"]);
+}
+
+#[test]
+fn a_type_made_of_others_is_not_blamed_for_what_is_wrong_in_it() {
+    #[derive(Deserialize)]
+    struct Raw {
+        min: u8,
+        max: u8,
+    }
+    #[derive(Debug, Deserialize)]
+    #[serde(try_from = "Raw")]
+    struct Range;
+    impl TryFrom<Raw> for Range {
+        type Error = &'static str;
+        fn try_from(raw: Raw) -> Result<Self, &'static str> {
+            if raw.min < raw.max { Ok(Self) } else { Err("min is not below max") }
+        }
+    }
+    assert!(read::<Range>(r#"{"min": 1, "max": 2}"#).is_ok());
+    assert_eq!(wrong::<Range>(r#"{"min": 1, "max": "x"}"#), ["x.max"]);
+    assert_eq!(wrong::<Range>(r#"{"min": 1}"#), ["x.max"]);
+    assert_eq!(wrong::<Range>(r#"{"min": 2, "max": 1}"#), ["x"]);
+    assert_eq!(
+        wrong::<BTreeMap<String, Range>>(
+            r#"{"a": {"min": 2, "max": 1}, "b": {"min": 1, "max": "x"}, "c": 1}"#
+        ),
+        ["x.a", "x.b.max", "x.c"]
+    );
+}
+
+#[test]
+fn a_type_that_holds_itself_ends() {
+    #[derive(Debug, Deserialize)]
+    #[allow(dead_code, reason = "read by serde alone")]
+    enum List {
+        More(Box<(u8, List)>),
+        End,
+    }
+    #[derive(Debug, Deserialize)]
+    #[allow(dead_code, reason = "read by serde alone")]
+    struct Endless {
+        next: Box<Endless>,
+    }
+    assert_eq!(wrong::<(List, u8)>(r#"[{"More": [1, {"More": ["x", "hunter2"]}]}, "x"]"#), {
+        ["x.0.More.1.More.0", "x.0.More.1.More.1", "x.1"]
+    });
+    assert_eq!(wrong::<Vec<Endless>>(r#"["x", {"next": "x"}, {}]"#), ["x.0", "x.1.next", "x.2.next"]);
+}
+
+/// Where serde buffers, or a type has room for no stand-in, the rest shows once this is mended.
+#[test]
+fn what_stays_untold_until_something_else_is_mended() {
+    #[derive(Debug, Deserialize)]
+    #[allow(dead_code, reason = "read by serde alone")]
+    struct Flat {
+        own: u8,
+        #[serde(flatten)]
+        inner: Inner,
+    }
+    #[derive(Debug, Deserialize)]
+    #[allow(dead_code, reason = "read by serde alone")]
+    struct Inner {
+        a: u8,
+        b: u8,
+    }
+    #[derive(Debug, Deserialize)]
+    #[serde(tag = "kind")]
+    #[allow(dead_code, reason = "read by serde alone")]
+    enum Tagged {
+        Both { a: u8, b: u8 },
+    }
+    #[derive(Debug, Deserialize)]
+    #[allow(dead_code, reason = "read by serde alone")]
+    struct Beside {
+        flat: Flat,
+        tagged: Tagged,
+        number: u8,
+    }
+    #[derive(Debug, Deserialize)]
+    #[serde(try_from = "String")]
+    struct Stubborn;
+    impl TryFrom<String> for Stubborn {
+        type Error = &'static str;
+        fn try_from(text: String) -> Result<Self, &'static str> {
+            if text == "open sesame" { Ok(Self) } else { Err("closed") }
+        }
+    }
+    // In a buffer, the table is all that is known, and one problem of it.
+    assert_eq!(wrong::<Flat>(r#"{"own": 1, "a": "x", "b": "x"}"#), ["x"]);
+    assert_eq!(wrong::<Flat>(r#"{"own": "x", "a": "x", "b": "x"}"#), ["x.own"]);
+    assert_eq!(wrong::<Flat>(r#"{"own": "x", "b": 1}"#), ["x.a", "x.own"]);
+    assert_eq!(wrong::<Tagged>(r#"{"kind": "Both", "a": "x", "b": "x"}"#), ["x"]);
+    // Beside such a table all is told.
+    assert_eq!(
+        wrong::<Beside>(r#"{"flat": {"own": "x"}, "tagged": {"kind": "Both", "b": 1}, "number": "x"}"#),
+        ["x.flat.a", "x.flat.own", "x.number", "x.tagged.a"]
+    );
+    assert_eq!(wrong::<Vec<Tagged>>(r#"["x", {"kind": "None"}, {"kind": "Both", "a": 1, "b": "x"}]"#), {
+        ["x.0", "x.1.kind", "x.2"]
+    });
+    assert_eq!(wrong::<Vec<Stubborn>>(r#"["x", "open sesame", "x"]"#), ["x.0", "x.2"]);
+    assert_eq!(wrong::<BTreeMap<String, Stubborn>>(r#"{"a": "x", "b": "x"}"#), ["x.a", "x.b"]);
+    // In a tuple nothing takes its place, and a struct lacks it: what else is missing there is not told.
+    assert_eq!(wrong::<(Stubborn, u8)>(r#"["x", "x"]"#), ["x.0"]);
+    #[derive(Debug, Deserialize)]
+    #[allow(dead_code, reason = "read by serde alone")]
+    struct Lacks {
+        #[serde(alias = "sesame")]
+        stubborn: Stubborn,
+        missing: u8,
+        wrong: u8,
+    }
+    assert_eq!(wrong::<Lacks>(r#"{"sesame": "x", "wrong": "x"}"#), ["x.sesame", "x.wrong"]);
+}
+
+#[test]
+fn a_hundred_wrong_values_are_enough() {
+    let payload = format!("[{}1]", "\"x\",".repeat(2_000));
+    assert_eq!(read::<Vec<u8>>(&payload).err().map(|error| error.errors().len()), Some(100));
+    let empty = format!("[{}1]", "\"\",".repeat(2_000));
+    assert_eq!(ok::<Vec<Option<u8>>>(&empty).iter().flatten().count(), 1);
+}
