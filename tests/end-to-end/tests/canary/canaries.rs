@@ -161,28 +161,35 @@ struct Target {
 }
 
 /// What is searched for, by the first eight bytes: no form of eight characters is shorter.
-#[derive(Default)]
-struct Needles(HashMap<[u8; WINDOW], Vec<(Vec<u8>, Target)>>);
+struct Needles {
+    by_start: HashMap<[u8; WINDOW], Vec<(Vec<u8>, Target)>>,
+    /// Whether any starts with these two bytes, which rules out most of a text.
+    starts: Vec<bool>,
+}
+
+impl Default for Needles {
+    fn default() -> Self {
+        Self { by_start: HashMap::new(), starts: vec![false; 1 << 16] }
+    }
+}
 
 impl Needles {
     fn add(&mut self, needle: Vec<u8>, target: Target) {
         let start = *needle.first_chunk().unwrap_or_else(|| panic!("a short form: {}", target.form));
-        let known = self.0.entry(start).or_default();
+        self.starts[first_two(start)] = true;
+        let known = self.by_start.entry(start).or_default();
         if !known.iter().any(|(same, _)| *same == needle) {
             known.push((needle, target));
         }
     }
 
     fn found_in(&self, text: &[u8]) -> Vec<Sighting> {
-        // Most positions are ruled out by two bytes.
-        let mut starts = vec![false; 1 << 16];
-        self.0.keys().for_each(|start| starts[usize::from(u16::from_be_bytes([start[0], start[1]]))] = true);
         let mut sightings = Vec::new();
         for (at, start) in text.array_windows::<WINDOW>().enumerate() {
-            if !starts[usize::from(u16::from_be_bytes([start[0], start[1]]))] {
+            if !self.starts[first_two(*start)] {
                 continue;
             }
-            for (needle, target) in self.0.get(start).into_iter().flatten() {
+            for (needle, target) in self.by_start.get(start).into_iter().flatten() {
                 if text[at..].starts_with(needle) && !(target.digits && in_an_id(text, at)) {
                     sightings.push(Sighting { place: target.place.clone(), form: target.form, at });
                 }
@@ -190,6 +197,10 @@ impl Needles {
         }
         sightings
     }
+}
+
+fn first_two([first, second, ..]: [u8; WINDOW]) -> usize {
+    usize::from(u16::from_be_bytes([first, second]))
 }
 
 /// Whether digits at a place are part of an id in hex, such as a signature, where any digits turn up by chance.

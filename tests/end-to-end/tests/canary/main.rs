@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod canaries;
+mod extraction;
 mod log;
 mod service;
 mod shown;
