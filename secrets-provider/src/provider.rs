@@ -219,7 +219,9 @@ impl FigmentExt for Figment {
 /// A figment's merged values, in the selected profile, with their origins. Where a value is a secret's, the snapshot's
 /// own node is taken, which has the number's source text and the binary's bytes.
 pub(crate) fn tree_of(figment: &Figment) -> Result<Table, Error> {
-    let mut profiles = figment.data().map_err(failed)?;
+    // figment says which provider an error is of only where it looks for a value, of whatever key.
+    let resolved = |error| figment.find_value("").err().unwrap_or(error);
+    let mut profiles = figment.data().map_err(|error| failed(resolved(error)))?;
     let mut tree = Table::default();
     let mut path = Vec::new();
     let selected = figment.profile().clone();
