@@ -15,6 +15,7 @@ pub use dotenv::Dotenv;
 use crate::error::{Error, ErrorKind};
 use crate::extract;
 use crate::manager::SecretsManager;
+use crate::redact::without_credentials;
 use crate::snapshot::Snapshot;
 use crate::tree::{Node, Origin, Table, Text, Value, base64};
 
@@ -297,7 +298,7 @@ impl<'a> Providers<'a> {
                 || "figment".to_owned(),
                 |metadata| {
                     let key = metadata.interpolate(self.figment.profile(), &keys);
-                    format!("`{key}` in {}", describe(metadata))
+                    format!("`{}` in {}", without_credentials(&key), describe(metadata))
                 },
             ),
             variable: metadata.is_some_and(|metadata| metadata.name.contains("variable(s)")),
@@ -327,10 +328,12 @@ impl<'a> Providers<'a> {
     }
 }
 
+/// What a provider calls itself and its source, which may be a URL.
 fn describe(metadata: &Metadata) -> String {
+    let name = without_credentials(&metadata.name);
     match &metadata.source {
-        Some(source) => format!("{source} {}", metadata.name),
-        None => metadata.name.to_string(),
+        Some(source) => format!("{} {name}", without_credentials(&source.to_string())),
+        None => name,
     }
 }
 

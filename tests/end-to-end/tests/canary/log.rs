@@ -42,12 +42,19 @@ impl Log {
         Self { all: ALL.since(0).len(), ours: OURS.since(0).len() }
     }
 
+    pub(crate) fn all(&self) -> String {
+        String::from_utf8_lossy(&ALL.since(self.all)).into_owned()
+    }
+
+    pub(crate) fn ours(&self) -> String {
+        String::from_utf8_lossy(&OURS.since(self.ours)).into_owned()
+    }
+
     /// That nobody logged a piece of a canary, and that somebody with each of these targets logged.
     #[track_caller]
     pub(crate) fn assert_silent(&self, canaries: &Canaries, targets: &[&str]) {
-        let log = ALL.since(self.all);
+        let log = self.all();
         canaries.assert_absent("the log", &log);
-        let log = String::from_utf8_lossy(&log);
         for target in targets {
             assert!(log.contains(&format!(" {target}")), "nothing is logged by {target}");
         }
@@ -56,7 +63,7 @@ impl Log {
     /// That we logged, and no piece of a canary.
     #[track_caller]
     pub(crate) fn assert_we_are_silent(&self, canaries: &Canaries) {
-        let log = OURS.since(self.ours);
+        let log = self.ours();
         assert!(!log.is_empty(), "nothing is logged by us");
         canaries.assert_absent("our part of the log", &log);
     }

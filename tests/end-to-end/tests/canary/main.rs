@@ -2,8 +2,12 @@
 //! the product shows searched for any eight consecutive characters of one.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod adapters;
 mod canaries;
+mod closures;
 mod extraction;
+mod frameworks;
 mod log;
 mod service;
 mod shown;
+mod variables;
