@@ -10,4 +10,5 @@ mod frameworks;
 mod log;
 mod service;
 mod shown;
+mod surfaces;
 mod variables;
