@@ -304,7 +304,7 @@ async fn no_file_shows_what_it_holds() {
         &|path| symlink(path, path).unwrap(),
         &|path| {
             fs::write(path, &large).unwrap();
-            fs::set_permissions(path, fs::Permissions::from_mode(0)).unwrap();
+            fs::set_permissions(path, fs::Permissions::from_mode(0o000)).unwrap();
         },
     ];
     #[derive(Debug, Deserialize)]
