@@ -29,6 +29,8 @@ mod payload;
 mod policy;
 #[cfg(feature = "figment")]
 mod provider;
+#[cfg(any(feature = "config", feature = "figment"))]
+mod redact;
 mod refresh;
 mod rotating;
 mod schedule;

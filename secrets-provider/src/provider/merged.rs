@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use super::fetch_of;
 use crate::error::{Error, ErrorKind};
 use crate::extract;
+use crate::redact::without_credentials;
 use crate::snapshot::Snapshot;
 use crate::tree::{Node, Origin, Table, Text, Value};
 
@@ -177,14 +178,16 @@ impl<'a> Providers<'a> {
 
     fn place(&self, metadata: &Metadata, path: &[String]) -> String {
         let key = metadata.interpolate(self.figment.profile(), path);
-        format!("`{key}` in {}", describe(metadata))
+        format!("`{}` in {}", without_credentials(&key), describe(metadata))
     }
 }
 
+/// What a provider calls itself and its source, which may be a URL.
 fn describe(metadata: &Metadata) -> String {
+    let name = without_credentials(&metadata.name);
     match &metadata.source {
-        Some(source) => format!("{source} {}", metadata.name),
-        None => metadata.name.to_string(),
+        Some(source) => format!("{} {name}", without_credentials(&source.to_string())),
+        None => name,
     }
 }
 

@@ -5,8 +5,8 @@ use std::io;
 
 use config::ConfigError;
 
-use super::merged::public;
 use crate::error::{Error, ErrorKind};
+use crate::redact::without_credentials;
 
 /// Where config-rs knows more, which may be read at a desk but not in a log.
 const HINT: &str =
@@ -30,7 +30,8 @@ pub(crate) fn rebuilt(mut error: ConfigError) -> Error {
             (format!("a value there is not {expected}"), None)
         }
         ConfigError::FileParse { uri, .. } => {
-            let file = uri.map_or_else(|| "a string".to_owned(), |uri| format!("`{}`", public(&uri)));
+            let file =
+                uri.map_or_else(|| "a string".to_owned(), |uri| format!("`{}`", without_credentials(&uri)));
             (format!("{file} is not of the format that it is read as"), Some(HINT))
         }
         ConfigError::NotFound(missing) => {
@@ -43,7 +44,7 @@ pub(crate) fn rebuilt(mut error: ConfigError) -> Error {
         ConfigError::Message(text) => message(&text),
         _ => ("config-rs failed".to_owned(), Some(HINT)),
     };
-    let place = match (&key, source.as_deref().map(public)) {
+    let place = match (&key, source.as_deref().map(without_credentials)) {
         (Some(key), Some(source)) => format!(" (key `{key}`, {source})"),
         (Some(key), None) => format!(" (key `{key}`)"),
         (None, Some(source)) => format!(" ({source})"),

@@ -37,6 +37,7 @@ pub(crate) enum Effect {
     TruncatedBody,
     Error(ApiError),
     Html(u16),
+    Answer(u16, String),
 }
 
 /// Identifies an injected fault, to remove it.
@@ -112,6 +113,13 @@ impl Fault {
     #[must_use]
     pub fn html(status: u16) -> Self {
         Self::new(Effect::Html(status))
+    }
+
+    /// Any answer in place of the service's own, which runs nothing: JSON of one's own making, half
+    /// of an answer, a request that is echoed.
+    #[must_use]
+    pub fn answer(status: u16, body: impl Into<String>) -> Self {
+        Self::new(Effect::Answer(status, body.into()))
     }
 
     /// An error of the service with any code.

@@ -136,6 +136,7 @@ impl Shared {
             None => self.run(caller, operation, &body).await,
             Some(Effect::Error(error)) => Answer::error(&error),
             Some(Effect::Html(status)) => Answer::html(status),
+            Some(Effect::Answer(status, body)) => Answer::raw(status, body),
             Some(Effect::MalformedBody) => self.run(caller, operation, &body).await.garbled(),
             Some(Effect::TruncatedBody) => {
                 let answer = self.run(caller, operation, &body).await;

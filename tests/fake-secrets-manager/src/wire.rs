@@ -55,6 +55,11 @@ impl Answer {
         }
     }
 
+    /// A body that claims to be JSON.
+    pub(crate) fn raw(status: u16, body: String) -> Self {
+        Self { body: body.into(), ..Self::json(status, &Json::Null) }
+    }
+
     /// The same answer with a body that isn't JSON.
     pub(crate) fn garbled(mut self) -> Self {
         let end = self.body.len().saturating_sub(1);

@@ -3,7 +3,7 @@
 use fake_secrets_manager::FakeSecretsManager;
 use figment::Figment;
 use figment::providers::{Env, Format as _, Serialized, Toml};
-use secrets_provider::{Dotenv, Live, Memory, SecretsManager};
+use secrets_provider::{Dotenv, FigmentExt as _, Live, Memory, SecretsManager};
 use serde::Deserialize;
 
 #[derive(Debug, Deserialize)]
@@ -72,6 +72,15 @@ fn a_failed_fetch_is_figments_error_with_our_words() {
     let figment = Figment::from(SecretsManager::prefix("gaara/prod").client(fake.client()));
     let error = figment.extract::<Settings>().unwrap_err().to_string();
     assert!(error.contains("there is no secret at or below `gaara/prod`"), "{error}");
+}
+
+#[test]
+fn a_failed_provider_is_named_by_settings_too() {
+    let manager = SecretsManager::prefix("gaara/prod").backend(Memory::new());
+    let error = Figment::from(manager).merge(Toml::string("no TOML")).settings::<Settings>().unwrap_err();
+    let told: Vec<String> = error.errors().iter().map(ToString::to_string).collect();
+    assert!(told[0].contains("fetched: there is no secret at or below `gaara/prod`"), "{error}");
+    assert_eq!(told[1], "the figment cannot be read: TOML source string failed");
 }
 
 #[test]

@@ -50,6 +50,8 @@ async fn each_fault_as_the_sdk_sees_it() {
             (Fault::unavailable(), "service 503 ServiceUnavailable"),
             (Fault::html(502), "service 502 -"),
             (Fault::error("Odd", 418, "?"), "service 418 Odd"),
+            (Fault::answer(400, r#"{"__type": "Odder"}"#), "service 400 Odder"),
+            (Fault::answer(200, r#"{"SecretString": "half"#), "service 200 -"),
             (Fault::slow(Duration::ZERO), "ok"),
         ] {
             let shown = format!("{fault:?}");

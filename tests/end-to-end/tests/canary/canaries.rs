@@ -1,0 +1,219 @@
+//! Canaries, distinct and random-looking, and the search for any eight consecutive characters of one, in clear or in
+//! whatever a formatter, an encoder or a log makes of them. Pure.
+
+mod forms;
+
+use std::collections::HashMap;
+
+use forms::{Form, Matching};
+
+/// How many consecutive characters of a canary count as a leak.
+const WINDOW: usize = 8;
+
+/// The canaries of one test, each planted at a place of its own.
+#[derive(Default)]
+pub(crate) struct Canaries {
+    /// What distinguishes the canaries of one test from those of all others.
+    test: &'static str,
+    places: Vec<String>,
+    /// Bytes for bytes.
+    exact: Needles,
+    /// In lower case, as some of it may come out.
+    folded: Needles,
+    /// In lower case and without white space: lists come in one line or in many.
+    squeezed: Needles,
+}
+
+/// A piece of a canary that came to light. Says where it was planted and how it is encoded, never what it is.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Sighting {
+    pub(crate) place: String,
+    pub(crate) form: &'static str,
+    /// Where in the text.
+    at: usize,
+}
+
+impl Canaries {
+    pub(crate) fn of(test: &'static str) -> Self {
+        Self { test, ..Self::default() }
+    }
+
+    /// Letters and digits: text that no encoding but base64 and hex changes, and that is a number, a date or a URL to
+    /// nobody.
+    pub(crate) fn plain(&mut self, place: &str) -> String {
+        let mut random = self.random(place);
+        let text = std::iter::repeat_with(|| random.alphanumeric()).take(40).collect();
+        self.plant_text(place, text)
+    }
+
+    /// Letters and digits between characters that every encoding escapes in its own way.
+    pub(crate) fn awkward(&mut self, place: &str) -> String {
+        const ESCAPED: [char; 17] =
+            ['\n', '"', '\'', '\\', '\t', 'é', '𝄞', '%', '&', '+', '/', '=', '<', '>', ' ', '$', '#'];
+        let mut random = self.random(place);
+        let mut escaped = ESCAPED.to_vec();
+        random.shuffle(&mut escaped);
+        // Some windows have many of them, and some have none.
+        let lengths = [9, 2, 2, 1, 1, 1, 3, 1, 1, 2, 1, 1, 2, 1, 1, 1, 1, 9];
+        let mut text = String::new();
+        for (index, length) in lengths.into_iter().enumerate() {
+            text.extend(std::iter::repeat_with(|| random.alphanumeric()).take(length));
+            text.extend(escaped.get(index));
+        }
+        self.plant_text(place, text)
+    }
+
+    /// As [`awkward`](Self::awkward), in one line.
+    pub(crate) fn line(&mut self, place: &str) -> String {
+        let mut other = Self::of(self.test);
+        let text = other.awkward(place).replace('\n', "!");
+        self.plant_text(place, text)
+    }
+
+    /// Sixteen digits, which JSON takes for a number.
+    pub(crate) fn number(&mut self, place: &str) -> String {
+        let mut random = self.random(place);
+        // Never the start of a year, which dates in logs have.
+        let text = format!("9{}", std::iter::repeat_with(|| random.digit(10)).take(15).collect::<String>());
+        self.plant_text(place, text)
+    }
+
+    /// Bytes that are no UTF-8.
+    pub(crate) fn bytes(&mut self, place: &str, length: usize) -> Vec<u8> {
+        let mut random = self.random(place);
+        let mut bytes: Vec<u8> = std::iter::repeat_with(|| random.u8(..)).take(length).collect();
+        bytes[0] = 0xff;
+        self.plant_bytes(place, &bytes);
+        bytes
+    }
+
+    /// Takes text for a canary, such as the base64 of bytes that are one too.
+    pub(crate) fn plant_text(&mut self, place: &str, text: String) -> String {
+        let chars: Vec<char> = text.chars().collect();
+        for window in chars.windows(WINDOW) {
+            let window: String = window.iter().collect();
+            self.search_for(place, forms::of_text(&window));
+        }
+        self.places.push(place.to_owned());
+        text
+    }
+
+    fn plant_bytes(&mut self, place: &str, bytes: &[u8]) {
+        for window in bytes.windows(WINDOW) {
+            self.search_for(place, forms::of_bytes(window));
+        }
+        self.places.push(place.to_owned());
+    }
+
+    /// The same canary in each run, another one in each place of each test.
+    fn random(&self, place: &str) -> fastrand::Rng {
+        assert!(!self.places.iter().any(|known| known == place), "two canaries at {place}");
+        // FNV-1a: a hash that no update of a library changes.
+        let hash = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        let seed = self.test.bytes().chain([0]).chain(place.bytes()).fold(0xcbf2_9ce4_8422_2325, hash);
+        fastrand::Rng::with_seed(seed)
+    }
+
+    fn search_for(&mut self, place: &str, forms: Vec<Form>) {
+        for Form { name, needle, matching } in forms {
+            let target = Target { place: place.to_owned(), form: name, digits: false };
+            match matching {
+                Matching::Exact => self.exact.add(needle, target),
+                Matching::AnyCase => self.folded.add(needle.to_ascii_lowercase(), target),
+                Matching::Digits => self.folded.add(needle, Target { digits: true, ..target }),
+                Matching::Squeezed => self.squeezed.add(squeezed(&needle), target),
+            }
+        }
+    }
+
+    /// Every piece of a canary in a text.
+    pub(crate) fn sightings(&self, text: &[u8]) -> Vec<Sighting> {
+        let folded = text.to_ascii_lowercase();
+        let squeezed = squeezed(text);
+        let mut sightings = self.exact.found_in(text);
+        sightings.extend(self.folded.found_in(&folded));
+        sightings.extend(self.squeezed.found_in(&squeezed));
+        sightings
+    }
+
+    /// # Panics
+    ///
+    /// If any piece of a canary stands in what is shown. The message says which canary and how encoded, and shows none
+    /// of it.
+    #[track_caller]
+    pub(crate) fn assert_absent(&self, surface: &str, shown: impl AsRef<[u8]>) {
+        assert!(!self.places.is_empty(), "{surface}: nothing is planted");
+        let sightings = self.sightings(shown.as_ref());
+        let first = sightings.first().map(|Sighting { place, form, at }| {
+            format!("the canary `{place}`, {form}, at byte {at}; {} sightings in all", sightings.len())
+        });
+        assert!(first.is_none(), "{surface} shows {}", first.unwrap_or_default());
+    }
+}
+
+/// What a needle is a piece of.
+#[derive(Debug, Clone)]
+struct Target {
+    place: String,
+    form: &'static str,
+    /// It counts only as a number of its own: not as part of an id in hex.
+    digits: bool,
+}
+
+/// What is searched for, by the first eight bytes: no form of eight characters is shorter.
+struct Needles {
+    by_start: HashMap<[u8; WINDOW], Vec<(Vec<u8>, Target)>>,
+    /// Whether any starts with these two bytes, which rules out most of a text.
+    starts: Vec<bool>,
+}
+
+impl Default for Needles {
+    fn default() -> Self {
+        Self { by_start: HashMap::new(), starts: vec![false; 1 << 16] }
+    }
+}
+
+impl Needles {
+    fn add(&mut self, needle: Vec<u8>, target: Target) {
+        let start = *needle.first_chunk().unwrap_or_else(|| panic!("a short form: {}", target.form));
+        self.starts[first_two(start)] = true;
+        let known = self.by_start.entry(start).or_default();
+        if !known.iter().any(|(same, _)| *same == needle) {
+            known.push((needle, target));
+        }
+    }
+
+    fn found_in(&self, text: &[u8]) -> Vec<Sighting> {
+        let mut sightings = Vec::new();
+        for (at, start) in text.array_windows::<WINDOW>().enumerate() {
+            if !self.starts[first_two(*start)] {
+                continue;
+            }
+            for (needle, target) in self.by_start.get(start).into_iter().flatten() {
+                if text[at..].starts_with(needle) && !(target.digits && in_an_id(text, at)) {
+                    sightings.push(Sighting { place: target.place.clone(), form: target.form, at });
+                }
+            }
+        }
+        sightings
+    }
+}
+
+fn first_two([first, second, ..]: [u8; WINDOW]) -> usize {
+    usize::from(u16::from_be_bytes([first, second]))
+}
+
+/// Whether digits at a place are part of an id in hex, such as a signature, where any digits turn up by chance.
+fn in_an_id(text: &[u8], at: usize) -> bool {
+    let (before, after) = text.split_at(at);
+    let neighbour = |byte: Option<&u8>| byte.is_some_and(|byte| matches!(byte, b'a'..=b'f'));
+    neighbour(before.iter().rev().find(|byte| !byte.is_ascii_digit()))
+        || neighbour(after.iter().find(|byte| !byte.is_ascii_digit()))
+}
+
+fn squeezed(text: &[u8]) -> Vec<u8> {
+    text.iter().filter(|byte| !byte.is_ascii_whitespace()).map(u8::to_ascii_lowercase).collect()
+}
+
+#[cfg(test)]
+mod tests;

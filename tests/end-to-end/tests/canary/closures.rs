@@ -1,0 +1,165 @@
+//! The user's own code: what it refuses, and what it panics with.
+
+use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
+
+use secrets_provider::{
+    Backend, BoxFuture, BoxStream, Error, ErrorKind, Fetched, Layers, Live, Memory, Outcome, Rejected,
+    SecretsManager,
+};
+use serde::{Deserialize, Deserializer};
+
+use crate::canaries::Canaries;
+use crate::log::Log;
+use crate::shown;
+
+/// Where the user's code panics: each says so by the text of the secret, and panics with all of it.
+const PLACES: [&str; 5] = ["deserialize", "deserialize-any", "layers", "validate", "validate-any"];
+
+/// A payload that is no text.
+#[derive(Debug)]
+#[allow(dead_code, reason = "`Debug` alone could read it")]
+struct Payload(String);
+
+fn panic_at(place: &str, token: &str) {
+    if token.split_once(':').is_some_and(|(at, _)| at == place) {
+        panic!("{token} is no good");
+    }
+    if token.split_once(':').is_some_and(|(at, _)| at.strip_suffix("-any") == Some(place)) {
+        panic_any(Payload(token.to_owned()));
+    }
+}
+
+#[derive(Debug)]
+struct Token(String);
+
+impl<'de> Deserialize<'de> for Token {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        panic_at("deserialize", &text);
+        Ok(Self(text))
+    }
+}
+
+impl Drop for Token {
+    fn drop(&mut self) {
+        panic_at("drop", &self.0);
+    }
+}
+
+#[derive(Debug, Deserialize)]
+struct Settings {
+    token: Token,
+}
+
+#[derive(Debug, Deserialize)]
+struct Plain {
+    token: String,
+}
+
+async fn start(memory: &Memory) -> Result<Live<Settings>, Error> {
+    Live::builder(SecretsManager::prefix("app").backend(memory.clone()))
+        .layers(|secrets| {
+            let plain: Plain = secrets.extract().unwrap();
+            panic_at("layers", &plain.token);
+            Layers::new().secrets(secrets)
+        })
+        .validate(|settings: &Settings| {
+            panic_at("validate", &settings.token.0);
+            match settings.token.0.starts_with("reject:") {
+                true => Err(Rejected::new("the token is of the wrong kind")),
+                false => Ok(()),
+            }
+        })
+        .start()
+        .await
+}
+
+#[tokio::test]
+async fn panics_and_refusals_of_a_start_and_of_a_refresh_are_told_without_their_payload() {
+    let log = Log::start();
+    let mut canaries = Canaries::of("closures");
+    for place in PLACES.into_iter().chain(["reject"]) {
+        let memory = Memory::new();
+        memory.put("app/token", format!("{place}:{}", canaries.awkward(&format!("at the start, {place}"))));
+        let error = start(&memory).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Rejected);
+        canaries.assert_absent(&format!("a start, {place}"), shown::error(&error));
+
+        memory.put("app/token", canaries.plain(&format!("before, {place}")));
+        let live = start(&memory).await.unwrap();
+        memory.put("app/token", format!("{place}:{}", canaries.plain(&format!("at a refresh, {place}"))));
+        for _ in 0..2 {
+            let error = live.refresh().await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Rejected);
+            canaries
+                .assert_absent(&format!("a refresh, {place}"), shown::error(&error) + &shown::live(&live));
+        }
+        live.shutdown().await;
+    }
+    log.assert_silent(&canaries, &["secrets_provider"]);
+}
+
+#[tokio::test]
+async fn a_panic_of_the_old_values_drop_is_told_to_nobody() {
+    let log = Log::start();
+    let mut canaries = Canaries::of("drops");
+    for place in ["drop", "drop-any"] {
+        let memory = Memory::new();
+        memory.put("app/token", format!("{place}:{}", canaries.plain(place)));
+        let live = start(&memory).await.unwrap();
+        memory.put("app/token", canaries.plain(&format!("after {place}")));
+        assert!(live.refresh().await.unwrap().changed());
+        canaries.assert_absent("a live value", shown::live(&live));
+        // Refused, and dropped for it: two panics at one refusal would end the process.
+        memory.put("app/token", format!("{place}:{}", canaries.plain(&format!("refused, {place}"))));
+        live.refresh().await.unwrap();
+        live.shutdown().await;
+        canaries.assert_absent("a live value", shown::live(&live));
+        // The last one is dropped by its owner, whose panic it is.
+        assert!(catch_unwind(AssertUnwindSafe(|| drop(live))).is_err());
+    }
+    log.assert_silent(&canaries, &["secrets_provider"]);
+}
+
+/// A store that panics with what it holds, once it was read.
+#[derive(Debug)]
+struct Panicking(Memory);
+
+impl Backend for Panicking {
+    fn list<'a>(&'a self, prefix: &'a str) -> BoxFuture<'a, Result<Vec<String>, Error>> {
+        self.0.list(prefix)
+    }
+
+    fn fetch<'a>(&'a self, ids: &'a [String]) -> BoxStream<'a, Outcome> {
+        use futures_util::StreamExt as _;
+        let panicking = |(id, outcome): Outcome| {
+            let secret: Fetched = outcome.unwrap();
+            assert_eq!(secret.version_id(), "v1", "{}", Self::held());
+            (id, Ok(secret))
+        };
+        Box::pin(self.0.fetch(ids).map(panicking))
+    }
+}
+
+impl Panicking {
+    fn held() -> String {
+        Canaries::of("backend").plain("held")
+    }
+}
+
+#[tokio::test]
+async fn a_panic_of_a_backend_is_told_without_its_payload() {
+    let log = Log::start();
+    let mut canaries = Canaries::of("backend");
+    let memory = Memory::new();
+    memory.put("app/token", canaries.plain("held"));
+    let manager = SecretsManager::prefix("app").backend(Panicking(memory.clone()));
+    let live: Live<Plain> =
+        Live::builder(manager).layers(|secrets| Layers::new().secrets(secrets)).start().await.unwrap();
+    memory.put("app/token", canaries.plain("next"));
+    let error = live.refresh().await.unwrap_err();
+    canaries.assert_absent("a refresh", shown::error(&error) + &shown::live(&live));
+    assert_eq!(live.load().token, Panicking::held());
+    live.shutdown().await;
+    log.assert_silent(&canaries, &["secrets_provider"]);
+}

@@ -1,0 +1,88 @@
+//! The extractors of both frameworks: what they show, and what they answer where there are no settings.
+
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex};
+
+use actix_web::ResponseError as _;
+use axum::body::{Body, to_bytes};
+use axum::extract::FromRequestParts;
+use axum::http::Request;
+use secrets_provider::{Layers, Live, Memory, SecretsManager};
+use serde::Deserialize;
+use tower::ServiceExt as _;
+
+use crate::canaries::Canaries;
+use crate::log::Log;
+use crate::shown;
+
+/// Settings whose own `Debug` shows all.
+#[derive(Debug, Deserialize)]
+struct Settings {
+    token: String,
+}
+
+async fn live(canaries: &mut Canaries) -> Live<Settings> {
+    let memory = Memory::new();
+    memory.put("app/token", canaries.awkward("a secret"));
+    let builder = Live::builder(SecretsManager::prefix("app").backend(memory));
+    builder.layers(|secrets| Layers::new().secrets(secrets)).start().await.unwrap()
+}
+
+/// axum's cannot be refused, which its type says.
+#[tokio::test]
+async fn axum_shows_no_settings() {
+    use secrets_provider_axum::Current;
+
+    fn cannot_be_refused<R: FromRequestParts<Live<Settings>, Rejection = Infallible>>() {}
+    cannot_be_refused::<Current<Settings>>();
+
+    let log = Log::start();
+    let mut canaries = Canaries::of("axum");
+    let live = live(&mut canaries).await;
+    let handler =
+        async |settings: Current<Settings>| format!("{} {}", shown::debug(&settings), settings.token.len());
+    let app = axum::Router::new().route("/", axum::routing::get(handler)).with_state(live.clone());
+    for path in ["/", "/none"] {
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        let response = app.clone().oneshot(request).await.unwrap();
+        let headers = shown::debug(&response.headers());
+        let body = to_bytes(response.into_body(), 10_000).await.unwrap();
+        canaries.assert_absent("a response", [headers.as_bytes(), &body].concat());
+    }
+    canaries.assert_absent("a router", shown::debug(&app));
+    log.assert_silent(&canaries, &["secrets_provider"]);
+}
+
+#[actix_web::test]
+async fn actix_shows_no_settings_and_refuses_without_a_word() {
+    use actix_web::dev::Payload;
+    use actix_web::test::TestRequest;
+    use actix_web::{App, FromRequest as _, test, web};
+    use secrets_provider_actix::Current;
+
+    let log = Log::start();
+    let mut canaries = Canaries::of("actix");
+    let live = live(&mut canaries).await;
+    let seen = web::Data::new(Mutex::new(String::new()));
+    let handler = async |settings: Current<Settings>, seen: web::Data<Mutex<String>>| {
+        *seen.lock().unwrap() += &shown::debug(&settings);
+        "seen"
+    };
+    let app = App::new().app_data(web::Data::new(live.clone())).app_data(seen.clone());
+    let app = test::init_service(app.route("/", web::get().to(handler))).await;
+    let response = test::call_service(&app, TestRequest::get().to_request()).await;
+    assert!(response.status().is_success());
+    canaries.assert_absent("an extractor", &*seen.lock().unwrap());
+
+    // Not wrapped: a mistake that puts the settings where the extractor says why it does not see them.
+    for request in [TestRequest::default().app_data(live.clone()), TestRequest::default()] {
+        let request = request.app_data(Arc::new(live.current())).to_http_request();
+        let rejection = Current::<Settings>::from_request(&request, &mut Payload::None).await.unwrap_err();
+        let response = rejection.error_response();
+        let told = shown::foreign(&rejection) + &shown::debug(&response) + &shown::debug(&request);
+        canaries.assert_absent("a rejection", told);
+        let body = actix_web::body::to_bytes(response.into_body()).await.unwrap();
+        assert_eq!(body, "Internal Server Error");
+    }
+    log.assert_silent(&canaries, &["secrets_provider"]);
+}
