@@ -1,6 +1,7 @@
 //! The user's own code: what it refuses, and what it panics with.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
+use std::sync::Arc;
 
 use secrets_provider::{
     Backend, BoxFuture, BoxStream, Error, ErrorKind, Fetched, Layers, Live, Memory, Outcome, Rejected,
@@ -13,7 +14,8 @@ use crate::log::Log;
 use crate::shown;
 
 /// Where the user's code panics: each says so by the text of the secret, and panics with all of it.
-const PLACES: [&str; 5] = ["deserialize", "deserialize-any", "layers", "validate", "validate-any"];
+const PLACES: [&str; 7] =
+    ["deserialize", "deserialize-any", "layers", "validate", "validate-any", "probe", "probe-any"];
 
 /// A payload that is no text.
 #[derive(Debug)]
@@ -70,6 +72,10 @@ async fn start(memory: &Memory) -> Result<Live<Settings>, Error> {
                 false => Ok(()),
             }
         })
+        .probe(async |settings: Arc<Settings>| {
+            panic_at("probe", &settings.token.0);
+            Ok(())
+        })
         .start()
         .await
 }
@@ -95,6 +101,39 @@ async fn panics_and_refusals_of_a_start_and_of_a_refresh_are_told_without_their_
                 .assert_absent(&format!("a refresh, {place}"), shown::error(&error) + &shown::live(&live));
         }
         live.shutdown().await;
+    }
+    log.assert_silent(&canaries, &["secrets_provider"]);
+}
+
+#[tokio::test]
+async fn builds_of_derived_values_and_searches_in_vain_are_told_without_a_value() {
+    let log = Log::start();
+    let mut canaries = Canaries::of("derived");
+    for place in ["derive", "derive-any", "refuse"] {
+        let memory = Memory::new();
+        let build = async |settings: Arc<Settings>| {
+            panic_at("derive", &settings.token.0);
+            match settings.token.0.starts_with("refuse:") {
+                true => Err(Rejected::new("no connection")),
+                false => Ok(settings.token.0.clone()),
+            }
+        };
+        memory.put("app/token", format!("{place}:{}", canaries.awkward(&format!("at first, {place}"))));
+        let live = start(&memory).await.unwrap();
+        let error = live.derive("token", build).await.unwrap_err();
+        canaries.assert_absent(&format!("a first build, {place}"), shown::error(&error));
+
+        memory.put("app/token", canaries.plain(&format!("before, {place}")));
+        live.refresh().await.unwrap();
+        let derived = live.derive("token", build).await.unwrap();
+        memory.put("app/token", format!("{place}:{}", canaries.plain(&format!("rebuilt, {place}"))));
+        let error = derived.refresh().await.unwrap_err();
+        let told = shown::error(&error) + &shown::live(&live) + &shown::live(&derived);
+        canaries.assert_absent(&format!("a further build, {place}"), told);
+        derived.shutdown().await;
+        live.shutdown().await;
+        let error = live.refresh_past(&live.current()).await.unwrap_err();
+        canaries.assert_absent("a search", shown::error(&error));
     }
     log.assert_silent(&canaries, &["secrets_provider"]);
 }

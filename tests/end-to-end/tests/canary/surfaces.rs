@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use fake_secrets_manager::{FakeSecretsManager, Fault};
 use figment::Figment;
 use secrets_provider::{
-    Directory, Dotenv, Error, ErrorKind, Fetched, Key, Layers, Live, Memory, Rejected, Rotating,
-    SecretsManager, Snapshot,
+    Directory, Dotenv, Error, ErrorKind, Fetched, Key, Layers, Live, Memory, Rejected, Retry, Rotating,
+    SecretsManager, Snapshot, Trigger,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -90,6 +90,20 @@ async fn debug_of_no_public_type_shows_a_value() {
     let mut changes = live.changes();
     let mut shown = Shown::default();
 
+    let derived =
+        live.derive("token", async |settings: std::sync::Arc<Settings>| Ok(settings.clone())).await.unwrap();
+    shown.add("Live", &derived);
+    let view = live.map(|settings| &settings.token.current);
+    shown.add("View", &view);
+    shown.add("Mapped", &view.load());
+    shown.add("Part", &view.current());
+    shown.add("Reader", &live.reader());
+    shown.add("Retry", &Retry::Fresh);
+    let (trigger, triggers) = Trigger::channel();
+    shown.add("TriggerSender", &trigger);
+    shown.add("Trigger", &Trigger::new("a queue"));
+    shown.add("LiveBuilder", &Live::<Settings>::builder(planted.manager.clone()).refresh_on(triggers));
+
     planted.memory.put("app/token", planted.canaries.plain("a new version"));
     let refreshed = live.refresh().await.unwrap();
     shown.add("Refreshed", &refreshed);
@@ -102,6 +116,7 @@ async fn debug_of_no_public_type_shows_a_value() {
     shown.add("ErrorKind", &error.kind());
     let status = live.status();
     shown.add("Status", &status);
+    shown.add("DerivedStatus", &status.derived()[0]);
     shown.add("Health", &status.health());
     shown.add("LastError", &status.last_error().unwrap());
     shown.add("SecretStatus", &status.secrets());
