@@ -20,7 +20,7 @@ use crate::tree::{Node, Origin, Table, Text, Value};
 /// type decides how text is read, all wrong values are reported at once, and an error names key, provider and secret,
 /// never a value.
 ///
-/// What figment's `Env` and our [`Dotenv`] have parsed is parsed already: `PIN=0042` is the number 42 there.
+/// What figment's `Env` and our [`Dotenv`](crate::Dotenv) have parsed is parsed already: `PIN=0042` is the number 42 there.
 ///
 /// Of two spellings of one name (`database_url`, `databaseUrl`), the provider that was merged later wins; figment
 /// itself knows nothing of spellings. Profiles come first, as everywhere in figment: the selected one's over
@@ -51,8 +51,9 @@ pub trait FigmentExt {
     /// # Errors
     ///
     /// `Invalid`, if values are missing or do not fit the fields' types, all of them listed. If the secrets could not
-    /// be fetched when [`SecretsManager`] was merged, that very error, with its kind and all that it lists; figment
-    /// keeps it until now. `Invalid` too, if another provider failed; of what it says, only its name is kept.
+    /// be fetched when [`SecretsManager`](crate::SecretsManager) was merged, that very error, with its kind and all
+    /// that it lists; figment keeps it until now. `Invalid` too, if another provider failed; of what it says, only its
+    /// name is kept.
     fn settings<T: DeserializeOwned>(&self) -> Result<T, Error>;
 }
 
