@@ -4,6 +4,7 @@
 
 mod aws_cli;
 mod boto3;
+mod iam;
 mod peer;
 mod peers;
 mod product;

@@ -1,0 +1,83 @@
+//! `iam_policy()` before moto's own idea of IAM: a second opinion on which actions each way to select takes.
+//!
+//! moto 5.2.5 checks actions alone. It takes every call to be on the resource `*`, which an ARN in a policy does not
+//! match, and knows no conditions nor KMS: so all resources are widened here, and the statement on KMS is left to the
+//! fake (`suite/iam.rs`), as are the secrets of a batch, each of which takes `GetSecretValue` in AWS.
+
+use aws_sdk_secretsmanager::config::Credentials;
+use aws_sdk_secretsmanager::{Client, Config};
+use end_to_end::external::{Moto, python};
+use secrets_provider::{Error, ErrorKind, SecretsManager};
+use serde_json::{Value, json};
+
+fn modes() -> [(&'static str, SecretsManager, usize); 4] {
+    [
+        ("a prefix", SecretsManager::prefix("app/prod"), 2),
+        ("a prefix, singly", SecretsManager::prefix("app/prod").batch(false), 2),
+        ("only", SecretsManager::prefix("app/prod").only(["db", "jwt"]), 2),
+        ("a name, singly", SecretsManager::names(["other"]).batch(false), 1),
+    ]
+}
+
+fn config(moto: &Moto, key: &Value) -> Config {
+    let part = |at: usize| key[at].as_str().unwrap();
+    let credentials = Credentials::new(part(0), part(1), None, None, "test");
+    end_to_end::config(&moto.endpoint_url()).credentials_provider(credentials).build()
+}
+
+/// Gives the application this policy, as the administrator.
+async fn allow(moto: &Moto, administrator: &Value, policy: &Value) {
+    let script = format!(
+        "import boto3, os\n\
+         iam = boto3.client('iam', endpoint_url=os.environ['AWS_ENDPOINT_URL_SECRETS_MANAGER'], \
+         aws_access_key_id={}, aws_secret_access_key={})\n\
+         iam.put_user_policy(UserName='application', PolicyName='own', PolicyDocument={})\n\
+         print('null')",
+        administrator[0],
+        administrator[1],
+        json!(policy.to_string()),
+    );
+    python(&script, &moto.endpoint_url()).await;
+}
+
+fn widened(mut policy: Value) -> Value {
+    let statements = policy["Statement"].as_array_mut().unwrap();
+    statements.retain(|statement| statement["Sid"] != "OnlyForCustomerManagedKeys");
+    statements.iter_mut().for_each(|statement| statement["Resource"] = "*".into());
+    policy
+}
+
+async fn fetch(moto: &Moto, key: &Value, manager: &SecretsManager) -> Result<usize, Error> {
+    let manager = manager.clone().client(Client::from_conf(config(moto, key)));
+    Ok(manager.fetch().await?.secrets().len())
+}
+
+#[tokio::test]
+async fn each_mode_takes_the_actions_of_its_policy_and_no_fewer() {
+    let moto = Moto::start();
+    let keys = python(include_str!("iam.py"), &moto.endpoint_url()).await;
+    let (administrator, application) = (&keys["administrator"], &keys["application"]);
+    for (mode, manager, found) in modes() {
+        let policy = widened(serde_json::from_str(&manager.iam_policy()).unwrap());
+        allow(&moto, administrator, &policy).await;
+        assert_eq!(fetch(&moto, application, &manager).await.unwrap(), found, "{mode}");
+
+        let statements = policy["Statement"].as_array().unwrap();
+        for (at, statement) in statements.iter().enumerate().filter(|_| statements.len() > 1) {
+            let mut less = policy.clone();
+            less["Statement"].as_array_mut().unwrap().remove(at);
+            allow(&moto, administrator, &less).await;
+            let outcome = fetch(&moto, application, &manager).await;
+            match (statement["Sid"].as_str().unwrap(), mode) {
+                // moto asks nothing of a batch but the batch's own action.
+                ("ReadSecrets", "a prefix" | "only") | ("ReadManyAtOnce", _) => {
+                    assert_eq!(outcome.unwrap(), found, "{mode}: {statement}");
+                }
+                ("ReadSecrets" | "FindNames", _) => {
+                    assert_eq!(outcome.unwrap_err().kind(), ErrorKind::AccessDenied, "{mode}: {statement}");
+                }
+                (other, _) => panic!("{mode}: {other} is not known here"),
+            }
+        }
+    }
+}
