@@ -163,20 +163,20 @@ struct Target {
 /// What is searched for, by the first eight bytes: no form of eight characters is shorter.
 struct Needles {
     by_start: HashMap<[u8; WINDOW], Vec<(Vec<u8>, Target)>>,
-    /// Whether any starts with these two bytes, which rules out most of a text.
+    /// Whether any starts with four bytes of this fingerprint, which rules out most of a text.
     starts: Vec<bool>,
 }
 
 impl Default for Needles {
     fn default() -> Self {
-        Self { by_start: HashMap::new(), starts: vec![false; 1 << 16] }
+        Self { by_start: HashMap::new(), starts: vec![false; 1 << FINGERPRINT_BITS] }
     }
 }
 
 impl Needles {
     fn add(&mut self, needle: Vec<u8>, target: Target) {
         let start = *needle.first_chunk().unwrap_or_else(|| panic!("a short form: {}", target.form));
-        self.starts[first_two(start)] = true;
+        self.starts[fingerprint(start[..4].iter().fold(0, shifted_in))] = true;
         let known = self.by_start.entry(start).or_default();
         if !known.iter().any(|(same, _)| *same == needle) {
             known.push((needle, target));
@@ -185,11 +185,15 @@ impl Needles {
 
     fn found_in(&self, text: &[u8]) -> Vec<Sighting> {
         let mut sightings = Vec::new();
-        for (at, start) in text.array_windows::<WINDOW>().enumerate() {
-            if !self.starts[first_two(*start)] {
+        let mut last_four = 0;
+        for (end, byte) in text.iter().enumerate() {
+            last_four = shifted_in(last_four, byte);
+            if !self.starts[fingerprint(last_four)] || end < 3 {
                 continue;
             }
-            for (needle, target) in self.by_start.get(start).into_iter().flatten() {
+            let at = end - 3;
+            let found = text[at..].first_chunk().and_then(|start| self.by_start.get(start));
+            for (needle, target) in found.into_iter().flatten() {
                 if text[at..].starts_with(needle) && !(target.digits && in_an_id(text, at)) {
                     sightings.push(Sighting { place: target.place.clone(), form: target.form, at });
                 }
@@ -199,8 +203,14 @@ impl Needles {
     }
 }
 
-fn first_two([first, second, ..]: [u8; WINDOW]) -> usize {
-    usize::from(u16::from_be_bytes([first, second]))
+const FINGERPRINT_BITS: u32 = 20;
+
+fn shifted_in(last_four: u32, byte: &u8) -> u32 {
+    last_four << 8 | u32::from(*byte)
+}
+
+fn fingerprint(four: u32) -> usize {
+    (four.wrapping_mul(0x9e37_79b1) >> (32 - FINGERPRINT_BITS)) as usize
 }
 
 /// Whether digits at a place are part of an id in hex, such as a signature, where any digits turn up by chance.
