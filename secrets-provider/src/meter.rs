@@ -90,8 +90,10 @@ pub(crate) fn watch<T: Send + Sync + 'static>(cell: &Arc<Cell<T>>) {
     let cell: Weak<Cell<T>> = Arc::downgrade(cell);
     tokio::spawn(async move {
         while let Some(cell) = cell.upgrade() {
-            stands(&cell.status());
+            // A recorder is somebody else's code: not under our lock.
+            let status = cell.status().clone();
             drop(cell);
+            stands(&status);
             tokio::time::sleep(TICK).await;
         }
     });

@@ -2,12 +2,10 @@
 
 mod cycle;
 mod pursuit;
+mod windows;
 
-use std::collections::BTreeMap;
-use std::ops::Range;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use futures_util::stream::SelectAll;
 use futures_util::{FutureExt as _, StreamExt as _};
@@ -15,7 +13,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
 use crate::TARGET;
-use crate::backend::{BoxFuture, BoxStream, Fetched, RotationWindow};
+use crate::backend::{BoxFuture, BoxStream, Fetched};
 use crate::error::{Error, ErrorKind};
 use crate::events;
 use crate::explain::Explanation;
@@ -30,6 +28,7 @@ use crate::tree::Table;
 use crate::trigger::{self, Trigger};
 
 use pursuit::Pursuit;
+use windows::Windows;
 
 /// How far apart refreshes are that triggers ask for.
 const APART: Duration = Duration::from_secs(1);
@@ -101,8 +100,9 @@ where
     let (changes_sender, changes) = watch::channel(None);
     let (stop, mut stopped) = watch::channel(false);
     let (requests, queue) = mpsc::unbounded_channel();
+    let mut windows = Windows::default();
+    windows.renewed(held.keys().cloned());
     let refresher = Refresher {
-        unwatched: held.keys().cloned().collect(),
         names: Names { listed: reading.listed, at: Instant::now() },
         source,
         ways,
@@ -116,7 +116,7 @@ where
         // A start on fallback is tried again as soon as any other failure.
         failures: trouble.is_some().into(),
         pursuit: Pursuit::new(schedule.pursuit),
-        windows: BTreeMap::new(),
+        windows,
     };
     let ending = cell.clone();
     tokio::spawn(async move {
@@ -151,10 +151,7 @@ struct Refresher<T> {
     failures: u32,
     names: Names,
     pursuit: Pursuit,
-    /// When secrets are expected to rotate: on the clock that waits are of, and the end as it was told.
-    windows: BTreeMap<String, (Range<Instant>, SystemTime)>,
-    /// Secrets of which that is not known, or not any more.
-    unwatched: Vec<String>,
+    windows: Windows,
 }
 
 /// The names that the last listing found, and when.
@@ -192,14 +189,9 @@ impl<T: Send + Sync + 'static> Refresher<T> {
         // The next refresh that a trigger may ask for.
         let mut free = Instant::now();
         loop {
-            self.watch_windows().await;
-            let soon = Schedule::mindful(
-                next.saturating_duration_since(Instant::now()),
-                self.windows.values().map(|(window, _)| window),
-                Instant::now(),
-                fastrand::f64(),
-            );
-            next = next.min(Instant::now() + soon);
+            self.windows.ask(&self.source);
+            let wait = next.saturating_duration_since(Instant::now());
+            next = next.min(Instant::now() + self.windows.mindful(wait, fastrand::f64()));
             self.cell.status().due(Some(next));
 
             let mut replies = Vec::new();
@@ -213,6 +205,7 @@ impl<T: Send + Sync + 'static> Refresher<T> {
                     None => return,
                 },
                 () = sleep_until(next) => Wake::Due,
+                () = self.windows.told() => continue,
                 () = sleep_until(search.unwrap_or(next)), if search.is_some() => Wake::Search,
                 _ = signals.next() => {
                     // A backend with no end of signals must not keep the thread to itself.
@@ -312,32 +305,6 @@ impl<T: Send + Sync + 'static> Refresher<T> {
         }
     }
 
-    /// Asks when secrets are expected to rotate: those of which it is not known, and those whose time is past.
-    async fn watch_windows(&mut self) {
-        let now = Instant::now();
-        let past = self.windows.iter().filter(|(_, (window, _))| Schedule::past(window, now));
-        let past: Vec<_> = past.map(|(id, _)| id.clone()).collect();
-        let mut ids = std::mem::take(&mut self.unwatched);
-        ids.extend(past);
-        if ids.is_empty() {
-            return;
-        }
-        let asking = AssertUnwindSafe(self.source.rotation_windows(&ids)).catch_unwind();
-        let found = asking.await.unwrap_or_default();
-        let known: BTreeMap<_, _> =
-            ids.iter().filter_map(|id| Some((id, self.windows.remove(id)?.1))).collect();
-        let (wall, now) = (SystemTime::now(), Instant::now());
-        for (id, window) in found {
-            // A listing may not know yet of the rotation that has just been.
-            if known.get(&id) != Some(&window.end)
-                && let Some(range) = on_clock(&window, wall, now)
-                && !Schedule::past(&range, now)
-            {
-                self.windows.insert(id, (range, window.end));
-            }
-        }
-    }
-
     /// What a cycle should look for.
     fn look_for(&self, wake: &Wake) -> Look {
         let lasting = self.names.at.elapsed() < self.schedule.rediscover;
@@ -347,13 +314,6 @@ impl<T: Send + Sync + 'static> Refresher<T> {
             _ => Look::Everything,
         }
     }
-}
-
-/// A window on tokio's clock, which never jumps; none, where it is further away than that counts.
-fn on_clock(window: &RotationWindow, wall: SystemTime, now: Instant) -> Option<Range<Instant>> {
-    let ahead = |at: SystemTime| now.checked_add(at.duration_since(wall).unwrap_or_default());
-    let late = wall.duration_since(window.end).unwrap_or_default();
-    Some(ahead(window.start)?..ahead(window.end)?.checked_sub(late)?)
 }
 
 /// All items that are there already.

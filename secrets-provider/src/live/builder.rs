@@ -132,8 +132,7 @@ impl<T> LiveBuilder<T> {
     }
 
     /// How long names last that were listed: below a prefix, secrets that were added are found no sooner than this after
-    /// the last listing. Default a minute, so that with an interval of a minute or more each refresh lists; zero lists at
-    /// each. Values are read at each refresh all the same. A listing that was asked for ([`Live::refresh`], most
+    /// the last listing. Default a minute, so that at the default interval each refresh lists; zero lists at each. Values are read at each refresh all the same. A listing that was asked for ([`Live::refresh`], most
     /// triggers) happens at once.
     pub fn rediscover_every(mut self, interval: Duration) -> Self {
         self.rediscover = Some(interval.min(LONGEST));

@@ -38,19 +38,25 @@ impl<T: Send + Sync + 'static> Refresher<T> {
         let cycle = AssertUnwindSafe(self.look(wake)).catch_unwind().instrument(span);
         let result = cycle.await.unwrap_or_else(|_| Err(panicked("reading or dropping")));
         let secrets = self.gaps.statuses(&self.served, &self.held, &self.source);
-        let mut status = self.cell.status();
-        status.describe(secrets, self.gaps.fallback());
         let calls = self.source.calls();
-        meter::called(status.calls(), &calls);
-        status.called(calls);
-        match &result {
-            Ok(_) => status.succeeded(),
-            Err(error) => {
-                meter::failed(error);
-                status.failed(error);
+        let (before, now) = {
+            let mut status = self.cell.status();
+            let before = status.calls().clone();
+            status.describe(secrets, self.gaps.fallback());
+            status.called(calls.clone());
+            match &result {
+                // Not everything was looked at.
+                Ok(_) if matches!(wake, Wake::Search) => {}
+                Ok(_) => status.succeeded(),
+                Err(error) => status.failed(error),
             }
+            (before, status.clone())
+        };
+        meter::called(&before, &calls);
+        if let Err(error) = &result {
+            meter::failed(error);
         }
-        meter::stands(&status);
+        meter::stands(&now);
         result
     }
 
@@ -64,9 +70,7 @@ impl<T: Send + Sync + 'static> Refresher<T> {
         let mut reading = self.source.read(&memory).await;
         if let Some(names) = reading.listed.take() {
             (self.names.listed, self.names.at) = (Some(names), begun);
-            // A listing tells when secrets rotate, too.
-            let unwatched = self.held.keys().filter(|id| !self.windows.contains_key(*id));
-            self.unwatched = unwatched.cloned().collect();
+            self.windows.listed(self.held.keys());
         }
         self.refuse_misfits(&mut reading);
         events::denied(&reading);
@@ -161,7 +165,7 @@ impl<T: Send + Sync + 'static> Refresher<T> {
         let renewed = |(id, secret): &(&String, &Fetched)| {
             self.held.get(*id).is_none_or(|held| held.version_id() != secret.version_id())
         };
-        self.unwatched.extend(found.iter().filter(renewed).map(|(id, _)| id.clone()));
+        self.windows.renewed(found.iter().filter(renewed).map(|(id, _)| id.clone()));
         self.held = found;
         self.served = candidate.snapshot.secrets().to_vec();
         self.tree = candidate.tree;
