@@ -3,6 +3,7 @@
 mod backend;
 mod blocking;
 mod dotenv;
+pub mod endpoints;
 mod environment;
 mod error;
 mod events;
@@ -20,6 +21,7 @@ mod live;
 mod manager;
 mod mapping;
 mod nearest;
+mod page;
 mod payload;
 mod policy;
 #[cfg(feature = "figment")]
@@ -46,6 +48,7 @@ pub use live::{
     View,
 };
 pub use manager::SecretsManager;
+pub use page::StatusPage;
 #[cfg(feature = "figment")]
 pub use provider::{Dotenv, FigmentExt};
 pub use rotating::Rotating;
