@@ -47,7 +47,7 @@ pub struct StatusPage {
 impl StatusPage {
     /// The `Content-Security-Policy` to serve it with: its own style, and nothing else.
     pub const CONTENT_SECURITY_POLICY: &'static str = "default-src 'none'; \
-        style-src 'sha256-F0yhXEVYHWyt3qIISQaxPGdlCHl2AeCDrhs41HLajl0='; \
+        style-src 'sha256-/3oq5ST+RjnqdrcmCu2JjPJ1A8NupfkEo1r1+YSIv/M='; \
         base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
     /// How these settings stand now.
@@ -104,7 +104,9 @@ impl StatusPage {
         let status = &self.status;
         f.write_str("<dl class=\"cards\">\n")?;
         let changed = status.changed_at();
-        let since = format!("live since {}<br />{}", ago(changed, now), moment(changed));
+        let age = now.duration_since(changed).unwrap_or_default();
+        let since =
+            format!("live for {}<br />since {}", span(Duration::from_secs(age.as_secs())), moment(changed));
         card(f, "Generation", &status.generation().to_string(), &since)?;
 
         let success = status.last_success();

@@ -152,7 +152,7 @@ fn place(place: &Provenance) -> String {
         let _ = write!(told, " <small>in {}</small>", code(file));
     }
     if let Some(version_id) = place.version_id() {
-        let _ = write!(told, " <small>version {}</small>", code(version_id));
+        let _ = write!(told, " <small class=\"version\">version {}</small>", code(version_id));
     }
     format!("<div>{told}</div>")
 }
