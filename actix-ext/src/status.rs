@@ -4,8 +4,8 @@ use std::rc::Rc;
 
 use actix_web::guard::{Any, Get, Head, Post};
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ACCEPT, ALLOW, AUTHORIZATION, HeaderValue};
-use actix_web::{HttpRequest, HttpResponse, Resource, Route, web};
+use actix_web::http::header::{ACCEPT, AUTHORIZATION, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse, Route, web};
 use secrets_provider::Live;
 use secrets_provider::endpoints::{self, Answer, RefreshToken};
 
@@ -33,7 +33,7 @@ pub fn health_routes<T: 'static>(settings: Live<T>) -> impl FnOnce(&mut web::Ser
         async { response(answer) }
     });
     |routes| {
-        routes.service(resource("/live", live, READS)).service(resource("/ready", ready, READS));
+        routes.service(web::resource("/live").route(live)).service(web::resource("/ready").route(ready));
     }
 }
 
@@ -68,7 +68,7 @@ pub fn status_routes<T: 'static>(settings: Live<T>) -> impl FnOnce(&mut web::Ser
         async { response(answer) }
     });
     |routes| {
-        routes.configure(health_routes(settings)).service(resource("/status", status, READS));
+        routes.configure(health_routes(settings)).service(web::resource("/status").route(status));
     }
 }
 
@@ -103,21 +103,12 @@ pub fn refresh_route<T: 'static>(
         }
     });
     |routes| {
-        routes.service(resource("/refresh", refresh, "POST"));
+        routes.service(web::resource("/refresh").route(refresh));
     }
 }
 
-const READS: &str = "GET, HEAD";
-
 fn reading() -> Route {
     Route::new().guard(Any(Get()).or(Head()))
-}
-
-/// A resource of one route, which says what it allows to who asks otherwise.
-fn resource(path: &str, route: Route, allowed: &'static str) -> Resource {
-    let refused =
-        move || async move { HttpResponse::MethodNotAllowed().insert_header((ALLOW, allowed)).finish() };
-    web::resource(path).route(route).default_service(web::to(refused))
 }
 
 fn response(answer: Answer) -> HttpResponse {
