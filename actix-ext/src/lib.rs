@@ -36,9 +36,18 @@
 //! # Ok::<(), secrets_provider::Error>(()) }).unwrap();
 //! ```
 
+//!
+//! # Status
+//!
+//! [`health_routes`] serves `/live` and `/ready`; [`status_routes`], for an internal port, `/status` too;
+//! [`refresh_route`] lets who has a token refresh the settings over HTTP.
+
 mod current;
+mod status;
 
 pub use current::{Current, MissingLive};
+pub use secrets_provider::endpoints::RefreshToken;
+pub use status::{health_routes, refresh_route, status_routes};
 
 /// The `tracing` target of every event, the core's.
 const TARGET: &str = "secrets_provider";

@@ -51,6 +51,22 @@
 //! let app: Router = Router::new().route("/", get(index)).with_state(AppState { settings, name: "gaara" });
 //! ```
 
+//!
+//! # Status
+//!
+#![cfg_attr(
+    feature = "status",
+    doc = "[`health_routes`] serves `/live` and `/ready`; [`status_routes`], for an internal port, `/status` too;
+[`refresh_route`] lets who has a token refresh the settings over HTTP."
+)]
+#![cfg_attr(not(feature = "status"), doc = "Routes that serve it are behind the feature `status`.")]
+
 mod current;
+#[cfg(feature = "status")]
+mod status;
 
 pub use current::{Current, LiveState};
+#[cfg(feature = "status")]
+pub use secrets_provider::endpoints::RefreshToken;
+#[cfg(feature = "status")]
+pub use status::{health_routes, refresh_route, status_routes};

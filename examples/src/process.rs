@@ -4,6 +4,7 @@ use std::env::{self, VarError};
 use std::net::TcpListener;
 use std::process::ExitCode;
 
+use secrets_provider::endpoints::RefreshToken;
 use tracing_subscriber::EnvFilter;
 
 /// Why an example could not do its work.
@@ -27,6 +28,22 @@ pub fn listen() -> Result<TcpListener, Failure> {
     let port = port("PORT", 3000)?;
     TcpListener::bind(("127.0.0.1", port))
         .map_err(|error| format!("cannot listen on 127.0.0.1:{port} (PORT): {error}").into())
+}
+
+/// The token that `POST /refresh` asks for: `REFRESH_TOKEN`. Without it, there is no such route.
+///
+/// # Errors
+///
+/// If it is no token.
+pub fn refresh_token() -> Result<Option<RefreshToken>, Failure> {
+    match env::var("REFRESH_TOKEN") {
+        Ok(token) if !token.is_empty() => {
+            let token = RefreshToken::new(token).map_err(|error| format!("REFRESH_TOKEN: {error}"))?;
+            Ok(Some(token))
+        }
+        Ok(_) | Err(VarError::NotPresent) => Ok(None),
+        Err(VarError::NotUnicode(_)) => Err("REFRESH_TOKEN is not text".into()),
+    }
 }
 
 pub(crate) fn port(variable: &str, default: u16) -> Result<u16, Failure> {

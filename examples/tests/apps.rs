@@ -109,6 +109,36 @@ fn actix_follows_a_rotation_and_shows_no_password() {
     an_app_follows_a_rotation(ACTIX);
 }
 
+fn an_app_tells_how_it_stands(binary: &str) {
+    let environment = [("PORT", "0"), ("REFRESH_TOKEN", "t0ken"), ("SECRET_CACHE_TTL", "3600")];
+    let mut program = Program::start(binary, &environment);
+    let app = address(&program.stdout_line("Serving on http://"));
+    let embedded = address(&program.stdout_line("Embedded Secrets Manager on http://"));
+    assert_eq!(program.stdout_line("/status").trim(), format!("http://{app}/status"));
+    assert_eq!(get(&app, "/live"), r#"{"live":true}"#);
+    assert_eq!(get(&app, "/ready"), r#"{"ready":true,"health":"fresh"}"#);
+    let status: Value = serde_json::from_str(&get(&app, "/status")).unwrap();
+    assert_eq!((&status["generation"], &status["secrets"][1]["key_path"]), (&json!(1), &json!("jwt_secret")));
+    let page = http(&app, "GET", "/status", "Accept: text/html\r\n", "");
+    assert!(page.contains("<title>fresh: Settings, generation 1</title>"));
+
+    put(&embedded, "gaara/prod/jwt-secret", "rotated-jwt-secret");
+    let refreshed = http(&app, "POST", "/refresh", "Authorization: Bearer t0ken\r\n", "");
+    assert_eq!(refreshed, r#"{"generation":2,"changed":true}"#);
+    let shown = format!("{status}{page}{}", program.interrupt().1);
+    assert!(!shown.contains("seeded") && !shown.contains("rotated") && !shown.contains("t0ken"));
+}
+
+#[test]
+fn axum_tells_how_it_stands() {
+    an_app_tells_how_it_stands(AXUM);
+}
+
+#[test]
+fn actix_tells_how_it_stands() {
+    an_app_tells_how_it_stands(ACTIX);
+}
+
 /// The printed lines are for a shell, so a shell reads them here; what it would run is done over the wire.
 #[test]
 fn the_printed_commands_rotate() {

@@ -173,6 +173,14 @@ impl Error {
             .all(|error| matches!(error.kind(), ErrorKind::Throttled | ErrorKind::Unavailable))
     }
 
+    /// The same failures without the advice, which may speak of the machine that the program runs on.
+    pub(crate) fn without_hints(&self) -> Self {
+        let mut failure = Failure::clone(&self.0);
+        failure.hint = None;
+        failure.parts = failure.parts.iter().map(Self::without_hints).collect();
+        Self(Arc::new(failure))
+    }
+
     fn first(&self) -> &Self {
         &self.errors()[0]
     }
@@ -231,6 +239,10 @@ mod tests {
         assert_eq!(
             nested.to_string(),
             "3 failures:\n- b is no object\n  hint: make it one\n- c is gone\n- no answer from a"
+        );
+        assert_eq!(
+            nested.without_hints().to_string(),
+            "3 failures:\n- b is no object\n- c is gone\n- no answer from a"
         );
         assert!(Error::all([slow]).expect("one error").is_transient());
         assert!(Error::all([]).is_none());

@@ -3,6 +3,7 @@
 mod backend;
 mod blocking;
 mod dotenv;
+pub mod endpoints;
 mod environment;
 mod error;
 mod events;
@@ -25,6 +26,7 @@ mod nearest;
 #[cfg(any(doc, doctest))]
 #[doc = include_str!("operations.md")]
 pub mod operations {}
+mod page;
 mod payload;
 mod policy;
 #[cfg(feature = "figment")]
@@ -53,6 +55,7 @@ pub use live::{
     View,
 };
 pub use manager::SecretsManager;
+pub use page::StatusPage;
 #[cfg(feature = "figment")]
 pub use provider::{Dotenv, FigmentExt};
 pub use rotating::Rotating;

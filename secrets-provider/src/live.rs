@@ -151,6 +151,8 @@ pub(crate) trait Upstream: Send + Sync {
     fn explanation(&self) -> Arc<Explanation>;
     /// Nothing will ever change in it.
     fn is_constant(&self) -> bool;
+    /// Nothing will change in it any more.
+    fn has_ended(&self) -> bool;
 }
 
 impl<T: Send + Sync> Upstream for Live<T> {
@@ -164,6 +166,10 @@ impl<T: Send + Sync> Upstream for Live<T> {
 
     fn is_constant(&self) -> bool {
         self.is_constant()
+    }
+
+    fn has_ended(&self) -> bool {
+        self.has_ended()
     }
 }
 
@@ -302,6 +308,24 @@ impl<T> Live<T> {
             Origin::Secrets => false,
             Origin::Derived { from, .. } => from.is_constant(),
         }
+    }
+
+    /// Whether the task is gone that refreshed the settings.
+    pub(crate) fn has_ended(&self) -> bool {
+        match &self.engine.origin {
+            Origin::Constant => false,
+            Origin::Secrets => self.engine.changes.has_changed().is_err(),
+            Origin::Derived { from, .. } => from.has_ended(),
+        }
+    }
+
+    /// Status and explanation of the same generation, which two calls may not be.
+    pub(crate) fn status_with_explanation(&self) -> (Status, Arc<Explanation>) {
+        let (own, explanation) = {
+            let status = self.cell.status();
+            (status.clone(), self.explanation())
+        };
+        (self.whole(own), explanation)
     }
 
     fn explanation(&self) -> Arc<Explanation> {

@@ -144,13 +144,21 @@ pub struct SecretStatus {
 pub struct LastError {
     kind: ErrorKind,
     message: String,
+    /// The message without its hints.
+    #[serde(skip)]
+    summary: String,
     #[serde(serialize_with = "epoch")]
     at: Instant,
 }
 
 impl LastError {
     pub(crate) fn new(error: &Error) -> Self {
-        Self { kind: error.kind(), message: error.to_string(), at: Instant::now() }
+        Self {
+            kind: error.kind(),
+            message: error.to_string(),
+            summary: error.without_hints().to_string(),
+            at: Instant::now(),
+        }
     }
 }
 
@@ -268,6 +276,17 @@ impl Status {
         self.interval
     }
 
+    /// How long after the last success settings count as [stale](Self::is_stale); `None` for a constant.
+    pub fn stale_after(&self) -> Option<Duration> {
+        self.stale_after
+    }
+
+    /// Whether the last refresh failed, or the last build of a derived value, whatever else [`health`](Self::health)
+    /// finds graver.
+    pub(crate) fn is_failing(&self) -> bool {
+        self.failing
+    }
+
     /// When the next refresh is due; `None` while one is under way, for a constant, and after a shutdown.
     pub fn next_attempt(&self) -> Option<SystemTime> {
         self.next_attempt.map(system_time)
@@ -355,6 +374,10 @@ impl LastError {
         &self.message
     }
 
+    pub(crate) fn summary(&self) -> &str {
+        &self.summary
+    }
+
     /// When it happened.
     pub fn at(&self) -> SystemTime {
         system_time(self.at)
@@ -363,13 +386,14 @@ impl LastError {
 
 impl Serialize for Status {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut fields = serializer.serialize_struct("Status", 12)?;
+        let mut fields = serializer.serialize_struct("Status", 13)?;
         fields.serialize_field("generation", &self.generation)?;
         fields.serialize_field("health", &self.health())?;
         fields.serialize_field("ready", &self.is_ready())?;
         fields.serialize_field("changed_at", &Epoch(self.changed_at))?;
         fields.serialize_field("last_success", &Epoch(self.last_success))?;
         fields.serialize_field("last_success_age", &self.last_success_age().as_secs_f64())?;
+        fields.serialize_field("stale_after", &self.stale_after.map(|bound| bound.as_secs_f64()))?;
         fields.serialize_field("next_attempt", &self.next_attempt.map(Epoch))?;
         fields.serialize_field("interval", &self.interval.map(|interval| interval.as_secs_f64()))?;
         fields.serialize_field("last_error", &self.last_error)?;

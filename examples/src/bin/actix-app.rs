@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use actix_web::{App, HttpServer, get, web};
 use examples::{Failure, Report, Secrets, Settings};
 use secrets_provider::Live;
-use secrets_provider_actix::Current;
+use secrets_provider_actix::{Current, refresh_route, status_routes};
 
 #[get("/")]
 async fn index(settings: web::Data<Live<Settings>>) -> web::Json<Report> {
@@ -32,9 +32,24 @@ async fn serve() -> Result<(), Failure> {
     let secrets = Secrets::from_environment().await?;
     let settings = secrets.live().await?;
     println!("Serving on http://{address}\n{secrets}\nRead the settings:\n  curl http://{address}/");
+    println!("See what is live, in a browser:\n  http://{address}/status");
 
     let data = web::Data::new(settings.clone());
-    let app = move || App::new().app_data(data.clone()).service(index).service(whoami);
+    let token = examples::refresh_token()?;
+    let app = move || {
+        let live = data.get_ref();
+        App::new()
+            .app_data(data.clone())
+            .service(index)
+            .service(whoami)
+            // A service that others than its operators can reach would serve these on a port of their own.
+            .configure(status_routes(live.clone()))
+            .configure(|routes| {
+                if let Some(token) = &token {
+                    routes.configure(refresh_route(live.clone(), token.clone()));
+                }
+            })
+    };
     // Ends by Ctrl-C, which actix handles itself.
     HttpServer::new(app).listen(listener)?.run().await?;
     settings.shutdown().await;

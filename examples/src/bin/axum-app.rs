@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::{Json, Router, routing::get};
 use examples::{Failure, Report, Secrets, Settings};
 use secrets_provider::Live;
-use secrets_provider_axum::Current;
+use secrets_provider_axum::{Current, refresh_route, status_routes};
 
 async fn index(State(settings): State<Live<Settings>>) -> Json<Report> {
     Json(Report::of(&settings))
@@ -33,8 +33,17 @@ async fn serve() -> Result<(), Failure> {
     let settings = secrets.live().await?;
     let address = listener.local_addr()?;
     println!("Serving on http://{address}\n{secrets}\nRead the settings:\n  curl http://{address}/");
+    println!("See what is live, in a browser:\n  http://{address}/status");
 
-    let app = Router::new().route("/", get(index)).route("/whoami", get(whoami)).with_state(settings.clone());
+    let mut app = Router::new()
+        .route("/", get(index))
+        .route("/whoami", get(whoami))
+        // A service that others than its operators can reach would serve these on a port of their own.
+        .merge(status_routes(settings.clone()));
+    if let Some(token) = examples::refresh_token()? {
+        app = app.merge(refresh_route(settings.clone(), token));
+    }
+    let app = app.with_state(settings.clone());
     axum::serve(listener, app).with_graceful_shutdown(interrupted()).await?;
     settings.shutdown().await;
     Ok(())

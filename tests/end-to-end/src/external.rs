@@ -1,4 +1,6 @@
-//! What comes out of the Python venv that `.ci/external` makes: moto, the `aws` client, boto3.
+//! What `.ci/external` installs: moto, the `aws` client and boto3, in a Python venv; Chromium.
+
+mod chromium;
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -16,6 +18,8 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::process::Command;
+
+pub use chromium::{Chromium, Look, OpenPage};
 
 const VENV: &str = "external-venv";
 

@@ -1,0 +1,121 @@
+//! The routes that tell how the settings stand, and the one that refreshes them.
+
+use std::rc::Rc;
+
+use actix_web::guard::{Any, Get, Head, Post};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ACCEPT, AUTHORIZATION, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse, Route, web};
+use secrets_provider::Live;
+use secrets_provider::endpoints::{self, Answer, RefreshToken};
+
+/// `GET /live` and `GET /ready`, for probes: 200 as long as the process serves; 200 or, once the settings are
+/// [not ready](secrets_provider::Status::is_ready), 503. They name no secret and may be public.
+///
+/// For `configure` of an `App` or of a scope. `settings` may be derived ones.
+///
+/// ```
+/// # actix_web::rt::System::new().block_on(async {
+/// use actix_web::{App, test};
+/// use secrets_provider::Live;
+/// use secrets_provider_actix::health_routes;
+///
+/// let settings = Live::constant(8080);
+/// let app = test::init_service(App::new().configure(health_routes(settings))).await;
+/// let response = test::call_service(&app, test::TestRequest::with_uri("/ready").to_request()).await;
+/// assert!(response.status().is_success());
+/// # });
+/// ```
+pub fn health_routes<T: 'static>(settings: Live<T>) -> impl FnOnce(&mut web::ServiceConfig) {
+    let live = reading().to(async || response(endpoints::live()));
+    let ready = reading().to(move || {
+        let answer = endpoints::ready(&settings);
+        async { response(answer) }
+    });
+    |routes| {
+        routes.service(web::resource("/live").route(live)).service(web::resource("/ready").route(ready));
+    }
+}
+
+/// [`health_routes`], and `GET /status`: which generation is live, since when, which key comes from where, and what
+/// failed; as JSON, or for a browser as a [page](secrets_provider::StatusPage).
+///
+/// **Not for the public**: it holds no values, but names secrets and variables. Serve it on an internal port:
+///
+/// ```no_run
+/// # async fn serve() -> std::io::Result<()> {
+/// use actix_web::{App, HttpServer, rt, web};
+/// use secrets_provider::Live;
+/// use secrets_provider_actix::{health_routes, status_routes};
+///
+/// # let settings = Live::constant(8080);
+/// let of = settings.clone();
+/// let internal = move || {
+///     App::new().service(web::scope("/internal").configure(status_routes(of.clone())))
+/// };
+/// rt::spawn(HttpServer::new(internal).workers(1).bind("127.0.0.1:9000")?.run());
+///
+/// let public = move || App::new().configure(health_routes(settings.clone()));
+/// # let _ = HttpServer::new(public);
+/// # Ok(()) }
+/// ```
+pub fn status_routes<T: 'static>(settings: Live<T>) -> impl FnOnce(&mut web::ServiceConfig) {
+    let of = settings.clone();
+    let status = reading().to(move |request: HttpRequest| {
+        let accept: Vec<&str> =
+            request.headers().get_all(ACCEPT).filter_map(|value| value.to_str().ok()).collect();
+        let answer = endpoints::status(&of, Some(&accept.join(",")), request.uri().query());
+        async { response(answer) }
+    });
+    |routes| {
+        routes.configure(health_routes(settings)).service(web::resource("/status").route(status));
+    }
+}
+
+/// `POST /refresh`: refreshes the settings now, for requests with the header `Authorization: Bearer` and the token.
+/// There is no such route unless you mount it. See [`endpoints::refresh`] for the answers.
+///
+/// ```
+/// # actix_web::rt::System::new().block_on(async {
+/// use actix_web::{App, test};
+/// use secrets_provider::Live;
+/// use secrets_provider_actix::{RefreshToken, refresh_route};
+///
+/// let settings = Live::constant(8080);
+/// let token = RefreshToken::new("a-long-random-token")?;
+/// let app = test::init_service(App::new().configure(refresh_route(settings, token))).await;
+/// let request = test::TestRequest::post().uri("/refresh");
+/// let request = request.insert_header(("authorization", "Bearer a-long-random-token")).to_request();
+/// assert!(test::call_service(&app, request).await.status().is_success());
+/// # Ok::<(), secrets_provider::Error>(()) }).unwrap();
+/// ```
+pub fn refresh_route<T: 'static>(
+    settings: Live<T>,
+    token: RefreshToken,
+) -> impl FnOnce(&mut web::ServiceConfig) {
+    let of = Rc::new((settings, token));
+    let refresh = Route::new().guard(Post()).to(move |request: HttpRequest| {
+        let of = of.clone();
+        async move {
+            let (settings, token) = &*of;
+            let authorization = request.headers().get(AUTHORIZATION).map(HeaderValue::as_bytes);
+            response(endpoints::refresh(settings, token, authorization).await)
+        }
+    });
+    |routes| {
+        routes.service(web::resource("/refresh").route(refresh));
+    }
+}
+
+fn reading() -> Route {
+    Route::new().guard(Any(Get()).or(Head()))
+}
+
+fn response(answer: Answer) -> HttpResponse {
+    let status = StatusCode::from_u16(answer.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = HttpResponse::build(status);
+    for header in answer.headers() {
+        response.insert_header(*header);
+    }
+    response.body(answer.into_body())
+}

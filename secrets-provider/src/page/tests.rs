@@ -1,0 +1,335 @@
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use base64::Engine as _;
+use roxmltree::{Document, Node};
+use sha2::Digest as _;
+
+use super::*;
+use crate::{Layers, Memory, Rejected, SecretsManager};
+
+/// Names that would be markup, end a quotation, start an entity, break a line, or turn the text around them.
+const HOSTILE: &str = "<script>alert(\"1\")<!-- ' & &amp; ]]> \n \u{202e}";
+
+/// As it is shown on one line.
+const SHOWN: &str = "<script>alert(\"1\")<!-- ' & &amp; ]]> \\n \\u{202e}";
+
+/// The page is XML too, so an XML parser says whether each element is closed, each attribute quoted and each name
+/// escaped.
+fn parsed(html: &str) -> Document<'_> {
+    let options = roxmltree::ParsingOptions { allow_dtd: true, ..Default::default() };
+    Document::parse_with_options(html, options).expect("well-formed")
+}
+
+/// All text in an element, the white space in it made one.
+fn text(node: Node<'_, '_>) -> String {
+    let text: Vec<&str> =
+        node.descendants().filter_map(|node| node.text().filter(|_| node.is_text())).collect();
+    text.join(" ").split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The texts of all elements of a name.
+fn all(document: &Document<'_>, element: &str) -> Vec<String> {
+    document.descendants().filter(|node| node.has_tag_name(element)).map(text).collect()
+}
+
+/// The rows below a heading, each by its cells.
+fn rows(document: &Document<'_>, heading: &str) -> Vec<Vec<String>> {
+    let body = document
+        .descendants()
+        .find(|node| node.has_tag_name("table") && node.attribute("aria-labelledby") == Some(heading))
+        .and_then(|table| table.children().find(|node| node.has_tag_name("tbody")))
+        .expect("a table of that heading");
+    let cells = |row: Node<'_, '_>| row.children().filter(Node::is_element).map(text).collect();
+    body.children().filter(Node::is_element).map(cells).collect()
+}
+
+fn attribute<'a>(document: &'a Document<'_>, element: &str, name: &str) -> Vec<&'a str> {
+    document
+        .descendants()
+        .filter(|node| node.has_tag_name(element))
+        .filter_map(|node| node.attribute(name))
+        .collect()
+}
+
+async fn live(secrets: &Memory) -> Live<serde_json::Value> {
+    Live::builder(SecretsManager::prefix("app").backend(secrets.clone()))
+        .layers(|secrets| {
+            Layers::new().environment_from([("DATABASE__PORT", "5432"), ("PATH", "/bin")]).secrets(secrets)
+        })
+        .start()
+        .await
+        .expect("settings")
+}
+
+fn seeded() -> Memory {
+    let secrets = Memory::new();
+    secrets.put("app/database", r#"{"host": "value-host", "password": "value-password"}"#);
+    secrets.put("app/jwt-secret", "value-jwt");
+    secrets
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_tells_what_is_live_since_when_and_from_where() {
+    let secrets = seeded();
+    let settings = live(&secrets).await;
+    secrets.put("app/jwt-secret", "value-new");
+    settings.refresh().await.expect("a refresh");
+    tokio::time::advance(Duration::from_millis(100_500)).await;
+
+    let html = StatusPage::of(&settings).to_string();
+    let page = parsed(&html);
+    assert_eq!(all(&page, "title"), ["fresh: Value, generation 2"]);
+    assert_eq!(all(&page, "h1"), ["Value"]);
+    assert_eq!(all(&page, "strong")[..2], ["2", "1 min 40 s ago"]);
+    assert!(all(&page, "strong")[2].starts_with("in "), "the next attempt");
+    assert!(all(&page, "dd")[1].ends_with("stale after 15 min"));
+    assert_eq!(
+        rows(&page, "secrets"),
+        [["app/database", "current", "database", "v1"], ["app/jwt-secret", "current", "jwt_secret", "v3"]]
+    );
+    assert_eq!(
+        rows(&page, "keys"),
+        [
+            ["database.host", "secret app/database version v1", ""],
+            ["database.password", "secret app/database version v1", ""],
+            ["database.port", "environment DATABASE__PORT", ""],
+            ["jwt_secret", "secret app/jwt-secret version v3", ""],
+        ]
+    );
+    assert!(
+        all(&page, "p")
+            .contains(&"And 1 variable of the environment that nothing else speaks of.".to_owned())
+    );
+    assert!(!all(&page, "h2").iter().any(|heading| heading.contains("failed") || heading == "Derived"));
+    assert!(!html.contains("value-"), "a value is shown");
+}
+
+#[tokio::test]
+async fn it_tells_what_a_key_hides() {
+    let secrets = Memory::new();
+    secrets.put("app/token", "value-secret");
+    let settings: Live<serde_json::Value> = Live::builder(SecretsManager::prefix("app").backend(secrets))
+        .layers(|secrets| Layers::new().environment_from([("TOKEN", "value-variable")]).secrets(secrets))
+        .start()
+        .await
+        .expect("settings");
+    let html = StatusPage::of(&settings).to_string();
+    let page = parsed(&html);
+    assert_eq!(rows(&page, "keys"), [["token", "secret app/token version v1", "environment TOKEN"]]);
+    assert!(!html.contains("value-"), "a value is shown");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_is_told_first_while_it_lasts_and_last_when_it_is_over() {
+    let secrets = seeded();
+    let settings = live(&secrets).await;
+    let headings = |html: &str| all(&parsed(html), "h2");
+
+    secrets.remove("app/jwt-secret");
+    settings.refresh().await.expect_err("a secret is gone");
+    let failing = StatusPage::of(&settings).to_string();
+    assert_eq!(headings(&failing), ["What failed", "Secrets", "Keys"]);
+    let page = parsed(&failing);
+    assert_eq!(all(&page, "title"), ["failing: Value, generation 1"]);
+    assert_eq!(rows(&page, "secrets")[1], ["app/jwt-secret", "last good not_found", "jwt_secret", "v2"]);
+    assert!(all(&page, "pre")[0].contains("`app/jwt-secret`"));
+
+    tokio::time::advance(Duration::from_secs(3600)).await;
+    // The clock moved under the refresher's own tries: whatever they found, it is not ready now.
+    let stale = StatusPage::of(&settings).to_string();
+    assert_eq!(
+        all(&parsed(&stale), "header")[0].split(' ').take(4).collect::<Vec<_>>().join(" "),
+        "Value failing not ready"
+    );
+
+    secrets.put("app/jwt-secret", "value-again");
+    settings.refresh().await.expect("a refresh");
+    let over = StatusPage::of(&settings).to_string();
+    assert_eq!(headings(&over), ["Secrets", "Keys", "What failed, and is over"]);
+}
+
+#[tokio::test]
+async fn advice_stays_off_the_page() {
+    let mut status = Status::started(Some(Duration::from_secs(300)), None);
+    let error = crate::Error::new(crate::ErrorKind::AccessDenied, "denied").with_hint("add the statement");
+    status.failed(&error);
+    let page = StatusPage {
+        settings: "Settings".to_owned(),
+        status,
+        explanation: Arc::default(),
+        ended: false,
+        reload: None,
+    };
+    let html = page.to_string();
+    assert_eq!(all(&parsed(&html), "pre"), ["denied"]);
+    assert!(!html.contains("add the statement"));
+}
+
+/// Hostile: names of secrets, keys, variables, files, and what a check says.
+#[tokio::test]
+async fn whatever_names_hold_is_text() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("<b onload='x'>&\".env");
+    std::fs::write(&file, "FROM_FILE=value-file\n").expect("a file");
+    let secrets = Memory::new();
+    let json = serde_json::json!({ HOSTILE: "value-key" });
+    let name = format!("app/{HOSTILE}");
+    secrets.put(&name, json.to_string());
+    let refuse = Arc::new(AtomicBool::new(false));
+    let refusing = refuse.clone();
+    let settings: Live<serde_json::Value> =
+        Live::builder(SecretsManager::names([&name]).rename(&name, "").backend(secrets.clone()))
+            .layers(move |secrets| {
+                Layers::new().dotenv(&file).environment_from([(HOSTILE, "value-variable")]).secrets(secrets)
+            })
+            .validate(move |_| match refusing.load(Ordering::Relaxed) {
+                true => Err(Rejected::new(HOSTILE)),
+                false => Ok(()),
+            })
+            .start()
+            .await
+            .expect("settings");
+    let derived = settings
+        .derive(HOSTILE, |_| async { Err::<(), _>(Rejected::new(HOSTILE)) })
+        .await
+        .expect_err("a build that fails");
+    assert!(derived.to_string().contains(HOSTILE));
+    let _derived = settings.derive(HOSTILE, |_| async { Ok(()) }).await.expect("a build");
+    refuse.store(true, Ordering::Relaxed);
+    secrets.put(&name, json.to_string());
+    settings.refresh().await.expect_err("refused");
+
+    let html = StatusPage::of(&settings).to_string();
+    let page = parsed(&html);
+    let secret = text_of(&format!("app/{SHOWN}"));
+    assert_eq!(rows(&page, "secrets")[0][0], secret);
+    let keys = rows(&page, "keys");
+    assert!(keys.iter().any(|row| row[0] == text_of(SHOWN) && row[1].contains(&secret)), "{keys:?}");
+    assert!(
+        keys.iter().any(|row| row[1].contains("in ") && row[1].contains("<b onload='x'>&\".env")),
+        "{keys:?}"
+    );
+    assert_eq!(rows(&page, "derived")[0][0], text_of(SHOWN));
+    assert!(
+        all(&page, "pre")[0].contains("<script>alert(\"1\")<!-- ' & &amp; ]]>"),
+        "{:?}",
+        all(&page, "pre")
+    );
+
+    let elements: std::collections::BTreeSet<_> =
+        page.descendants().filter(Node::is_element).map(|node| node.tag_name().name()).collect();
+    assert!(!elements.contains("script") && !elements.contains("b"), "{elements:?}");
+    assert!(!html.contains('\u{202e}'), "text is turned");
+    assert!(!html.contains("value-"), "a value is shown");
+}
+
+fn text_of(name: &str) -> String {
+    name.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[tokio::test(start_paused = true)]
+async fn derived_values_stand_with_their_failures() {
+    let secrets = seeded();
+    let settings = live(&secrets).await;
+    let builds = Arc::new(AtomicBool::new(true));
+    let building = builds.clone();
+    let derived = settings
+        .derive("database", move |_| {
+            let built =
+                if building.load(Ordering::Relaxed) { Ok(1_u16) } else { Err(Rejected::new("no route")) };
+            async move { built }
+        })
+        .await
+        .expect("a build");
+    let html = StatusPage::of(&settings).to_string();
+    assert_eq!(rows(&parsed(&html), "derived")[0][..2], ["database", "built"]);
+
+    builds.store(false, Ordering::Relaxed);
+    secrets.put("app/database", r#"{"host": "value-other", "password": "value-password"}"#);
+    derived.refresh().await.expect_err("a build that fails");
+    let html = StatusPage::of(&settings).to_string();
+    let row = &rows(&parsed(&html), "derived")[0];
+    assert!(row[1].ends_with("failure build failed: no route"), "{row:?}");
+    assert_eq!(row[3..], ["1", "1"]);
+
+    // A page of its own tells the same of its settings, and that it fails itself.
+    let html = StatusPage::of(&derived).to_string();
+    let page = parsed(&html);
+    assert_eq!(all(&page, "title"), ["failing: u16, generation 1"]);
+    assert_eq!(rows(&page, "secrets").len(), 2);
+    assert_eq!(all(&page, "pre"), ["build failed: no route"]);
+}
+
+#[tokio::test]
+async fn a_constant_has_a_page_with_nothing_in_it() {
+    let html = StatusPage::of(&Live::constant(7_u16)).to_string();
+    let page = parsed(&html);
+    assert_eq!(all(&page, "strong"), ["1", "just now", "never"]);
+    assert_eq!(all(&page, "table").len(), 0);
+    assert_eq!(
+        all(&page, "p")[1..4],
+        [
+            "These settings never change.",
+            "None: these settings are a constant.",
+            "Nothing is known of keys: no layer gives any that is settings."
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn settings_that_nothing_refreshes_any_more_say_so() {
+    let settings = live(&seeded()).await;
+    let next = |html: &str| all(&parsed(html), "dd")[2].clone();
+    assert!(!next(&StatusPage::of(&settings).to_string()).contains("ended"));
+    settings.shutdown().await;
+    assert_eq!(next(&StatusPage::of(&settings).to_string()), "never refreshing has ended");
+    tokio::time::advance(Duration::from_secs(3600)).await;
+    let html = StatusPage::of(&settings).to_string();
+    assert_eq!(all(&parsed(&html), "title"), ["stale: Value, generation 1"]);
+}
+
+#[tokio::test]
+async fn it_loads_itself_again_unless_told_otherwise() {
+    let page = StatusPage::of(&Live::constant(7_u16));
+    let shown = |page: StatusPage| {
+        let html = page.to_string();
+        let document = parsed(&html);
+        let every = document.descendants().find(|node| node.attribute("http-equiv") == Some("refresh"));
+        (
+            every.and_then(|meta| meta.attribute("content")).map(str::to_owned),
+            attribute(&document, "a", "href")[0].to_owned(),
+        )
+    };
+    assert_eq!(shown(page.clone()), (Some("5".to_owned()), "?paused".to_owned()));
+    assert_eq!(shown(page.clone().reload_every(Some(Duration::ZERO))).0.as_deref(), Some("1"));
+    assert_eq!(shown(page.reload_every(None)), (None, "?".to_owned()));
+}
+
+/// A language, a title, a width for phones, headings of tables, and names of sections and pictures.
+#[tokio::test]
+async fn it_can_be_read_by_other_means_than_looking_at_it() {
+    let html = StatusPage::of(&live(&seeded()).await).to_string();
+    let page = parsed(&html);
+    assert_eq!(attribute(&page, "html", "lang"), ["en"]);
+    assert!(attribute(&page, "meta", "content").contains(&"width=device-width, initial-scale=1"));
+    let columns = page.descendants().filter(|node| node.attribute("scope") == Some("col")).count();
+    assert_eq!(columns, 4 + 3);
+    assert_eq!(attribute(&page, "svg", "aria-label"), ["0 % of that"]);
+    let ids: Vec<_> = page.descendants().filter_map(|node| node.attribute("id")).collect();
+    for section in page.descendants().filter(|node| node.has_tag_name("section")) {
+        let label = section.attribute("aria-labelledby").expect("a name");
+        assert_eq!(ids.iter().filter(|id| **id == label).count(), 1, "{label}");
+    }
+}
+
+#[test]
+fn the_policy_lets_in_the_style_and_nothing_else() {
+    let hash = base64::engine::general_purpose::STANDARD.encode(sha2::Sha256::digest(STYLE));
+    let expected = format!("style-src 'sha256-{hash}'");
+    assert!(StatusPage::CONTENT_SECURITY_POLICY.contains(&expected), "{expected}");
+    assert!(StatusPage::CONTENT_SECURITY_POLICY.starts_with("default-src 'none';"));
+    let html = StatusPage::of(&Live::constant(1)).to_string();
+    for foreign in ["style=", "src=", "http:", "https:", "url(", "@import", "<script"] {
+        assert!(!html.contains(foreign), "{foreign}");
+    }
+}

@@ -1,0 +1,122 @@
+//! A browser without a screen.
+
+use std::path::Path;
+use std::process::Stdio;
+
+use tempfile::TempDir;
+use tokio::process::{Child, Command};
+
+use super::run;
+
+/// The names that it is installed by.
+const NAMES: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
+
+/// How it looks at a page.
+#[derive(Debug, Clone, Copy)]
+pub struct Look {
+    /// The window's width, which is 500 at least.
+    pub width: u32,
+    /// The window's height.
+    pub height: u32,
+    /// What `prefers-color-scheme` says.
+    pub dark: bool,
+}
+
+/// Chromium, with a profile of its own for each page that it opens.
+#[derive(Debug)]
+pub struct Chromium {
+    program: &'static str,
+}
+
+impl Chromium {
+    /// The one that is installed.
+    ///
+    /// # Panics
+    ///
+    /// Where there is none: nothing that should be tested is passed over.
+    pub fn installed() -> Self {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let there = |name: &&&str| std::env::split_paths(&path).any(|folder| folder.join(name).is_file());
+        let program = NAMES.iter().find(there).unwrap_or_else(|| panic!("no Chromium: run .ci/external"));
+        Self { program }
+    }
+
+    /// Opens a page and runs its scripts, on a clock that is fast-forwarded by so many milliseconds; gives the document
+    /// as it then stands.
+    ///
+    /// # Panics
+    ///
+    /// When it fails, or the page's console has something to complain of.
+    pub async fn document(&self, url: &str, look: Look, milliseconds: u32) -> String {
+        let clock = format!("--virtual-time-budget={milliseconds}");
+        self.open(url, look, &["--dump-dom", &clock]).await
+    }
+
+    /// Opens a page and writes its picture to a PNG file.
+    ///
+    /// # Panics
+    ///
+    /// As [`document`](Self::document); also where there is no picture then.
+    pub async fn screenshot(&self, url: &str, look: Look, file: &Path) {
+        // What lies there from another run is no proof.
+        let _ = std::fs::remove_file(file);
+        self.open(url, look, &[&format!("--screenshot={}", file.display())]).await;
+        let size =
+            std::fs::metadata(file).unwrap_or_else(|error| panic!("{}: {error}", file.display())).len();
+        assert!(size > 10_000, "{} is all but empty", file.display());
+    }
+
+    /// Opens a page and stays there until it is closed, or dropped.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be started.
+    pub fn keep_open(&self, url: &str, look: Look) -> OpenPage {
+        let (mut command, profile) = self.command(url, look, &["--remote-debugging-port=0"]);
+        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("Chromium");
+        OpenPage { child, _profile: profile }
+    }
+
+    async fn open(&self, url: &str, look: Look, arguments: &[&str]) -> String {
+        let (command, _profile) = self.command(url, look, arguments);
+        let (success, stdout, stderr) = run(command).await;
+        assert!(success, "{stderr}");
+        let complaints: Vec<&str> = stderr.lines().filter(|line| line.contains(":CONSOLE")).collect();
+        assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+        stdout
+    }
+
+    fn command(&self, url: &str, look: Look, arguments: &[&str]) -> (Command, TempDir) {
+        let profile = TempDir::new().expect("a temporary folder");
+        let mut command = Command::new(self.program);
+        command
+            // The sandbox is not to be had as root; the page is ours.
+            .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"])
+            .args(["--disable-background-networking", "--disable-component-update", "--disable-sync"])
+            .args(["--disable-dev-shm-usage", "--hide-scrollbars", "--enable-logging=stderr"])
+            .arg(format!("--user-data-dir={}", profile.path().display()))
+            .arg(format!("--window-size={},{}", look.width, look.height))
+            .args(look.dark.then_some("--force-dark-mode"))
+            .args(arguments)
+            .arg(url)
+            .env("HOME", profile.path())
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+        (command, profile)
+    }
+}
+
+/// A page that is open.
+#[derive(Debug)]
+pub struct OpenPage {
+    child: Child,
+    _profile: TempDir,
+}
+
+impl OpenPage {
+    /// Ends the browser, and then its profile, which it would write to until it is gone.
+    pub async fn close(mut self) {
+        // It may be gone already, which is as good.
+        let _ = self.child.kill().await;
+    }
+}
