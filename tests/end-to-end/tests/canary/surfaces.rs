@@ -10,7 +10,7 @@ use fake_secrets_manager::{FakeSecretsManager, Fault};
 use figment::Figment;
 use secrets_provider::{
     Directory, Dotenv, Error, ErrorKind, Fetched, Key, Layers, Live, Memory, Rejected, Retry, Rotating,
-    SecretsManager, Snapshot, Trigger,
+    SecretsManager, Snapshot, StatusPage, Trigger, endpoints,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -121,6 +121,21 @@ async fn debug_of_no_public_type_shows_a_value() {
     shown.add("LastError", &status.last_error().unwrap());
     shown.add("SecretStatus", &status.secrets());
     shown.add("SecretState", &status.secrets()[0].state());
+    let page = StatusPage::of(&live);
+    shown.add("StatusPage", &page);
+    let token =
+        endpoints::RefreshToken::new(planted.canaries.plain("the token of the refresh route")).unwrap();
+    shown.add("RefreshToken", &token);
+    let mut answers = vec![endpoints::live(), endpoints::ready(&live)];
+    answers.extend([None, Some("text/html")].map(|accept| endpoints::status(&live, accept, None)));
+    for authorization in [None, Some(planted.canaries.plain("a wrong token"))] {
+        let authorization = authorization.map(|token| format!("Bearer {token}"));
+        let authorization = authorization.as_ref().map(|text| text.as_bytes());
+        answers.push(endpoints::refresh(&live, &token, authorization).await);
+    }
+    shown.add("Answer", &answers);
+    let bodies = answers.into_iter().map(endpoints::Answer::into_body);
+    planted.canaries.assert_absent("answers", bodies.collect::<String>() + &page.to_string());
     shown.add("Live", &live);
     shown.add("Guard", &live.load());
     let explanation = live.explain();
