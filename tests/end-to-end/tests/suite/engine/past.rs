@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use fake_secrets_manager::Fault;
 use futures_util::future::join_all;
-use secrets_provider::{ErrorKind, Live, Retry};
+use secrets_provider::{ErrorKind, Health, Live, Retry};
 use tokio::time::Instant;
 
 use super::{Settings, fake, put_password, quiet, start};
@@ -193,4 +193,21 @@ async fn the_operations_own_error_is_returned_where_nothing_newer_comes() {
     let result = settings.with_fresh(|settings| database.query(settings), |error| *error == "28P01").await;
     assert_eq!(result, Err("28P01"));
     assert_eq!(database.refused.load(Ordering::Relaxed), 1, "no login with a password that was refused");
+}
+
+/// It looked at the secrets in use alone: that it succeeds does not mean that all is well.
+#[tokio::test(start_paused = true)]
+async fn a_search_that_succeeds_hides_no_other_failure() {
+    let fake = fake();
+    let settings = start(&fake).await;
+    fake.deny_action("secretsmanager:ListSecrets");
+    settings.refresh().await.unwrap_err();
+    let failed_at = settings.status().last_success_age();
+    tokio::time::advance(Duration::from_secs(10)).await;
+    put_password(&fake, 2);
+    settings.refresh_past(&settings.current()).await.unwrap();
+    assert_eq!(password(&settings.load()), "password-2");
+    let status = settings.status();
+    assert_eq!(status.health(), Health::Failing);
+    assert!(status.last_success_age() > failed_at);
 }
