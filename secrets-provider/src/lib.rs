@@ -63,5 +63,10 @@ pub use snapshot::{SecretVersion, Snapshot};
 pub use status::{Calls, DerivedStatus, Health, LastError, SecretState, SecretStatus, Status};
 pub use trigger::{Trigger, TriggerSender};
 
+/// A page of the guide, not a module.
+#[cfg(doc)]
+#[doc = include_str!("postgres.md")]
+pub mod _postgres {}
+
 /// The `tracing` target of every event.
 const TARGET: &str = "secrets_provider";

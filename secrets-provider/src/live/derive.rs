@@ -42,8 +42,9 @@ impl<T: Send + Sync + 'static> Live<T> {
     /// [`with_fresh`] wait for the next build.
     ///
     /// The old one is served until the new one is ready; then our hold on it ends on a thread for blocking work, and it
-    /// lives on until its last user is done. A build that fails, panics or takes longer than a minute is tried again, with exponential backoff up
-    /// to a minute, while the old one stays; [`Status::derived`] and the event `derived_build_failed` tell of it.
+    /// lives on until its last user is done. A build that fails, panics or takes longer than a minute is tried again, with
+    /// exponential backoff up to a minute, and at once when the keys change again, while the old one stays;
+    /// [`Status::derived`] and the event `derived_build_failed` tell of it.
     ///
     /// Keys are the merged settings' own, as [`explain`](Self::explain) shows them; case and separators do not matter.
     ///
@@ -125,9 +126,11 @@ impl<T: Send + Sync + 'static> Live<T> {
             cell: cell.clone(),
             built: built.clone(),
             changes: changes_sender,
+            tried: built_from,
+            attempts: 0,
             retry_at: None,
-            failed_at: 0,
             waiting: Vec::new(),
+            asked: 0,
         };
         tokio::spawn(async move {
             tokio::select! {
@@ -165,20 +168,34 @@ struct Follower<T, U> {
     cell: Arc<Cell<U>>,
     built: Arc<Built>,
     changes: watch::Sender<Option<Change>>,
+    /// The generation of the settings that the last build was of, be it that it failed.
+    tried: u64,
+    /// How many builds of what changed last have failed.
+    attempts: u32,
     /// When a build that failed is tried again.
     retry_at: Option<Instant>,
-    /// The last change that a build has failed at: for a newer one there is no wait.
-    failed_at: u64,
-    waiting: Vec<Waiting>,
+    waiting: Vec<Waiter>,
+    /// How many have waited so far.
+    asked: u64,
 }
 
-/// A request that was passed on to the settings, and its answer from there.
+/// Someone who waits for the next build.
+struct Waiter {
+    number: u64,
+    waiting: Waiting,
+    /// Newer settings have come for it, and that many builds had failed by then.
+    failures: Option<u32>,
+}
+
+/// What was passed on to the settings, and its answer from there.
 type Passed = BoxFuture<'static, (Asked, Result<Refreshed, Error>)>;
 
-/// A request, and the derived value's generation when it came.
-struct Asked {
-    request: Request,
-    generation: u64,
+/// What is to become of an answer.
+enum Asked {
+    /// It is passed back, with the derived value's generation held against that when the request came.
+    Refresh(Reply, u64),
+    /// It concerns the waiter of this number.
+    Past(u64),
 }
 
 impl<T: Send + Sync + 'static, U: Send + Sync + 'static> Follower<T, U> {
@@ -213,19 +230,21 @@ impl<T: Send + Sync + 'static, U: Send + Sync + 'static> Follower<T, U> {
     }
 
     /// Asks the settings for what is wanted of the derived value.
-    fn pass(&self, request: Request) -> Option<Passed> {
-        let asked = Asked { request, generation: self.generation() };
+    fn pass(&mut self, request: Request) -> Option<Passed> {
+        let generation = self.generation();
         let (reply, answer) = oneshot::channel();
-        let upwards = match &asked.request {
-            Request::Refresh(_) => Request::Refresh(reply),
-            Request::Past(waiting) if asked.generation > waiting.seen => {
-                self.answer(asked, Ok(()));
+        let (asked, upwards) = match request {
+            Request::Refresh(replied) => (Asked::Refresh(replied, generation), Request::Refresh(reply)),
+            Request::Past(waiting) if generation > waiting.seen => {
+                reply_with(waiting.reply, Ok(Refreshed { generation, changed: true }));
                 return None;
             }
-            // Below its path, nothing may have come yet that is newer than what it was built from.
-            Request::Past(_) => {
-                let seen = self.built.lock().built_from;
-                Request::Past(Waiting { seen, path: self.path.clone(), reply })
+            // Newer than what was built of last, even in vain: if that was refused, it is not what is wanted.
+            Request::Past(waiting) => {
+                self.asked += 1;
+                self.waiting.push(Waiter { number: self.asked, waiting, failures: None });
+                let (seen, path) = (self.tried, self.path.clone());
+                (Asked::Past(self.asked), Request::Past(Waiting { seen, path, reply }))
             }
         };
         let sent = self.ask.send(upwards);
@@ -240,15 +259,25 @@ impl<T: Send + Sync + 'static, U: Send + Sync + 'static> Follower<T, U> {
 
     /// The settings have answered: what is made of them is brought up to them, and whoever asked is told.
     async fn answered(&mut self, asked: Asked, answer: Result<Refreshed, Error>) {
+        if let (Asked::Past(number), Ok(_)) = (&asked, &answer) {
+            let failures = self.built.lock().failures;
+            self.waiting.iter_mut().filter(|waiter| waiter.number == *number).for_each(|waiter| {
+                waiter.failures = Some(failures);
+            });
+        }
         self.follow().await;
         match (asked, answer) {
-            // Some secrets may have failed while others were refreshed.
-            (asked, Err(error)) => self.answer(asked, Err(error)),
-            (Asked { request: Request::Past(waiting), .. }, Ok(_)) => {
-                self.waiting.push(waiting);
-                self.settle();
+            (Asked::Refresh(reply, before), answer) => {
+                let generation = self.generation();
+                let refreshed = Refreshed { generation, changed: generation > before };
+                // Some secrets may have failed while others were refreshed.
+                reply_with(reply, answer.and_then(|_| self.up_to_date()).map(|()| refreshed));
             }
-            (asked, Ok(_)) => self.answer(asked, self.up_to_date()),
+            (Asked::Past(number), Err(error)) => {
+                let in_vain = self.waiting.extract_if(.., |waiter| waiter.number == number);
+                in_vain.for_each(|waiter| reply_with(waiter.waiting.reply, Err(error.clone())));
+            }
+            (Asked::Past(_), Ok(_)) => {}
         }
     }
 
@@ -260,26 +289,21 @@ impl<T: Send + Sync + 'static, U: Send + Sync + 'static> Follower<T, U> {
         }
     }
 
-    fn answer(&self, asked: Asked, result: Result<(), Error>) {
-        let generation = self.generation();
-        let (Request::Refresh(reply) | Request::Past(Waiting { reply, .. })) = asked.request;
-        let changed = generation > asked.generation;
-        reply_with(reply, result.map(|()| Refreshed { generation, changed }));
-    }
-
-    /// Answers those whose wish is fulfilled, and, after a few failures, all others.
+    /// Answers those whose wish is fulfilled, and those for whom newer settings came, but a few builds of them failed.
     fn settle(&mut self) {
         let generation = self.generation();
-        let failed =
-            self.up_to_date().err().filter(|_| self.built.lock().failures >= Budget::default().tries);
-        for waiting in std::mem::take(&mut self.waiting) {
+        let failures = self.built.lock().failures;
+        let few = Budget::default().tries;
+        let failed = self.up_to_date().err();
+        for waiter in std::mem::take(&mut self.waiting) {
+            let in_vain = waiter.failures.is_some_and(|before| failures.saturating_sub(before) >= few);
             match &failed {
-                _ if generation > waiting.seen => {
-                    reply_with(waiting.reply, Ok(Refreshed { generation, changed: true }));
+                _ if generation > waiter.waiting.seen => {
+                    reply_with(waiter.waiting.reply, Ok(Refreshed { generation, changed: true }));
                 }
-                Some(error) => reply_with(waiting.reply, Err(error.clone())),
-                None if waiting.reply.is_closed() => {}
-                None => self.waiting.push(waiting),
+                Some(error) if in_vain => reply_with(waiter.waiting.reply, Err(error.clone())),
+                _ if waiter.waiting.reply.is_closed() => {}
+                _ => self.waiting.push(waiter),
             }
         }
     }
@@ -296,16 +320,18 @@ impl<T: Send + Sync + 'static, U: Send + Sync + 'static> Follower<T, U> {
         };
         let changed = self.from.journal().last_change(&self.path);
         let due = changed > self.built.lock().built_from;
-        let resting = changed == self.failed_at && self.retry_at.is_some_and(|at| Instant::now() < at);
+        let untried = changed > self.tried;
+        let resting = !untried && self.retry_at.is_some_and(|at| Instant::now() < at);
         if !due {
             self.retry_at = None;
         } else if !resting {
+            if untried {
+                self.attempts = 0;
+            }
+            self.tried = generation;
             match built(&self.build, settings).await {
                 Ok(value) => self.swap(value, generation),
-                Err(error) => {
-                    self.failed_at = changed;
-                    self.failed(&error);
-                }
+                Err(error) => self.failed(&error),
             }
         }
         self.settle();
@@ -333,7 +359,8 @@ impl<T: Send + Sync + 'static, U: Send + Sync + 'static> Follower<T, U> {
         built.last_error = Some(LastError::new(error));
         let failures = built.failures;
         drop(built);
-        let wait = Schedule::backoff(failures, LONGEST_WAIT, fastrand::f64());
+        self.attempts = self.attempts.saturating_add(1);
+        let wait = Schedule::backoff(self.attempts, LONGEST_WAIT, fastrand::f64());
         self.retry_at = Some(Instant::now() + wait);
         tracing::error!(
             target: TARGET,

@@ -148,6 +148,65 @@ async fn builds_that_fail_are_tried_again_and_told_of() {
     assert_eq!(derived.status().health(), Health::Fresh);
 }
 
+/// A rotation to a wrong password that no probe kept out, and the next one that is right again.
+#[tokio::test(start_paused = true)]
+async fn what_was_built_of_in_vain_is_searched_past() {
+    let fake = fake();
+    let settings = start(&fake).await;
+    let derived = settings
+        .derive("database", |settings: Arc<Settings>| async move {
+            match settings.database.password.as_str() {
+                "password-2" => Err(Rejected::new("28P01")),
+                password => Ok(password.to_owned()),
+            }
+        })
+        .await
+        .unwrap();
+    let seen = derived.current();
+    put_password(&fake, 2);
+    derived.refresh().await.unwrap_err();
+    while settings.status().derived()[0].failures() < 8 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    let begun = Instant::now();
+    let rotation = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        put_password(&fake, 3);
+    };
+    let (newer, ()) = tokio::join!(derived.refresh_past(&seen), rotation);
+    assert_eq!(*newer.unwrap(), "password-3");
+    assert!(begun.elapsed() <= Duration::from_secs(2), "built at once: {:?}", begun.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_search_past_what_is_built_of_in_vain_comes_to_an_end() {
+    let fake = fake();
+    let settings = start(&fake).await;
+    let derived = settings
+        .derive("database", |settings: Arc<Settings>| async move {
+            match settings.database.password.as_str() {
+                "password-1" => Ok(()),
+                _ => Err(Rejected::new("28P01")),
+            }
+        })
+        .await
+        .unwrap();
+    let seen = derived.current();
+    put_password(&fake, 2);
+    derived.refresh().await.unwrap_err();
+    let begun = Instant::now();
+    let error = derived.refresh_past(&seen).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "no newer settings: {error}");
+    assert!(begun.elapsed() <= Duration::from_secs(31), "{:?}", begun.elapsed());
+
+    put_password(&fake, 3);
+    settings.refresh().await.unwrap();
+    put_password(&fake, 4);
+    let error = derived.refresh_past(&seen).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Rejected, "newer ones, but no build of them: {error}");
+    assert!(begun.elapsed() <= Duration::from_secs(31 + 1 + 2 + 4 + 8), "{:?}", begun.elapsed());
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_first_build_that_fails_is_the_error() {
     let fake = fake();

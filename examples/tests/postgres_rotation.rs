@@ -1,0 +1,27 @@
+//! The example as its user runs it: from nothing but an installed PostgreSQL.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(dead_code, reason = "shared with the other programs' tests")]
+
+mod program;
+
+use std::path::Path;
+
+use program::Program;
+
+#[test]
+fn no_request_fails_and_nothing_is_left() {
+    let path = std::env::var("PATH").unwrap();
+    let environment = [("PATH", path.as_str()), ("ROTATIONS", "2"), ("RUST_LOG", "trace")];
+    let mut program = Program::start(env!("CARGO_BIN_EXE_postgres-rotation"), &environment);
+    let line = program.stdout_line("PostgreSQL runs in ");
+    let folder = line.trim_start_matches("PostgreSQL runs in ").trim_end_matches(" until this ends.");
+    assert!(Path::new(folder).is_dir(), "{folder}");
+    let summary = program.stdout_line("2 rotations in ");
+    assert!(summary.contains(" 0 failed, "), "{summary}");
+    let (status, output) = program.wait();
+    assert!(status.success(), "{status}");
+    assert!(!Path::new(folder).exists());
+    // Passwords stand in no statement that is logged.
+    assert!(output.contains("SELECT current_user") && !output.contains("PASSWORD"));
+}

@@ -1,0 +1,44 @@
+//! Two users take turns, so what the secret names is never refused: no retry is needed, only a pool that follows.
+
+use postgres_fixture::{RotationFunction, Stage};
+
+use crate::load::Load;
+use crate::service::Framework;
+use crate::{hasty, reaches, report, restless_pool, rotations};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_request_fails_in_axum() {
+    no_request_fails(Framework::Axum).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_request_fails_in_actix() {
+    no_request_fails(Framework::Actix).await;
+}
+
+async fn no_request_fails(framework: Framework) {
+    let stage = Stage::start().await.unwrap();
+    let function = RotationFunction::alternating_users(stage.admin().clone());
+    stage.rotate_by(move |call| {
+        let function = function.clone();
+        async move { function.call(&call).await }
+    });
+    let settings = hasty(&stage).start().await.unwrap();
+    let pool = settings.derive("database", restless_pool).await.unwrap();
+    let server = framework.serve(pool.clone());
+    let load = Load::start(server.address, "/plain");
+    load.round().await;
+
+    let rotations = rotations(200);
+    for rotation in 1..=rotations {
+        stage.rotate().await.unwrap();
+        // A login is good until the next rotation, which is as much as an interval has to beat.
+        reaches(&pool, u64::from(rotation) + 1).await;
+        load.round().await;
+    }
+
+    let tally = load.finish().await;
+    report(&format!("alternating users, {framework:?}: {rotations} rotations, {tally}"));
+    assert!(tally.failures.is_empty(), "{tally}");
+    assert!(["app", "app_clone"].iter().all(|user| tally.answers.contains_key(*user)), "{:?}", tally.answers);
+}

@@ -1,0 +1,173 @@
+//! Clients that ask without end, each on a connection of its own, and what became of their requests.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use http_body_util::{BodyExt as _, Empty};
+use hyper::body::Bytes;
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper::{Request, Response, body::Incoming, header::HOST};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+use crate::PATIENCE;
+use crate::service::ATTEMPTS;
+
+const CLIENTS: usize = 8;
+
+/// How far apart the requests of a client are, at least.
+const PACE: Duration = Duration::from_millis(20);
+
+pub(crate) struct Load {
+    clients: JoinSet<Tally>,
+    completed: Vec<watch::Receiver<u64>>,
+    stop: watch::Sender<bool>,
+    begun: Instant,
+}
+
+impl Load {
+    pub(crate) fn start(address: SocketAddr, path: &'static str) -> Self {
+        let (stop, stopped) = watch::channel(false);
+        let mut clients = JoinSet::new();
+        let completed = (0..CLIENTS).map(|_| {
+            let (sender, receiver) = watch::channel(0);
+            clients.spawn(ask_on(address, path, sender, stopped.clone()));
+            receiver
+        });
+        let completed = completed.collect();
+        Self { clients, completed, stop, begun: Instant::now() }
+    }
+
+    /// Returns when each client has had its answer to a request that it sent after this call, and so also those to all
+    /// that it sent before.
+    pub(crate) async fn round(&self) {
+        for completed in &self.completed {
+            let mut completed = completed.clone();
+            // One may be under way.
+            let enough = *completed.borrow() + 2;
+            let reached = timeout(PATIENCE, completed.wait_for(|number| *number >= enough)).await;
+            reached.expect("an answer, be it a failure").expect("a client at work");
+        }
+    }
+
+    pub(crate) async fn finish(self) -> Tally {
+        self.stop.send_replace(true);
+        let tallies = self.clients.join_all().await;
+        let mut tally = tallies.into_iter().fold(Tally::default(), Tally::with);
+        tally.took = self.begun.elapsed();
+        tally.waits.sort_unstable();
+        tally
+    }
+}
+
+/// What became of requests.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    took: Duration,
+    /// By what they were answered with.
+    pub(crate) answers: BTreeMap<String, u64>,
+    pub(crate) failures: BTreeMap<String, u64>,
+    /// How long those took that needed more than one attempt; sorted, in the end.
+    pub(crate) waits: Vec<Duration>,
+}
+
+impl Tally {
+    pub(crate) fn requests(&self) -> u64 {
+        self.answers.values().sum::<u64>() + self.failures.values().sum::<u64>()
+    }
+
+    fn with(mut self, other: Self) -> Self {
+        for (all, some) in [(&mut self.answers, other.answers), (&mut self.failures, other.failures)] {
+            for (text, number) in some {
+                *all.entry(text).or_default() += number;
+            }
+        }
+        self.waits.extend(other.waits);
+        self
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let failed: u64 = self.failures.values().sum();
+        write!(f, "{:.1} s, {} requests, {failed} failed", self.took.as_secs_f64(), self.requests())?;
+        if failed > 0 {
+            write!(f, " {:?}", self.failures)?;
+        }
+        let Some(last) = self.waits.len().checked_sub(1) else { return f.write_str(", none retried") };
+        let [median, late, longest] =
+            [50, 99, 100].map(|percent| self.waits[last * percent / 100].as_secs_f64());
+        let number = self.waits.len();
+        write!(f, ", {number} retried: p50 {median:.2} s, p99 {late:.2} s, longest {longest:.2} s")
+    }
+}
+
+async fn ask_on(
+    address: SocketAddr,
+    path: &'static str,
+    completed: watch::Sender<u64>,
+    stopped: watch::Receiver<bool>,
+) -> Tally {
+    let mut tally = Tally::default();
+    let mut ticks = interval(PACE);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let mut connection = None;
+    while !*stopped.borrow() {
+        ticks.tick().await;
+        let begun = Instant::now();
+        let asked = timeout(PATIENCE, ask(&mut connection, address, path)).await;
+        match asked.unwrap_or_else(|_| Err("no answer".to_owned())) {
+            Ok((answer, attempts)) => {
+                *tally.answers.entry(answer).or_default() += 1;
+                if attempts > 1 {
+                    tally.waits.push(begun.elapsed());
+                }
+            }
+            Err(failure) => {
+                connection = None;
+                *tally.failures.entry(failure).or_default() += 1;
+            }
+        }
+        completed.send_modify(|number| *number += 1);
+    }
+    tally
+}
+
+type Connection = SendRequest<Empty<Bytes>>;
+
+/// What was answered, after how many attempts.
+async fn ask(
+    connection: &mut Option<Connection>,
+    address: SocketAddr,
+    path: &str,
+) -> Result<(String, u32), String> {
+    let sending = match connection {
+        Some(connection) => connection,
+        none => none.insert(connect(address).await.map_err(|error| format!("connect: {error}"))?),
+    };
+    let request = Request::get(path).header(HOST, address.to_string()).body(Empty::new()).unwrap();
+    let response = sending.send_request(request).await.map_err(|error| format!("HTTP: {error}"))?;
+    let attempts = response.headers().get(ATTEMPTS).and_then(|value| value.to_str().ok()?.parse().ok());
+    let status = response.status();
+    let text = text(response).await.map_err(|error| format!("HTTP: {error}"))?;
+    match (status.is_success(), attempts) {
+        (true, Some(attempts)) => Ok((text, attempts)),
+        _ => Err(format!("{status}: {text}")),
+    }
+}
+
+async fn connect(address: SocketAddr) -> Result<Connection, Box<dyn std::error::Error + Send + Sync>> {
+    let (sender, driver) = handshake(TokioIo::new(TcpStream::connect(address).await?)).await?;
+    tokio::spawn(driver);
+    Ok(sender)
+}
+
+async fn text(response: Response<Incoming>) -> Result<String, hyper::Error> {
+    let body = response.into_body().collect().await?.to_bytes();
+    Ok(String::from_utf8_lossy(&body).into_owned())
+}

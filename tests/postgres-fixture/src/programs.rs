@@ -1,0 +1,73 @@
+//! Where the programs of PostgreSQL are.
+
+use std::ffi::OsStr;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Folders of packages: Debian's and Red Hat's, by version.
+const PACKAGES: [&str; 2] = ["/usr/lib/postgresql", "/usr"];
+
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Programs {
+    pub(crate) initdb: PathBuf,
+    pub(crate) postgres: PathBuf,
+}
+
+impl Programs {
+    /// Of the `PATH`, of `pg_config`, or of the newest package.
+    pub(crate) fn find() -> io::Result<Self> {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        Self::among(std::env::split_paths(&path).chain(told_by_pg_config()).chain(packaged()))
+    }
+
+    fn among(folders: impl IntoIterator<Item = PathBuf>) -> io::Result<Self> {
+        folders
+            .into_iter()
+            .map(|folder| Self { initdb: folder.join("initdb"), postgres: folder.join("postgres") })
+            .find(|programs| programs.initdb.is_file() && programs.postgres.is_file())
+            .ok_or_else(|| {
+                let message = "no `initdb` and `postgres` in PATH, by `pg_config` or in /usr/lib/postgresql: \
+                               apt-get install postgresql";
+                io::Error::new(io::ErrorKind::NotFound, message)
+            })
+    }
+}
+
+fn told_by_pg_config() -> Option<PathBuf> {
+    let output = Command::new("pg_config").arg("--bindir").output().ok()?;
+    Some(PathBuf::from(String::from_utf8(output.stdout).ok()?.trim()))
+}
+
+fn packaged() -> Vec<PathBuf> {
+    let mut found: Vec<(u32, PathBuf)> = PACKAGES
+        .iter()
+        .flat_map(|folder| Path::new(folder).read_dir().into_iter().flatten().flatten())
+        .filter_map(|entry| Some((version(&entry.file_name())?, entry.path().join("bin"))))
+        .collect();
+    found.sort_unstable_by(|one, other| other.cmp(one));
+    found.into_iter().map(|(_, folder)| folder).collect()
+}
+
+/// The major version that a folder is named after: `15`, `pgsql-16`.
+fn version(name: &OsStr) -> Option<u32> {
+    let name = name.to_str()?;
+    name.strip_prefix("pgsql-").unwrap_or(name).parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_is_told_with_the_command_to_install_it() {
+        let error = Programs::among([PathBuf::from("/nowhere")]).expect_err("nothing is there");
+        assert!(error.to_string().ends_with("apt-get install postgresql"), "{error}");
+    }
+
+    #[test]
+    fn folders_of_packages_are_told_by_their_version() {
+        let versions = ["15", "pgsql-9", "lib", "9.6"].map(|name| version(OsStr::new(name)));
+        assert_eq!(versions, [Some(15), Some(9), None, None]);
+    }
+}

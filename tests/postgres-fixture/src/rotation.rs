@@ -1,0 +1,221 @@
+//! What the rotation functions do that AWS offers for PostgreSQL, SecretsManagerRDSPostgreSQLRotationSingleUser and
+//! …MultiUser: `docs.aws.amazon.com/secretsmanager/latest/userguide/reference_available-rotation-templates.html`.
+
+use std::fmt;
+
+use fake_secrets_manager::{RotationStep, Step};
+use serde::{Deserialize, Serialize};
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::{ConnectOptions as _, Connection as _, Executor as _};
+
+/// What the other of two alternating users is called, besides the first one's name.
+const CLONE: &str = "_clone";
+
+/// What AWS's functions leave out of passwords, and what a URL would need escaped.
+const EXCLUDED: &str = "/@\"'\\:";
+
+/// A login as the secret of a database holds it.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Login {
+    engine: String,
+    host: String,
+    port: u16,
+    username: String,
+    password: String,
+    dbname: String,
+}
+
+impl Login {
+    /// Of this user, on the server and database of another one's options.
+    pub fn new(server: &PgConnectOptions, username: &str, password: &str) -> Self {
+        let socket = server.get_socket().map(|folder| folder.display().to_string());
+        Self {
+            engine: "postgres".to_owned(),
+            host: socket.unwrap_or_else(|| server.get_host().to_owned()),
+            port: server.get_port(),
+            username: username.to_owned(),
+            password: password.to_owned(),
+            dbname: server.get_database().unwrap_or("postgres").to_owned(),
+        }
+    }
+
+    /// The secret's text.
+    ///
+    /// # Panics
+    ///
+    /// Never: it is all text and numbers.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("text and numbers")
+    }
+
+    /// Whose login it is.
+    pub fn username(&self) -> &str {
+        &self.username
+    }
+
+    async fn connect(&self) -> Result<PgConnection, String> {
+        let options = PgConnectOptions::new_without_pgpass()
+            .host(&self.host)
+            .port(self.port)
+            .username(&self.username)
+            .password(&self.password)
+            .database(&self.dbname);
+        connect(&options).await
+    }
+}
+
+impl fmt::Debug for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Login").field("username", &self.username).finish_non_exhaustive()
+    }
+}
+
+/// In place of the Lambda function that rotates a database's secret: to be called with each step.
+#[derive(Clone)]
+pub struct RotationFunction {
+    /// Sets the password of the user whose turn it is next. Without it, the one user sets its own.
+    master: Option<PgConnectOptions>,
+}
+
+impl RotationFunction {
+    /// One user, who changes its own password: from then on until the last step, the secret names one that the
+    /// database refuses.
+    pub fn single_user() -> Self {
+        Self { master: None }
+    }
+
+    /// Two users who take turns, and a third login that sets their passwords: what the secret names is never refused.
+    pub fn alternating_users(master: PgConnectOptions) -> Self {
+        Self { master: Some(master) }
+    }
+
+    /// One step of a rotation.
+    ///
+    /// # Errors
+    ///
+    /// If it fails: which call, and what the database said; no password.
+    pub async fn call(&self, call: &RotationStep) -> Result<(), String> {
+        match call.step() {
+            Step::CreateSecret => self.create_secret(call).await,
+            Step::SetSecret => self.set_secret(call).await,
+            Step::TestSecret => pending(call).await?.connect().await?.close().await.map_err(said),
+            Step::FinishSecret => finish_secret(call).await,
+        }
+    }
+
+    async fn create_secret(&self, call: &RotationStep) -> Result<(), String> {
+        if pending(call).await.is_ok() {
+            return Ok(());
+        }
+        let client = call.client();
+        let random = client.get_random_password().exclude_characters(EXCLUDED).send().await;
+        let random = random.map_err(|_| "GetRandomPassword failed")?;
+        let mut login = current(call).await?;
+        login.password = random.random_password.ok_or("GetRandomPassword gave none")?;
+        if self.master.is_some() {
+            login.username = match login.username.strip_suffix(CLONE) {
+                Some(first) => first.to_owned(),
+                None => login.username + CLONE,
+            };
+        }
+        let put = client
+            .put_secret_value()
+            .secret_id(call.secret_id())
+            .client_request_token(call.client_request_token())
+            .secret_string(login.to_json())
+            .version_stages("AWSPENDING");
+        put.send().await.map(drop).map_err(|_| "PutSecretValue failed".to_owned())
+    }
+
+    async fn set_secret(&self, call: &RotationStep) -> Result<(), String> {
+        let (new, current) = (pending(call).await?, current(call).await?);
+        if new.connect().await.is_ok() {
+            // A rotation that broke off after this step is done again.
+            return Ok(());
+        }
+        let mut connection = match &self.master {
+            Some(master) => connect(master).await?,
+            // The label may be ahead of the database, after a rotation to a password that was never set.
+            None => match current.connect().await {
+                Ok(connection) => connection,
+                Err(refused) => match login(call, "AWSPREVIOUS", None).await {
+                    Ok(previous) => previous.connect().await?,
+                    Err(_) => return Err(refused),
+                },
+            },
+        };
+        let exists = sqlx::query_scalar("SELECT count(*) = 1 FROM pg_roles WHERE rolname = $1");
+        let exists: bool = exists.bind(&new.username).fetch_one(&mut connection).await.map_err(said)?;
+        if !exists {
+            run(&mut connection, "CREATE ROLE %I LOGIN IN ROLE %I", [&new.username, &current.username])
+                .await?;
+        }
+        run(&mut connection, "ALTER ROLE %I PASSWORD %L", [&new.username, &new.password]).await?;
+        connection.close().await.map_err(said)
+    }
+}
+
+impl fmt::Debug for RotationFunction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RotationFunction").field("alternating", &self.master.is_some()).finish()
+    }
+}
+
+/// A connection whose statements are not logged: they set passwords.
+async fn connect(options: &PgConnectOptions) -> Result<PgConnection, String> {
+    options.clone().disable_statement_logging().connect().await.map_err(said)
+}
+
+/// Runs a statement that takes no parameters of its own: PostgreSQL quotes them into it.
+pub(crate) async fn run(
+    connection: &mut PgConnection,
+    statement: &str,
+    parameters: [&str; 2],
+) -> Result<(), String> {
+    let [first, second] = parameters;
+    let quoted = sqlx::query_scalar("SELECT format($1, $2, $3)").bind(statement).bind(first).bind(second);
+    let quoted: String = quoted.fetch_one(&mut *connection).await.map_err(said)?;
+    connection.execute(quoted.as_str()).await.map(drop).map_err(said)
+}
+
+/// The state that the database names, or what kind of failure it was.
+#[allow(clippy::needless_pass_by_value, reason = "what `map_err` gives")]
+pub(crate) fn said(error: sqlx::Error) -> String {
+    match &error {
+        sqlx::Error::Database(error) => {
+            format!("{} (SQLSTATE {})", error.message(), error.code().unwrap_or_default())
+        }
+        sqlx::Error::Io(error) => error.to_string(),
+        _ => "the database driver failed".to_owned(),
+    }
+}
+
+async fn current(call: &RotationStep) -> Result<Login, String> {
+    login(call, "AWSCURRENT", None).await
+}
+
+async fn pending(call: &RotationStep) -> Result<Login, String> {
+    login(call, "AWSPENDING", Some(call.client_request_token())).await
+}
+
+async fn login(call: &RotationStep, stage: &str, version: Option<&str>) -> Result<Login, String> {
+    let get = call.client().get_secret_value().secret_id(call.secret_id()).version_stage(stage);
+    let answer = get.set_version_id(version.map(str::to_owned)).send().await;
+    let text = answer.ok().and_then(|answer| answer.secret_string);
+    // What serde says may quote the text.
+    text.and_then(|text| serde_json::from_str(&text).ok())
+        .ok_or_else(|| format!("no login is labelled {stage}"))
+}
+
+async fn finish_secret(call: &RotationStep) -> Result<(), String> {
+    let client = call.client();
+    let current = client.get_secret_value().secret_id(call.secret_id()).send().await;
+    let current = current.map_err(|_| "GetSecretValue failed")?;
+    let label = client
+        .update_secret_version_stage()
+        .secret_id(call.secret_id())
+        .version_stage("AWSCURRENT")
+        .move_to_version_id(call.client_request_token())
+        .set_remove_from_version_id(current.version_id);
+    label.send().await.map(drop).map_err(|_| "UpdateSecretVersionStage failed".to_owned())
+}
