@@ -29,6 +29,8 @@ struct Failure {
     hint: Option<String>,
     key: Option<String>,
     secret: Option<String>,
+    /// It is about the caller's credentials, whatever was asked for with them.
+    of_caller: bool,
     parts: Vec<Error>,
 }
 
@@ -95,6 +97,7 @@ impl Error {
             hint: None,
             key: None,
             secret: None,
+            of_caller: false,
             parts: Vec::new(),
         }))
     }
@@ -103,6 +106,18 @@ impl Error {
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         Arc::make_mut(&mut self.0).hint = Some(hint.into());
         self
+    }
+
+    /// The same error, saying that it is about the caller's credentials, whatever was asked for with them.
+    #[cfg(feature = "aws")]
+    pub(crate) fn of_caller(mut self) -> Self {
+        Arc::make_mut(&mut self.0).of_caller = true;
+        self
+    }
+
+    /// Whether it tells nothing of what was asked for.
+    pub(crate) fn is_of_caller(&self) -> bool {
+        self.0.of_caller
     }
 
     /// The same error, saying which dotted key it is about.

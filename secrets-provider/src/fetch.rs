@@ -18,6 +18,8 @@ use crate::status::Calls;
 
 /// How long the names like a missing one are looked for, at most: the error is what matters.
 const ADVICE: Duration = Duration::from_secs(3);
+/// Of how many secrets at once it is asked when they rotate.
+const WINDOWS: usize = 20;
 /// What helps against a deadline that passed.
 const LATE: &str = "check network, proxy and, in a VPC, the interface endpoint; `.timeout(..)` sets the time";
 
@@ -51,7 +53,7 @@ pub(crate) enum Look {
     Everything,
     /// The values of these names, that were listed before, and of those that are remembered.
     Values(Vec<String>),
-    /// The values of what is in use.
+    /// The values of what is in use, and of what lower layers stand in for.
     Held,
 }
 
@@ -134,7 +136,9 @@ impl Source {
         let start = Instant::now();
         let deadline = start + self.timeout;
         let ids = match (&self.plan.ids, &self.plan.mapping.prefix) {
-            _ if matches!(memory.look, Look::Held) && !memory.held.is_empty() => memory.held.clone(),
+            _ if matches!(memory.look, Look::Held) && !memory.held.is_empty() => {
+                [&memory.held[..], &memory.awaited].concat()
+            }
             (Some(ids), _) => ids.clone(),
             (None, Some(_)) if let Look::Values(names) = &memory.look => {
                 [&memory.held[..], &memory.awaited, names].concat()
@@ -173,7 +177,12 @@ impl Source {
 
     /// Whether a secret, on its own, can be placed.
     pub(crate) fn check(&self, secret: &Fetched) -> Result<(), Error> {
-        mapping::assemble(std::slice::from_ref(secret), &self.plan.mapping).map(drop)
+        self.fit_together(std::slice::from_ref(secret))
+    }
+
+    /// Whether these secrets can be placed in one tree.
+    pub(crate) fn fit_together(&self, secrets: &[Fetched]) -> Result<(), Error> {
+        mapping::assemble(secrets, &self.plan.mapping).map(drop)
     }
 
     /// The calls that the backend has made.
@@ -181,10 +190,15 @@ impl Source {
         self.backend.calls()
     }
 
-    /// When these secrets are expected to rotate, as far as the backend can tell in the time of a fetch.
+    /// When these secrets are expected to rotate, as far as the backend can tell.
     pub(crate) async fn rotation_windows(&self, ids: &[String]) -> BTreeMap<String, RotationWindow> {
-        let windows = timeout_at(Instant::now() + self.timeout, self.backend.rotation_windows(ids)).await;
-        windows.unwrap_or_default()
+        let mut windows = BTreeMap::new();
+        // A few at a time: what was told of some is not lost if it takes too long for all.
+        for ids in ids.chunks(WINDOWS) {
+            let told = timeout_at(Instant::now() + self.timeout, self.backend.rotation_windows(ids)).await;
+            windows.extend(told.unwrap_or_default());
+        }
+        windows
     }
 
     /// Signals that something may have changed, where the backend can tell.
@@ -229,7 +243,9 @@ impl Source {
     }
 
     fn judged(&self, id: &str, error: Error) -> Unread {
-        let verdict = self.plan.policy.verdict(id, error.kind());
+        // Credentials that are not accepted make no secret absent.
+        let kind = if error.is_of_caller() { ErrorKind::Unavailable } else { error.kind() };
+        let verdict = self.plan.policy.verdict(id, kind);
         Unread { error, verdict }
     }
 

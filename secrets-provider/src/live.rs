@@ -12,6 +12,7 @@ mod view;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use serde::Serialize;
@@ -133,6 +134,8 @@ pub(crate) struct Engine {
     /// Closed when the task has ended.
     pub(crate) changes: watch::Receiver<Option<Change>>,
     pub(crate) origin: Origin,
+    /// How long a search may last at most.
+    pub(crate) patience: Duration,
 }
 
 /// What a value is made of.
@@ -248,7 +251,13 @@ impl<T> Live<T> {
     pub fn constant(value: T) -> Self {
         let (requests, _) = mpsc::unbounded_channel();
         let (_, changes) = watch::channel(None);
-        let engine = Engine { requests, stop: watch::Sender::new(true), changes, origin: Origin::Constant };
+        let engine = Engine {
+            requests,
+            stop: watch::Sender::new(true),
+            changes,
+            origin: Origin::Constant,
+            patience: Duration::ZERO,
+        };
         Self::assemble(Arc::new(Cell::new(Arc::new(value), Status::started(None, None))), engine)
     }
 

@@ -147,10 +147,10 @@ impl SecretsManager {
         self.reconnect()
     }
 
-    /// Whether a [`Live`] asks `DescribeSecret` when each secret is to rotate next, so that it looks at least once a
-    /// minute while that is expected; off by default, as it is one more permission. It is asked after the start, after each
-    /// new version, and no more once it is denied. Secrets that are found by listing a prefix need it not: `ListSecrets`
-    /// tells their dates by the way. Concerns AWS alone.
+    /// Whether a [`Live`] asks `DescribeSecret` when each secret is to rotate next, so that it looks oftener while that is
+    /// expected ([when](crate::operations#when-it-looks)); off by default, as it is one more permission. It is asked after
+    /// the start, after each new version, and no more once it is denied. Secrets that are found by listing a prefix need
+    /// it not: `ListSecrets` tells their dates by the way. Concerns AWS alone.
     pub fn rotation_windows(mut self, describe: bool) -> Self {
         self.describe = describe;
         self.reconnect()

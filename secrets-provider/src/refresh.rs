@@ -4,6 +4,7 @@ mod cycle;
 mod pursuit;
 mod windows;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ use crate::live::{Cell, Change, Engine, Live, Origin, Refreshed, Reply, Request}
 use crate::meter;
 use crate::schedule::Schedule;
 use crate::snapshot::{SecretVersion, Snapshot};
-use crate::status::{Calls, Status};
+use crate::status::Status;
 use crate::tree::Table;
 use crate::trigger::{self, Trigger};
 
@@ -95,7 +96,6 @@ where
 
     let cell = Arc::new(Cell::new(candidate.value, status));
     cell.explain(candidate.explanation);
-    meter::called(&Calls::new(), &source.calls());
     meter::watch(&cell);
     let (changes_sender, changes) = watch::channel(None);
     let (stop, mut stopped) = watch::channel(false);
@@ -115,19 +115,24 @@ where
         tree: candidate.tree,
         // A start on fallback is tried again as soon as any other failure.
         failures: trouble.is_some().into(),
+        checked: true,
         pursuit: Pursuit::new(schedule.pursuit),
         windows,
     };
     let ending = cell.clone();
     tokio::spawn(async move {
+        let refreshing = AssertUnwindSafe(refresher.run(queue, triggers)).catch_unwind();
         tokio::select! {
             // The last handle is gone, or `shutdown` was called.
             _ = stopped.wait_for(|stop| *stop) => {}
-            () = refresher.run(queue, triggers) => {}
+            ended = refreshing => if ended.is_err() {
+                tracing::error!(target: TARGET, "refresher_panicked");
+            }
         }
         ending.status().due(None);
     });
-    Ok(Live::assemble(cell, Engine { requests, stop, changes, origin: Origin::Secrets }))
+    let patience = schedule.pursuit.within;
+    Ok(Live::assemble(cell, Engine { requests, stop, changes, origin: Origin::Secrets, patience }))
 }
 
 pub(crate) fn panicked(what: &str) -> Error {
@@ -149,6 +154,8 @@ struct Refresher<T> {
     /// The live generation's merged layers, to tell which keys a new one changes.
     tree: Table,
     failures: u32,
+    /// The look that is under way, or the last one, told of every secret in use how it is.
+    checked: bool,
     names: Names,
     pursuit: Pursuit,
     windows: Windows,
@@ -210,13 +217,13 @@ impl<T: Send + Sync + 'static> Refresher<T> {
                 _ = signals.next() => {
                     // A backend with no end of signals must not keep the thread to itself.
                     tokio::task::yield_now().await;
-                    together(&mut signals);
+                    together(&mut signals).await;
                     Wake::Everything
                 }
                 trigger = async { sleep_until(free).await; triggers.next().await } => {
                     free = Instant::now() + APART;
                     let mut all = trigger.into_iter().collect::<Vec<_>>();
-                    all.extend(together(&mut triggers));
+                    all.extend(together(&mut triggers).await);
                     for trigger in &all {
                         tracing::debug!(target: TARGET, reason = trigger.reason(), "refresh_triggered");
                     }
@@ -249,7 +256,8 @@ impl<T: Send + Sync + 'static> Refresher<T> {
 
     /// The backend's own signals.
     fn signals(&self) -> impl futures_util::Stream<Item = Trigger> + Send + 'static {
-        let signals = self.source.changes().unwrap_or_else(|| Box::pin(futures_util::stream::empty()));
+        let signals = catch_unwind(AssertUnwindSafe(|| self.source.changes())).ok().flatten();
+        let signals = signals.unwrap_or_else(|| Box::pin(futures_util::stream::empty()));
         signals.map(|()| Trigger::new("backend"))
     }
 
@@ -307,7 +315,9 @@ impl<T: Send + Sync + 'static> Refresher<T> {
 
     /// What a cycle should look for.
     fn look_for(&self, wake: &Wake) -> Look {
-        let lasting = self.names.at.elapsed() < self.schedule.rediscover;
+        // Looks that come oftener because a secret is about to rotate are for values.
+        let names_last = self.schedule.rediscover.max(self.windows.names_last(self.schedule.interval));
+        let lasting = self.names.at.elapsed() < names_last;
         match (wake, &self.names.listed) {
             (Wake::Search, _) => Look::Held,
             (Wake::Due | Wake::Early, Some(names)) if lasting => Look::Values(names.clone()),
@@ -317,14 +327,16 @@ impl<T: Send + Sync + 'static> Refresher<T> {
 }
 
 /// All items that are there already.
-fn together<S: futures_util::Stream + Unpin>(stream: &mut S) -> Vec<S::Item> {
-    stream
-        .by_ref()
-        .take(TOGETHER)
-        .fold(Vec::new(), async |mut all, item| {
-            all.push(item);
-            all
-        })
-        .now_or_never()
-        .unwrap_or_default()
+async fn together<S: futures_util::Stream + Unpin>(stream: &mut S) -> Vec<S::Item> {
+    let mut items = Vec::new();
+    // Otherwise tokio has each stream pause after some items, however many there are.
+    let all = tokio::task::coop::unconstrained(async {
+        while items.len() < TOGETHER
+            && let Some(Some(item)) = stream.next().now_or_never()
+        {
+            items.push(item);
+        }
+    });
+    all.await;
+    items
 }

@@ -11,8 +11,14 @@ const FIRST_RETRY: Duration = Duration::from_secs(1);
 /// The longest that an optional secret rests which is denied again and again.
 const LONGEST_REST: Duration = Duration::from_secs(3600);
 
-/// The longest wait while a rotation is expected.
+/// The shortest of the waits that are cut short because a rotation is expected.
 const EXPECTANT: Duration = Duration::from_secs(60);
+
+/// In how many parts a window of rotation is cut, to look once in each.
+const LOOKS: u32 = 60;
+
+/// The shortest wait between two tries of a search.
+const SHORTEST: Duration = Duration::from_millis(250);
 
 /// How long after its window a rotation is still expected: one that fails is retried.
 const OVERTIME: Duration = Duration::from_secs(3600);
@@ -50,7 +56,7 @@ impl Budget {
         // Of 2^(n-1) - 1 parts in all, the first wait has one, the next two, and so on.
         let parts = f64::from(2_u32.saturating_pow(self.tries.saturating_sub(1).min(30))) - 1.0;
         let share = f64::from(2_u32.saturating_pow(done.saturating_sub(1).min(30))) / parts.max(1.0);
-        self.within.mul_f64(share.min(1.0) * (1.0 - 0.2 * random))
+        self.within.mul_f64(share.min(1.0) * (1.0 - 0.2 * random)).max(SHORTEST.min(self.within))
     }
 }
 
@@ -61,20 +67,18 @@ impl Schedule {
     }
 
     /// A wait cut short by the windows in which secrets are expected to rotate: it ends soon after the next one
-    /// opens, and while one is open it is no longer than a minute.
+    /// opens, and while one is open it is no longer than a sixtieth of it, or a minute. A window of a day is no reason to
+    /// look oftener than every 24 minutes: a database that is ahead of its secret is what a search is for.
     pub(crate) fn mindful<'a>(
         wait: Duration,
         windows: impl IntoIterator<Item = &'a Range<Instant>>,
         now: Instant,
         random: f64,
     ) -> Duration {
-        let expectant = EXPECTANT.mul_f64(0.5 + 0.5 * random);
-        windows.into_iter().fold(wait, |wait, window| {
-            if now >= window.end + OVERTIME {
-                wait
-            } else {
-                wait.min(window.start.saturating_duration_since(now) + expectant)
-            }
+        windows.into_iter().filter(|window| !Self::past(window, now)).fold(wait, |wait, window| {
+            let part = window.end.saturating_duration_since(window.start) / LOOKS;
+            let expectant = part.max(EXPECTANT).mul_f64(0.5 + 0.5 * random);
+            wait.min(window.start.saturating_duration_since(now) + expectant)
         })
     }
 
@@ -94,16 +98,18 @@ impl Schedule {
     }
 
     /// After the `failures`th failure in a row: exponential backoff with full jitter
-    /// (<https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>), never longer than the
-    /// interval.
+    /// (<https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>), up to where it would reach the
+    /// interval: lasting trouble makes no more calls than health.
     pub(crate) fn retry(self, failures: u32, random: f64) -> Duration {
-        Self::backoff(failures, self.interval, random)
+        match doubled(failures) {
+            wait if wait < self.interval => wait.mul_f64(random),
+            _ => self.next(random),
+        }
     }
 
-    /// The same with another longest wait.
+    /// The same without an interval, up to a longest wait.
     pub(crate) fn backoff(failures: u32, longest: Duration, random: f64) -> Duration {
-        let doubled = FIRST_RETRY.saturating_mul(1 << failures.saturating_sub(1).min(30));
-        doubled.min(longest).mul_f64(random)
+        doubled(failures).min(longest).mul_f64(random)
     }
 
     /// How long an optional secret rests after its `denials`th denial in a row: each asking is a denied call in the
@@ -111,6 +117,11 @@ impl Schedule {
     pub(crate) fn denied(self, denials: u32) -> Duration {
         self.interval.saturating_mul(1 << denials.min(30)).min(LONGEST_REST.max(self.interval))
     }
+}
+
+/// A second, doubled with each failure after the first.
+fn doubled(failures: u32) -> Duration {
+    FIRST_RETRY.saturating_mul(1 << failures.saturating_sub(1).min(30))
 }
 
 #[cfg(test)]
@@ -125,9 +136,11 @@ mod tests {
         assert_eq!(schedule.first(0.5), Duration::from_secs(150));
         assert_eq!(schedule.next(0.0), Duration::from_secs(270));
         assert!(schedule.next(0.999_999) < Duration::from_secs(330));
-        for (failures, longest) in [(1, 1), (2, 2), (5, 16), (9, 256), (10, 300), (u32::MAX, 300)] {
+        for (failures, shortest, longest) in
+            [(1, 0, 1), (2, 0, 2), (5, 0, 16), (9, 0, 256), (10, 270, 330), (u32::MAX, 270, 330)]
+        {
+            assert_eq!(schedule.retry(failures, 0.0), Duration::from_secs(shortest), "{failures}");
             assert_eq!(schedule.retry(failures, 1.0), Duration::from_secs(longest), "{failures}");
-            assert_eq!(schedule.retry(failures, 0.0), Duration::ZERO);
         }
         for (denials, rest) in [(1, 600), (2, 1200), (3, 2400), (4, 3600), (u32::MAX, 3600)] {
             assert_eq!(schedule.denied(denials), Duration::from_secs(rest), "{denials}");
@@ -135,7 +148,7 @@ mod tests {
         let daily = every(Duration::from_secs(86_400));
         assert_eq!(daily.denied(5), Duration::from_secs(86_400));
         let fast = every(Duration::from_millis(100));
-        assert_eq!(fast.retry(1, 1.0), Duration::from_millis(100));
+        assert_eq!(fast.retry(1, 1.0), Duration::from_millis(110));
     }
 
     #[test]
@@ -147,7 +160,7 @@ mod tests {
         assert_eq!(budget.wait(1, 0.5).as_secs_f64(), 1.8);
         for (tries, done) in [(0, 0), (1, 1), (2, 1), (40, 39), (u32::MAX, u32::MAX)] {
             let wait = Budget { tries, within: Duration::from_secs(30) }.wait(done, 0.0);
-            assert!(wait <= Duration::from_secs(30), "{tries} {done}");
+            assert!((SHORTEST..=Duration::from_secs(30)).contains(&wait), "{tries} {done}");
         }
     }
 
@@ -163,6 +176,7 @@ mod tests {
             ("open", 100, 3_700, 200, 0.0, 30),
             ("closed a moment ago", 100, 3_700, 3_800, 0.0, 30),
             ("closed for long", 100, 3_700, 7_300, 0.0, 300),
+            ("open for a day", 0, 86_400, 200, 0.0, 300),
         ] {
             let window = start + seconds(from)..start + seconds(to);
             let wait = Schedule::mindful(seconds(300), &[window], start + seconds(at), random);

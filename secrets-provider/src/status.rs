@@ -24,6 +24,7 @@ pub struct Status {
     generation: u64,
     changed_at: Instant,
     last_success: Instant,
+    last_check: Instant,
     last_error: Option<LastError>,
     secrets: Vec<SecretStatus>,
     /// How often it is refreshed; not at all, for a constant.
@@ -170,6 +171,7 @@ impl Status {
             generation: 1,
             changed_at: now,
             last_success: now,
+            last_check: now,
             last_error: None,
             secrets: Vec::new(),
             interval,
@@ -196,12 +198,23 @@ impl Status {
 
     pub(crate) fn succeeded(&mut self) {
         self.last_success = Instant::now();
+        self.checked();
         self.failing = false;
     }
 
     pub(crate) fn failed(&mut self, error: &Error) {
-        self.last_error = Some(LastError::new(error));
+        self.met(error);
         self.failing = true;
+    }
+
+    /// Notes an error that does not make a refresh fail.
+    pub(crate) fn met(&mut self, error: &Error) {
+        self.last_error = Some(LastError::new(error));
+    }
+
+    /// Every secret in use was looked at.
+    pub(crate) fn checked(&mut self) {
+        self.last_check = Instant::now();
     }
 
     /// Notes what the backend has been asked so far.
@@ -241,7 +254,7 @@ impl Status {
     ///
     /// 1. [`Fallback`](Health::Fallback): lower layers stand in for a secret that is not optional.
     /// 2. [`Failing`](Health::Failing): the last refresh failed.
-    /// 3. [`Stale`](Health::Stale): the last success is longer ago than the bound.
+    /// 3. [`Stale`](Health::Stale): the secrets in use were last checked longer ago than the bound.
     /// 4. [`Fresh`](Health::Fresh).
     ///
     /// Failing begins with the first failure; whether it has gone on too long is what [`is_stale`](Self::is_stale)
@@ -258,17 +271,24 @@ impl Status {
         }
     }
 
-    /// Whether the last success is longer ago than the bound (three intervals, or
-    /// [`stale_after`](crate::LiveBuilder::stale_after)), be it that refreshes fail or that there are none. Of
-    /// a fallback too, where the start counts as a success. Never, for a constant.
+    /// Whether it is longer ago than the bound (three intervals, or
+    /// [`stale_after`](crate::LiveBuilder::stale_after)) that the store told of every secret in use how it is: its
+    /// value, or that it is gone, malformed or refused by a check. Not told is what cannot be reached, is throttled or
+    /// denied. Never, for a constant, and for settings of which lower layers stand in for every secret.
     pub fn is_stale(&self) -> bool {
-        self.stale_after.is_some_and(|bound| self.last_success_age() > bound)
+        self.stale_after.is_some_and(|bound| self.last_check.elapsed() > bound)
     }
 
-    /// Whether to send requests here: not, once the settings are [stale](Self::is_stale). Settings on
-    /// [fallback](Health::Fallback) are always ready: what stands in for the secrets was meant to.
+    /// Whether to send requests here: not, once the settings are [stale](Self::is_stale). A secret that was deleted, or
+    /// whose new value is refused, makes none unready: what is served is the best there is, here and on every other
+    /// replica.
     pub fn is_ready(&self) -> bool {
-        self.fallback || !self.is_stale()
+        !self.is_stale()
+    }
+
+    /// When the store last told of every secret in use how it is: see [`is_stale`](Self::is_stale).
+    pub fn last_check(&self) -> SystemTime {
+        system_time(self.last_check)
     }
 
     /// How often settings are refreshed; `None` for a constant.
@@ -276,7 +296,7 @@ impl Status {
         self.interval
     }
 
-    /// How long after the last success settings count as [stale](Self::is_stale); `None` for a constant.
+    /// How long after the last check settings count as [stale](Self::is_stale); `None` for a constant.
     pub fn stale_after(&self) -> Option<Duration> {
         self.stale_after
     }
@@ -374,6 +394,11 @@ impl LastError {
         &self.message
     }
 
+    /// When it happened, on the clock that never jumps.
+    pub(crate) fn instant(&self) -> Instant {
+        self.at
+    }
+
     pub(crate) fn summary(&self) -> &str {
         &self.summary
     }
@@ -386,13 +411,14 @@ impl LastError {
 
 impl Serialize for Status {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut fields = serializer.serialize_struct("Status", 13)?;
+        let mut fields = serializer.serialize_struct("Status", 14)?;
         fields.serialize_field("generation", &self.generation)?;
         fields.serialize_field("health", &self.health())?;
         fields.serialize_field("ready", &self.is_ready())?;
         fields.serialize_field("changed_at", &Epoch(self.changed_at))?;
         fields.serialize_field("last_success", &Epoch(self.last_success))?;
         fields.serialize_field("last_success_age", &self.last_success_age().as_secs_f64())?;
+        fields.serialize_field("last_check", &Epoch(self.last_check))?;
         fields.serialize_field("stale_after", &self.stale_after.map(|bound| bound.as_secs_f64()))?;
         fields.serialize_field("next_attempt", &self.next_attempt.map(Epoch))?;
         fields.serialize_field("interval", &self.interval.map(|interval| interval.as_secs_f64()))?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::{Stream, StreamExt as _, stream};
 use tokio::sync::mpsc;
-use tokio_stream::wrappers::UnboundedReceiverStream;
+use tokio_stream::wrappers::ReceiverStream;
 
 /// A reason to refresh now: the item of the streams that [`LiveBuilder::refresh_on`](crate::LiveBuilder::refresh_on)
 /// takes. Any stream will do that can be mapped to it, such as a queue of EventBridge's notices; ready-made are
@@ -72,8 +72,9 @@ impl Trigger {
 
     /// A trigger to be fired by hand, from anywhere, and the stream of its firings.
     pub fn channel() -> (TriggerSender, impl Stream<Item = Self> + Send + 'static) {
-        let (sender, receiver) = mpsc::unbounded_channel();
-        (TriggerSender(sender), UnboundedReceiverStream::new(receiver))
+        // One that waits is as good as many.
+        let (sender, receiver) = mpsc::channel(1);
+        (TriggerSender(sender), ReceiverStream::new(receiver))
     }
 
     /// A trigger for each SIGHUP, which then no longer ends the process: the custom of daemons for "read your
@@ -98,13 +99,13 @@ impl Trigger {
 
 /// Fires a trigger: see [`Trigger::channel`]. Clones fire the same one.
 #[derive(Clone)]
-pub struct TriggerSender(mpsc::UnboundedSender<Trigger>);
+pub struct TriggerSender(mpsc::Sender<Trigger>);
 
 impl TriggerSender {
     /// Asks for a refresh, without waiting for it. Firings that come together are one. Without effect when the
     /// settings are gone.
     pub fn fire(&self) {
-        let _ = self.0.send(Trigger::new("channel"));
+        let _ = self.0.try_send(Trigger::new("channel"));
     }
 }
 

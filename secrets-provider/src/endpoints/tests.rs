@@ -66,14 +66,14 @@ async fn the_status_as_json_has_this_shape() {
         tokio::task::yield_now().await;
     }
     let mut told = body(status(&settings, None, None));
-    for (name, least) in [("changed_at", 1), ("last_success", 1), ("next_attempt", 1)] {
+    for (name, least) in [("changed_at", 1), ("last_success", 1), ("last_check", 1), ("next_attempt", 1)] {
         assert!(told[name].take().as_u64().expect("whole seconds") >= least, "{name}");
     }
     assert_eq!(
         told,
         json!({
             "generation": 1, "health": "fresh", "ready": true,
-            "changed_at": null, "last_success": null, "last_success_age": 0.0,
+            "changed_at": null, "last_success": null, "last_success_age": 0.0, "last_check": null,
             "interval": 300.0, "stale_after": 900.0, "next_attempt": null, "last_error": null,
             "secrets": [{"name": "app/token", "key_path": "token", "version_id": "v1", "state": "current", "error": null}],
             "derived": [], "calls": {},

@@ -124,7 +124,7 @@ impl<T> LiveBuilder<T> {
     /// How often to refresh. Default 300 s, or what the switches of [`SecretsManager::from_env`] say. Each wait is
     /// within a tenth of it; the first is anywhere between zero and this, so that replicas started together spread out.
     /// After failures it is shorter: from a second on, doubling up to this, with full jitter; and while a secret is
-    /// expected to rotate, it is a minute at most (see [`SecretsManager::rotation_windows`]). Zero counts as a
+    /// expected to rotate within hours, it is cut short (see [`SecretsManager::rotation_windows`]). Zero counts as a
     /// millisecond, and more than a year as a year.
     pub fn refresh_every(mut self, interval: Duration) -> Self {
         self.interval = Some(interval.clamp(Duration::from_millis(1), LONGEST));
@@ -132,15 +132,16 @@ impl<T> LiveBuilder<T> {
     }
 
     /// How long names last that were listed: below a prefix, secrets that were added are found no sooner than this after
-    /// the last listing. Default a minute, so that at the default interval each refresh lists; zero lists at each. Values are read at each refresh all the same. A listing that was asked for ([`Live::refresh`], most
-    /// triggers) happens at once.
+    /// the last listing. Default a minute, so that at the default interval each refresh lists; zero lists at each. Values
+    /// are read at each refresh all the same. A listing that was asked for ([`Live::refresh`], most triggers) happens at
+    /// once.
     pub fn rediscover_every(mut self, interval: Duration) -> Self {
         self.rediscover = Some(interval.min(LONGEST));
         self
     }
 
-    /// How long after the last successful refresh settings count as stale, and their replica as not
-    /// [ready](crate::Status::is_ready). Default three intervals.
+    /// How long after the last check of all secrets in use settings count as [stale](crate::Status::is_stale), and their
+    /// replica as not [ready](crate::Status::is_ready). Default three intervals.
     pub fn stale_after(mut self, bound: Duration) -> Self {
         self.stale_after = Some(bound);
         self

@@ -9,7 +9,9 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::{Cell, Change, Engine, Live, Origin, Refreshed, Rejected, Reply, Request, Waiting, ended};
+use super::{
+    Cell, Change, Engine, Live, Origin, Refreshed, Rejected, Reply, Request, Waiting, ended, journal,
+};
 use crate::TARGET;
 use crate::backend::BoxFuture;
 use crate::error::{Error, ErrorKind};
@@ -103,6 +105,16 @@ impl<T: Send + Sync + 'static> Live<T> {
         upstream.mark_unchanged();
         let (settings, built_from) = self.pair();
         let value = built(&build, settings).await?;
+        let explanation = self.explanation();
+        let known = explanation.keys().iter().any(|key| journal::concerns(key.key(), &path));
+        if !path.is_empty() && !known && !explanation.keys().is_empty() {
+            tracing::warn!(
+                target: TARGET,
+                path,
+                hint = "no key of the settings is at or below it, so nothing would rebuild it; `explain` shows the keys",
+                "derive_matches_nothing"
+            );
+        }
 
         let status = DerivedStatus {
             path: path.clone(),
@@ -139,7 +151,9 @@ impl<T: Send + Sync + 'static> Live<T> {
             }
         });
         let origin = Origin::Derived { from: Box::new(self.clone()), built };
-        Ok(Live::assemble(cell, Engine { requests, stop, changes, origin }))
+        // A build comes after the search.
+        let patience = self.engine.patience + LONGEST_BUILD;
+        Ok(Live::assemble(cell, Engine { requests, stop, changes, origin, patience }))
     }
 }
 

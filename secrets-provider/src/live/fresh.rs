@@ -1,12 +1,18 @@
 //! What to do when the credentials in hand have just been refused.
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout};
 
 use super::{Live, Request, Waiting};
 use crate::error::{Error, ErrorKind};
 
 /// The most attempts that [`Live::with_fresh`] makes at one operation.
 const ATTEMPTS: u32 = 5;
+
+/// How much longer than its budget a search is waited for: it ends with an answer of its own.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// What to do about an error of an operation: what the second closure of [`Live::with_fresh`] returns, where a `bool`
 /// is not enough. `true` is [`Fresh`](Self::Fresh), `false` is [`No`](Self::No).
@@ -53,10 +59,20 @@ impl<T> Live<T> {
             return Err(Error::new(ErrorKind::Unavailable, "these settings are constant")
                 .with_hint("there is no secret that newer ones could come from"));
         }
-        self.engine
-            .ask(|reply| Request::Past(Waiting { seen: generation, path: String::new(), reply }))
-            .await?;
-        Ok(self.current())
+        let asking =
+            self.engine.ask(|reply| Request::Past(Waiting { seen: generation, path: String::new(), reply }));
+        let (patience, begun) = (self.engine.patience, Instant::now());
+        match timeout(patience + GRACE, asking).await {
+            Ok(answer) => answer.map(|_| self.current()),
+            Err(_) => {
+                let message =
+                    format!("no newer settings came within {patience:?}: the store does not answer in time");
+                let status = self.status();
+                let met = status.last_error().filter(|error| error.instant() >= begun);
+                let met = met.map(|error| Error::new(error.kind(), error.message().to_owned()));
+                Err(Error::new(ErrorKind::Unavailable, message).beside(met))
+            }
+        }
     }
 
     /// Runs an operation with the current settings, and again with newer ones when its error says that the

@@ -47,7 +47,7 @@ impl Journal {
 }
 
 /// Whether a change of this key is one at or below the path; or above it, where a table came or went whole.
-fn concerns(key: &str, path: &str) -> bool {
+pub(super) fn concerns(key: &str, path: &str) -> bool {
     key.split('.').zip(path.split('.')).all(|(key, path)| relaxed(key) == relaxed(path))
 }
 

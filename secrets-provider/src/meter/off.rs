@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::error::Error;
 use crate::live::Cell;
-use crate::status::{Calls, Status};
+use crate::status::Status;
 
 pub(crate) fn describe() {}
 
@@ -12,7 +12,8 @@ pub(crate) fn accessed(_: &str, _: bool) {}
 
 pub(crate) fn failed(_: &Error) {}
 
-pub(crate) fn called(_: &Calls, _: &Calls) {}
+#[cfg(feature = "aws")]
+pub(crate) fn called(_: &str) {}
 
 pub(crate) fn swapped() {}
 

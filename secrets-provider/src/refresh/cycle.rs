@@ -35,35 +35,55 @@ impl<T: Send + Sync + 'static> Refresher<T> {
     pub(super) async fn cycle(&mut self, wake: &Wake) -> Result<Refreshed, Error> {
         let span =
             tracing::info_span!(target: TARGET, "refresh", generation = self.cell.status().generation());
+        self.checked = false;
         let cycle = AssertUnwindSafe(self.look(wake)).catch_unwind().instrument(span);
         let result = cycle.await.unwrap_or_else(|_| Err(panicked("reading or dropping")));
         let secrets = self.gaps.statuses(&self.served, &self.held, &self.source);
-        let calls = self.source.calls();
-        let (before, now) = {
+        let calls = catch_unwind(AssertUnwindSafe(|| self.source.calls())).unwrap_or_default();
+        let status = {
             let mut status = self.cell.status();
-            let before = status.calls().clone();
             status.describe(secrets, self.gaps.fallback());
-            status.called(calls.clone());
+            status.called(calls);
+            if self.checked {
+                status.checked();
+            }
             match &result {
-                // Not everything was looked at.
+                // A search looks at what is in use alone: it proves neither that all is well, nor what is amiss.
                 Ok(_) if matches!(wake, Wake::Search) => {}
+                Err(error) if matches!(wake, Wake::Search) => status.met(error),
                 Ok(_) => status.succeeded(),
                 Err(error) => status.failed(error),
             }
-            (before, status.clone())
+            status.clone()
         };
-        meter::called(&before, &calls);
-        if let Err(error) = &result {
-            meter::failed(error);
-        }
-        meter::stands(&now);
+        // A recorder is somebody else's code: not under our lock, and it may panic.
+        let _ = catch_unwind(AssertUnwindSafe(|| {
+            result.as_ref().err().into_iter().for_each(meter::failed);
+            meter::stands(&status);
+        }));
         result
+    }
+
+    /// Whether it is known of every secret in use what its value is now, or that it has none: not, if one could not be
+    /// reached, or looked at.
+    fn all_answered(&self, reading: &Reading) -> bool {
+        let definite = |unread: &Unread| match unread.error.kind() {
+            _ if unread.verdict == Verdict::Absent => true,
+            ErrorKind::Unavailable | ErrorKind::Throttled | ErrorKind::AccessDenied | ErrorKind::Kms => false,
+            _ => true,
+        };
+        self.held.keys().all(|id| match reading.outcomes.get(id) {
+            Some(Ok(_)) => true,
+            Some(Err(unread)) => definite(unread),
+            None => reading.rested.contains(id),
+        })
     }
 
     /// Reads, and swaps if anything is new.
     async fn look(&mut self, wake: &Wake) -> Result<Refreshed, Error> {
         // Whoever asks, or says that something changed, means everything, even what was denied a moment ago.
-        let all = matches!(wake, Wake::Everything);
+        // So does a search, of what is in use.
+        let all = matches!(wake, Wake::Everything | Wake::Search);
         let mut memory = self.gaps.memory(&self.held, all, Instant::now());
         memory.look = self.look_for(wake);
         let begun = Instant::now();
@@ -71,8 +91,12 @@ impl<T: Send + Sync + 'static> Refresher<T> {
         if let Some(names) = reading.listed.take() {
             (self.names.listed, self.names.at) = (Some(names), begun);
             self.windows.listed(self.held.keys());
+        } else if reading.problem.is_some() {
+            // Until they can be listed again, they are not known.
+            self.names.listed = None;
         }
         self.refuse_misfits(&mut reading);
+        self.checked = self.all_answered(&reading);
         events::denied(&reading);
         events::absent(&reading);
         match memory.look {
@@ -126,32 +150,32 @@ impl<T: Send + Sync + 'static> Refresher<T> {
             self.gaps.closed(&self.held, complete);
             return Ok(Refreshed { generation: self.cell.status().generation(), changed: false });
         }
-        let mut result = self.ways.checked(&each_once(found.values())).await;
-        if let Err(error) = &result
-            && error.kind() == ErrorKind::Conflict
-            && let Some(without) = self.without_newcomers(&found)
-        {
-            // A secret that was added must not hold up the others' rotation.
-            let conflict = error.clone();
-            found = without;
+        if let Err(conflict) = self.source.fit_together(&each_once(found.values())) {
+            // What is new and conflicts must not hold up the others' rotation.
+            found = self.without_conflicts(found);
+            *trouble = Some(self.rejected(conflict).beside(trouble.take()));
             if versions(&found) == versions(&self.held) {
-                return Err(self.rejected(conflict));
+                return Ok(Refreshed { generation: self.cell.status().generation(), changed: false });
             }
-            result = self.ways.checked(&each_once(found.values())).await;
-            *trouble = Some(conflict.beside(trouble.take()));
         }
+        let result = self.ways.checked(&each_once(found.values())).await;
         let candidate = result.map_err(|error| self.rejected(error))?;
         Ok(self.swap(candidate, found, complete))
     }
 
-    /// What was found but for secrets that are not in use yet, if there are such.
-    fn without_newcomers(&self, found: &Held) -> Option<Held> {
-        let old: Held = found
-            .iter()
-            .filter(|(id, _)| self.held.contains_key(*id))
-            .map(|(id, secret)| (id.clone(), secret.clone()))
-            .collect();
-        (old.len() < found.len()).then_some(old)
+    /// What is in use, with what was found new as far as it conflicts with nothing, in the order of the names.
+    fn without_conflicts(&self, found: Held) -> Held {
+        let mut fitting = self.held.clone();
+        for (id, secret) in found {
+            let before = fitting.insert(id.clone(), secret);
+            if self.source.fit_together(&each_once(fitting.values())).is_err() {
+                match before {
+                    Some(before) => fitting.insert(id, before),
+                    None => fitting.remove(&id),
+                };
+            }
+        }
+        fitting
     }
 
     fn rejected(&self, error: Error) -> Error {

@@ -81,6 +81,11 @@ impl Windows {
         }
     }
 
+    /// How long names last while a rotation is expected: as long as they do at other times.
+    pub(super) fn names_last(&self, interval: Duration) -> Duration {
+        if self.known.is_empty() { Duration::ZERO } else { interval.mul_f64(0.9) }
+    }
+
     /// A wait cut short where a rotation is expected.
     pub(super) fn mindful(&self, wait: Duration, random: f64) -> Duration {
         let ranges = self.known.values().map(|window| &window.range);

@@ -43,6 +43,8 @@ impl Intercept for CountCalls {
     ) -> Result<(), BoxError> {
         let mut calls = self.counter.0.lock().unwrap_or_else(PoisonError::into_inner);
         *calls.entry(self.operation).or_default() += 1;
+        drop(calls);
+        crate::meter::called(self.operation);
         Ok(())
     }
 }

@@ -158,6 +158,7 @@ impl Call<'_> {
                 self.error(ErrorKind::AccessDenied, &what).with_hint(
                     "renew them; check the machine's clock, and that the account has this region enabled",
                 )
+                .of_caller()
             }
             "InvalidParameterException" | "ValidationException" | "InvalidRequestException" => self
                 .error(ErrorKind::Config, &format!("the request is not accepted ({code})"))
@@ -182,7 +183,8 @@ impl Call<'_> {
         };
         let error = self.error(kind, &what);
         match (code, status) {
-            ("", _) => error.with_hint(IN_BETWEEN),
+            // A proxy that refuses says nothing of the secret.
+            ("", _) => error.with_hint(IN_BETWEEN).of_caller(),
             (_, Some(500..)) => error.with_hint(
                 "the failure is on the side of AWS, and was when the SDK tried again; the AWS Health Dashboard tells \
                  of outages",

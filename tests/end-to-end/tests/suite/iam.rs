@@ -25,6 +25,9 @@ fn modes(fake: &FakeSecretsManager) -> Vec<(&'static str, SecretsManager, usize)
         ("only, singly", SecretsManager::prefix("app/prod").only(["", "db"]).batch(false), 2),
         ("names and ARNs", SecretsManager::names(["app/prod-eu".to_owned(), arn, partial]), 3),
         ("a name, singly", SecretsManager::names(["other"]).batch(false), 1),
+        ("with the version before", SecretsManager::prefix("app/prod").only(["db"]).with_previous(["db"]), 1),
+        ("optional", SecretsManager::prefix("app/prod").only(["db"]).optional(["none"]), 1),
+        ("rotation windows", SecretsManager::prefix("app/prod").only(["db"]).rotation_windows(true), 1),
     ]
 }
 
@@ -74,8 +77,13 @@ async fn each_mode_works_under_exactly_its_policy_and_not_without_any_of_its_sta
                     }
                     ("ReadManyAtOnce", _) => {
                         assert_eq!(outcome.unwrap(), found, "{about}");
-                        assert_eq!(fake.calls("GetSecretValue"), found, "{about}: one by one");
+                        let singly = found
+                            + usize::from(mode == "optional")
+                            + usize::from(mode == "with the version before");
+                        assert_eq!(fake.calls("GetSecretValue"), singly, "{about}: one by one");
                     }
+                    // A `Live` alone asks for it, and goes on without.
+                    ("KnowRotations", _) => assert_eq!(outcome.unwrap(), found, "{about}"),
                     (other, _) => panic!("{about}: {other} is not known here"),
                 }
             }
@@ -86,18 +94,34 @@ async fn each_mode_works_under_exactly_its_policy_and_not_without_any_of_its_sta
 #[tokio::test]
 async fn a_policy_has_no_statement_for_what_is_not_done() {
     let fake = seeded();
-    let expected: [&[&str]; 6] = [
+    let expected: [&[&str]; 9] = [
         &["ReadSecrets", "ReadManyAtOnce", "FindNames", "OnlyForCustomerManagedKeys"],
         &["ReadSecrets", "FindNames", "OnlyForCustomerManagedKeys"],
         &["ReadSecrets", "ReadManyAtOnce", "OnlyForCustomerManagedKeys"],
         &["ReadSecrets", "OnlyForCustomerManagedKeys"],
         &["ReadSecrets", "ReadManyAtOnce", "OnlyForCustomerManagedKeys"],
         &["ReadSecrets", "OnlyForCustomerManagedKeys"],
+        &["ReadSecrets", "ReadManyAtOnce", "OnlyForCustomerManagedKeys"],
+        &["ReadSecrets", "ReadManyAtOnce", "OnlyForCustomerManagedKeys"],
+        &["ReadSecrets", "ReadManyAtOnce", "KnowRotations", "OnlyForCustomerManagedKeys"],
     ];
     for ((mode, manager, _), expected) in modes(&fake).into_iter().zip(expected) {
         let policy = serde_json::from_str(&manager.client(fake.client()).iam_policy()).unwrap();
         assert_eq!(statements(&policy), expected, "{mode}");
     }
+}
+
+/// A `Live` that wants to know of rotations may ask for them under its policy.
+#[tokio::test(start_paused = true)]
+async fn rotation_windows_are_allowed_by_their_statement() {
+    let fake = seeded();
+    let manager = SecretsManager::prefix("app/prod").only(["db"]).rotation_windows(true);
+    let manager = manager.client(fake.client());
+    fake.enforce_policy(&manager.iam_policy()).unwrap();
+    let settings: secrets_provider::Live<Value> = manager.live().await.unwrap();
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    assert_eq!((fake.calls("DescribeSecret"), fake.total_denied_calls()), (1, 0));
+    drop(settings);
 }
 
 /// What a policy allows beyond what is asked for is nothing: neither other secrets, nor the key by another road.

@@ -42,7 +42,8 @@ async fn outcome(
 async fn a_secret_that_is_gone_keeps_its_last_good_value_and_holds_up_no_other() {
     let fake = fake();
     let client = fake.client();
-    for case in ["scheduled for deletion", "deleted", "without AWSCURRENT"] {
+    const KEY: &str = "arn:aws:kms:us-east-1:123456789012:key/0d1e2f";
+    for case in ["scheduled for deletion", "deleted", "without AWSCURRENT", "denied", "its key is disabled"] {
         fake.put("app/a", "a-1");
         fake.put("app/b", "b-1");
         let settings = builder(&fake).start().await.unwrap();
@@ -54,6 +55,15 @@ async fn a_secret_that_is_gone_keeps_its_last_good_value_and_holds_up_no_other()
             "deleted" => {
                 fake.remove("app/a");
                 ErrorKind::NotFound
+            }
+            "denied" => {
+                fake.deny_secret("app/a");
+                ErrorKind::AccessDenied
+            }
+            "its key is disabled" => {
+                fake.use_kms_key("app/a", KEY);
+                fake.disable_kms_key(KEY);
+                ErrorKind::Kms
             }
             _ => {
                 // A secret that was created without a value has no version with that label.
@@ -67,6 +77,8 @@ async fn a_secret_that_is_gone_keeps_its_last_good_value_and_holds_up_no_other()
         if case == "scheduled for deletion" {
             client.restore_secret().secret_id("app/a").send().await.unwrap();
         }
+        fake.allow_secret("app/a");
+        fake.enable_kms_key(KEY);
         fake.put("app/a", "a-2");
         settings.refresh().await.unwrap();
         assert_eq!(settings.load()["a"], "a-2", "{case}, and back");
@@ -142,6 +154,11 @@ async fn a_secret_that_was_renamed_is_an_added_one_and_a_deleted_one() {
     delete(&client, "app/a").await;
     settings.refresh().await.unwrap_err();
     assert_eq!(*settings.current(), serde_json::json!({"a": "a-1", "a_new": "a-1", "b": "b-1"}));
+    let status = settings.status();
+    let states: Vec<_> = status.secrets().iter().map(|secret| (secret.name(), secret.state())).collect();
+    let (current, last_good) = (SecretState::Current, SecretState::LastGood);
+    assert_eq!(states, [("app/a", last_good), ("app/a-new", current), ("app/b", current)]);
+    assert_eq!(status.health(), Health::Failing);
 }
 
 #[tokio::test(start_paused = true)]
@@ -160,6 +177,61 @@ async fn an_added_secret_that_conflicts_holds_up_no_other() {
     fake.remove("app/A");
     settings.refresh().await.unwrap();
     assert_eq!(settings.status().health(), Health::Fresh);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_value_that_conflicts_keeps_the_last_good_one_and_holds_up_no_other() {
+    let fake = fake();
+    fake.put("app/a", r#"{"x": 1}"#);
+    fake.put("app/a/y", "y-1");
+    let settings = builder(&fake).start().await.unwrap();
+    fake.put("app/a", r#"{"x": 2, "y": 2}"#);
+    fake.put("app/b", "b-2");
+    assert_eq!(settings.refresh().await.unwrap_err().kind(), ErrorKind::Conflict);
+    assert_eq!(*settings.current(), serde_json::json!({"a": {"x": 1, "y": "y-1"}, "b": "b-2"}));
+    assert_eq!((settings.status().health(), settings.status().is_ready()), (Health::Failing, true));
+    fake.put("app/a", r#"{"x": 3}"#);
+    settings.refresh().await.unwrap();
+    assert_eq!((settings.load()["a"]["x"].clone(), settings.status().health()), (3.into(), Health::Fresh));
+}
+
+/// What is amiss with one secret, or with new settings, takes no replica out of the balance; not to know does.
+#[tokio::test(start_paused = true)]
+async fn a_replica_is_ready_as_long_as_it_knows_what_it_serves() {
+    let arrange: [(&str, fn(&FakeSecretsManager), bool); 7] = [
+        ("a secret deleted", |fake| fake.remove("app/a"), true),
+        ("a secret malformed", |fake| drop(fake.put("app/a", r#"{"x": 1, "x": 1}"#)), true),
+        (
+            "one added that is denied",
+            |fake| {
+                fake.put("app/new", "n");
+                fake.deny_secret("app/new");
+            },
+            true,
+        ),
+        ("new settings refused", |fake| drop(fake.put("app/a", "refuse")), true),
+        ("names not listed", |fake| fake.deny_action("secretsmanager:ListSecrets"), true),
+        ("a secret in use denied", |fake| fake.deny_secret("app/a"), false),
+        ("an outage", |fake| _ = fake.inject(fake_secrets_manager::Fault::drop_connection()), false),
+    ];
+    for (case, arrange, ready) in arrange {
+        let fake = fake();
+        let settings = builder(&fake)
+            .refresh_every(Duration::from_secs(60))
+            .validate(|settings| match settings["a"] == "refuse" {
+                true => Err(secrets_provider::Rejected::new("refused")),
+                false => Ok(()),
+            })
+            .start()
+            .await
+            .unwrap();
+        arrange(&fake);
+        tokio::time::sleep(Duration::from_secs(100)).await;
+        assert!(settings.status().is_ready(), "{case}: not at once");
+        tokio::time::sleep(Duration::from_secs(1800)).await;
+        let status = settings.status();
+        assert_eq!((status.health(), status.is_ready()), (Health::Failing, ready), "{case}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -37,6 +37,38 @@ async fn a_storm_of_triggers_is_one_refresh_a_second() {
     }
     let refreshes = fake.calls("BatchGetSecretValue");
     assert!((9..=12).contains(&refreshes), "{refreshes} in ten seconds");
+    fake.reset_calls();
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(fake.calls("BatchGetSecretValue") <= 1, "what came together is one, and leaves no queue");
+    drop(settings);
+}
+
+/// What waits together is one refresh, and of the widest kind that is asked for.
+#[tokio::test(start_paused = true)]
+async fn of_triggers_that_wait_together_the_widest_counts() {
+    let fake = fake();
+    let burst = stream::iter((0..5000).map(|n| match n {
+        4999 => Trigger::new("the last"),
+        _ => Trigger::new("one of many"),
+    }));
+    let period = Duration::from_secs(20);
+    let (trigger, triggers) = Trigger::channel();
+    let settings = quiet::<Settings>(&fake)
+        .rediscover_every(Duration::from_secs(3600))
+        .refresh_on(burst.chain(stream::pending()))
+        .refresh_on(Trigger::every(period))
+        .refresh_on(triggers)
+        .start()
+        .await
+        .unwrap();
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    assert!(fake.calls("BatchGetSecretValue") <= 7, "five thousand are not five thousand refreshes");
+    let listings = fake.calls("ListSecrets");
+    // Both kinds are there when the refresher next looks.
+    tokio::time::advance(period).await;
+    trigger.fire();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(fake.calls("ListSecrets"), listings + 1);
     drop(settings);
 }
 
