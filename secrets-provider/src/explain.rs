@@ -4,6 +4,7 @@ mod fields;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::ops::Bound;
 
 use serde::{Serialize, Serializer};
 
@@ -238,15 +239,17 @@ impl fmt::Display for Explanation {
 /// among them shows where it won, but not where it lost.
 pub(crate) fn explain(layers: &[&Table], merged: &Table) -> Explanation {
     let winners = leaves(merged);
-    let spellings: Vec<(Vec<String>, &Node)> =
-        winners.iter().map(|(path, node)| (path.iter().map(|part| relaxed(part)).collect(), *node)).collect();
+    let mut spellings: BTreeMap<Vec<String>, Vec<&Node>> = BTreeMap::new();
+    for (path, node) in &winners {
+        spellings.entry(path.iter().map(|part| relaxed(part)).collect()).or_default().push(node);
+    }
     let mut hides: BTreeMap<&[&str], Vec<&Origin>> = BTreeMap::new();
     for layer in layers.iter().rev() {
         for (path, node) in leaves(layer) {
             if winners.get(&path).is_some_and(|winner| winner.origin == node.origin) {
                 continue;
             }
-            for (winner, _) in winners.iter().filter(|(winner, _)| related(winner, &path)) {
+            for (winner, _) in related(&winners, &path) {
                 hides.entry(winner).or_default().push(&node.origin);
             }
         }
@@ -262,10 +265,8 @@ pub(crate) fn explain(layers: &[&Table], merged: &Table) -> Explanation {
     let mut explanation = Explanation::default();
     for (path, node) in &winners {
         let relaxed: Vec<String> = path.iter().map(|part| relaxed(part)).collect();
-        let outranked = spellings
-            .iter()
-            .filter(|(other, lower)| lower.rank < node.rank && related(&relaxed, other))
-            .map(|(_, lower)| &*lower.origin);
+        let others = related(&spellings, &relaxed).flat_map(|(_, others)| others);
+        let outranked = others.filter(|other| other.rank < node.rank).map(|other| &*other.origin);
         let hides = hides.get(path.as_slice()).into_iter().flatten().copied().chain(outranked);
         let key = ExplainedKey {
             key: path.join("."),
@@ -298,9 +299,17 @@ fn leaves(table: &Table) -> BTreeMap<Vec<&str>, &Node> {
     leaves
 }
 
-/// Whether only one of two paths can have a value: they are one, or one leads to the other.
-fn related<T: PartialEq>(one: &[T], other: &[T]) -> bool {
-    one.starts_with(other) || other.starts_with(one)
+/// The paths of which only one can have a value together with this one: itself, those that lead to it, and those that
+/// it leads to. By lookup: trees may have thousands of leaves.
+fn related<'a, K: Ord, V>(
+    leaves: &'a BTreeMap<Vec<K>, V>,
+    path: &[K],
+) -> impl Iterator<Item = (&'a Vec<K>, &'a V)> {
+    let above = (0..path.len()).filter_map(|length| leaves.get_key_value(&path[..length]));
+    let from_here = (Bound::Included(path), Bound::Unbounded);
+    let at_and_below =
+        leaves.range::<[K], _>(from_here).take_while(move |(other, _)| other.starts_with(path));
+    above.chain(at_and_below)
 }
 
 fn of_environment(origin: &Origin) -> bool {

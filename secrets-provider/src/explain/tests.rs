@@ -142,3 +142,16 @@ fn it_serializes_and_shows_no_value() {
     let shown = format!("{explanation} {explanation:?} {json} {}", explanation.clone().all());
     assert!(!shown.contains("hunter2"), "{shown}");
 }
+
+proptest::proptest! {
+    #[test]
+    fn related_paths_are_those_that_lead_to_each_other(
+        paths in proptest::collection::btree_set(proptest::collection::vec(0..3_u8, 0..4), 0..20),
+        path in proptest::collection::vec(0..3_u8, 0..4),
+    ) {
+        let leaves = paths.iter().map(|path| (path.clone(), ())).collect();
+        let found: Vec<_> = related(&leaves, &path).map(|(other, ())| other).collect();
+        let compared = paths.iter().filter(|other| other.starts_with(&path) || path.starts_with(other));
+        proptest::prop_assert_eq!(found, compared.collect::<Vec<_>>());
+    }
+}

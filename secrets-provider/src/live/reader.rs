@@ -9,7 +9,7 @@ use arc_swap::cache::Cache;
 use super::{Cell, Live};
 
 /// A reader of its own for one thread or task: it keeps the generation that it last saw, and asks only whether there
-/// is a newer one, which costs about a fifth of [`Live::load`] (see BENCHMARKS.md). For loops that read millions of
+/// is a newer one, which costs a small part of [`Live::load`] (see BENCHMARKS.md). For loops that read millions of
 /// times a second; a request handler wants [`Live::load`] or [`Live::current`].
 ///
 /// The generation that it last saw lives on until the next [`load`](Self::load), or until it is dropped: a reader that

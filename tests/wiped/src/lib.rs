@@ -1,7 +1,14 @@
-//! Shows that the core wipes its own buffers: an allocator looks into every block that is freed.
+//! Shows that the core wipes its own buffers: an allocator looks into every block that is freed. It counts, too, what
+//! is allocated, to show that a read does not.
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+
+thread_local! {
+    /// Blocks that this thread has allocated.
+    static ALLOCATED: Cell<usize> = const { Cell::new(0) };
+}
 
 /// The system's allocator, which counts freed blocks that still hold a needle.
 #[derive(Debug)]
@@ -31,6 +38,13 @@ impl Watching {
         self.found.load(Ordering::SeqCst)
     }
 
+    /// How many blocks this thread allocated while `work` ran.
+    pub fn allocated(&self, work: impl FnOnce()) -> usize {
+        let before = ALLOCATED.get();
+        work();
+        ALLOCATED.get() - before
+    }
+
     fn look(&self, block: &[u8]) {
         let needle = self.needle.load(Ordering::SeqCst);
         if needle.is_null() {
@@ -54,11 +68,13 @@ impl Default for Watching {
 // when they are freed is initialised.
 unsafe impl GlobalAlloc for Watching {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATED.set(ALLOCATED.get() + 1);
         // SAFETY: the caller's promises are passed on.
         unsafe { System.alloc_zeroed(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        ALLOCATED.set(ALLOCATED.get() + 1);
         // SAFETY: as above.
         unsafe { System.alloc_zeroed(layout) }
     }

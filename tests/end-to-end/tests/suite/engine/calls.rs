@@ -42,6 +42,24 @@ async fn a_cycle_of_unchanged_secrets_is_one_batch_for_twenty() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_start_takes_as_few_round_trips_as_there_can_be() {
+    let call = Duration::from_millis(20);
+    // Pages of a listing follow each other; batches go together, twenty at once.
+    for (secrets, with_prefix, with_only) in [(1, 2, 1), (100, 2, 1), (101, 3, 1), (500, 7, 2)] {
+        let fake = many(secrets);
+        fake.inject(Fault::slow(call));
+        let names = (0..secrets).map(|i| format!("secret-{i:03}"));
+        let prefix = SecretsManager::prefix("app").client(fake.client());
+        for (manager, trips) in [(prefix.clone(), with_prefix), (prefix.only(names), with_only)] {
+            let begun = tokio::time::Instant::now();
+            values(manager).start().await.unwrap();
+            let took = begun.elapsed();
+            assert_eq!(took.as_millis().div_euclid(call.as_millis()), trips, "{secrets}: {took:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn names_are_listed_no_oftener_than_they_last() {
     // Refreshed every so often, listed every so often at most: listings in ten minutes, the start's apart.
     for (every, rediscover, least, most) in [
