@@ -198,7 +198,8 @@ async fn a_new_value_that_conflicts_keeps_the_last_good_one_and_holds_up_no_othe
 /// What is amiss with one secret, or with new settings, takes no replica out of the balance; not to know does.
 #[tokio::test(start_paused = true)]
 async fn a_replica_is_ready_as_long_as_it_knows_what_it_serves() {
-    let arrange: [(&str, fn(&FakeSecretsManager), bool); 7] = [
+    type Arrange = fn(&FakeSecretsManager);
+    let arrange: [(&str, Arrange, bool); 7] = [
         ("a secret deleted", |fake| fake.remove("app/a"), true),
         ("a secret malformed", |fake| drop(fake.put("app/a", r#"{"x": 1, "x": 1}"#)), true),
         (
