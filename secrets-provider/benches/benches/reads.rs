@@ -10,7 +10,6 @@ use arc_swap::cache::Cache;
 use aws_secretsmanager_caching::SecretsManagerCachingClient;
 use benches::interleave::{Contender, Pair, pair};
 use benches::settings::{self, DATABASE, Database, PREFIX, Settings, TOKEN};
-use cpu_time::ThreadTime;
 use dynamic_config::dynamic_config;
 use fake_secrets_manager::FakeSecretsManager;
 use secrets_provider::{Layers, Live, Memory, SecretsManager};
@@ -106,24 +105,20 @@ impl Stores {
             let caching = self.caching.clone();
             Contender::of_loop(name, move |reads, ready| {
                 // One thread has the whole of it: no scheduler between the reads, no yielding after every so many.
-                runtime().block_on(tokio::task::unconstrained(async {
-                    let read = async || {
-                        for secret in secrets {
-                            let secret = caching.get_secret_value(secret, None, None, false).await;
-                            let text = secret.expect("a hit").secret_string.expect("text");
-                            std::hint::black_box(read(&text));
+                let runtime = runtime();
+                let read = |reads| {
+                    runtime.block_on(tokio::task::unconstrained(async {
+                        for _ in 0..reads {
+                            for secret in secrets {
+                                let secret = caching.get_secret_value(secret, None, None, false).await;
+                                let text = secret.expect("a hit").secret_string.expect("text");
+                                std::hint::black_box(read(&text));
+                            }
                         }
-                    };
-                    for _ in 0..reads / 10 {
-                        read().await;
-                    }
-                    ready.wait();
-                    let start = ThreadTime::now();
-                    for _ in 0..reads {
-                        read().await;
-                    }
-                    start.elapsed()
-                }))
+                    }));
+                };
+                read(reads / 10);
+                ready.time(|| read(reads))
             })
         };
         let of = |live: &Live<Settings>| {

@@ -2,21 +2,61 @@
 //! after the other drifts apart; of two runs next to each other, the ratio stays.
 //!
 //! What counts is the reading thread's own processor time, so that a busy machine, which takes threads off the
-//! processor, spoils little. Readers that never wait use nothing else; of a lock, the time asleep is not seen.
+//! processor, spoils little. Readers that never wait use nothing else; of a lock, the time asleep is not seen. A run of
+//! several threads counts only if all of them ran at once, for most of it: else they were never in each other's way.
 
-use std::hint::black_box;
-use std::sync::Barrier;
-use std::time::Duration;
+use std::hint::{black_box, spin_loop};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use cpu_time::ThreadTime;
 
 /// How long one run lasts, about.
-const RUN: Duration = Duration::from_millis(5);
+const RUN: Duration = Duration::from_millis(3);
+/// How much of a run of several threads all of them must run at once.
+const TOGETHER: f64 = 0.8;
+/// How often a run is tried until they do; then it counts as it is.
+const TRIES: usize = 40;
+
+/// Where threads wait for each other, awake, so that they begin together.
+pub struct Ready {
+    awaited: AtomicUsize,
+}
+
+impl Ready {
+    /// Takes the time of `reads`, once all threads are here.
+    pub fn time<T>(&self, reads: impl FnOnce() -> T) -> Run {
+        self.awaited.fetch_sub(1, Ordering::SeqCst);
+        while self.awaited.load(Ordering::SeqCst) > 0 {
+            spin_loop();
+        }
+        let (begun, time) = (Instant::now(), ThreadTime::now());
+        black_box(reads());
+        Run { time: time.elapsed(), begun, ended: Instant::now() }
+    }
+}
+
+/// One thread's part in a run.
+pub struct Run {
+    time: Duration,
+    begun: Instant,
+    ended: Instant,
+}
+
+/// How much of the time all threads ran at once, at least.
+fn together(runs: &[Run]) -> Option<f64> {
+    let begun = runs.iter().map(|run| run.begun);
+    let ended = runs.iter().map(|run| run.ended);
+    let whole = ended.clone().max()?.duration_since(begun.clone().min()?);
+    let shared = ended.min()?.saturating_duration_since(begun.max()?);
+    let on_processor = runs.iter().map(|run| run.time.as_secs_f64() / whole.as_secs_f64());
+    on_processor.chain([shared.as_secs_f64() / whole.as_secs_f64()]).min_by(f64::total_cmp)
+}
 
 /// Something to be measured: a loop of so many reads, which begins when all threads are ready.
 pub struct Contender {
     pub name: &'static str,
-    run: Box<dyn Fn(u64, &Barrier) -> Duration + Sync>,
+    run: Box<dyn Fn(u64, &Ready) -> Run + Sync>,
 }
 
 impl Contender {
@@ -32,26 +72,30 @@ impl Contender {
                 black_box(read(black_box(&mut state)));
             };
             (0..reads / 10).for_each(|_| read());
-            ready.wait();
-            let start = ThreadTime::now();
-            (0..reads).for_each(|_| read());
-            start.elapsed()
+            ready.time(|| (0..reads).for_each(|_| read()))
         })
     }
 
-    /// A loop that warms up, waits and takes the time itself.
-    pub fn of_loop(name: &'static str, run: impl Fn(u64, &Barrier) -> Duration + Sync + 'static) -> Self {
+    /// A loop that warms up and takes the time itself.
+    pub fn of_loop(name: &'static str, run: impl Fn(u64, &Ready) -> Run + Sync + 'static) -> Self {
         Self { name, run: Box::new(run) }
     }
 
     /// Nanoseconds a read, mean of all threads.
     fn measure(&self, threads: usize, reads: u64) -> f64 {
-        let ready = Barrier::new(threads);
-        let took: Duration = std::thread::scope(|scope| {
-            let runs: Vec<_> = (0..threads).map(|_| scope.spawn(|| (self.run)(reads, &ready))).collect();
-            runs.into_iter().map(|run| run.join().expect("no contender panics")).sum()
-        });
-        took.as_secs_f64() * 1e9 / (reads * threads as u64) as f64
+        let mut tries = 0;
+        loop {
+            let ready = Ready { awaited: AtomicUsize::new(threads) };
+            let runs: Vec<Run> = std::thread::scope(|scope| {
+                let runs: Vec<_> = (0..threads).map(|_| scope.spawn(|| (self.run)(reads, &ready))).collect();
+                runs.into_iter().map(|run| run.join().expect("no contender panics")).collect()
+            });
+            tries += 1;
+            if threads == 1 || tries == TRIES || together(&runs).is_some_and(|share| share >= TOGETHER) {
+                let took: Duration = runs.iter().map(|run| run.time).sum();
+                return took.as_secs_f64() * 1e9 / (reads * threads as u64) as f64;
+            }
+        }
     }
 
     /// How many reads one run is.
