@@ -47,8 +47,9 @@ async fn the_new_value_is_waited_for() {
     let settings = start(&fake).await;
     let seen = settings.current();
     let begun = Instant::now();
+    // Between the second look and the third, which is 4.8 to 6 s after the first.
     let rotation = async {
-        tokio::time::sleep(Duration::from_secs(5)).await;
+        tokio::time::sleep(Duration::from_secs(4)).await;
         put_password(&fake, 2);
     };
     let (newer, ()) = tokio::join!(settings.refresh_past(&seen), rotation);
