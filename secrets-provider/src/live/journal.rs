@@ -89,5 +89,9 @@ mod tests {
         );
         journal.note_whole(5);
         assert_eq!(journal.last_change("d"), 5);
+        // Of several keys below a path, the one that changed last.
+        journal.note(6, &["a.x".to_owned()]);
+        journal.note(7, &["a.b".to_owned()]);
+        assert_eq!(journal.last_change("a"), 7);
     }
 }
