@@ -150,15 +150,19 @@ impl<T: Send + Sync + 'static> Refresher<T> {
             self.gaps.closed(&self.held, complete);
             return Ok(Refreshed { generation: self.cell.status().generation(), changed: false });
         }
-        if let Err(conflict) = self.source.fit_together(&each_once(found.values())) {
+        let mut result = self.ways.checked(&each_once(found.values())).await;
+        if let Err(error) = &result
+            && error.kind() == ErrorKind::Conflict
+            && let Err(conflict) = self.source.fit_together(&each_once(found.values()))
+        {
             // What is new and conflicts must not hold up the others' rotation.
             found = self.without_conflicts(found);
             *trouble = Some(self.rejected(conflict).beside(trouble.take()));
             if versions(&found) == versions(&self.held) {
                 return Ok(Refreshed { generation: self.cell.status().generation(), changed: false });
             }
+            result = self.ways.checked(&each_once(found.values())).await;
         }
-        let result = self.ways.checked(&each_once(found.values())).await;
         let candidate = result.map_err(|error| self.rejected(error))?;
         Ok(self.swap(candidate, found, complete))
     }
