@@ -1,13 +1,24 @@
 //! What can be told about a live value without telling the value.
 
+mod clock;
+mod derived;
+mod last_error;
+mod secret;
+
 use std::collections::BTreeMap;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use serde::ser::SerializeStruct as _;
 use serde::{Serialize, Serializer};
 use tokio::time::Instant;
 
-use crate::error::{Error, ErrorKind};
+pub use derived::DerivedStatus;
+pub use last_error::LastError;
+pub use secret::{SecretState, SecretStatus};
+
+use clock::{Epoch, system_time};
+
+use crate::error::Error;
 
 /// After how many intervals without a success settings count as stale, unless the builder says otherwise.
 const STALE_AFTER: u32 = 3;
@@ -62,105 +73,6 @@ pub enum Health {
     /// The last refresh failed, wholly or for some secrets: the last good values are served. Also of a derived value
     /// whose last build failed.
     Failing,
-}
-
-/// What was [derived](crate::Live::derive) from settings, such as a pool: how far it has followed them.
-#[derive(Debug, Clone, Serialize)]
-#[non_exhaustive]
-pub struct DerivedStatus {
-    pub(crate) path: String,
-    pub(crate) generation: u64,
-    pub(crate) built_from: u64,
-    #[serde(serialize_with = "epoch")]
-    pub(crate) built_at: Instant,
-    pub(crate) failures: u32,
-    pub(crate) last_error: Option<LastError>,
-}
-
-impl DerivedStatus {
-    /// The key path that it follows; empty for all keys.
-    pub fn path(&self) -> &str {
-        &self.path
-    }
-
-    /// Its own generation: 1 at the start, one more with each rebuild.
-    pub fn generation(&self) -> u64 {
-        self.generation
-    }
-
-    /// The generation of the settings that it was built from. It may be an older one, where no key below the path has
-    /// changed since.
-    pub fn built_from(&self) -> u64 {
-        self.built_from
-    }
-
-    /// When it was built.
-    pub fn built_at(&self) -> SystemTime {
-        system_time(self.built_at)
-    }
-
-    /// How many builds have failed in a row; zero, when it is up to date. The one in use is the last that succeeded.
-    pub fn failures(&self) -> u32 {
-        self.failures
-    }
-
-    /// Why the last failed build failed; it stays here when later ones succeed.
-    pub fn last_error(&self) -> Option<&LastError> {
-        self.last_error.as_ref()
-    }
-}
-
-/// Where a secret's values come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum SecretState {
-    /// From the secret, as the last refresh found it.
-    Current,
-    /// From the secret, as it was when it could last be read.
-    LastGood,
-    /// From the layers below, if they have any: the secret is optional and not there.
-    Absent,
-    /// From the layers below until the secret comes, by
-    /// [`fallback_to_env`](crate::SecretsManager::fallback_to_env).
-    Fallback,
-    /// From the layers below, if they have any: the secret was added after the start, and could not be read yet.
-    Unread,
-}
-
-/// One secret: of the live generation, or selected and not read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct SecretStatus {
-    pub(crate) name: String,
-    pub(crate) key_path: String,
-    pub(crate) version_id: String,
-    pub(crate) state: SecretState,
-    pub(crate) error: Option<ErrorKind>,
-}
-
-/// The last failed refresh.
-#[derive(Debug, Clone, Serialize)]
-#[non_exhaustive]
-pub struct LastError {
-    kind: ErrorKind,
-    message: String,
-    /// The message without its hints.
-    #[serde(skip)]
-    summary: String,
-    #[serde(serialize_with = "epoch")]
-    at: Instant,
-}
-
-impl LastError {
-    pub(crate) fn new(error: &Error) -> Self {
-        Self {
-            kind: error.kind(),
-            message: error.to_string(),
-            summary: error.without_hints().to_string(),
-            at: Instant::now(),
-        }
-    }
 }
 
 impl Status {
@@ -237,7 +149,7 @@ impl Status {
     pub(crate) fn of_derived(self, own: DerivedStatus, below: Vec<DerivedStatus>) -> Self {
         let failing = self.failing || own.failures > 0;
         let last_error = match (self.last_error, own.last_error) {
-            (Some(theirs), Some(ours)) => Some(if ours.at > theirs.at { ours } else { theirs }),
+            (Some(theirs), Some(ours)) => Some(if ours.instant() > theirs.instant() { ours } else { theirs }),
             (theirs, ours) => theirs.or(ours),
         };
         Self {
@@ -356,59 +268,6 @@ impl Status {
     }
 }
 
-impl SecretStatus {
-    /// The secret's name in the store; of one that was never read, the name or ARN it is asked for.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// The dotted key path that its value stands at; empty at the root.
-    pub fn key_path(&self) -> &str {
-        &self.key_path
-    }
-
-    /// Where its values come from.
-    pub fn state(&self) -> SecretState {
-        self.state
-    }
-
-    /// The id of the version in use; empty if there is none.
-    pub fn version_id(&self) -> &str {
-        &self.version_id
-    }
-
-    /// Why the last refresh could not read it, if it could not: the version in use is the last good one, if any.
-    pub fn error(&self) -> Option<ErrorKind> {
-        self.error
-    }
-}
-
-impl LastError {
-    /// What kind of failure it was; of several, the gravest.
-    pub fn kind(&self) -> ErrorKind {
-        self.kind
-    }
-
-    /// The error's whole message: names keys and secrets, no values.
-    pub fn message(&self) -> &str {
-        &self.message
-    }
-
-    /// When it happened, on the clock that never jumps.
-    pub(crate) fn instant(&self) -> Instant {
-        self.at
-    }
-
-    pub(crate) fn summary(&self) -> &str {
-        &self.summary
-    }
-
-    /// When it happened.
-    pub fn at(&self) -> SystemTime {
-        system_time(self.at)
-    }
-}
-
 impl Serialize for Status {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut fields = serializer.serialize_struct("Status", 14)?;
@@ -430,32 +289,10 @@ impl Serialize for Status {
     }
 }
 
-/// An instant as whole seconds since 1970.
-struct Epoch(Instant);
-
-impl Serialize for Epoch {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        epoch(&self.0, serializer)
-    }
-}
-
-/// Kept on tokio's clock, which tests can pause and which never jumps; told by the wall clock.
-fn system_time(at: Instant) -> SystemTime {
-    let (wall, now) = (SystemTime::now(), Instant::now());
-    match at.checked_duration_since(now) {
-        Some(ahead) => wall + ahead,
-        None => wall - (now - at),
-    }
-}
-
-fn epoch<S: Serializer>(at: &Instant, serializer: S) -> Result<S::Ok, S::Error> {
-    let since = system_time(*at).duration_since(UNIX_EPOCH).unwrap_or_default();
-    serializer.serialize_u64(since.as_secs())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind;
 
     #[tokio::test(start_paused = true)]
     async fn health_is_what_holds_when_it_is_asked_for() {
