@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -459,34 +459,25 @@ async fn a_swap_of_the_mount_is_one_generation() {
     assert_eq!(settings.load().b, "4", "the last good value stays");
 }
 
-/// The reader reads as fast as it can while the generations change as fast as they can.
+/// Each reading runs beside three swaps, wherever in it they fall. The next waits for both, so that neither the
+/// reader nor the swaps are over before the other has begun.
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_reader_sees_a_mix_of_two_generations() {
     let mount = mount(0);
-    let done = AtomicBool::new(false);
-    let reader = Directory::mounted(mount.path());
-    let read = async {
-        let manager = SecretsManager::prefix("app").backend(reader);
-        let mut seen = BTreeSet::new();
-        while !done.load(Ordering::Relaxed) {
-            let settings: Settings = manager.fetch().await.unwrap().extract().unwrap();
-            assert_eq!(settings.a, settings.b, "torn");
-            seen.insert(settings.a);
-        }
-        seen.len()
-    };
-    let swaps = tokio::task::spawn_blocking({
-        let path = mount.path().to_owned();
-        move || (1..=200).for_each(|n| swap_both(&path, n))
-    });
-    let swapping = async {
-        let swapped = swaps.await;
-        done.store(true, Ordering::Relaxed);
+    let manager = SecretsManager::prefix("app").backend(Directory::mounted(mount.path()));
+    for round in 0..200 {
+        let swaps = tokio::task::spawn_blocking({
+            let path = mount.path().to_owned();
+            move || (1..=3).for_each(|n| swap_both(&path, 3 * round + n))
+        });
+        let (fetched, swapped) = tokio::join!(manager.fetch(), swaps);
         swapped.unwrap();
-    };
-    let (seen, ()) = tokio::join!(read, swapping);
-    assert!(seen > 1, "the reader saw {seen} generations");
+        let settings: Settings = fetched.unwrap().extract().unwrap();
+        assert_eq!(settings.a, settings.b, "torn");
+        let seen: usize = settings.a.parse().unwrap();
+        assert!((3 * round..=3 * round + 3).contains(&seen), "{seen} in round {round}");
+    }
 }
 
 /// Kubernetes' own volumes with paths, and the driver's with `pathTranslation: "False"`.
