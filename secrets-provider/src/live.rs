@@ -278,7 +278,7 @@ impl<T> Live<T> {
     /// Generation, health, last error, each secret's version, what was derived, and the calls made.
     ///
     /// Of a [derived](Self::derive) value: generation and change are its own, all else is of the settings that it is
-    /// made of, and it is also failing where its own builds fail.
+    /// made of, and there is no success since its own builds fail.
     pub fn status(&self) -> Status {
         let own = self.cell.status().clone();
         self.whole(own)

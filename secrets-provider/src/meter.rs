@@ -31,7 +31,7 @@ pub(crate) fn describe() {
     describe_counter!(SWAPS, count, "New generations that went live after the first");
     describe_gauge!(AGE, Unit::Seconds, "Time since all secrets were last checked and nothing failed");
     describe_gauge!(GENERATION, count, "Number of the live generation");
-    describe_gauge!(READY, count, "1 while the settings are not stale, else 0");
+    describe_gauge!(READY, count, "1 while all secrets in use were checked within the bound, else 0");
     describe_gauge!(FALLBACK, count, "1 while lower layers stand in for secrets, else 0");
 }
 

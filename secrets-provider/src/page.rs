@@ -69,11 +69,16 @@ impl StatusPage {
         match self.status.health() {
             Health::Fresh if self.status.interval().is_none() => "These settings never change.",
             Health::Fresh => "The last refresh found every secret.",
-            Health::Stale => "The last success is longer ago than allowed. What is live may be out of date.",
+            Health::Stale if self.status.has_failed() => {
+                "The last attempt failed, wholly or in part. What was last good is live."
+            }
+            Health::Stale => "The next refresh is overdue. What is live may be out of date.",
             Health::Fallback => {
                 "Lower layers stand in for secrets that could not be read, until they can: see below."
             }
-            Health::Failing => "The last attempt failed, wholly or in part. What was last good is live.",
+            Health::Failing => {
+                "The last success is longer ago than allowed. What was last good is live, and may be out of date."
+            }
         }
     }
 
@@ -111,9 +116,9 @@ impl StatusPage {
 
         let success = status.last_success();
         let mut detail = moment(success);
-        if let Some(bound) = status.stale_after() {
+        if let Some(bound) = status.max_staleness() {
             detail +=
-                &format!("<br />stale after {}{}", span(bound), gauge(status.last_success_age(), bound));
+                &format!("<br />failing after {}{}", span(bound), gauge(status.last_success_age(), bound));
         }
         card(f, "Last success", &ago(success, now), &detail)?;
 
@@ -140,7 +145,7 @@ impl StatusPage {
     /// The last error: loud as long as it holds, told all the same when it is over.
     fn failure(&self, f: &mut fmt::Formatter<'_>, now: SystemTime) -> fmt::Result {
         let Some(error) = self.status.last_error() else { return Ok(()) };
-        let (class, title) = match self.status.is_failing() {
+        let (class, title) = match self.status.has_failed() {
             true => ("failure", "What failed"),
             false => ("failure over", "What failed, and is over"),
         };
@@ -166,14 +171,14 @@ impl fmt::Display for StatusPage {
         self.head(f)?;
         f.write_str("<body>\n<main>\n")?;
         self.header(f)?;
-        if self.status.is_failing() {
+        if self.status.has_failed() {
             self.failure(f, now)?;
         }
         self.summary(f, now)?;
         tables::secrets(f, &self.status)?;
         tables::derived(f, &self.status, now)?;
         tables::keys(f, &self.explanation)?;
-        if !self.status.is_failing() {
+        if !self.status.has_failed() {
             self.failure(f, now)?;
         }
         f.write_str("</main>\n")?;
@@ -187,7 +192,7 @@ fn card(f: &mut fmt::Formatter<'_>, title: &str, value: &str, detail: &str) -> f
     writeln!(f, "<div><dt>{title}</dt><dd><strong>{value}</strong><span>{detail}</span></dd></div>")
 }
 
-/// How much of the time is used up until settings count as stale.
+/// How much of the time is used up until settings count as failing.
 fn gauge(age: Duration, bound: Duration) -> String {
     let used = if bound.is_zero() { 1.0 } else { age.as_secs_f64() / bound.as_secs_f64() };
     let percent = (used * 100.0).clamp(0.0, 100.0).round();

@@ -62,7 +62,7 @@ pub(crate) async fn start<T>(
     source: Source,
     ways: Ways<T>,
     schedule: Schedule,
-    stale_after: Option<Duration>,
+    max_staleness: Option<Duration>,
     triggers: Vec<BoxStream<'static, Trigger>>,
 ) -> Result<Live<T>, Error>
 where
@@ -86,7 +86,7 @@ where
         ways.checked(&each_once(held.values())).await.map_err(|error| error.beside(trouble.clone()))?;
     source.warn_of_fallback(&reading);
     let served = candidate.snapshot.secrets().to_vec();
-    let mut status = Status::started(Some(schedule.interval), stale_after);
+    let mut status = Status::started(Some(schedule.interval), max_staleness);
     status.describe(gaps.statuses(&served, &held, &source), gaps.fallback());
     status.called(source.calls());
     if let Some(trouble) = &trouble {

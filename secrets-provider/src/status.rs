@@ -20,8 +20,11 @@ use clock::{Epoch, system_time};
 
 use crate::error::Error;
 
-/// After how many intervals without a success settings count as stale, unless the builder says otherwise.
-const STALE_AFTER: u32 = 3;
+/// After how many intervals without a success a refresh is overdue: the jitter is a tenth, the rest is for its duration.
+const OVERDUE: u32 = 2;
+
+/// After how many intervals without a success settings are failing, unless the builder says otherwise.
+const MAX_STALENESS: u32 = 3;
 
 /// Calls by the operation's name, such as `GetSecretValue`.
 pub type Calls = BTreeMap<&'static str, u64>;
@@ -40,18 +43,19 @@ pub struct Status {
     secrets: Vec<SecretStatus>,
     /// How often it is refreshed; not at all, for a constant.
     interval: Option<Duration>,
-    /// How long after the last success it counts as stale; never, for a constant.
-    stale_after: Option<Duration>,
+    /// How old the last success may be; any age, for a constant.
+    max_staleness: Option<Duration>,
     next_attempt: Option<Instant>,
     calls: Calls,
     derived: Vec<DerivedStatus>,
     /// Lower layers stand in for a secret that is not optional.
     fallback: bool,
-    /// The last refresh failed.
-    failing: bool,
+    /// The last refresh failed, or the last build of what was derived.
+    failed: bool,
 }
 
-/// How far settings can be trusted to be what the store holds.
+/// How far settings can be trusted to be what the store holds. Worsens with the age of the last success, by itself: a
+/// refresher that hangs cannot hide it.
 ///
 /// ```
 /// use secrets_provider::{Health, Live};
@@ -62,22 +66,23 @@ pub struct Status {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Health {
-    /// The last refresh (or the start) found everything, not longer ago than the bound: three intervals, or
-    /// [`stale_after`](crate::LiveBuilder::stale_after).
+    /// The last refresh (or the start) found everything, and the next is not overdue.
     Fresh,
-    /// The last refresh succeeded, but longer ago than that: it hangs, or has been shut down.
+    /// The last refresh failed, wholly or for some secrets, and the last good values are served; or it is overdue, with
+    /// no success for two intervals. Also of a derived value whose last build failed.
     Stale,
     /// Lower layers stand in for secrets since the start, by
     /// [`fallback_to_env`](crate::SecretsManager::fallback_to_env).
     Fallback,
-    /// The last refresh failed, wholly or for some secrets: the last good values are served. Also of a derived value
-    /// whose last build failed.
+    /// There was no success for longer than the bound: three intervals, or
+    /// [`max_staleness`](crate::LiveBuilder::max_staleness). Refreshes fail, wholly or for some secrets, or hang, or
+    /// have ended.
     Failing,
 }
 
 impl Status {
-    /// The first generation, of a value refreshed so often, which is stale so long after its last success.
-    pub(crate) fn started(interval: Option<Duration>, stale_after: Option<Duration>) -> Self {
+    /// The first generation, of a value refreshed so often, which may be stale for so long.
+    pub(crate) fn started(interval: Option<Duration>, max_staleness: Option<Duration>) -> Self {
         let now = Instant::now();
         Self {
             generation: 1,
@@ -87,13 +92,13 @@ impl Status {
             last_error: None,
             secrets: Vec::new(),
             interval,
-            stale_after: stale_after
-                .or_else(|| interval.map(|interval| interval.saturating_mul(STALE_AFTER))),
+            max_staleness: max_staleness
+                .or_else(|| interval.map(|interval| interval.saturating_mul(MAX_STALENESS))),
             next_attempt: None,
             calls: Calls::new(),
             derived: Vec::new(),
             fallback: false,
-            failing: false,
+            failed: false,
         }
     }
 
@@ -111,12 +116,12 @@ impl Status {
     pub(crate) fn succeeded(&mut self) {
         self.last_success = Instant::now();
         self.checked();
-        self.failing = false;
+        self.failed = false;
     }
 
     pub(crate) fn failed(&mut self, error: &Error) {
         self.met(error);
-        self.failing = true;
+        self.failed = true;
     }
 
     /// Notes an error that does not make a refresh fail.
@@ -144,10 +149,10 @@ impl Status {
         self
     }
 
-    /// The status of a derived value: that of the settings it is made of, with its own generation, and failing where
+    /// The status of a derived value: that of the settings it is made of, with its own generation, and no success since
     /// its own builds fail.
     pub(crate) fn of_derived(self, own: DerivedStatus, below: Vec<DerivedStatus>) -> Self {
-        let failing = self.failing || own.failures > 0;
+        let last_success = own.failing_since.map_or(self.last_success, |since| since.min(self.last_success));
         let last_error = match (self.last_error, own.last_error) {
             (Some(theirs), Some(ours)) => Some(if ours.instant() > theirs.instant() { ours } else { theirs }),
             (theirs, ours) => theirs.or(ours),
@@ -155,7 +160,8 @@ impl Status {
         Self {
             generation: own.generation,
             changed_at: own.built_at,
-            failing,
+            last_success,
+            failed: self.failed || own.failing_since.is_some(),
             last_error,
             derived: below,
             ..self
@@ -165,40 +171,35 @@ impl Status {
     /// How far the settings can be trusted, at the time of this call. Of several that hold, the first counts:
     ///
     /// 1. [`Fallback`](Health::Fallback): lower layers stand in for a secret that is not optional.
-    /// 2. [`Failing`](Health::Failing): the last refresh failed.
-    /// 3. [`Stale`](Health::Stale): the secrets in use were last checked longer ago than the bound.
+    /// 2. [`Failing`](Health::Failing): the last success is older than [`max_staleness`](Self::max_staleness).
+    /// 3. [`Stale`](Health::Stale): the last refresh failed, or the last success is older than two
+    ///    [intervals](Self::interval).
     /// 4. [`Fresh`](Health::Fresh).
-    ///
-    /// Failing begins with the first failure; whether it has gone on too long is what [`is_stale`](Self::is_stale)
-    /// tells.
     pub fn health(&self) -> Health {
+        let older_than = |bound: Option<Duration>| bound.is_some_and(|bound| self.last_success_age() > bound);
         if self.fallback {
             Health::Fallback
-        } else if self.failing {
+        } else if older_than(self.max_staleness) {
             Health::Failing
-        } else if self.is_stale() {
+        } else if self.failed || older_than(self.interval.map(|interval| interval.saturating_mul(OVERDUE))) {
             Health::Stale
         } else {
             Health::Fresh
         }
     }
 
-    /// Whether it is longer ago than the bound (three intervals, or
-    /// [`stale_after`](crate::LiveBuilder::stale_after)) that the store told of every secret in use how it is: its
-    /// value, or that it is gone, malformed or refused by a check. Not told is what cannot be reached, is throttled or
-    /// denied. Never, for a constant, and for settings of which lower layers stand in for every secret.
-    pub fn is_stale(&self) -> bool {
-        self.stale_after.is_some_and(|bound| self.last_check.elapsed() > bound)
-    }
-
-    /// Whether to send requests here: not, once the settings are [stale](Self::is_stale). A secret that was deleted, or
-    /// whose new value is refused, makes none unready: what is served is the best there is, here and on every other
-    /// replica.
+    /// Whether to send requests here: not, once it is longer ago than [`max_staleness`](Self::max_staleness) that the
+    /// store told of every secret in use how it is: its value, or that it is gone, malformed or refused by a check. Not
+    /// told is what cannot be reached, is throttled or denied. Always, for a constant, and for settings of which lower
+    /// layers stand in for every secret.
+    ///
+    /// This is not [`health`](Self::health), which a secret that was deleted, or whose new value is refused, worsens
+    /// too: what is served then is the best there is, here and on every other replica, and none is made unready.
     pub fn is_ready(&self) -> bool {
-        !self.is_stale()
+        self.max_staleness.is_none_or(|bound| self.last_check.elapsed() <= bound)
     }
 
-    /// When the store last told of every secret in use how it is: see [`is_stale`](Self::is_stale).
+    /// When the store last told of every secret in use how it is: see [`is_ready`](Self::is_ready).
     pub fn last_check(&self) -> SystemTime {
         system_time(self.last_check)
     }
@@ -208,15 +209,17 @@ impl Status {
         self.interval
     }
 
-    /// How long after the last check settings count as [stale](Self::is_stale); `None` for a constant.
-    pub fn stale_after(&self) -> Option<Duration> {
-        self.stale_after
+    /// How old the last success may become before the settings count as [failing](Health::Failing), and the last check
+    /// before their replica is not [ready](Self::is_ready): three intervals, or
+    /// [`LiveBuilder::max_staleness`](crate::LiveBuilder::max_staleness). `None` for a constant.
+    pub fn max_staleness(&self) -> Option<Duration> {
+        self.max_staleness
     }
 
     /// Whether the last refresh failed, or the last build of a derived value, whatever else [`health`](Self::health)
     /// finds graver.
-    pub(crate) fn is_failing(&self) -> bool {
-        self.failing
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failed
     }
 
     /// When the next refresh is due; `None` while one is under way, for a constant, and after a shutdown.
@@ -278,7 +281,7 @@ impl Serialize for Status {
         fields.serialize_field("last_success", &Epoch(self.last_success))?;
         fields.serialize_field("last_success_age", &self.last_success_age().as_secs_f64())?;
         fields.serialize_field("last_check", &Epoch(self.last_check))?;
-        fields.serialize_field("stale_after", &self.stale_after.map(|bound| bound.as_secs_f64()))?;
+        fields.serialize_field("max_staleness", &self.max_staleness.map(|bound| bound.as_secs_f64()))?;
         fields.serialize_field("next_attempt", &self.next_attempt.map(Epoch))?;
         fields.serialize_field("interval", &self.interval.map(|interval| interval.as_secs_f64()))?;
         fields.serialize_field("last_error", &self.last_error)?;
@@ -295,16 +298,45 @@ mod tests {
     use crate::error::ErrorKind;
 
     #[tokio::test(start_paused = true)]
+    async fn health_worsens_with_the_age_of_the_last_success() {
+        let outage = Error::new(ErrorKind::Unavailable, "no answer");
+        let interval = Duration::from_secs(300);
+        let default =
+            [(600, Health::Fresh), (601, Health::Stale), (900, Health::Stale), (901, Health::Failing)];
+        let shorter = [(400, Health::Fresh), (401, Health::Failing), (901, Health::Failing)];
+        let longer =
+            [(600, Health::Fresh), (901, Health::Stale), (3600, Health::Stale), (3601, Health::Failing)];
+        for (bound, ages) in [(None, &default[..]), (Some(400), &shorter), (Some(3600), &longer)] {
+            let bound = bound.map(Duration::from_secs);
+            let mut ended = Status::started(Some(interval), bound);
+            let mut failing = ended.clone();
+            failing.failed(&outage);
+            assert_eq!((ended.health(), failing.health()), (Health::Fresh, Health::Stale));
+            let begun = Instant::now();
+            for &(age, health) in ages {
+                tokio::time::advance(begun + Duration::from_secs(age) - Instant::now()).await;
+                assert_eq!(ended.health(), health, "{age} s, {bound:?}");
+                // A failure on top changes the first step alone.
+                let expected = if health == Health::Fresh { Health::Stale } else { health };
+                assert_eq!(failing.health(), expected, "{age} s, {bound:?}, failing");
+                let ready = ended.last_check.elapsed() <= bound.unwrap_or(3 * interval);
+                assert_eq!((ended.is_ready(), failing.is_ready()), (ready, ready), "{age} s, {bound:?}");
+            }
+            ended.succeeded();
+            failing.succeeded();
+            assert_eq!((ended.health(), failing.health()), (Health::Fresh, Health::Fresh));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn health_is_what_holds_when_it_is_asked_for() {
         let outage = Error::new(ErrorKind::Unavailable, "no answer");
         let mut status = Status::started(Some(Duration::from_secs(300)), None);
-        assert_eq!(status.health(), Health::Fresh);
-        tokio::time::advance(Duration::from_secs(900)).await;
-        assert_eq!(status.health(), Health::Fresh);
-        tokio::time::advance(Duration::from_secs(1)).await;
-        assert_eq!(status.health(), Health::Stale);
+        // What was found of each secret counts as a check, though not as a success.
+        tokio::time::advance(Duration::from_secs(901)).await;
         status.failed(&outage);
-        assert_eq!(status.health(), Health::Failing);
+        status.checked();
+        assert_eq!((status.health(), status.is_ready()), (Health::Failing, true));
         status.describe(Vec::new(), true);
         assert_eq!(status.health(), Health::Fallback);
         assert_eq!(serde_json::to_value(&status).expect("a status")["health"], "fallback");

@@ -44,7 +44,7 @@ async fn readiness_ends_with_staleness_and_liveness_does_not() {
     settings.refresh().await.expect_err("it is gone");
     let answer = ready(&settings);
     assert_eq!(answer.status(), 200, "not yet");
-    assert_eq!(body(answer), json!({"ready": true, "health": "failing"}));
+    assert_eq!(body(answer), json!({"ready": true, "health": "stale"}));
 
     tokio::time::advance(Duration::from_secs(901)).await;
     let answer = ready(&settings);
@@ -74,7 +74,7 @@ async fn the_status_as_json_has_this_shape() {
         json!({
             "generation": 1, "health": "fresh", "ready": true,
             "changed_at": null, "last_success": null, "last_success_age": 0.0, "last_check": null,
-            "interval": 300.0, "stale_after": 900.0, "next_attempt": null, "last_error": null,
+            "interval": 300.0, "max_staleness": 900.0, "next_attempt": null, "last_error": null,
             "secrets": [{"name": "app/token", "key_path": "token", "version_id": "v1", "state": "current", "error": null}],
             "derived": [], "calls": {},
             "explanation": {

@@ -80,7 +80,7 @@ pub struct LiveBuilder<T> {
     probe_timeout: Duration,
     interval: Option<Duration>,
     rediscover: Option<Duration>,
-    stale_after: Option<Duration>,
+    max_staleness: Option<Duration>,
     pursuit: Budget,
     triggers: Vec<BoxStream<'static, Trigger>>,
 }
@@ -101,7 +101,7 @@ impl<T> LiveBuilder<T> {
             probe_timeout: PROBE,
             interval: None,
             rediscover: None,
-            stale_after: None,
+            max_staleness: None,
             pursuit: Budget::default(),
             triggers: Vec::new(),
         }
@@ -140,10 +140,11 @@ impl<T> LiveBuilder<T> {
         self
     }
 
-    /// How long after the last check of all secrets in use settings count as [stale](crate::Status::is_stale), and their
-    /// replica as not [ready](crate::Status::is_ready). Default three intervals.
-    pub fn stale_after(mut self, bound: Duration) -> Self {
-        self.stale_after = Some(bound);
+    /// How long settings may be stale: after so long without a success they count as
+    /// [`Failing`](crate::Health::Failing), and after so long without a check of all secrets in use their replica is
+    /// not [ready](crate::Status::is_ready). Default three intervals.
+    pub fn max_staleness(mut self, bound: Duration) -> Self {
+        self.max_staleness = Some(bound);
         self
     }
 
@@ -253,7 +254,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> LiveBuilder<T> {
             probes: probes.into_iter().map(|probe| within(probe_timeout, probe)).collect(),
         };
         let schedule = Schedule::new(interval, self.rediscover, self.pursuit);
-        refresh::start(source, ways, schedule, self.stale_after, self.triggers).await
+        refresh::start(source, ways, schedule, self.max_staleness, self.triggers).await
     }
 }
 

@@ -122,6 +122,7 @@ impl<T: Send + Sync + 'static> Live<T> {
             built_from,
             built_at: Instant::now(),
             failures: 0,
+            failing_since: None,
             last_error: None,
         };
         let built = Arc::new(Built(Mutex::new(status)));
@@ -360,6 +361,7 @@ impl<T: Send + Sync + 'static, U: Send + Sync + 'static> Follower<T, U> {
             built.built_from = built_from;
             built.built_at = Instant::now();
             built.failures = 0;
+            built.failing_since = None;
         });
         tracing::info!(target: TARGET, path = self.path, generation, built_from, "derived_rebuilt");
         self.changes.send_replace(Some(Change { generation, keys: vec![self.path.clone()] }));
@@ -370,6 +372,7 @@ impl<T: Send + Sync + 'static, U: Send + Sync + 'static> Follower<T, U> {
     fn failed(&mut self, error: &Error) {
         let mut built = self.built.lock();
         built.failures = built.failures.saturating_add(1);
+        built.failing_since.get_or_insert_with(Instant::now);
         built.last_error = Some(LastError::new(error));
         let failures = built.failures;
         drop(built);

@@ -82,7 +82,7 @@ async fn it_tells_what_is_live_since_when_and_from_where() {
     assert_eq!(all(&page, "h1"), ["Value"]);
     assert_eq!(all(&page, "strong")[..2], ["2", "1 min 40 s ago"]);
     assert!(all(&page, "strong")[2].starts_with("in "), "the next attempt");
-    assert!(all(&page, "dd")[1].ends_with("stale after 15 min"));
+    assert!(all(&page, "dd")[1].ends_with("failing after 15 min"));
     assert_eq!(
         rows(&page, "secrets"),
         [["app/database", "current", "database", "v1"], ["app/jwt-secret", "current", "jwt_secret", "v3"]]
@@ -127,18 +127,18 @@ async fn a_failure_is_told_first_while_it_lasts_and_last_when_it_is_over() {
 
     secrets.remove("app/jwt-secret");
     settings.refresh().await.expect_err("a secret is gone");
-    let failing = StatusPage::of(&settings).to_string();
-    assert_eq!(headings(&failing), ["What failed", "Secrets", "Keys"]);
-    let page = parsed(&failing);
-    assert_eq!(all(&page, "title"), ["failing: Value, generation 1"]);
+    let stale = StatusPage::of(&settings).to_string();
+    assert_eq!(headings(&stale), ["What failed", "Secrets", "Keys"]);
+    let page = parsed(&stale);
+    assert_eq!(all(&page, "title"), ["stale: Value, generation 1"]);
     assert_eq!(rows(&page, "secrets")[1], ["app/jwt-secret", "last good not_found", "jwt_secret", "v2"]);
     assert!(all(&page, "pre")[0].contains("`app/jwt-secret`"));
 
     tokio::time::advance(Duration::from_secs(3600)).await;
     // The clock moved under the refresher's own tries: whatever they found, it is not ready now.
-    let stale = StatusPage::of(&settings).to_string();
+    let failing = StatusPage::of(&settings).to_string();
     assert_eq!(
-        all(&parsed(&stale), "header")[0].split(' ').take(4).collect::<Vec<_>>().join(" "),
+        all(&parsed(&failing), "header")[0].split(' ').take(4).collect::<Vec<_>>().join(" "),
         "Value failing not ready"
     );
 
@@ -255,7 +255,7 @@ async fn derived_values_stand_with_their_failures() {
     // A page of its own tells the same of its settings, and that it fails itself.
     let html = StatusPage::of(&derived).to_string();
     let page = parsed(&html);
-    assert_eq!(all(&page, "title"), ["failing: u16, generation 1"]);
+    assert_eq!(all(&page, "title"), ["stale: u16, generation 1"]);
     assert_eq!(rows(&page, "secrets").len(), 2);
     assert_eq!(all(&page, "pre"), ["build failed: no route"]);
 }
@@ -285,7 +285,7 @@ async fn settings_that_nothing_refreshes_any_more_say_so() {
     assert_eq!(next(&StatusPage::of(&settings).to_string()), "never refreshing has ended");
     tokio::time::advance(Duration::from_secs(3600)).await;
     let html = StatusPage::of(&settings).to_string();
-    assert_eq!(all(&parsed(&html), "title"), ["stale: Value, generation 1"]);
+    assert_eq!(all(&parsed(&html), "title"), ["failing: Value, generation 1"]);
 }
 
 #[tokio::test]

@@ -27,3 +27,7 @@ pub(super) fn epoch<S: Serializer>(at: &Instant, serializer: S) -> Result<S::Ok,
     let since = system_time(*at).duration_since(UNIX_EPOCH).unwrap_or_default();
     serializer.serialize_u64(since.as_secs())
 }
+
+pub(super) fn optional_epoch<S: Serializer>(at: &Option<Instant>, serializer: S) -> Result<S::Ok, S::Error> {
+    at.map(Epoch).serialize(serializer)
+}

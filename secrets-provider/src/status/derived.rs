@@ -6,7 +6,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::LastError;
-use super::clock::{epoch, system_time};
+use super::clock::{epoch, optional_epoch, system_time};
 
 /// What was [derived](crate::Live::derive) from settings, such as a pool: how far it has followed them.
 #[derive(Debug, Clone, Serialize)]
@@ -18,6 +18,8 @@ pub struct DerivedStatus {
     #[serde(serialize_with = "epoch")]
     pub(crate) built_at: Instant,
     pub(crate) failures: u32,
+    #[serde(serialize_with = "optional_epoch")]
+    pub(crate) failing_since: Option<Instant>,
     pub(crate) last_error: Option<LastError>,
 }
 
@@ -46,6 +48,11 @@ impl DerivedStatus {
     /// How many builds have failed in a row; zero, when it is up to date. The one in use is the last that succeeded.
     pub fn failures(&self) -> u32 {
         self.failures
+    }
+
+    /// When the first of them failed; `None`, when it is up to date.
+    pub fn failing_since(&self) -> Option<SystemTime> {
+        self.failing_since.map(system_time)
     }
 
     /// Why the last failed build failed; it stays here when later ones succeed.

@@ -206,7 +206,7 @@ async fn fresh() {
 }
 
 #[tokio::test]
-async fn failing() {
+async fn stale() {
     let fake = fake();
     let settings = builder(&fake).start().await.unwrap();
     let pool = pool(&settings).await;
@@ -214,9 +214,9 @@ async fn failing() {
     pool.refresh().await.unwrap_err();
     fake.deny_secret("shop/prod/api-keys/stripe");
     settings.refresh().await.unwrap_err();
-    let page = Service::start(settings).await.looked_at("failing").await;
+    let page = Service::start(settings).await.looked_at("stale").await;
 
-    assert_eq!(page.all("title"), ["failing: Settings, generation 2"]);
+    assert_eq!(page.all("title"), ["stale: Settings, generation 2"]);
     assert_eq!(page.all("h2")[0], "What failed");
     assert!(page.all("pre")[0].contains("shop/prod/api-keys/stripe"), "{:?}", page.all("pre"));
     let rows = page.all("tr");
@@ -226,6 +226,21 @@ async fn failing() {
     );
     let derived = rows.iter().find(|row| row.contains("build failed: the database did not let us in"));
     assert!(derived.is_some_and(|row| row.starts_with("database ")), "{rows:#?}");
+}
+
+#[tokio::test]
+async fn failing() {
+    let fake = fake();
+    let settings = builder(&fake).max_staleness(Duration::ZERO).start().await.unwrap();
+    fake.inject(Fault::drop_connection());
+    settings.refresh().await.unwrap_err();
+    let page = Service::start(settings).await.looked_at("failing").await;
+
+    assert_eq!(page.all("title"), ["failing: Settings, generation 1"]);
+    assert_eq!(
+        page.all("header")[0].split(' ').take(4).collect::<Vec<_>>(),
+        ["Settings", "failing", "not", "ready"]
+    );
 }
 
 #[tokio::test]

@@ -211,7 +211,7 @@ async fn a_start_in_an_outage_is_outlived_and_the_secrets_come_as_one_generation
         fake.inject(Fault::drop_connection());
         settings.refresh().await.unwrap_err();
         assert_eq!(settings.load().both(), ("db-1", Some("dsn-1")));
-        assert_eq!(settings.status().health(), Health::Failing);
+        assert_eq!(settings.status().health(), Health::Stale);
         assert_eq!(times(&log, "aws_unavailable_using_env_fallback"), 1);
     }
 }
@@ -408,7 +408,7 @@ async fn a_secret_added_later_that_cannot_be_read_is_told_of() {
     settings.refresh().await.unwrap_err();
     let status = settings.status();
     assert_eq!(states(&status)[1], ("app/new", SecretState::Unread, Some(ErrorKind::AccessDenied)));
-    assert_eq!(status.health(), Health::Failing);
+    assert_eq!(status.health(), Health::Stale);
 }
 
 #[tokio::test(start_paused = true)]
@@ -420,16 +420,18 @@ async fn health_follows_the_refreshes() {
     assert_eq!(settings.status().health(), Health::Fresh);
     let outage = fake.inject(Fault::internal_error());
     settings.refresh().await.unwrap_err();
-    assert_eq!(settings.status().health(), Health::Failing);
+    assert_eq!((settings.status().health(), settings.status().is_ready()), (Health::Stale, true));
+    tokio::time::sleep(INTERVAL * 3).await;
+    assert_eq!((settings.status().health(), settings.status().is_ready()), (Health::Failing, false));
     fake.remove_fault(outage);
     settings.refresh().await.unwrap();
-    assert_eq!(settings.status().health(), Health::Fresh);
+    assert_eq!((settings.status().health(), settings.status().is_ready()), (Health::Fresh, true));
     let json = serde_json::to_value(settings.status()).unwrap();
     assert_eq!((&json["health"], &json["secrets"][0]["state"]), (&"fresh".into(), &"current".into()));
     // Nobody refreshes any more.
     settings.shutdown().await;
     tokio::time::sleep(INTERVAL * 4).await;
-    assert_eq!(settings.status().health(), Health::Stale);
+    assert_eq!(settings.status().health(), Health::Failing);
 }
 
 #[tokio::test(start_paused = true)]

@@ -132,7 +132,7 @@ async fn builds_that_fail_are_tried_again_and_told_of() {
     assert_eq!(error.kind(), ErrorKind::Rejected, "{error}");
     assert_eq!(*derived.load(), "password-1");
     assert_eq!(settings.status().health(), Health::Fresh, "the settings themselves are well");
-    assert_eq!(derived.status().health(), Health::Failing);
+    assert_eq!(derived.status().health(), Health::Stale);
     let status = settings.status();
     let [told] = status.derived() else { panic!("one is derived") };
     assert_eq!((told.path(), told.generation(), told.failures()), ("database", 1, 1));

@@ -32,7 +32,7 @@ async fn outcome(
     fake.put("app/b", "b-2");
     let refreshed = settings.refresh().await;
     let status = settings.status();
-    assert_eq!(refreshed.is_err(), status.health() == Health::Failing);
+    assert_eq!(refreshed.is_err(), status.health() == Health::Stale);
     let a = status.secrets().iter().find(|secret| secret.name() == "app/a").expect("it is named");
     let served = settings.current();
     (served["a"].clone(), served["b"].clone(), a.state(), a.error(), status.health())
@@ -72,7 +72,7 @@ async fn a_secret_that_is_gone_keeps_its_last_good_value_and_holds_up_no_other()
                 ErrorKind::NotFound
             }
         };
-        let expected = ("a-1".into(), "b-2".into(), SecretState::LastGood, Some(error), Health::Failing);
+        let expected = ("a-1".into(), "b-2".into(), SecretState::LastGood, Some(error), Health::Stale);
         assert_eq!(outcome(&fake, &settings).await, expected, "{case}");
         if case == "scheduled for deletion" {
             client.restore_secret().secret_id("app/a").send().await.unwrap();
@@ -105,7 +105,7 @@ async fn a_value_that_has_become_malformed_keeps_the_last_good_one_and_holds_up_
     let settings = builder(&fake).start().await.unwrap();
     fake.put("app/a", r#"{"x": 1, "x": 2}"#);
     let x = serde_json::json!({"x": 1});
-    let expected = (x, "b-2".into(), SecretState::LastGood, Some(ErrorKind::Malformed), Health::Failing);
+    let expected = (x, "b-2".into(), SecretState::LastGood, Some(ErrorKind::Malformed), Health::Stale);
     assert_eq!(outcome(&fake, &settings).await, expected);
     fake.put("app/a", r#"{"x": 3}"#);
     settings.refresh().await.unwrap();
@@ -158,7 +158,7 @@ async fn a_secret_that_was_renamed_is_an_added_one_and_a_deleted_one() {
     let states: Vec<_> = status.secrets().iter().map(|secret| (secret.name(), secret.state())).collect();
     let (current, last_good) = (SecretState::Current, SecretState::LastGood);
     assert_eq!(states, [("app/a", last_good), ("app/a-new", current), ("app/b", current)]);
-    assert_eq!(status.health(), Health::Failing);
+    assert_eq!(status.health(), Health::Stale);
 }
 
 #[tokio::test(start_paused = true)]
@@ -189,7 +189,7 @@ async fn a_new_value_that_conflicts_keeps_the_last_good_one_and_holds_up_no_othe
     fake.put("app/b", "b-2");
     assert_eq!(settings.refresh().await.unwrap_err().kind(), ErrorKind::Conflict);
     assert_eq!(*settings.current(), serde_json::json!({"a": {"x": 1, "y": "y-1"}, "b": "b-2"}));
-    assert_eq!((settings.status().health(), settings.status().is_ready()), (Health::Failing, true));
+    assert_eq!((settings.status().health(), settings.status().is_ready()), (Health::Stale, true));
     fake.put("app/a", r#"{"x": 3}"#);
     settings.refresh().await.unwrap();
     assert_eq!((settings.load()["a"]["x"].clone(), settings.status().health()), (3.into(), Health::Fresh));
@@ -253,7 +253,7 @@ async fn settings_that_do_not_fit_are_refused_whole() {
     fake.put("app/b", "b-2");
     assert_eq!(settings.refresh().await.unwrap_err().kind(), ErrorKind::Invalid);
     assert_eq!((settings.load().a, settings.load().b.as_str()), (1, "b-1"), "whole or not at all");
-    assert_eq!(settings.status().health(), Health::Failing);
+    assert_eq!(settings.status().health(), Health::Stale);
     fake.put("app/a", "2");
     settings.refresh().await.unwrap();
     assert_eq!((settings.load().a, settings.load().b.as_str()), (2, "b-2"));

@@ -35,7 +35,7 @@ async fn what_a_probe_refuses_is_never_served_and_tried_again() {
         assert_eq!(error.kind(), ErrorKind::Rejected);
         assert!(error.to_string().contains("the database refuses the password"), "{error}");
         assert_eq!(settings.load().database.password, "password-1");
-        assert_eq!(settings.status().health(), Health::Failing);
+        assert_eq!(settings.status().health(), Health::Stale);
     }
     // A refusal is retried by itself, soon, whatever the interval.
     let begun = Instant::now();
