@@ -1,6 +1,7 @@
 //! The refresh engine under what happens to it in production: on tokio's paused clock, but for what needs sockets.
 
 mod calls;
+mod credentials;
 mod derive;
 mod dropped;
 mod faults;
