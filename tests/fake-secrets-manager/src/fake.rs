@@ -134,9 +134,14 @@ impl FakeSecretsManager {
 
     /// A client that reaches it in-process: no socket, and no timers but tokio's, so that a
     /// paused clock runs through retries and timeouts.
+    ///
+    /// Its retries are paid for by itself. The SDK's other clients of a process share one account
+    /// of them ([`RetryPartition`]), so that one test's faults would take another's retries away.
+    ///
+    /// [`RetryPartition`]: aws_sdk_secretsmanager::config::retry::RetryPartition
     #[must_use]
     pub fn client(&self) -> aws_sdk_secretsmanager::Client {
-        aws_sdk_secretsmanager::Client::new(&self.sdk_config())
+        in_process::client(&self.sdk_config())
     }
 
     /// The configuration of [`client`](Self::client), to be changed or given on.

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::config::retry::{RetryPartition, TokenBucket};
 use aws_sdk_secretsmanager::config::{BehaviorVersion, Region};
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use aws_smithy_runtime_api::client::http::{
@@ -63,6 +65,12 @@ impl HttpConnector for InProcess {
 
 pub(crate) fn http_client(shared: &Arc<Shared>, caller: Caller) -> SharedHttpClient {
     SharedHttpClient::new(InProcess { shared: Arc::clone(shared), caller })
+}
+
+/// A client with that configuration, and retries of its own.
+pub(crate) fn client(config: &SdkConfig) -> Client {
+    let retries = RetryPartition::custom("fake-secrets-manager").token_bucket(TokenBucket::default()).build();
+    Client::from_conf(aws_sdk_secretsmanager::config::Builder::from(config).retry_partition(retries).build())
 }
 
 pub(crate) fn sdk_config(shared: &Arc<Shared>, caller: Caller) -> SdkConfig {
