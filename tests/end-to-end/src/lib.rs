@@ -6,6 +6,7 @@ pub mod external;
 use std::cell::RefCell;
 use std::io;
 use std::sync::{Arc, Mutex, Once, PoisonError};
+use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_secretsmanager::Client;
@@ -30,6 +31,10 @@ pub fn config(endpoint_url: &str) -> aws_sdk_secretsmanager::config::Builder {
         .credentials_provider(Credentials::new("test", "test", None, None, "test"))
         .endpoint_url(endpoint_url)
 }
+
+/// An interval after which no test waits. The first refresh comes anywhere in it, so it is as long as can be: within
+/// an hour of it, one comes in nine thousand runs.
+pub const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
 thread_local! {
     static LOG: RefCell<Option<Log>> = const { RefCell::new(None) };
@@ -57,6 +62,8 @@ impl Log {
                 tracing_subscriber::fmt::layer().with_ansi(false).with_writer(Writer).with_filter(here);
             tracing_subscriber::registry().with(layer).init();
         });
+        // An event that another thread met while that was being installed remembers "nobody listens", too.
+        tracing::callsite::rebuild_interest_cache();
         let log = Self::default();
         LOG.set(Some(log.clone()));
         (log, Logging(()))

@@ -39,6 +39,8 @@ impl Log {
             let registry = tracing_subscriber::registry().with(to(&ALL).with_filter(LevelFilter::TRACE));
             registry.with(to(&OURS).with_filter(ours)).init();
         });
+        // An event that another thread met while that was being installed remembers that nobody listens.
+        tracing::callsite::rebuild_interest_cache();
         Self { all: ALL.since(0).len(), ours: OURS.since(0).len() }
     }
 

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use end_to_end::NEVER;
 use futures_util::StreamExt as _;
 use secrets_provider::{
     Backend, Directory, Error, ErrorKind, Layers, Live, LiveBuilder, SecretsManager, Snapshot,
@@ -316,9 +317,7 @@ struct Settings {
 fn builder(directory: Directory) -> LiveBuilder<Settings> {
     let manager = SecretsManager::prefix("app").only(["a", "b"]).backend(directory);
     // Whatever is seen below is seen by the signal: the interval is a year.
-    Live::builder(manager)
-        .layers(|secrets| Layers::new().secrets(secrets))
-        .refresh_every(Duration::from_secs(365 * 24 * 3600))
+    Live::builder(manager).layers(|secrets| Layers::new().secrets(secrets)).refresh_every(NEVER)
 }
 
 #[tokio::test(start_paused = true)]
@@ -374,7 +373,7 @@ async fn a_secret_added_below_the_prefix_is_found() {
     let manager = SecretsManager::prefix("app").backend(Directory::new(folder.path()));
     let settings: Live<Value> = Live::builder(manager)
         .layers(|secrets| Layers::new().secrets(secrets))
-        .refresh_every(Duration::from_secs(365 * 24 * 3600))
+        .refresh_every(NEVER)
         .start()
         .await
         .unwrap();
@@ -536,7 +535,7 @@ mod signalling {
     pub(super) fn builder(backend: Signalling) -> LiveBuilder<Value> {
         Live::builder(SecretsManager::names(["a"]).backend(backend))
             .layers(|secrets| Layers::new().secrets(secrets))
-            .refresh_every(Duration::from_secs(365 * 24 * 3600))
+            .refresh_every(NEVER)
     }
 }
 

@@ -11,8 +11,7 @@ mod probe;
 mod triggers;
 mod windows;
 
-use std::time::Duration;
-
+use end_to_end::NEVER;
 use fake_secrets_manager::FakeSecretsManager;
 use secrets_provider::{Layers, Live, LiveBuilder, SecretsManager};
 use serde::Deserialize;
@@ -46,11 +45,9 @@ fn manager(fake: &FakeSecretsManager) -> SecretsManager {
     SecretsManager::prefix("app").client(fake.client())
 }
 
-/// Secrets alone: nothing of the process environment counts. No refresh comes by itself for a day.
+/// Secrets alone: nothing of the process environment counts. No refresh comes by itself.
 fn quiet<T>(fake: &FakeSecretsManager) -> LiveBuilder<T> {
-    Live::builder(manager(fake))
-        .layers(|secrets| Layers::new().secrets(secrets))
-        .refresh_every(Duration::from_secs(24 * 3600))
+    Live::builder(manager(fake)).layers(|secrets| Layers::new().secrets(secrets)).refresh_every(NEVER)
 }
 
 async fn start(fake: &FakeSecretsManager) -> Live<Settings> {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use end_to_end::NEVER;
 use fake_secrets_manager::{FakeSecretsManager, Fault};
 use secrets_provider::{Layers, Live, LiveBuilder, SecretsManager};
 use serde_json::Value;
@@ -32,7 +33,7 @@ async fn a_cycle_of_unchanged_secrets_is_one_batch_for_twenty() {
     for (secrets, batches) in [(1, 1), (20, 1), (21, 2), (100, 5)] {
         let fake = many(secrets);
         let manager = SecretsManager::prefix("app").client(fake.client());
-        let settings = values(manager).refresh_every(Duration::from_secs(24 * 3600)).start().await.unwrap();
+        let settings = values(manager).refresh_every(NEVER).start().await.unwrap();
         fake.reset_calls();
         settings.refresh().await.unwrap();
         assert_eq!(fake.calls("BatchGetSecretValue"), batches, "{secrets}");
@@ -111,7 +112,7 @@ async fn where_single_calls_alone_are_allowed_there_is_one_for_each_secret() {
     )
     .unwrap();
     let manager = SecretsManager::prefix("app").only(names).client(fake.client());
-    let settings = values(manager).refresh_every(Duration::from_secs(24 * 3600)).start().await.unwrap();
+    let settings = values(manager).refresh_every(NEVER).start().await.unwrap();
     assert_counted(&settings, &fake);
     fake.reset_calls();
     for cycle in 1..=3 {
@@ -125,7 +126,7 @@ async fn where_single_calls_alone_are_allowed_there_is_one_for_each_secret() {
 async fn attempts_count_as_calls() {
     let fake = many(3);
     let manager = SecretsManager::prefix("app").client(fake.client());
-    let settings = values(manager).refresh_every(Duration::from_secs(24 * 3600)).start().await.unwrap();
+    let settings = values(manager).refresh_every(NEVER).start().await.unwrap();
     assert_counted(&settings, &fake);
     fake.inject(Fault::unavailable().times(2));
     settings.refresh().await.unwrap();
@@ -137,7 +138,7 @@ async fn attempts_count_as_calls() {
 async fn throttled_batches_give_way_to_single_calls_and_come_back() {
     let fake = many(5);
     let manager = SecretsManager::prefix("app").client(fake.client());
-    let settings = values(manager).refresh_every(Duration::from_secs(24 * 3600)).start().await.unwrap();
+    let settings = values(manager).refresh_every(NEVER).start().await.unwrap();
     let throttling = fake.inject(Fault::throttled().on("BatchGetSecretValue"));
     settings.refresh().await.unwrap();
     assert_eq!(fake.calls("GetSecretValue"), 5, "in the same cycle");

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use aws_sdk_secretsmanager::Client;
+use end_to_end::NEVER;
 use fake_secrets_manager::FakeSecretsManager;
 use secrets_provider::{ErrorKind, Health, Layers, Live, LiveBuilder, SecretState, SecretsManager};
 use serde_json::Value;
@@ -17,7 +18,7 @@ fn fake() -> FakeSecretsManager {
 fn builder(fake: &FakeSecretsManager) -> LiveBuilder<Value> {
     Live::builder(SecretsManager::prefix("app").client(fake.client()))
         .layers(|secrets| Layers::new().secrets(secrets))
-        .refresh_every(Duration::from_secs(24 * 3600))
+        .refresh_every(NEVER)
 }
 
 async fn delete(client: &Client, name: &str) {
