@@ -278,7 +278,7 @@ impl<T> Live<T> {
     /// Generation, health, last error, each secret's version, what was derived, and the calls made.
     ///
     /// Of a [derived](Self::derive) value: generation and change are its own, all else is of the settings that it is
-    /// made of, and there is no success since its own builds fail.
+    /// made of; its health is worse where its builds fail, or it was shut down.
     pub fn status(&self) -> Status {
         let own = self.cell.status().clone();
         self.whole(own)
@@ -319,12 +319,14 @@ impl<T> Live<T> {
         }
     }
 
-    /// Whether the task is gone that refreshed the settings.
+    /// Whether the task is gone that kept it current.
     pub(crate) fn has_ended(&self) -> bool {
         match &self.engine.origin {
             Origin::Constant => false,
             Origin::Secrets => self.engine.changes.has_changed().is_err(),
-            Origin::Derived { from, .. } => from.has_ended(),
+            Origin::Derived { from, .. } => {
+                !from.is_constant() && self.engine.changes.has_changed().is_err() || from.has_ended()
+            }
         }
     }
 

@@ -8,7 +8,7 @@ use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 
 use crate::error::{Error, ErrorKind};
 use crate::live::Cell;
-use crate::status::{Health, Status};
+use crate::status::Status;
 
 const ACCESS: &str = "secrets_access_total";
 const FAILED: &str = "secrets_failed_total";
@@ -77,7 +77,7 @@ pub(crate) fn stands(status: &Status) {
     #[allow(clippy::cast_precision_loss, reason = "2^53 generations do not come")]
     gauge!(GENERATION).set(status.generation() as f64);
     gauge!(READY).set(f64::from(u8::from(status.is_ready())));
-    gauge!(FALLBACK).set(f64::from(u8::from(status.health() == Health::Fallback)));
+    gauge!(FALLBACK).set(f64::from(u8::from(status.is_on_fallback())));
 }
 
 /// Tells how the settings stand, again and again, for as long as there are any: their age grows also while a refresh

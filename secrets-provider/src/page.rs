@@ -68,10 +68,11 @@ impl StatusPage {
     fn meaning(&self) -> &'static str {
         match self.status.health() {
             Health::Fresh if self.status.interval().is_none() => "These settings never change.",
-            Health::Fresh => "The last refresh found every secret.",
+            Health::Fresh => "The last refresh found all that is needed.",
             Health::Stale if self.status.has_failed() => {
-                "The last attempt failed, wholly or in part. What was last good is live."
+                "The last refresh failed, wholly or in part. What was last good is live."
             }
+            Health::Stale if self.ended => "Nothing refreshes it any more. What is live may be out of date.",
             Health::Stale => "The next refresh is overdue. What is live may be out of date.",
             Health::Fallback => {
                 "Lower layers stand in for secrets that could not be read, until they can: see below."
@@ -117,6 +118,9 @@ impl StatusPage {
         let success = status.last_success();
         let mut detail = moment(success);
         if let Some(bound) = status.max_staleness() {
+            if status.was_checked_since() {
+                detail += &format!("<br />what is in use checked {}", ago(status.last_check(), now));
+            }
             detail +=
                 &format!("<br />failing after {}{}", span(bound), gauge(status.last_success_age(), bound));
         }
@@ -125,11 +129,11 @@ impl StatusPage {
         let often = status.interval().map(|interval| format!("every {}", span(interval)));
         let often = often.unwrap_or_else(|| "made of no secrets".to_owned());
         match status.next_attempt() {
+            _ if status.interval().is_none() => card(f, "Next attempt", "never", &often),
+            _ if self.ended => card(f, "Next attempt", "never", "refreshing has ended"),
             Some(next) => {
                 card(f, "Next attempt", &ahead(next, now), &format!("{often}<br />{}", moment(next)))
             }
-            None if status.interval().is_none() => card(f, "Next attempt", "never", &often),
-            None if self.ended => card(f, "Next attempt", "never", "refreshing has ended"),
             None => card(f, "Next attempt", "under way", &often),
         }?;
 
@@ -145,7 +149,7 @@ impl StatusPage {
     /// The last error: loud as long as it holds, told all the same when it is over.
     fn failure(&self, f: &mut fmt::Formatter<'_>, now: SystemTime) -> fmt::Result {
         let Some(error) = self.status.last_error() else { return Ok(()) };
-        let (class, title) = match self.status.has_failed() {
+        let (class, title) = match self.status.failure_lasts() {
             true => ("failure", "What failed"),
             false => ("failure over", "What failed, and is over"),
         };
@@ -171,14 +175,14 @@ impl fmt::Display for StatusPage {
         self.head(f)?;
         f.write_str("<body>\n<main>\n")?;
         self.header(f)?;
-        if self.status.has_failed() {
+        if self.status.failure_lasts() {
             self.failure(f, now)?;
         }
         self.summary(f, now)?;
         tables::secrets(f, &self.status)?;
         tables::derived(f, &self.status, now)?;
         tables::keys(f, &self.explanation)?;
-        if !self.status.has_failed() {
+        if !self.status.failure_lasts() {
             self.failure(f, now)?;
         }
         f.write_str("</main>\n")?;

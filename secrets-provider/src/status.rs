@@ -21,10 +21,10 @@ use clock::{Epoch, system_time};
 use crate::error::Error;
 
 /// After how many intervals without a success a refresh is overdue: the jitter is a tenth, the rest is for its duration.
-const OVERDUE: u32 = 2;
+const INTERVALS_TO_STALE: u32 = 2;
 
 /// After how many intervals without a success settings are failing, unless the builder says otherwise.
-const MAX_STALENESS: u32 = 3;
+const INTERVALS_TO_FAILING: u32 = 3;
 
 /// Calls by the operation's name, such as `GetSecretValue`.
 pub type Calls = BTreeMap<&'static str, u64>;
@@ -39,6 +39,8 @@ pub struct Status {
     changed_at: Instant,
     last_success: Instant,
     last_check: Instant,
+    /// Since when a derived value may lag behind its settings: its builds fail, or it follows them no more.
+    behind_since: Option<Instant>,
     last_error: Option<LastError>,
     secrets: Vec<SecretStatus>,
     /// How often it is refreshed; not at all, for a constant.
@@ -50,8 +52,10 @@ pub struct Status {
     derived: Vec<DerivedStatus>,
     /// Lower layers stand in for a secret that is not optional.
     fallback: bool,
-    /// The last refresh failed, or the last build of what was derived.
+    /// The last refresh failed, or, of a derived value, its last build.
     failed: bool,
+    /// A search for newer settings has failed since.
+    search_failed: bool,
 }
 
 /// How far settings can be trusted to be what the store holds. Worsens with the age of the last success, by itself: a
@@ -89,16 +93,18 @@ impl Status {
             changed_at: now,
             last_success: now,
             last_check: now,
+            behind_since: None,
             last_error: None,
             secrets: Vec::new(),
             interval,
             max_staleness: max_staleness
-                .or_else(|| interval.map(|interval| interval.saturating_mul(MAX_STALENESS))),
+                .or_else(|| interval.map(|interval| interval.saturating_mul(INTERVALS_TO_FAILING))),
             next_attempt: None,
             calls: Calls::new(),
             derived: Vec::new(),
             fallback: false,
             failed: false,
+            search_failed: false,
         }
     }
 
@@ -114,19 +120,22 @@ impl Status {
     }
 
     pub(crate) fn succeeded(&mut self) {
-        self.last_success = Instant::now();
         self.checked();
+        self.last_success = self.last_check;
         self.failed = false;
+        self.search_failed = false;
     }
 
     pub(crate) fn failed(&mut self, error: &Error) {
-        self.met(error);
+        self.last_error = Some(LastError::new(error));
         self.failed = true;
     }
 
-    /// Notes an error that does not make a refresh fail.
-    pub(crate) fn met(&mut self, error: &Error) {
-        self.last_error = Some(LastError::new(error));
+    /// Notes how a search for newer settings ended. It looks at what is in use alone: it proves neither that all is
+    /// well, nor what is amiss.
+    pub(crate) fn searched(&mut self, error: Option<&Error>) {
+        self.search_failed = error.is_some();
+        self.last_error = error.map(LastError::new).or_else(|| self.last_error.take());
     }
 
     /// Every secret in use was looked at.
@@ -149,10 +158,10 @@ impl Status {
         self
     }
 
-    /// The status of a derived value: that of the settings it is made of, with its own generation, and no success since
-    /// its own builds fail.
+    /// The status of a derived value: that of the settings it is made of, with its own generation, and worse where it
+    /// lags behind them.
     pub(crate) fn of_derived(self, own: DerivedStatus, below: Vec<DerivedStatus>) -> Self {
-        let last_success = own.failing_since.map_or(self.last_success, |since| since.min(self.last_success));
+        let behind_since = [self.behind_since, own.failing_since, own.ended_at].into_iter().flatten().min();
         let last_error = match (self.last_error, own.last_error) {
             (Some(theirs), Some(ours)) => Some(if ours.instant() > theirs.instant() { ours } else { theirs }),
             (theirs, ours) => theirs.or(ours),
@@ -160,7 +169,7 @@ impl Status {
         Self {
             generation: own.generation,
             changed_at: own.built_at,
-            last_success,
+            behind_since,
             failed: self.failed || own.failing_since.is_some(),
             last_error,
             derived: below,
@@ -170,18 +179,24 @@ impl Status {
 
     /// How far the settings can be trusted, at the time of this call. Of several that hold, the first counts:
     ///
-    /// 1. [`Fallback`](Health::Fallback): lower layers stand in for a secret that is not optional.
+    /// 1. [`Fallback`](Health::Fallback): lower layers stand in for a secret that is not optional, and all others are
+    ///    [checked](Self::last_check) within the bound.
     /// 2. [`Failing`](Health::Failing): the last success is older than [`max_staleness`](Self::max_staleness).
     /// 3. [`Stale`](Health::Stale): the last refresh failed, or the last success is older than two
     ///    [intervals](Self::interval).
     /// 4. [`Fresh`](Health::Fresh).
+    ///
+    /// What is not [ready](Self::is_ready) is failing. A derived value has no success since the first build that failed
+    /// of those in a row, and since it was shut down.
     pub fn health(&self) -> Health {
-        let older_than = |bound: Option<Duration>| bound.is_some_and(|bound| self.last_success_age() > bound);
-        if self.fallback {
+        let good_until = self.behind_since.map_or(self.last_success, |since| since.min(self.last_success));
+        let older_than = |bound: Option<Duration>| bound.is_some_and(|bound| good_until.elapsed() > bound);
+        let overdue = self.interval.map(|interval| interval.saturating_mul(INTERVALS_TO_STALE));
+        if self.fallback && self.is_ready() {
             Health::Fallback
         } else if older_than(self.max_staleness) {
             Health::Failing
-        } else if self.failed || older_than(self.interval.map(|interval| interval.saturating_mul(OVERDUE))) {
+        } else if self.failed || older_than(overdue) {
             Health::Stale
         } else {
             Health::Fresh
@@ -190,11 +205,12 @@ impl Status {
 
     /// Whether to send requests here: not, once it is longer ago than [`max_staleness`](Self::max_staleness) that the
     /// store told of every secret in use how it is: its value, or that it is gone, malformed or refused by a check. Not
-    /// told is what cannot be reached, is throttled or denied. Always, for a constant, and for settings of which lower
-    /// layers stand in for every secret.
+    /// told is what cannot be reached, is throttled or denied. Of settings of which lower layers stand in for every secret,
+    /// none is in use, so each refresh tells of all. Always, for a constant.
     ///
     /// This is not [`health`](Self::health), which a secret that was deleted, or whose new value is refused, worsens
-    /// too: what is served then is the best there is, here and on every other replica, and none is made unready.
+    /// too, and a derived value's failing builds: what is served then is the best there is, here and on every other
+    /// replica, and none is made unready.
     pub fn is_ready(&self) -> bool {
         self.max_staleness.is_none_or(|bound| self.last_check.elapsed() <= bound)
     }
@@ -216,10 +232,25 @@ impl Status {
         self.max_staleness
     }
 
-    /// Whether the last refresh failed, or the last build of a derived value, whatever else [`health`](Self::health)
-    /// finds graver.
+    /// Whether the last refresh failed, or, of a derived value, its last build.
     pub(crate) fn has_failed(&self) -> bool {
         self.failed
+    }
+
+    /// Whether the last error is of the last refresh, or of a search since.
+    pub(crate) fn failure_lasts(&self) -> bool {
+        self.failed || self.search_failed
+    }
+
+    /// Whether the secrets in use were looked at since the last success.
+    pub(crate) fn was_checked_since(&self) -> bool {
+        self.last_check > self.last_success
+    }
+
+    /// Whether lower layers stand in for a secret that is not optional, however old the rest is.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn is_on_fallback(&self) -> bool {
+        self.fallback
     }
 
     /// When the next refresh is due; `None` while one is under way, for a constant, and after a shutdown.
@@ -248,7 +279,9 @@ impl Status {
         system_time(self.changed_at)
     }
 
-    /// When all secrets were last checked and nothing failed; the start counts, even one on fallback.
+    /// When a refresh of all secrets last found nothing amiss; the start counts, even one on fallback. What
+    /// [`refresh_past`](crate::Live::refresh_past) brings in between is no such refresh, as it looks at some secrets
+    /// alone. Of a derived value: that of its settings.
     pub fn last_success(&self) -> SystemTime {
         system_time(self.last_success)
     }
@@ -258,8 +291,9 @@ impl Status {
         self.last_success.elapsed()
     }
 
-    /// The last refresh that failed, wholly or for some secrets; it stays here when later ones succeed, so compare
-    /// [`LastError::at`] with [`last_success`](Self::last_success).
+    /// The last refresh that failed, wholly or for some secrets, or the last search for newer settings that did, or build
+    /// of a derived value; it stays here when later ones succeed. It is over at the latest with the first
+    /// [`last_success`](Self::last_success) after [`LastError::at`].
     pub fn last_error(&self) -> Option<&LastError> {
         self.last_error.as_ref()
     }
@@ -319,7 +353,7 @@ mod tests {
                 // A failure on top changes the first step alone.
                 let expected = if health == Health::Fresh { Health::Stale } else { health };
                 assert_eq!(failing.health(), expected, "{age} s, {bound:?}, failing");
-                let ready = ended.last_check.elapsed() <= bound.unwrap_or(3 * interval);
+                let ready = health != Health::Failing;
                 assert_eq!((ended.is_ready(), failing.is_ready()), (ready, ready), "{age} s, {bound:?}");
             }
             ended.succeeded();
@@ -338,7 +372,14 @@ mod tests {
         status.checked();
         assert_eq!((status.health(), status.is_ready()), (Health::Failing, true));
         status.describe(Vec::new(), true);
-        assert_eq!(status.health(), Health::Fallback);
+        assert_eq!((status.health(), status.is_ready()), (Health::Fallback, true));
+        tokio::time::advance(Duration::from_secs(901)).await;
+        assert_eq!(
+            (status.health(), status.is_ready()),
+            (Health::Failing, false),
+            "nor does fallback hide it"
+        );
+        status.checked();
         assert_eq!(serde_json::to_value(&status).expect("a status")["health"], "fallback");
         status.describe(Vec::new(), false);
         status.succeeded();

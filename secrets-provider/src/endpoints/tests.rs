@@ -35,7 +35,7 @@ fn token() -> RefreshToken {
 const ALLOWED: Option<&[u8]> = Some(b"Bearer token");
 
 #[tokio::test(start_paused = true)]
-async fn readiness_ends_with_staleness_and_liveness_does_not() {
+async fn readiness_ends_with_the_bound_and_liveness_does_not() {
     let secrets = seeded();
     let settings = start(&secrets).await;
     assert_eq!(body(ready(&settings)), json!({"ready": true, "health": "fresh"}));
@@ -46,6 +46,7 @@ async fn readiness_ends_with_staleness_and_liveness_does_not() {
     assert_eq!(answer.status(), 200, "not yet");
     assert_eq!(body(answer), json!({"ready": true, "health": "stale"}));
 
+    // The clock moves under the refresher, as if it hung: nobody looks at anything.
     tokio::time::advance(Duration::from_secs(901)).await;
     let answer = ready(&settings);
     assert_eq!(answer.status(), 503);

@@ -11,6 +11,7 @@ use tokio::time::timeout;
 
 use super::stack::{Merged, Sealed};
 use super::{LayerStack, Live};
+use crate::TARGET;
 use crate::backend::{BoxFuture, BoxStream, Fetched};
 use crate::error::{Error, ErrorKind};
 use crate::explain::{self, Explanation};
@@ -140,9 +141,10 @@ impl<T> LiveBuilder<T> {
         self
     }
 
-    /// How long settings may be stale: after so long without a success they count as
-    /// [`Failing`](crate::Health::Failing), and after so long without a check of all secrets in use their replica is
-    /// not [ready](crate::Status::is_ready). Default three intervals.
+    /// How old the last success may become before the settings count as [`Failing`](crate::Health::Failing), and the
+    /// last check of all secrets in use before their replica is not [ready](crate::Status::is_ready). Default three
+    /// intervals. Refreshes are an interval and up to a tenth apart, and take their time, so a bound below that says
+    /// `Failing` of a healthy service between any two of them; the start warns of it (`max_staleness_too_short`).
     pub fn max_staleness(mut self, bound: Duration) -> Self {
         self.max_staleness = Some(bound);
         self
@@ -254,6 +256,15 @@ impl<T: DeserializeOwned + Send + Sync + 'static> LiveBuilder<T> {
             probes: probes.into_iter().map(|probe| within(probe_timeout, probe)).collect(),
         };
         let schedule = Schedule::new(interval, self.rediscover, self.pursuit);
+        if let Some(bound) = self.max_staleness.filter(|bound| *bound < schedule.next(1.0)) {
+            tracing::warn!(
+                target: TARGET,
+                max_staleness = ?bound,
+                interval = ?interval,
+                hint = "settings are failing, and not ready, before each refresh: give it more than the interval and a tenth",
+                "max_staleness_too_short"
+            );
+        }
         refresh::start(source, ways, schedule, self.max_staleness, self.triggers).await
     }
 }
@@ -288,6 +299,7 @@ impl<T> fmt::Debug for LiveBuilder<T> {
         f.debug_struct("LiveBuilder")
             .field("manager", &self.manager)
             .field("interval", &self.interval)
+            .field("max_staleness", &self.max_staleness)
             .field("checks", &self.checks.len())
             .field("probes", &self.probes.len())
             .field("triggers", &self.triggers.len())

@@ -124,6 +124,7 @@ impl<T: Send + Sync + 'static> Live<T> {
             failures: 0,
             failing_since: None,
             last_error: None,
+            ended_at: None,
         };
         let built = Arc::new(Built(Mutex::new(status)));
         self.cell.derived.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&built));
@@ -145,11 +146,13 @@ impl<T: Send + Sync + 'static> Live<T> {
             waiting: Vec::new(),
             asked: 0,
         };
+        let ending = built.clone();
         tokio::spawn(async move {
             tokio::select! {
                 _ = stopped.wait_for(|stop| *stop) => {}
                 () = follower.run(upstream, queue) => {}
             }
+            ending.lock().ended_at = Some(Instant::now());
         });
         let origin = Origin::Derived { from: Box::new(self.clone()), built };
         // A build comes after the search.

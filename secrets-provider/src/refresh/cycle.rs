@@ -48,9 +48,7 @@ impl<T: Send + Sync + 'static> Refresher<T> {
                 status.checked();
             }
             match &result {
-                // A search looks at what is in use alone: it proves neither that all is well, nor what is amiss.
-                Ok(_) if matches!(wake, Wake::Search) => {}
-                Err(error) if matches!(wake, Wake::Search) => status.met(error),
+                found if matches!(wake, Wake::Search) => status.searched(found.as_ref().err()),
                 Ok(_) => status.succeeded(),
                 Err(error) => status.failed(error),
             }

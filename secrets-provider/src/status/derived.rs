@@ -21,6 +21,9 @@ pub struct DerivedStatus {
     #[serde(serialize_with = "optional_epoch")]
     pub(crate) failing_since: Option<Instant>,
     pub(crate) last_error: Option<LastError>,
+    /// When it ceased to follow its settings.
+    #[serde(skip)]
+    pub(crate) ended_at: Option<Instant>,
 }
 
 impl DerivedStatus {
@@ -50,7 +53,7 @@ impl DerivedStatus {
         self.failures
     }
 
-    /// When the first of them failed; `None`, when it is up to date.
+    /// When the first of the builds failed that have failed in a row; `None`, if the last one succeeded.
     pub fn failing_since(&self) -> Option<SystemTime> {
         self.failing_since.map(system_time)
     }

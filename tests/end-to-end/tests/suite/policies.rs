@@ -430,8 +430,65 @@ async fn health_follows_the_refreshes() {
     assert_eq!((&json["health"], &json["secrets"][0]["state"]), (&"fresh".into(), &"current".into()));
     // Nobody refreshes any more.
     settings.shutdown().await;
-    tokio::time::sleep(INTERVAL * 4).await;
-    assert_eq!(settings.status().health(), Health::Failing);
+    for (health, ready) in [(Health::Fresh, true), (Health::Stale, true), (Health::Failing, false)] {
+        tokio::time::sleep(INTERVAL + Duration::from_secs(1)).await;
+        assert_eq!((settings.status().health(), settings.status().is_ready()), (health, ready));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_bound_of_health_and_readiness_can_be_chosen() {
+    let (log, _guard) = end_to_end::Log::start();
+    for (minutes, warnings) in [(5, 1), (50, 1)] {
+        let fake = fake();
+        let bound = Duration::from_secs(60 * minutes);
+        let settings: Live<Settings> = Live::builder(prefix(&fake))
+            .layers(|secrets| Layers::new().secrets(secrets))
+            .max_staleness(bound)
+            .start()
+            .await
+            .unwrap();
+        assert_eq!(times(&log, "max_staleness_too_short"), warnings, "a refresh may be 330 s after the last");
+        assert_eq!(settings.status().max_staleness(), Some(bound));
+        fake.inject(Fault::drop_connection());
+        settings.refresh().await.unwrap_err();
+        let age = settings.status().last_success_age();
+        tokio::time::sleep(bound - age - Duration::from_secs(1)).await;
+        assert_eq!(
+            (settings.status().health(), settings.status().is_ready()),
+            (Health::Stale, true),
+            "{minutes}"
+        );
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert_eq!(
+            (settings.status().health(), settings.status().is_ready()),
+            (Health::Failing, false),
+            "{minutes}"
+        );
+    }
+}
+
+/// Lower layers stand in for one secret; the other is read, until it is not.
+#[tokio::test(start_paused = true)]
+async fn fallback_hides_neither_an_outage_of_what_was_read_nor_the_end() {
+    for ends in [false, true] {
+        let fake = fake();
+        fake.deny_secret("app/sentry-dsn");
+        let settings = live(prefix(&fake).fallback_to_env(), LOCAL).await.unwrap();
+        tokio::time::sleep(INTERVAL * 10).await;
+        assert_eq!((settings.status().health(), settings.status().is_ready()), (Health::Fallback, true));
+        if ends {
+            settings.shutdown().await;
+        } else {
+            fake.inject(Fault::drop_connection());
+        }
+        tokio::time::sleep(INTERVAL * 5).await;
+        assert_eq!(
+            (settings.status().health(), settings.status().is_ready()),
+            (Health::Failing, false),
+            "{ends}"
+        );
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -72,14 +72,14 @@ struct Seen {
 
 /// Reads each request's key where it leaves the SDK, as the service would.
 #[derive(Debug)]
-struct Gate {
+struct Witness {
     clock: Clock,
     seen: Arc<Mutex<Seen>>,
 }
 
-impl Intercept for Gate {
+impl Intercept for Witness {
     fn name(&self) -> &'static str {
-        "Gate"
+        "Witness"
     }
 
     fn read_before_transmit(
@@ -108,7 +108,7 @@ async fn start(fake: &FakeSecretsManager) -> (Live<Settings>, Role, Arc<Mutex<Se
     let config = aws_sdk_secretsmanager::config::Builder::from(&fake.sdk_config())
         .time_source(clock)
         .credentials_provider(SharedCredentialsProvider::new(role.clone()))
-        .interceptor(Gate { clock, seen: seen.clone() })
+        .interceptor(Witness { clock, seen: seen.clone() })
         .build();
     let settings = Live::builder(SecretsManager::prefix("app").client(Client::from_conf(config)))
         .layers(|secrets| Layers::new().secrets(secrets))

@@ -264,15 +264,62 @@ async fn a_shutdown_of_the_settings_ends_it_too_and_one_of_it_leaves_them() {
     let (second, _drops) = pool(&settings).await;
     first.shutdown().await;
     assert!(first.refresh().await.is_err());
+    assert_eq!((first.status().health(), second.status().health()), (Health::Fresh, Health::Fresh));
     put_password(&fake, 2);
     second.refresh().await.unwrap();
     assert_eq!(
         (first.load().password.as_str(), second.load().password.as_str()),
         ("password-1", "password-2")
     );
+    let bound = first.status().max_staleness().unwrap();
+    tokio::time::sleep(bound.mul_f64(0.9)).await;
+    settings.refresh().await.unwrap();
+    assert_eq!((first.status().health(), second.status().health()), (Health::Stale, Health::Fresh));
+    tokio::time::sleep(bound.mul_f64(0.2)).await;
+    assert_eq!((first.status().health(), second.status().health()), (Health::Failing, Health::Fresh));
+    assert!(first.status().is_ready(), "what it is made of is known");
+
     settings.shutdown().await;
     assert!(second.refresh().await.is_err());
     assert_eq!(second.load().password, "password-2");
+}
+
+/// Settings go on while a pool made of them cannot be built for hours.
+#[tokio::test(start_paused = true)]
+async fn what_lags_behind_its_settings_worsens_by_itself() {
+    let fake = fake();
+    let settings: Live<Settings> = quiet(&fake).refresh_every(Duration::from_secs(60)).start().await.unwrap();
+    let derived = settings
+        .derive("database", |settings: Arc<Settings>| {
+            let password = settings.database.password.clone();
+            async move {
+                if password == "password-2" { Err(Rejected::new("no connection")) } else { Ok(password) }
+            }
+        })
+        .await
+        .unwrap();
+    let upper = derived.derive("", |password: Arc<String>| async move { Ok(password.len()) }).await.unwrap();
+    put_password(&fake, 2);
+    settings.refresh().await.unwrap();
+    derived.refresh().await.unwrap_err();
+    let healths = || [settings.status().health(), derived.status().health(), upper.status().health()];
+    let since = settings.status().derived()[0].failing_since().unwrap();
+    let told = serde_json::to_value(settings.status()).unwrap()["derived"][0]["failing_since"].clone();
+    assert!(told.as_u64().is_some(), "{told}");
+    assert_eq!(healths(), [Health::Fresh, Health::Stale, Health::Stale]);
+    tokio::time::sleep(Duration::from_secs(170)).await;
+    assert_eq!(healths(), [Health::Fresh, Health::Stale, Health::Stale]);
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    assert_eq!(healths(), [Health::Fresh, Health::Failing, Health::Failing]);
+    assert!(derived.status().is_ready());
+    assert!(derived.status().last_success_age() <= Duration::from_secs(66), "that of its settings");
+    let still = settings.status().derived()[0].failing_since().unwrap();
+    assert!(still.duration_since(since).unwrap_or_default() < Duration::from_secs(100), "the first of them");
+
+    put_password(&fake, 3);
+    upper.refresh().await.unwrap();
+    assert_eq!(healths(), [Health::Fresh; 3]);
+    assert_eq!(settings.status().derived()[0].failing_since(), None);
 }
 
 #[tokio::test(start_paused = true)]

@@ -59,6 +59,10 @@ async fn faults_in_the_middle_are_outlived() {
             .unwrap();
         fake.inject(fault);
         rotate(&fake, 2);
+        settings.refresh().await.unwrap_err();
+        let status = settings.status();
+        assert_eq!((status.health(), status.is_ready()), (Health::Stale, true), "{case}");
+        assert_eq!(status.last_error().unwrap().kind(), kind, "{case}");
         tokio::time::sleep(Duration::from_secs(1800)).await;
         assert!(serves(&settings, 1), "{case}");
         let status = settings.status();
@@ -201,7 +205,7 @@ async fn a_denial_ends_when_the_policy_is_mended() {
     heals(&settings, 2).await;
 }
 
-/// A machine that slept: on waking, all that was due is one refresh.
+/// A process that was stopped: when it goes on, all that was due is one refresh.
 #[tokio::test(start_paused = true)]
 async fn a_jump_of_the_clock_is_one_refresh() {
     let fake = fake();

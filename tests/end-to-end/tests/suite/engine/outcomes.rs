@@ -143,6 +143,7 @@ async fn a_secret_that_was_added_is_found_and_a_malformed_one_is_named() {
         states,
         [("app/a", current), ("app/b", current), ("app/c", current), ("app/d", SecretState::Unread)]
     );
+    assert_eq!(status.health(), Health::Stale);
 }
 
 /// A name cannot be changed in AWS: the secret is created anew, and the old one deleted.
@@ -171,7 +172,11 @@ async fn an_added_secret_that_conflicts_holds_up_no_other() {
         fake.put("app/b", b);
         let error = settings.refresh().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+        assert!(["`app/A`", "`app/a`"].iter().all(|name| error.to_string().contains(name)), "{error}");
         assert_eq!((&settings.load()["a"], &settings.load()["b"]), (&"a-1".into(), &b.into()));
+        let status = settings.status();
+        let named: Vec<_> = status.secrets().iter().map(|secret| secret.name()).collect();
+        assert_eq!((named, status.health()), (vec!["app/a", "app/b"], Health::Stale));
     }
     let error = settings.refresh().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict, "as long as it is there");
@@ -188,8 +193,14 @@ async fn a_new_value_that_conflicts_keeps_the_last_good_one_and_holds_up_no_othe
     let settings = builder(&fake).start().await.unwrap();
     fake.put("app/a", r#"{"x": 2, "y": 2}"#);
     fake.put("app/b", "b-2");
-    assert_eq!(settings.refresh().await.unwrap_err().kind(), ErrorKind::Conflict);
+    let held = settings.status().secrets()[0].version_id().to_owned();
+    let error = settings.refresh().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    assert!(["`app/a`", "`app/a/y`"].iter().all(|name| error.to_string().contains(name)), "{error}");
     assert_eq!(*settings.current(), serde_json::json!({"a": {"x": 1, "y": "y-1"}, "b": "b-2"}));
+    let status = settings.status();
+    let a = &status.secrets()[0];
+    assert_eq!((a.name(), a.state(), a.version_id()), ("app/a", SecretState::Current, held.as_str()));
     assert_eq!((settings.status().health(), settings.status().is_ready()), (Health::Stale, true));
     fake.put("app/a", r#"{"x": 3}"#);
     settings.refresh().await.unwrap();
@@ -252,8 +263,12 @@ async fn settings_that_do_not_fit_are_refused_whole() {
         .unwrap();
     fake.put("app/a", "one");
     fake.put("app/b", "b-2");
+    let version = |settings: &Live<Typed>| settings.status().secrets()[0].version_id().to_owned();
+    let held = version(&settings);
     assert_eq!(settings.refresh().await.unwrap_err().kind(), ErrorKind::Invalid);
     assert_eq!((settings.load().a, settings.load().b.as_str()), (1, "b-1"), "whole or not at all");
+    assert_eq!(settings.status().secrets()[0].state(), SecretState::Current);
+    assert_eq!(version(&settings), held);
     assert_eq!(settings.status().health(), Health::Stale);
     fake.put("app/a", "2");
     settings.refresh().await.unwrap();
