@@ -11,6 +11,6 @@ mod process;
 mod secrets;
 mod settings;
 
-pub use process::{Failure, exit_code, listen, log_to_stderr, refresh_token};
+pub use process::{Failure, exit_code, interrupted, listen, log_to_stderr, refresh_token};
 pub use secrets::Secrets;
 pub use settings::{Database, Report, Settings};

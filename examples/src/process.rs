@@ -30,6 +30,29 @@ pub fn listen() -> Result<TcpListener, Failure> {
         .map_err(|error| format!("cannot listen on 127.0.0.1:{port} (PORT): {error}").into())
 }
 
+/// Ends with the first Ctrl-C from this call on, be it that nobody waits for it yet: `tokio::signal::ctrl_c` hears none
+/// before it is polled.
+///
+/// # Errors
+///
+/// If the system lets nobody listen.
+///
+/// # Panics
+///
+/// Outside a tokio runtime.
+pub fn interrupted() -> Result<impl Future<Output = ()>, Failure> {
+    #[cfg(unix)]
+    let mut interrupts = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())?;
+    #[cfg(windows)]
+    let mut interrupts = tokio::signal::windows::ctrl_c()?;
+    Ok(async move {
+        // `None` means that none will come.
+        if interrupts.recv().await.is_none() {
+            std::future::pending().await
+        }
+    })
+}
+
 /// The token that `POST /refresh` asks for: `REFRESH_TOKEN`. Without it, there is no such route.
 ///
 /// # Errors

@@ -32,6 +32,7 @@ async fn serve() -> Result<(), Failure> {
     let secrets = Secrets::from_environment().await?;
     let settings = secrets.live().await?;
     let address = listener.local_addr()?;
+    let interrupted = examples::interrupted()?;
     println!("Serving on http://{address}\n{secrets}\nRead the settings:\n  curl http://{address}/");
     println!("See what is live, in a browser:\n  http://{address}/status");
 
@@ -44,14 +45,7 @@ async fn serve() -> Result<(), Failure> {
         app = app.merge(refresh_route(settings.clone(), token));
     }
     let app = app.with_state(settings.clone());
-    axum::serve(listener, app).with_graceful_shutdown(interrupted()).await?;
+    axum::serve(listener, app).with_graceful_shutdown(interrupted).await?;
     settings.shutdown().await;
     Ok(())
-}
-
-async fn interrupted() {
-    if tokio::signal::ctrl_c().await.is_err() {
-        // No signal will come: serve until killed.
-        std::future::pending().await
-    }
 }

@@ -7,6 +7,7 @@
 #![allow(clippy::print_stdout, reason = "shows what changes")]
 
 use std::env;
+use std::pin::pin;
 
 use examples::{Failure, log_to_stderr};
 use secrets_provider::{Directory, Layers, Live, SecretsManager};
@@ -19,6 +20,7 @@ async fn main() -> Result<(), Failure> {
     let (Some(folder), Some(prefix)) = (arguments.next(), arguments.next()) else {
         return Err("give a folder and a prefix, such as `./secrets gaara/prod`".into());
     };
+    let mut interrupted = pin!(examples::interrupted()?);
     let manager = SecretsManager::prefix(prefix).backend(Directory::new(folder));
     // Your settings struct in place of `IgnoredAny`, which fits whatever the files hold.
     let settings: Live<IgnoredAny> =
@@ -29,7 +31,7 @@ async fn main() -> Result<(), Failure> {
     }
     while let Some(change) = tokio::select! {
         change = changes.next() => change,
-        _ = tokio::signal::ctrl_c() => None,
+        () = &mut interrupted => None,
     } {
         println!("generation {}: {} changed", change.generation(), change.keys().join(", "));
     }
