@@ -11,13 +11,16 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::access::Caller;
 use crate::shared::{Shared, lock};
 use crate::wire::AnswerBody;
+
+/// How many connections may wait to be accepted, as tokio's own listeners have it.
+const BACKLOG: u32 = 1024;
 
 /// The server of a handle. Its tasks end when the last handle drops it, and `stop` with it.
 #[derive(Default)]
@@ -29,6 +32,8 @@ pub(crate) struct Server {
 struct Slot {
     address: Option<SocketAddr>,
     running: Option<Running>,
+    /// Bound to the address and not listening: callers are refused, and nobody else is given the port meanwhile.
+    kept: Option<TcpSocket>,
 }
 
 struct Running {
@@ -43,7 +48,11 @@ impl Server {
     }
 
     pub(crate) async fn start(&self, shared: Arc<Shared>, port: u16) -> io::Result<()> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
+        let kept = lock(&self.slot).kept.take();
+        let listener = match kept {
+            Some(socket) => socket.listen(BACKLOG)?,
+            None => TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?,
+        };
         let address = listener.local_addr()?;
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(accept(listener, shared, stopped));
@@ -57,15 +66,26 @@ impl Server {
         lock(&self.slot).running.is_some()
     }
 
-    /// Returns when the listener and every connection are closed.
+    /// Returns when the listener and every connection are closed. The port is kept.
     pub(crate) async fn stop(&self) {
         let running = lock(&self.slot).running.take();
         if let Some(Running { stop, task }) = running {
             // The receiver is gone only if the task is, and then there's nothing to stop.
             let _ = stop.send(());
             let _ = task.await;
+            let mut slot = lock(&self.slot);
+            // If another is faster, it's as if the port were not kept.
+            slot.kept = slot.address.and_then(|address| bound(address).ok());
         }
     }
+}
+
+fn bound(address: SocketAddr) -> io::Result<TcpSocket> {
+    let socket = TcpSocket::new_v4()?;
+    // As a listener does: the closed connections linger.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    Ok(socket)
 }
 
 async fn accept(listener: TcpListener, shared: Arc<Shared>, mut stopped: oneshot::Receiver<()>) {

@@ -41,11 +41,17 @@ impl State {
             changes: Vec::new(),
             listing_delay: Duration::ZERO,
             serial: 0,
-            start: (Instant::now(), SystemTime::now()),
+            start: Self::start(),
             access: Access::default(),
             rotatable: BTreeSet::new(),
             rotation_errors: BTreeMap::new(),
         }
+    }
+
+    /// The wall clock is read first, so that dates are never ahead of it.
+    fn start() -> (Instant, SystemTime) {
+        let date = SystemTime::now();
+        (Instant::now(), date)
     }
 
     /// The date, which moves with tokio's clock, so that a paused clock is one for dates as well.

@@ -20,13 +20,14 @@ pub(crate) async fn on_both_roads(case: impl AsyncFn(FakeSecretsManager, Client)
 /// A client as a user has it, with the SDK's own HTTP client.
 pub(crate) async fn socket_client(fake: &FakeSecretsManager) -> Client {
     let credentials = fake.sdk_config().credentials_provider().expect("credentials");
-    let config = aws_config::defaults(BehaviorVersion::latest())
+    // Nothing of the environment counts: neither its `AWS_*` nor a profile of whoever runs this.
+    let config = aws_sdk_secretsmanager::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
         .region(fake.sdk_config().region().cloned())
         .credentials_provider(credentials)
         .endpoint_url(fake.endpoint_url())
-        .load()
-        .await;
-    Client::new(&config)
+        .build();
+    Client::from_conf(config)
 }
 
 /// The code and the message of an error that the service answered.
