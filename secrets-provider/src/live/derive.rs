@@ -1,6 +1,7 @@
 //! What is made of settings, such as a pool, and made anew when they change.
 
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -148,10 +149,12 @@ impl<T: Send + Sync + 'static> Live<T> {
         };
         let ending = built.clone();
         tokio::spawn(async move {
+            let mut following = pin!(follower.run(upstream, queue));
             tokio::select! {
                 _ = stopped.wait_for(|stop| *stop) => {}
-                () = follower.run(upstream, queue) => {}
+                () = &mut following => {}
             }
+            // Whoever waits for the end is told by the follower's, which comes after.
             ending.lock().ended_at = Some(Instant::now());
         });
         let origin = Origin::Derived { from: Box::new(self.clone()), built };
