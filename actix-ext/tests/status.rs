@@ -76,7 +76,8 @@ async fn a_replica_that_cannot_look_at_its_secrets_lives_on_but_is_not_ready() {
     secrets.remove("app/database");
     settings.refresh().await.unwrap_err();
     assert_eq!(read("/ready").await.status, StatusCode::OK, "it is known to be gone");
-    // The clock moves under the refresher, as if it hung: nobody looks at anything.
+    // Nobody looks at anything any more.
+    settings.shutdown().await;
     tokio::time::advance(Duration::from_secs(901)).await;
     let answer = read("/ready").await;
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);

@@ -113,8 +113,10 @@ async fn a_build_that_connects_keeps_the_pool_out_of_it() {
     for _ in 0..ROUNDS {
         load.round().await;
     }
+    settings.refresh().await.unwrap();
     assert_eq!((settings.status().generation(), pool.status().generation()), (2, 1));
-    assert_eq!((settings.status().health(), pool.status().health()), (Health::Fresh, Health::Stale));
+    let healths = (settings.status().health(), pool.status().health());
+    assert!(matches!(healths, (Health::Fresh, Health::Stale | Health::Failing)), "{healths:?}");
     let told = settings.status().derived()[0].clone();
     assert_eq!(told.last_error().unwrap().message(), "build failed: no connection");
 
@@ -122,6 +124,7 @@ async fn a_build_that_connects_keeps_the_pool_out_of_it() {
     stage.rotate().await.unwrap();
     reaches(&pool, 2).await;
     load.round().await;
+    settings.refresh().await.unwrap();
     assert_eq!(pool.status().health(), Health::Fresh);
     let tally = load.finish().await;
     report(&format!("wrong password, build that connects: 1 wrong rotation, {tally}"));

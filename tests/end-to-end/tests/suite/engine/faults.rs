@@ -311,11 +311,14 @@ fn ten_thousand_swaps_under_eight_readers() {
         .unwrap();
     let over = Arc::new(AtomicBool::new(false));
     let seen = Arc::new(AtomicU32::new(0));
+    let begun = Arc::new(std::sync::Barrier::new(9));
     std::thread::scope(|scope| {
         for reader in 0..8 {
             let (settings, over, seen) = (settings.clone(), over.clone(), seen.clone());
+            let begun = begun.clone();
             scope.spawn(move || {
                 let mut hot = settings.reader();
+                begun.wait();
                 let mut last = 0;
                 let mut distinct = 0;
                 loop {
@@ -348,6 +351,7 @@ fn ten_thousand_swaps_under_eight_readers() {
                 seen.fetch_add(distinct, Ordering::Relaxed);
             });
         }
+        begun.wait();
         runtime.block_on(async {
             for n in 1..=SWAPS {
                 memory.put("app", format!(r#"{{"a": {n}, "b": {n}}}"#));

@@ -123,7 +123,9 @@ async fn a_hangup_refreshes() {
     let settings = quiet::<Settings>(&fake).refresh_on(Trigger::hangups().unwrap()).start().await.unwrap();
     let mut changes = settings.changes();
     put_password(&fake, 2);
-    let sent = std::process::Command::new("kill").args(["-HUP", &std::process::id().to_string()]).status();
+    // The shell's own `kill`: a program of that name is not everywhere.
+    let kill = format!("kill -HUP {}", std::process::id());
+    let sent = std::process::Command::new("sh").args(["-c", &kill]).status();
     assert!(sent.unwrap().success());
     assert_eq!(changes.next().await.unwrap().generation(), 2);
 }
