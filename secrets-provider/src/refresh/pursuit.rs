@@ -11,7 +11,8 @@ use crate::schedule::Budget;
 pub(crate) struct Pursuit {
     budget: Budget,
     waiting: Vec<Waiting>,
-    /// While something is searched for.
+    /// While something is searched for; and for as long as that may last where all who asked have gone, so that
+    /// whoever asks next goes on with it.
     search: Option<Search>,
     /// The last search was in vain.
     rest: Option<Rest>,
@@ -19,6 +20,7 @@ pub(crate) struct Pursuit {
 
 #[derive(Debug)]
 struct Search {
+    generation: u64,
     begun: Instant,
     tries: u32,
     next: Instant,
@@ -38,6 +40,9 @@ impl Pursuit {
 
     /// Someone asks. Answered at once if there is something newer, or if that was searched for in vain a moment ago.
     pub(crate) fn ask(&mut self, asked: Waiting, generation: u64, journal: &Journal, now: Instant) {
+        if asked.reply.is_closed() {
+            return;
+        }
         if journal.last_change(&asked.path) > asked.seen {
             return answer(asked.reply, Ok(Refreshed { generation, changed: true }));
         }
@@ -46,27 +51,36 @@ impl Pursuit {
                 answer(asked.reply, Err(rest.error.clone()));
             }
             _ => {
+                let past = now.checked_sub(self.budget.within);
+                let over = |search: &Search| {
+                    search.generation != generation || past.is_some_and(|past| search.begun <= past)
+                };
+                if self.waiting.is_empty() && self.search.as_ref().is_some_and(over) {
+                    self.search = None;
+                }
                 self.waiting.push(asked);
-                self.search.get_or_insert(Search { begun: now, tries: 0, next: now });
+                self.search.get_or_insert(Search { generation, begun: now, tries: 0, next: now });
             }
         }
     }
 
     /// When the next try is due, while anyone waits.
     pub(crate) fn due(&self) -> Option<Instant> {
-        self.search.as_ref().map(|search| search.next)
+        self.search.as_ref().filter(|_| !self.waiting.is_empty()).map(|search| search.next)
     }
 
     /// A refresh has ended, be it a try of this search or another's.
     pub(crate) fn refreshed(&mut self, generation: u64, journal: &Journal) {
+        let mut found = false;
         for waiting in std::mem::take(&mut self.waiting) {
             if journal.last_change(&waiting.path) > waiting.seen {
                 answer(waiting.reply, Ok(Refreshed { generation, changed: true }));
+                found = true;
             } else if !waiting.reply.is_closed() {
                 self.waiting.push(waiting);
             }
         }
-        if self.waiting.is_empty() {
+        if self.waiting.is_empty() && found {
             self.search = None;
         }
     }

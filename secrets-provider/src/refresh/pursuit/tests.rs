@@ -114,13 +114,56 @@ fn after_the_rest_a_new_search_begins() {
 }
 
 #[test]
-fn a_search_that_nobody_waits_for_any_more_ends() {
-    let now = Instant::now();
+fn a_search_that_nobody_waits_for_any_more_rests_until_someone_does() {
+    let start = Instant::now();
     let mut pursuit = Pursuit::new(Budget::default());
     let old = journal(1, &[]);
+    let mut tries = 0;
+    // Each gives up before its try ends, and the next asks at once, for a minute.
+    for ms in (0..60_000).step_by(100) {
+        let now = start + Duration::from_millis(ms);
+        let (asked, answer) = waiting(1, "");
+        pursuit.ask(asked, 1, &old, now);
+        let due = pursuit.due().is_some_and(|due| due <= now);
+        drop(answer);
+        pursuit.refreshed(1, &old);
+        assert_eq!(pursuit.due(), None, "for nobody");
+        if due {
+            tries += 1;
+            pursuit.tried(1, None, now, 0.0);
+        }
+    }
+    assert!((5..=10).contains(&tries), "{tries} tries in a minute");
+}
+
+#[test]
+fn a_search_is_forgotten_with_its_time_and_its_generation() {
+    let start = Instant::now();
+    for (generation, later, tries_left) in [(1, 29, 4), (1, 30, 5), (2, 1, 5)] {
+        let mut pursuit = Pursuit::new(Budget::default());
+        let old = journal(1, &[]);
+        let (asked, answer) = waiting(1, "");
+        pursuit.ask(asked, 1, &old, start);
+        drop(answer);
+        pursuit.refreshed(1, &old);
+        pursuit.tried(1, None, start, 0.0);
+        let now = start + Duration::from_secs(later);
+        let (asked, _answer) = waiting(generation, "");
+        pursuit.ask(asked, generation, &old, now);
+        let mut tries = 0;
+        while pursuit.due().is_some() {
+            pursuit.tried(generation, None, now, 0.0);
+            tries += 1;
+        }
+        assert_eq!(tries, tries_left, "{generation}, {later} s later");
+    }
+}
+
+#[test]
+fn whoever_has_gone_before_it_is_heard_starts_no_search() {
+    let mut pursuit = Pursuit::new(Budget::default());
     let (asked, answer) = waiting(1, "");
-    pursuit.ask(asked, 1, &old, now);
     drop(answer);
-    pursuit.refreshed(1, &old);
+    pursuit.ask(asked, 1, &journal(1, &[]), Instant::now());
     assert_eq!(pursuit.due(), None);
 }

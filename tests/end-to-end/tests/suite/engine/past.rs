@@ -241,3 +241,18 @@ async fn a_search_that_succeeds_hides_no_other_failure() {
     assert_eq!(status.health(), Health::Stale);
     assert!(status.last_success_age() > age);
 }
+
+/// Handlers with a deadline shorter than a look: none hears of it, and the next asks at once.
+#[tokio::test(start_paused = true)]
+async fn callers_that_give_up_early_cost_no_more_looks_than_patient_ones() {
+    let fake = fake();
+    let settings = start(&fake).await;
+    fake.inject(Fault::slow(Duration::from_millis(100)));
+    fake.reset_calls();
+    let seen = settings.current();
+    for _ in 0..2_500 {
+        let asked = tokio::time::timeout(Duration::from_millis(10), settings.refresh_past(&seen));
+        asked.await.unwrap_err();
+    }
+    assert!((3..=5).contains(&fake.total_calls()), "{} looks in 25 s", fake.total_calls());
+}
