@@ -1,6 +1,7 @@
 //! What is measured (feature `metrics`), by the `metrics` facade: counts of reads, failures and calls, and how old and
 //! which the live generation is. Names of secrets may be labels, values never.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -35,16 +36,21 @@ pub(crate) fn describe() {
     describe_gauge!(FALLBACK, count, "1 while lower layers stand in for secrets, else 0");
 }
 
+/// A recorder is somebody else's code: where it panics, a number is missing, and nothing else.
+fn guarded(measure: impl FnOnce()) {
+    let _ = catch_unwind(AssertUnwindSafe(measure));
+}
+
 /// A value was read. A read that found nothing new is what a cache would have answered.
 pub(crate) fn accessed(secret: &str, new: bool) {
     let result = if new { "new" } else { "unchanged" };
-    counter!(ACCESS, "secret" => secret.to_owned(), "result" => result).increment(1);
+    guarded(|| counter!(ACCESS, "secret" => secret.to_owned(), "result" => result).increment(1));
 }
 
 /// Something failed; an error of many counts each.
 pub(crate) fn failed(error: &Error) {
     for error in error.errors() {
-        counter!(FAILED, "kind" => kind(error.kind())).increment(1);
+        guarded(|| counter!(FAILED, "kind" => kind(error.kind())).increment(1));
     }
 }
 
@@ -63,21 +69,23 @@ fn kind(kind: ErrorKind) -> String {
 /// A call is sent.
 #[cfg(feature = "aws")]
 pub(crate) fn called(operation: &'static str) {
-    counter!(API_CALLS, "operation" => operation).increment(1);
+    guarded(|| counter!(API_CALLS, "operation" => operation).increment(1));
 }
 
 /// A new generation is live.
 pub(crate) fn swapped() {
-    counter!(SWAPS).increment(1);
+    guarded(|| counter!(SWAPS).increment(1));
 }
 
 /// How the settings stand.
 pub(crate) fn stands(status: &Status) {
-    gauge!(AGE).set(status.last_success_age().as_secs_f64());
-    #[allow(clippy::cast_precision_loss, reason = "2^53 generations do not come")]
-    gauge!(GENERATION).set(status.generation() as f64);
-    gauge!(READY).set(f64::from(u8::from(status.is_ready())));
-    gauge!(FALLBACK).set(f64::from(u8::from(status.is_on_fallback())));
+    guarded(|| {
+        gauge!(AGE).set(status.last_success_age().as_secs_f64());
+        #[allow(clippy::cast_precision_loss, reason = "2^53 generations do not come")]
+        gauge!(GENERATION).set(status.generation() as f64);
+        gauge!(READY).set(f64::from(u8::from(status.is_ready())));
+        gauge!(FALLBACK).set(f64::from(u8::from(status.is_on_fallback())));
+    });
 }
 
 /// Tells how the settings stand, again and again, for as long as there are any: their age grows also while a refresh

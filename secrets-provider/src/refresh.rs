@@ -5,6 +5,7 @@ mod pursuit;
 mod windows;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -121,14 +122,15 @@ where
     };
     let ending = cell.clone();
     tokio::spawn(async move {
-        let refreshing = AssertUnwindSafe(refresher.run(queue, triggers)).catch_unwind();
+        let mut refreshing = pin!(AssertUnwindSafe(refresher.run(queue, triggers)).catch_unwind());
         tokio::select! {
             // The last handle is gone, or `shutdown` was called.
             _ = stopped.wait_for(|stop| *stop) => {}
-            ended = refreshing => if ended.is_err() {
+            ended = &mut refreshing => if ended.is_err() {
                 tracing::error!(target: TARGET, "refresher_panicked");
             }
         }
+        // Whoever waits for the end is told by the refresher's, which comes after.
         ending.status().due(None);
     });
     let patience = schedule.pursuit.within;

@@ -1,6 +1,6 @@
 //! What is made of settings, such as a pool, and made anew when they change.
 
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -128,7 +128,11 @@ impl<T: Send + Sync + 'static> Live<T> {
             ended_at: None,
         };
         let built = Arc::new(Built(Mutex::new(status)));
-        self.cell.derived.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&built));
+        {
+            let mut derived = self.cell.derived.lock().unwrap_or_else(PoisonError::into_inner);
+            derived.retain(|built| built.strong_count() > 0);
+            derived.push(Arc::downgrade(&built));
+        }
         let cell = Arc::new(Cell::new(value, Status::started(None, None)));
         let (requests, queue) = mpsc::unbounded_channel();
         let (stop, mut stopped) = watch::channel(false);
@@ -143,16 +147,19 @@ impl<T: Send + Sync + 'static> Live<T> {
             changes: changes_sender,
             tried: built_from,
             attempts: 0,
+            builds: 0,
             retry_at: None,
             waiting: Vec::new(),
             asked: 0,
         };
         let ending = built.clone();
         tokio::spawn(async move {
-            let mut following = pin!(follower.run(upstream, queue));
+            let mut following = pin!(AssertUnwindSafe(follower.run(upstream, queue)).catch_unwind());
             tokio::select! {
                 _ = stopped.wait_for(|stop| *stop) => {}
-                () = &mut following => {}
+                ended = &mut following => if ended.is_err() {
+                    tracing::error!(target: TARGET, "derived_follower_panicked");
+                }
             }
             // Whoever waits for the end is told by the follower's, which comes after.
             ending.lock().ended_at = Some(Instant::now());
@@ -174,10 +181,14 @@ async fn built<T, U>(build: &Build<T, U>, settings: Arc<T>) -> Result<Arc<U>, Er
     match timeout(LONGEST_BUILD, building).await {
         Ok(Ok(Ok(value))) => Ok(Arc::new(value)),
         Ok(Ok(Err(rejected))) => Err(refused(format!("build failed: {rejected}"))),
-        Ok(Err(_)) => Err(refused("build panicked".to_owned())
-            .with_hint("the panic's own message went where the process's panic hook sends it")),
+        Ok(Err(_)) => Err(panicked()),
         Err(_) => Err(refused(format!("build took longer than {LONGEST_BUILD:?}"))),
     }
+}
+
+fn panicked() -> Error {
+    Error::new(ErrorKind::Rejected, "build panicked")
+        .with_hint("the panic's own message went where the process's panic hook sends it")
 }
 
 /// The task that keeps a derived value abreast of its settings.
@@ -193,6 +204,8 @@ struct Follower<T, U> {
     tried: u64,
     /// How many builds of what changed last have failed.
     attempts: u32,
+    /// How many builds there were.
+    builds: u64,
     /// When a build that failed is tried again.
     retry_at: Option<Instant>,
     waiting: Vec<Waiter>,
@@ -213,8 +226,9 @@ type Passed = BoxFuture<'static, (Asked, Result<Refreshed, Error>)>;
 
 /// What is to become of an answer.
 enum Asked {
-    /// It is passed back, with the derived value's generation held against that when the request came.
-    Refresh(Reply, u64),
+    /// It is passed back, with the derived value's generation held against that when the request came; and the number
+    /// of builds until then.
+    Refresh(Reply, u64, u64),
     /// It concerns the waiter of this number.
     Past(u64),
 }
@@ -255,7 +269,9 @@ impl<T: Send + Sync + 'static, U: Send + Sync + 'static> Follower<T, U> {
         let generation = self.generation();
         let (reply, answer) = oneshot::channel();
         let (asked, upwards) = match request {
-            Request::Refresh(replied) => (Asked::Refresh(replied, generation), Request::Refresh(reply)),
+            Request::Refresh(replied) => {
+                (Asked::Refresh(replied, generation, self.builds), Request::Refresh(reply))
+            }
             Request::Past(waiting) if generation > waiting.seen => {
                 reply_with(waiting.reply, Ok(Refreshed { generation, changed: true }));
                 return None;
@@ -286,9 +302,15 @@ impl<T: Send + Sync + 'static, U: Send + Sync + 'static> Follower<T, U> {
                 waiter.failures = Some(failures);
             });
         }
+        if let Asked::Refresh(_, _, before) = asked
+            && self.builds == before
+        {
+            // Whoever asks for it means now, whenever the next try is due.
+            self.retry_at = None;
+        }
         self.follow().await;
         match (asked, answer) {
-            (Asked::Refresh(reply, before), answer) => {
+            (Asked::Refresh(reply, before, _), answer) => {
                 let generation = self.generation();
                 let refreshed = Refreshed { generation, changed: generation > before };
                 // Some secrets may have failed while others were refreshed.
@@ -350,11 +372,17 @@ impl<T: Send + Sync + 'static, U: Send + Sync + 'static> Follower<T, U> {
                 self.attempts = 0;
             }
             self.tried = generation;
-            match built(&self.build, settings).await {
+            self.builds += 1;
+            // What the build leaves behind is dropped here, and that is the user's code, too.
+            let building = AssertUnwindSafe(built(&self.build, settings)).catch_unwind();
+            match building.await.unwrap_or_else(|_| Err(panicked())) {
                 Ok(value) => self.swap(value, generation),
                 Err(error) => self.failed(&error),
             }
+            return self.settle();
         }
+        // These may be the last to hold a generation that has been replaced meanwhile.
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(settings)));
         self.settle();
     }
 

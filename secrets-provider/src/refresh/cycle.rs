@@ -54,11 +54,9 @@ impl<T: Send + Sync + 'static> Refresher<T> {
             }
             status.clone()
         };
-        // A recorder is somebody else's code: not under our lock, and it may panic.
-        let _ = catch_unwind(AssertUnwindSafe(|| {
-            result.as_ref().err().into_iter().for_each(meter::failed);
-            meter::stands(&status);
-        }));
+        // A recorder is somebody else's code: not under our lock.
+        result.as_ref().err().into_iter().for_each(meter::failed);
+        meter::stands(&status);
         result
     }
 
@@ -202,9 +200,10 @@ impl<T: Send + Sync + 'static> Refresher<T> {
             status.describe(secrets, self.gaps.fallback());
             self.cell.explain(candidate.explanation);
         });
+        // First of all: whatever fails from here on, this is live, and whoever follows it must hear of it.
+        self.changes.send_replace(Some(Change { generation, keys: keys.clone() }));
         tracing::info!(target: TARGET, generation, keys = keys.join(","), "settings_changed");
         meter::swapped();
-        self.changes.send_replace(Some(Change { generation, keys }));
         // A panic in it is the user's, and no failed refresh.
         let _ = catch_unwind(AssertUnwindSafe(|| drop(old)));
         Refreshed { generation, changed: true }

@@ -357,3 +357,43 @@ async fn a_part_is_as_live_as_the_whole() {
     assert_eq!((&*database.load().password, &*password.load()), ("password-2", "password-2"));
     assert_eq!((&*held.password, &*held.username), ("password-1", "app"), "whoever holds a part keeps it");
 }
+
+/// The user's code is also what a build leaves behind.
+struct Guard;
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        panic!("a guard of the user's");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_build_that_panics_when_it_is_dropped_is_tried_again_and_at_once_for_whoever_asks() {
+    let fake = fake();
+    let settings = start(&fake).await;
+    let hangs = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let hanging = hangs.clone();
+    let derived = settings
+        .derive("database", move |settings: Arc<Settings>| {
+            let (password, hangs) = (settings.database.password.clone(), hanging.load(Ordering::Relaxed));
+            async move {
+                if hangs {
+                    let _guard = Guard;
+                    std::future::pending::<()>().await;
+                }
+                Ok::<_, Rejected>(password)
+            }
+        })
+        .await
+        .unwrap();
+    hangs.store(true, Ordering::Relaxed);
+    put_password(&fake, 2);
+    assert_eq!(derived.refresh().await.unwrap_err().kind(), ErrorKind::Rejected);
+    assert_eq!((derived.load().as_str(), derived.status().health()), ("password-1", Health::Stale));
+
+    hangs.store(false, Ordering::Relaxed);
+    let begun = Instant::now();
+    derived.refresh().await.unwrap();
+    assert_eq!((derived.load().as_str(), begun.elapsed()), ("password-2", Duration::ZERO));
+    assert_eq!(derived.status().health(), Health::Fresh);
+}
