@@ -77,7 +77,7 @@ impl Schedule {
     ) -> Duration {
         windows.into_iter().filter(|window| !Self::past(window, now)).fold(wait, |wait, window| {
             let part = window.end.saturating_duration_since(window.start) / LOOKS;
-            let expectant = part.max(EXPECTANT).mul_f64(0.5 + 0.5 * random);
+            let expectant = part.max(EXPECTANT).mul_f64(1.0 + 0.5 * random);
             wait.min(window.start.saturating_duration_since(now) + expectant)
         })
     }
@@ -170,11 +170,11 @@ mod tests {
         let start = Instant::now();
         for (case, from, to, at, random, expected) in [
             ("far ahead", 10_000, 13_600, 0, 0.0, 300),
-            ("opens during the wait", 100, 3_700, 0, 0.0, 130),
-            ("opens during the wait, late", 100, 3_700, 0, 0.999_999, 159),
+            ("opens during the wait", 100, 3_700, 0, 0.0, 160),
+            ("opens during the wait, late", 100, 3_700, 0, 0.999_999, 189),
             ("opens at the end of the wait", 290, 3_890, 0, 0.0, 300),
-            ("open", 100, 3_700, 200, 0.0, 30),
-            ("closed a moment ago", 100, 3_700, 3_800, 0.0, 30),
+            ("open", 100, 3_700, 200, 0.0, 60),
+            ("closed a moment ago", 100, 3_700, 3_800, 0.0, 60),
             ("closed for long", 100, 3_700, 7_300, 0.0, 300),
             ("open for a day", 0, 86_400, 200, 0.0, 300),
         ] {

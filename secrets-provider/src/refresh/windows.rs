@@ -16,7 +16,9 @@ pub(super) struct Windows {
     known: BTreeMap<String, Window>,
     /// Secrets of which it is not known, or not any more.
     unknown: Vec<String>,
-    asking: JoinSet<Told>,
+    /// Ends of windows that are over: a listing may tell of them for a while yet.
+    over: BTreeMap<String, SystemTime>,
+    asking: JoinSet<BTreeMap<String, RotationWindow>>,
 }
 
 /// A window on the clock that waits are of, and its end as it was told.
@@ -24,13 +26,6 @@ pub(super) struct Windows {
 struct Window {
     range: Range<Instant>,
     end: SystemTime,
-}
-
-/// The windows that a backend told, and the ends of those that were known of these secrets before.
-#[derive(Debug)]
-struct Told {
-    windows: BTreeMap<String, RotationWindow>,
-    before: BTreeMap<String, SystemTime>,
 }
 
 impl Windows {
@@ -54,25 +49,28 @@ impl Windows {
             return;
         }
         let ids = std::mem::take(&mut self.unknown);
-        let before = ids.iter().filter_map(|id| Some((id.clone(), self.known.remove(id)?.end))).collect();
+        for id in &ids {
+            if let Some(window) = self.known.remove(id) {
+                self.over.insert(id.clone(), window.end);
+            }
+        }
         let source = source.clone();
-        self.asking.spawn(async move { Told { windows: source.rotation_windows(&ids).await, before } });
+        self.asking.spawn(async move { source.rotation_windows(&ids).await });
     }
 
     /// Waits until something was told, and notes it; for ever, if nothing was asked.
     pub(super) async fn told(&mut self) {
         // A panic is the backend's, which then tells nothing.
-        if let Some(Ok(told)) = self.asking.join_next().await {
-            self.note(told, SystemTime::now(), Instant::now());
+        if let Some(Ok(windows)) = self.asking.join_next().await {
+            self.note(windows, SystemTime::now(), Instant::now());
         } else if self.asking.is_empty() {
             std::future::pending().await
         }
     }
 
-    fn note(&mut self, told: Told, wall: SystemTime, now: Instant) {
-        for (id, window) in told.windows {
-            // A listing may not know yet of the rotation that has just been.
-            if told.before.get(&id) != Some(&window.end)
+    fn note(&mut self, windows: BTreeMap<String, RotationWindow>, wall: SystemTime, now: Instant) {
+        for (id, window) in windows {
+            if self.over.get(&id) != Some(&window.end)
                 && let Some(range) = on_clock(&window, wall, now)
                 && !Schedule::past(&range, now)
             {
