@@ -37,6 +37,8 @@ impl<'a> Members<'a> {
                 members.push((Cow::Borrowed(field), Cow::Owned(node)));
             }
         }
+        // Of two spellings of one field the first one counts.
+        members.sort_by_key(|(_, node)| std::cmp::Reverse(node.rank));
         Self::new(members, at, context)
     }
 
@@ -111,7 +113,9 @@ impl<'de> MapAccess<'de> for Members<'_> {
 
 /// Which field of a struct a name stands for, as far as serde's macros tell: they have an enum of the fields.
 fn field_of<K>(key: &K) -> Option<u64> {
-    std::any::type_name::<K>().ends_with("__Field").then(|| {
+    let name = std::any::type_name::<K>();
+    // With `flatten` it borrows.
+    name.strip_suffix("<'_>").unwrap_or(name).ends_with("__Field").then(|| {
         let mut hasher = DefaultHasher::new();
         std::mem::discriminant(key).hash(&mut hasher);
         hasher.finish()

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::failure::Problem;
-use super::names::relaxed;
+use super::names::{is_link, variables_of};
 use crate::error::{Error, ErrorKind};
 use crate::tree::{Node, Origin, Table, Value, join};
 
@@ -164,6 +164,11 @@ impl<'a> Context<'a> {
         self.tried.borrow().contains_key(path)
     }
 
+    /// Whether the member that was handed out last is another spelling of a field handed out before.
+    pub(super) fn is_last_a_spelling(&self) -> bool {
+        self.last.borrow().1.is_some()
+    }
+
     /// Two spellings of one field. They come highest layer first, so the last one handed out loses, unless both are of
     /// one layer and it is the field's own name.
     pub(super) fn same_field(&self, table: &str, field: &str, rank: impl Fn(&str) -> Option<u32>) {
@@ -268,22 +273,26 @@ impl<'a> Context<'a> {
 
     /// The variable that is named after a path, of the higher layer.
     fn variable(&self, path: &str) -> Option<Node> {
-        let wanted = relaxed(path);
-        let mut nodes: Vec<_> = self.variables().filter(|(name, _)| relaxed(name) == wanted).collect();
-        nodes.sort_by_key(|(name, node)| (node.rank, **name == path.replace('.', "_")));
+        let wanted = variables_of(path);
+        let mut nodes: Vec<_> = self.variables().filter(|(name, _)| wanted.contains(name)).collect();
+        nodes.sort_by_key(|(name, node)| (node.rank, **name == wanted[0]));
         nodes.pop().map(|(_, node)| node.clone())
     }
 
     fn variable_below(&self, path: &str) -> Option<Arc<Origin>> {
-        let start = relaxed(path);
+        let starts = variables_of(path).map(|name| name + "_");
         let mut variables = self.variables();
         variables
-            .find(|(name, _)| relaxed(name).strip_prefix(start.as_str()).is_some_and(|rest| !rest.is_empty()))
+            .find(|(name, _)| starts.iter().any(|start| name.starts_with(start)))
             .map(|(_, node)| node.origin.clone())
     }
 
-    fn variables(&self) -> impl Iterator<Item = (&'a String, &'a Node)> {
-        self.root.entries.iter().filter(|(_, node)| node.origin.is_variable() && node.is_leaf())
+    fn variables(&self) -> impl Iterator<Item = (String, &'a Node)> {
+        let variables =
+            self.root.entries.iter().filter(|(_, node)| node.origin.is_variable() && node.is_leaf());
+        variables
+            .map(|(name, node)| (name.to_ascii_lowercase(), node))
+            .filter(|(name, node)| !is_link(name, node))
     }
 
     fn report_missing(&self, path: &str, absent: &str) {
@@ -337,12 +346,27 @@ impl<'a> Context<'a> {
             Problem::Missing(field) => self.missing(path, field, &[]),
             Problem::Refused if self.spent_below(path) => {}
             _ if node.is_some() && self.is_tried(path) => self.nothing_filled(path),
+            // What else stands in the environment is nobody's mistake: the next walk does not see it.
+            Problem::UnknownField(name) if self.is_variables(node, name) => {
+                let new = self.outranked.borrow_mut().insert(join(path, name));
+                self.learn(new);
+            }
             // What a type calls a field may be a value: only a key that stands there is one.
             Problem::UnknownField(name) if !node.is_some_and(|node| node.has_key(name)) => {
                 self.report(path, node, &Problem::Refused.describe(expected, buffered));
             }
             _ => self.report(path, node, &problem.describe(expected, buffered)),
         }
+    }
+
+    /// Whether a member of a table (without a node, of the whole) is given by a variable.
+    fn is_variables(&self, node: Option<&Node>, member: &str) -> bool {
+        let table = match node.map(|node| &node.value) {
+            None => self.root,
+            Some(Value::Table(table)) => table,
+            Some(_) => return false,
+        };
+        table.entries.get(member).is_some_and(|member| member.origin.is_variable())
     }
 
     fn add(&self, path: &str, error: Error) {

@@ -168,8 +168,17 @@ impl<'de> Deserializer<'de> for Extractor<'_> {
                     return self.wrong("a table");
                 }
                 let known = self.context.buffered.get();
-                let visited = visitor.visit_map(Members::of_map(table, &self.at, self.context));
-                self.settle_buffered(visited, known)
+                match visitor.visit_map(Members::of_map(table, &self.at, self.context)) {
+                    // A struct with `flatten`, of which two names handed out were one field's.
+                    Err(Failure::Unplaced(Problem::Duplicate(field)))
+                        if self.context.is_last_a_spelling() =>
+                    {
+                        let rank = |name: &str| table.entries.get(name).map(|node| node.rank);
+                        self.context.same_field(&self.at, field, rank);
+                        Err(Failure::Reported)
+                    }
+                    visited => self.settle_buffered(visited, known),
+                }
             }
             None => match self.json() {
                 Some(Ok(node)) if matches!(node.value, Value::Table(_)) => {
@@ -218,8 +227,8 @@ impl<'de> Deserializer<'de> for Extractor<'_> {
 
     fn deserialize_enum<V: Visitor<'de>>(
         self,
-        _: &'static str,
-        _: &'static [&'static str],
+        name: &'static str,
+        variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Failure> {
         if let Some(table) = self.table()
@@ -229,6 +238,13 @@ impl<'de> Deserializer<'de> for Extractor<'_> {
         {
             let visited = visitor.visit_enum(Enum::with_content(variant, node, &self.at, self.context));
             return self.settle(visited);
+        }
+        match self.json() {
+            Some(Ok(node)) if matches!(node.value, Value::Table(_)) => {
+                return self.with(&node).deserialize_enum(name, variants, visitor);
+            }
+            Some(Err(problem)) => return self.broken("a variant", &problem),
+            _ => {}
         }
         match self.text() {
             Some(text) => {

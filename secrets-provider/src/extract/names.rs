@@ -11,6 +11,29 @@ pub(crate) fn relaxed(name: &str) -> String {
     name.chars().filter(|c| !matches!(c, '_' | '-' | '.')).map(|c| c.to_ascii_lowercase()).collect()
 }
 
+/// The variables that are named after a key path, in lower case: `database_max_connections`, and for a field
+/// `maxConnections` also `database_maxconnections`.
+pub(super) fn variables_of(path: &str) -> [String; 2] {
+    let mut parted = String::new();
+    let mut before = '_';
+    for c in path.chars() {
+        if c.is_ascii_uppercase() && (before.is_ascii_lowercase() || before.is_ascii_digit()) {
+            parted.push('_');
+        }
+        parted.push(if matches!(c, '.' | '-') { '_' } else { c.to_ascii_lowercase() });
+        before = c;
+    }
+    [parted, path.replace(['.', '-'], "_").to_ascii_lowercase()]
+}
+
+/// Whether a variable is one of those that Kubernetes injects for each service, such as `REDIS_PORT=tcp://10.0.0.1:6379`
+/// (<https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables>).
+pub(super) fn is_link(name: &str, node: &Node) -> bool {
+    let Value::Text(text) = &node.value else { return false };
+    let scheme = ["tcp://", "udp://", "sctp://"].iter().any(|scheme| text.as_str().starts_with(scheme));
+    scheme && (name.ends_with("_port") || name.contains("_port_"))
+}
+
 /// The members of a table that are fields of the struct, under the fields' names; and unknown ones of secrets, for
 /// `deny_unknown_fields`. What else stands in the environment is nobody's mistake.
 pub(super) fn fields<'a>(

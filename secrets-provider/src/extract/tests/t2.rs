@@ -277,3 +277,15 @@ fn wide_numbers_durations_newtypes_and_defaults() {
     assert_eq!(ok::<url::Url>("https://key@sentry.example/1").host_str(), Some("sentry.example"));
     assert!(refused::<url::Url>("hunter2").contains("expected Url, which refuses the value there"));
 }
+
+#[test]
+fn json_text_is_a_variant_with_its_content() {
+    assert_eq!(ok::<Level>(r#"{"custom": 3}"#), Level::Custom(3));
+    let read: X<Level> = layered("{}", &[("X", r#"{"custom": 3}"#)], "").expect("settings");
+    assert_eq!(read.x, Level::Custom(3));
+    let read: X<Level> = layered("{}", &[], "X=info").expect("settings");
+    assert_eq!(read.x, Level::Info);
+    let error =
+        layered::<X<Level>>("{}", &[("X", r#"{"custom": s3cret}"#)], "").expect_err("no JSON").to_string();
+    assert!(error.contains("expected a variant, but ") && !error.contains("s3cret"), "{error}");
+}

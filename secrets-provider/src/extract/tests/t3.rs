@@ -151,7 +151,7 @@ fn kubernetes_variables_fill_nothing_by_guess() {
     let read: Settings = layered("{}", &env, "").expect("defaults");
     assert_eq!(read, Settings { redis: None, postgres: BTreeMap::new() });
 
-    // A required field of a table that is there is looked for, and what is found is told of as a variable.
+    // A required field of a table that is there is looked for, but not among what Kubernetes injects.
     #[derive(Debug, Deserialize)]
     #[allow(dead_code, reason = "read by serde alone")]
     struct Redis {
@@ -163,11 +163,22 @@ fn kubernetes_variables_fill_nothing_by_guess() {
     struct WithRedis {
         redis: Redis,
     }
-    let error = layered::<WithRedis>(r#"{"redis": {"host": "h"}}"#, &env, "").expect_err("no number");
-    assert_eq!(
-        error.to_string(),
-        "invalid value for key `redis.port`: expected u16, which the text there is not (environment variable `REDIS_PORT`)"
-    );
+    let secret = r#"{"redis": {"host": "h"}}"#;
+    let error = layered::<WithRedis>(secret, &env, "").expect_err("nothing");
+    assert_eq!(error.to_string().lines().next(), Some("key `redis.port` is missing"));
+    let read: WithRedis = layered(secret, &[("REDIS_PORT", "6379")], "").expect("a number");
+    assert_eq!(read.redis.port, 6379);
+    #[derive(Debug, Deserialize)]
+    struct Text {
+        #[allow(dead_code, reason = "read by serde alone")]
+        port: SecretString,
+    }
+    for variable in
+        [("X_PORT", "tcp://10.0.0.1:6379"), ("X_PORT", "udp://10.0.0.1:53"), ("X_PORT_53_UDP", "udp://x")]
+    {
+        assert!(layered::<X<Text>>(r#"{"x": {}}"#, &[variable], "").is_err(), "text takes any: {variable:?}");
+        assert!(layered::<X<Text>>("{}", &[variable], "").is_err(), "{variable:?}");
+    }
 
     #[derive(Debug, Deserialize)]
     #[allow(dead_code, reason = "read by serde alone")]
@@ -242,4 +253,63 @@ fn a_variable_is_placed_by_hand_and_a_placed_one_is_as_good_as_named_so() {
     let read: Settings = layers.extract().expect("settings");
     assert_eq!(read.api_keys["clerk"]["secret_key"], "sk");
     assert_eq!(read.x.expect("a table")["a"], "p");
+}
+
+#[test]
+fn a_variable_is_looked_for_by_the_segments_of_the_path() {
+    #[derive(Debug, Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Pool {
+        max_size: u8,
+    }
+    for (variable, found) in [
+        ("X_MAX_SIZE", true),
+        ("x_max_size", true),
+        ("X_MAXSIZE", true),
+        ("XMAXSIZE", false),
+        ("X_MAX_SI_ZE", false),
+    ] {
+        let read = layered::<X<Pool>>(r#"{"x": {}}"#, &[(variable, "3")], "");
+        assert_eq!(read.map(|x| x.x.max_size).ok(), found.then_some(3), "{variable}");
+    }
+}
+
+/// serde hands such a struct its members as those of a map: names are exact, and one field may have two of them.
+#[test]
+fn of_aliases_of_a_struct_with_flatten_the_higher_layer_wins_too() {
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Settings {
+        #[serde(alias = "dsn")]
+        database_url: String,
+        #[serde(flatten)]
+        rest: BTreeMap<String, String>,
+    }
+    for (secret, env, url, rest) in [
+        (r#"{"database_url": "s", "other": "o"}"#, &[("DSN", "e")][..], "s", &["other"][..]),
+        (r#"{"dsn": "s"}"#, &[("DATABASE_URL", "e")], "s", &[]),
+        (r#"{"dsn": "s", "database_url": "exact"}"#, &[], "exact", &[]),
+        ("{}", &[("DSN", "e")], "e", &[]),
+    ] {
+        let read: Settings = layered(secret, env, "").unwrap_or_else(|error| panic!("{secret} {error}"));
+        assert_eq!(read.database_url, url, "{secret}");
+        assert_eq!(read.rest.keys().collect::<Vec<_>>(), rest, "{secret}");
+    }
+    let error = layered::<Settings>(r#"{"databaseUrl": "s"}"#, &[], "").expect_err("no relaxed names there");
+    assert_eq!(error.to_string().lines().next(), Some("key `database_url` is missing"));
+}
+
+#[test]
+fn deny_unknown_fields_of_a_tagged_enum_counts_keys_of_secrets_alone() {
+    #[derive(Debug, Deserialize, PartialEq)]
+    #[serde(tag = "kind", deny_unknown_fields)]
+    enum Database {
+        Postgres { name: String },
+    }
+    let env = [("X__EXTRA", "1"), ("X__OTHER", "2")];
+    let read: X<Database> =
+        layered(r#"{"x": {"kind": "Postgres", "name": "n"}}"#, &env, "").expect("settings");
+    assert_eq!(read.x, Database::Postgres { name: "n".into() });
+    let secret = r#"{"x": {"kind": "Postgres", "name": "n", "port": 1}}"#;
+    let error = layered::<X<Database>>(secret, &env, "").expect_err("an unknown key").to_string();
+    assert!(error.contains("key `port` is not one of its fields"), "{error}");
 }
