@@ -40,7 +40,8 @@ where
 }
 
 /// [`health_routes`], and `GET /status`: which generation is live, since when, which key comes from where, and what
-/// failed; as JSON, or for a browser as a [page](secrets_provider::StatusPage).
+/// failed; as JSON, or for a browser as a [page](secrets_provider::StatusPage). In one router with `health_routes`, nest
+/// one of them: axum panics where two routes are one.
 ///
 /// **Not for the public**: it holds no values, but names secrets and variables. Serve it on an internal port:
 ///

@@ -5,6 +5,8 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use zeroize::Zeroize as _;
+
 use crate::error::{Error, ErrorKind};
 
 /// The variables of a file in their order, a repeated name once, as dotenvy loads them: the first one counts.
@@ -51,9 +53,15 @@ pub(crate) fn parse(content: &[u8]) -> Result<Vec<(String, String)>, usize> {
     let mut variables: Vec<(String, String)> = Vec::new();
     // dotenvy's errors hold the line's text, so nothing but the line's number is kept of them.
     for variable in dotenvy::from_read_iter(reader) {
-        let (name, value) = variable.map_err(|_| lines.get())?;
-        if !variables.iter().any(|(known, _)| *known == name) {
-            variables.push((name, value));
+        match variable {
+            Ok((name, value)) if variables.iter().all(|(known, _)| *known != name) => {
+                variables.push((name, value))
+            }
+            Ok((_, mut value)) => value.zeroize(),
+            Err(_) => {
+                variables.iter_mut().for_each(|(_, value)| value.zeroize());
+                return Err(lines.get());
+            }
         }
     }
     Ok(variables)

@@ -1,5 +1,6 @@
 //! The one error type: what failed, for which key and secret, and what to do about it.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -137,7 +138,8 @@ impl Error {
         let mut parts: Vec<Error> = errors.into_iter().flat_map(|error| error.errors().to_vec()).collect();
         parts.sort_by_key(Error::kind);
         // One cause may be met many times: no region, for each of twenty secrets.
-        parts.dedup_by(|a, b| a.kind() == b.kind() && a.0.message == b.0.message && a.0.hint == b.0.hint);
+        let mut told = BTreeSet::new();
+        parts.retain(|part| told.insert((part.kind(), part.0.message.clone(), part.0.hint.clone())));
         if parts.len() < 2 {
             return parts.pop();
         }
@@ -244,20 +246,24 @@ mod tests {
         let slow = Error::new(ErrorKind::Unavailable, "no answer from a");
         let bad = Error::new(ErrorKind::Malformed, "b is no object").with_hint("make it one");
         let both = Error::all([slow.clone(), bad.clone()]).expect("two errors");
-        let nested = Error::all([both, Error::new(ErrorKind::NotFound, "c is gone")]).expect("three errors");
+        let gone = Error::new(ErrorKind::NotFound, "c is gone");
+        let slower = Error::new(ErrorKind::Unavailable, "no answer from d");
+        let nested = Error::all([both, gone, slower, slow.clone(), bad.clone()])
+            .expect("four errors, two of them twice");
 
         let kinds: Vec<_> = nested.errors().iter().map(Error::kind).collect();
-        assert_eq!(kinds, [ErrorKind::Malformed, ErrorKind::NotFound, ErrorKind::Unavailable]);
+        assert_eq!(kinds[..2], [ErrorKind::Malformed, ErrorKind::NotFound]);
+        assert_eq!(kinds[2..], [ErrorKind::Unavailable; 2]);
         assert_eq!(nested.kind(), ErrorKind::Malformed);
         assert_eq!(nested.hint(), Some("make it one"));
         assert!(!nested.is_transient());
         assert_eq!(
             nested.to_string(),
-            "3 failures:\n- b is no object\n  hint: make it one\n- c is gone\n- no answer from a"
+            "4 failures:\n- b is no object\n  hint: make it one\n- c is gone\n- no answer from a\n- no answer from d"
         );
         assert_eq!(
             nested.without_hints().to_string(),
-            "3 failures:\n- b is no object\n- c is gone\n- no answer from a"
+            "4 failures:\n- b is no object\n- c is gone\n- no answer from a\n- no answer from d"
         );
         assert!(Error::all([slow]).expect("one error").is_transient());
         assert!(Error::all([]).is_none());

@@ -35,6 +35,7 @@ use crate::tree::{Node, Origin, Table, Text, Value};
 /// # Ok::<(), secrets_provider::Error>(())
 /// ```
 #[derive(Clone, Default)]
+#[must_use]
 pub struct Layers {
     dotenv: Option<PathBuf>,
     environment: Option<Variables>,

@@ -58,6 +58,7 @@ use crate::status::{DerivedStatus, Status};
 /// assert_eq!(settings.load().jwt_secret, "second");
 /// # Ok::<(), secrets_provider::Error>(()) }).unwrap();
 /// ```
+#[must_use = "with its last handle the refreshing ends"]
 pub struct Live<T> {
     cell: Arc<Cell<T>>,
     engine: Arc<Engine>,
@@ -386,7 +387,9 @@ impl<T> Live<T> {
     /// What could not be read, or why the new values were refused; the last good ones stay. Where only some secrets
     /// failed, the others have gone ahead. `Unavailable`, if the background task has ended.
     /// A [derived](Self::derive) value refreshes the settings that it is made of, and waits until it is rebuilt, where
-    /// it must be.
+    /// it must be; a build that failed is tried again at once.
+    ///
+    /// Nothing limits how often this is asked for, but that requests which come together are one refresh.
     pub async fn refresh(&self) -> Result<Refreshed, Error> {
         if self.is_constant() {
             return Ok(Refreshed { generation: self.pair().1, changed: false });

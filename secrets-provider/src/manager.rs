@@ -40,17 +40,17 @@ pub(crate) const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 ///
 /// ```no_run
 /// use figment::{Figment, providers::Env};
-/// use secrets_provider::{Dotenv, SecretsManager};
+/// use secrets_provider::{Dotenv, FigmentExt as _, SecretsManager};
 ///
 /// #[derive(serde::Deserialize)]
-/// struct Settings { jwt_secret: String }
+/// struct Settings { jwt_secret: secrecy::SecretString }
 ///
 /// let settings: Settings = Figment::new()
 ///     .merge(Dotenv::file(".env"))
 ///     .merge(Env::raw())
 ///     .merge(SecretsManager::prefix("gaara/prod"))
-///     .extract()?;
-/// # Ok::<(), figment::Error>(())
+///     .settings()?;
+/// # Ok::<(), secrets_provider::Error>(())
 /// ```
 ///
 /// # As a figment provider (feature `figment`)
@@ -63,10 +63,11 @@ pub(crate) const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 /// - **Data**: fetched anew at each merge, in a blocking way that is safe in and out of every runtime: see
 ///   [`fetch_blocking`](Self::fetch_blocking). In async code, prefer `fetch().await` and merge the [`Snapshot`].
 ///
-/// figment's own `extract` prints values in its errors (`found string "…"`); [`Snapshot::extract`],
-/// [`Layers::extract`](crate::Layers::extract) and [`Live`] do not.
+/// figment's own `extract` prints values in its errors (`found string "…"`); [`FigmentExt::settings`](crate::FigmentExt),
+/// [`Snapshot::extract`], [`Layers::extract`](crate::Layers::extract) and [`Live`] do not.
 #[cfg_attr(feature = "config", doc = include_str!("source.md"))]
 #[derive(Clone)]
+#[must_use]
 pub struct SecretsManager {
     choice: Choice,
     interval: Option<Duration>,
@@ -87,7 +88,8 @@ enum Store {
     Aws(aws::Access),
     #[cfg(not(feature = "aws"))]
     Missing,
-    Given(Arc<dyn Backend>),
+    /// With the name of its type.
+    Given(Arc<dyn Backend>, &'static str),
 }
 
 /// Whose thread a fetch runs on: a client's connections are driven by the runtime that opened them.
@@ -181,8 +183,8 @@ impl SecretsManager {
 
     /// Reads from another store in place of AWS: a [`Directory`](crate::Directory), [`Memory`](crate::Memory), or one
     /// of yours.
-    pub fn backend(mut self, backend: impl Backend) -> Self {
-        self.store = Store::Given(Arc::new(backend));
+    pub fn backend<B: Backend>(mut self, backend: B) -> Self {
+        self.store = Store::Given(Arc::new(backend), std::any::type_name::<B>());
         self.anew()
     }
 
@@ -267,7 +269,7 @@ impl SecretsManager {
         let plan = self.choice.plan()?;
         let backend: Arc<dyn Backend> = match &self.store {
             _ if plan.off => Arc::new(backend::Memory::new()),
-            Store::Given(backend) => backend.clone(),
+            Store::Given(backend, _) => backend.clone(),
             #[cfg(feature = "aws")]
             Store::Aws(access) => {
                 let manner = aws::Manner { batch: self.batch, describe: self.describe };
@@ -309,7 +311,8 @@ impl fmt::Debug for SecretsManager {
             Store::Aws(_) => "AWS".to_owned(),
             #[cfg(not(feature = "aws"))]
             Store::Missing => "none".to_owned(),
-            Store::Given(backend) => format!("{backend:?}"),
+            // Its own `Debug` is the user's, and may show what it holds.
+            Store::Given(_, name) => (*name).to_owned(),
         };
         f.debug_struct("SecretsManager")
             .field("choice", &self.choice)

@@ -4,8 +4,10 @@ mod dotenv;
 mod merged;
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::{self, ThreadId};
 
 use figment::value::{Dict, Empty, Map, Num, Tag};
 use figment::{Metadata, Profile, Provider};
@@ -27,7 +29,8 @@ const NAME: &str = "AWS Secrets Manager";
 #[derive(Default)]
 pub(crate) struct State {
     profile: Option<Profile>,
-    announced: Mutex<Option<Arc<OnceLock<Fetch>>>>,
+    /// By thread: another's merge may come in between.
+    announced: Mutex<HashMap<ThreadId, Arc<OnceLock<Fetch>>>>,
 }
 
 /// What came of the fetch: figment would keep an error's text alone.
@@ -36,6 +39,10 @@ type Fetch = Result<Snapshot, Error>;
 impl State {
     pub(crate) fn profile(&self) -> Profile {
         self.profile.clone().unwrap_or_default()
+    }
+
+    fn announced(&self) -> MutexGuard<'_, HashMap<ThreadId, Arc<OnceLock<Fetch>>>> {
+        self.announced.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -81,13 +88,13 @@ impl Provider for SecretsManager {
     fn metadata(&self) -> Metadata {
         // figment asks for metadata first. What the interpolater looks into is filled by the call to `data`.
         let cell = Arc::new(OnceLock::new());
-        *self.figment.announced.lock().unwrap_or_else(PoisonError::into_inner) = Some(cell.clone());
+        self.figment.announced().insert(thread::current().id(), cell.clone());
         named(move |keys| cell.get().map_or_else(|| keys.join("."), |fetch| answer(fetch, keys)))
     }
 
     fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
         let fetch = self.fetch_blocking();
-        let cell = self.figment.announced.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let cell = self.figment.announced().remove(&thread::current().id());
         if let Some(cell) = cell {
             // Fresh from `metadata`, so never filled before.
             let _ = cell.set(fetch.clone());

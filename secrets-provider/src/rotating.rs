@@ -15,7 +15,8 @@ pub(crate) const NAME: &str = "$secrets_provider::Rotating";
 /// [`SecretsManager::with_previous`](crate::SecretsManager::with_previous) asks for it, both of one generation. It is
 /// `None` where the secret was never rotated, where its old version does not fit the type, and where the value comes
 /// from the environment or a `.env` file. Read by another deserializer (figment's own `extract`, JSON), it is the
-/// current value alone.
+/// current value alone; so it is below `#[serde(flatten)]`, untagged and internally tagged types, which serde reads into
+/// a buffer of its own.
 ///
 /// ```
 /// use secrecy::SecretString;

@@ -86,6 +86,7 @@ use crate::error::{Error, ErrorKind};
 ///
 /// `Debug` shows the path alone.
 #[derive(Clone)]
+#[must_use]
 pub struct Directory {
     reader: Reader,
     memory: Arc<Mutex<Memory>>,

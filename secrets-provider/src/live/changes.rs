@@ -24,13 +24,17 @@ impl Change {
     }
 
     /// The dotted paths of the keys that it added, removed or changed, against the generation just before it. None,
-    /// if a new version holds what the old one held.
+    /// if a new version holds what the old one held. Of a [derived](crate::Live::derive) value: the path that it follows.
+    ///
+    /// A reader that skipped generations is not told what changed in those: to rebuild something by its keys, however
+    /// many generations go by, use [`Live::derive`](crate::Live::derive).
     pub fn keys(&self) -> &[String] {
         &self.keys
     }
 }
 
 /// The changes of a [`Live`](crate::Live): a `Stream` of [`Change`]. Skips to the newest when its reader is slow.
+#[must_use]
 pub struct Changes(WatchStream<Option<Change>>);
 
 impl Changes {

@@ -22,8 +22,9 @@ impl SecretsManager {
     ///
     /// The region is that of [`client`](Self::client) or [`aws_config`](Self::aws_config), else `AWS_REGION` or
     /// `AWS_DEFAULT_REGION`; the account is `AWS_ACCOUNT_ID`, as none of the others tells it. What is not known is `*`.
-    /// It is the policy for AWS whatever [`backend`](Self::backend) stands in for it, and allows nothing where the
-    /// description makes no sense.
+    /// It is the policy for AWS whatever [`backend`](Self::backend) stands in for it. Its `Statement` is empty where
+    /// the switches of [`from_env`](Self::from_env) keep away from AWS, or the description makes no sense: there is
+    /// nothing to attach then, and IAM takes no such policy.
     ///
     /// ```
     /// # use secrets_provider::SecretsManager;
@@ -36,7 +37,7 @@ impl SecretsManager {
         #[cfg(feature = "aws")]
         let region = match &self.store {
             Store::Aws(access) => access.region().map(str::to_owned),
-            Store::Given(_) => None,
+            Store::Given(..) => None,
         };
         #[cfg(not(feature = "aws"))]
         let region: Option<String> = None;
@@ -44,6 +45,7 @@ impl SecretsManager {
         let scope = Scope::new(region.as_deref(), variable("AWS_ACCOUNT_ID").as_deref());
         let needs = |needs| iam::policy(&scope, needs, self.batch, self.describe);
         match self.choice.plan() {
+            Ok(Plan { off: true, .. }) => needs(Needs::Secrets(&[])),
             Ok(Plan { ids: Some(ids), .. }) => needs(Needs::Secrets(&ids)),
             Ok(Plan { mapping: Mapping { prefix: Some(prefix), .. }, .. }) => needs(Needs::Prefix(&prefix)),
             _ => needs(Needs::Secrets(&[])),

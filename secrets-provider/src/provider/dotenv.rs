@@ -46,6 +46,7 @@ type FilterMap = Arc<dyn Fn(&UncasedStr) -> Option<Uncased<'static>> + Send + Sy
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
+#[must_use]
 pub struct Dotenv {
     file: PathBuf,
     filter_map: FilterMap,

@@ -45,7 +45,7 @@ use crate::tree::{Node, Origin, Table, Text, Value};
 /// assert_eq!((settings.database.host.as_str(), settings.database.port), ("localhost", 5432));
 /// # Ok::<(), secrets_provider::Error>(())
 /// ```
-pub trait FigmentExt {
+pub trait FigmentExt: sealed::Sealed {
     /// The merged values, in the selected profile, as settings.
     ///
     /// # Errors
@@ -55,6 +55,12 @@ pub trait FigmentExt {
     /// that it lists; figment keeps it until now. `Invalid` too, if another provider failed; of what it says, only its
     /// name is kept.
     fn settings<T: DeserializeOwned>(&self) -> Result<T, Error>;
+}
+
+mod sealed {
+    pub trait Sealed {}
+
+    impl Sealed for figment::Figment {}
 }
 
 impl FigmentExt for Figment {

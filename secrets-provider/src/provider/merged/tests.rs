@@ -133,3 +133,16 @@ fn a_secret_that_nothing_was_merged_into_is_text_as_it_was_stored() {
     let mixed = Figment::from(text("db = { b = 1 }")).merge(&manager).settings::<Settings>();
     assert_eq!(mixed.err().as_ref().and_then(Error::key), Some("db"));
 }
+
+/// Threads that merge one manager may come in between each other.
+#[test]
+fn each_threads_metadata_gets_its_own_fetch() {
+    use figment::Provider as _;
+    let memory = Memory::new();
+    memory.put("app/port", "1");
+    let manager = SecretsManager::prefix("app").backend(memory);
+    let ours = manager.metadata();
+    let theirs = std::thread::scope(|scope| scope.spawn(|| manager.metadata()).join().expect("a thread"));
+    manager.data().expect("data");
+    assert!(fetch_of(&ours).is_some() && fetch_of(&theirs).is_none());
+}

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use fake_secrets_manager::{FakeSecretsManager, Fault};
-use secrets_provider::{ErrorKind, SecretsManager, Snapshot};
+use secrets_provider::{Error, ErrorKind, SecretsManager, Snapshot};
 
 fn seeded(count: usize) -> FakeSecretsManager {
     let fake = FakeSecretsManager::new();
@@ -249,4 +249,29 @@ async fn what_a_server_says_does_not_leak() {
     assert!(!format!("{snapshot:?}").contains("canary"));
     let ours: String = log.text().lines().filter(|line| line.contains("secrets_provider")).collect();
     assert!(!ours.is_empty() && !ours.contains("canary"), "{ours}");
+}
+
+/// A store of the user's, whose `Debug` shows what it holds.
+#[derive(Debug)]
+struct Vault {
+    memory: secrets_provider::Memory,
+    #[allow(dead_code, reason = "for its `Debug`")]
+    token: &'static str,
+}
+
+impl secrets_provider::Backend for Vault {
+    fn list<'a>(&'a self, prefix: &'a str) -> secrets_provider::BoxFuture<'a, Result<Vec<String>, Error>> {
+        self.memory.list(prefix)
+    }
+
+    fn fetch<'a>(&'a self, ids: &'a [String]) -> secrets_provider::BoxStream<'a, secrets_provider::Outcome> {
+        self.memory.fetch(ids)
+    }
+}
+
+#[test]
+fn debug_names_the_store_and_shows_nothing_of_it() {
+    let vault = Vault { memory: secrets_provider::Memory::new(), token: "s3cret-t0ken" };
+    let shown = format!("{:?}", SecretsManager::prefix("app").backend(vault));
+    assert!(shown.contains("Vault") && !shown.contains("s3cret"), "{shown}");
 }
