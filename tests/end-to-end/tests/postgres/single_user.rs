@@ -55,5 +55,7 @@ async fn no_request_fails(framework: Framework) {
     let tally = load.finish().await;
     report(&format!("single user, {framework:?}: {rotations} rotations, {tally}"));
     assert!(tally.failures.is_empty(), "{tally}");
-    assert!(tally.waits.len() >= rotations as usize, "each window was met: {tally}");
+    // A retry for a lost connection alone takes no such time.
+    let met = tally.waits.iter().filter(|wait| **wait >= WINDOW / 2).count();
+    assert!(met >= rotations as usize, "{met} requests waited for a window: {tally}");
 }
