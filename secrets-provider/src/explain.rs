@@ -1,6 +1,7 @@
 //! Where each key of the settings comes from, and what it hides: names alone, no values.
 
 mod fields;
+mod guessed;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -19,6 +20,9 @@ pub(crate) use fields::fields_of;
 /// The process environment is mostly no settings at all (`PATH`, `HOME`), so of its variables only those are shown that
 /// hide something, or whose name begins as a key of another layer does or a field of the settings type, where that is
 /// known (it is for [`Live`](crate::Live), unless the type has a `flatten`). [`all`](Self::all) shows the others too.
+///
+/// Of a [`Live`](crate::Live), a variable that is named after a nested key (`DATABASE_URL` for `database.url`) stands at
+/// that key where it fills it, and among what the key hides where a higher layer gives it.
 ///
 /// Spellings of one name (`database_url`, `database-url`, `databaseUrl`) are keys of their own here, and the one of the
 /// higher layer hides the others, as it does for a field of a struct. In a map each of them has its place.

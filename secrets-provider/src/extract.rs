@@ -12,21 +12,34 @@ mod numbers;
 mod scalar;
 mod stand_in;
 
+use std::sync::Arc;
+
 use serde::de::DeserializeOwned;
 
 use crate::error::{Error, ErrorKind};
 use crate::payload;
-use crate::tree::{Node, Table, Text, Value, base64};
+use crate::tree::{Node, Origin, Table, Text, Value, base64};
 
 use context::Context;
 use failure::Failure;
-pub(crate) use names::relaxed;
+pub(crate) use names::{relaxed, variables_of};
 
 /// How many wrong values are told of: each costs a walk.
 const MAX_ERRORS: usize = 100;
 
+/// A nested key that the variable named after it has filled.
+pub(crate) struct Guessed {
+    pub(crate) key: String,
+    pub(crate) origin: Arc<Origin>,
+}
+
 /// The tree as a value of `T`, or every wrong value in it.
 pub(crate) fn extract<T: DeserializeOwned>(tree: &Table) -> Result<T, Error> {
+    extract_with_guesses(tree).map(|(value, _)| value)
+}
+
+/// The same, and what was guessed.
+pub(crate) fn extract_with_guesses<T: DeserializeOwned>(tree: &Table) -> Result<(T, Vec<Guessed>), Error> {
     let context = Context::new(tree);
     loop {
         let known = context.learned();
@@ -35,7 +48,7 @@ pub(crate) fn extract<T: DeserializeOwned>(tree: &Table) -> Result<T, Error> {
             Ok(value) => {
                 context.check_tried();
                 if context.errors.borrow().is_empty() {
-                    return Ok(value);
+                    return Ok((value, context.guessed()));
                 }
                 break;
             }

@@ -155,3 +155,85 @@ proptest::proptest! {
         proptest::prop_assert_eq!(found, compared.collect::<Vec<_>>());
     }
 }
+
+#[derive(serde::Deserialize)]
+#[allow(dead_code, reason = "read by serde alone")]
+struct Gaara {
+    database: Database,
+    jwt_secret: String,
+}
+
+#[derive(serde::Deserialize)]
+#[allow(dead_code, reason = "read by serde alone")]
+struct Database {
+    url: String,
+    #[serde(default)]
+    pool: u8,
+}
+
+async fn of_live<T: serde::de::DeserializeOwned + Send + Sync + 'static>(
+    secret: &str,
+    environment: &'static [(&'static str, &'static str)],
+) -> String {
+    let memory = crate::Memory::new();
+    memory.put("app", secret);
+    let manager = crate::SecretsManager::prefix("app").backend(memory);
+    let settings: crate::Live<T> = crate::Live::builder(manager)
+        .layers(move |secrets| Layers::new().environment_from(environment.iter().copied()).secrets(secrets))
+        .start()
+        .await
+        .expect("settings");
+    settings.explain().to_string()
+}
+
+/// In development the variable fills the nested key; in production the secret hides it.
+#[tokio::test]
+async fn a_variable_named_after_a_nested_key_stands_there() {
+    const VARIABLES: &[(&str, &str)] = &[("DATABASE_URL", "e"), ("JWT_SECRET", "e"), ("DATABASE_POOL", "3")];
+    assert_eq!(
+        of_live::<Gaara>("{}", VARIABLES).await,
+        "\
+key            layer        source         hides
+database.url   environment  DATABASE_URL
+database_pool  environment  DATABASE_POOL
+jwt_secret     environment  JWT_SECRET
+"
+    );
+    let secret = r#"{"database": {"url": "s", "pool": "4"}, "jwt_secret": "s"}"#;
+    assert_eq!(
+        of_live::<Gaara>(secret, VARIABLES).await,
+        "\
+key            layer   source            hides
+database.pool  secret  app (version v1)  environment DATABASE_POOL
+database.url   secret  app (version v1)  environment DATABASE_URL
+jwt_secret     secret  app (version v1)  environment JWT_SECRET
+"
+    );
+}
+
+/// A field of its own is hidden by no nested key.
+#[tokio::test]
+async fn a_variable_that_is_a_field_too_has_a_row_of_its_own() {
+    #[derive(serde::Deserialize)]
+    #[allow(dead_code, reason = "read by serde alone")]
+    struct Both {
+        database: Database,
+        database_url: String,
+    }
+    assert_eq!(
+        of_live::<Both>(r#"{"database": {"url": "s"}}"#, &[("DATABASE_URL", "e")]).await,
+        "\
+key           layer        source            hides
+database.url  secret       app (version v1)
+database_url  environment  DATABASE_URL
+"
+    );
+    assert_eq!(
+        of_live::<Both>("{}", &[("DATABASE_URL", "e")]).await,
+        "\
+key           layer        source        hides
+database.url  environment  DATABASE_URL
+database_url  environment  DATABASE_URL
+"
+    );
+}

@@ -5,6 +5,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::Guessed;
 use super::failure::Problem;
 use super::names::{is_link, variables_of};
 use crate::error::{Error, ErrorKind};
@@ -157,6 +158,16 @@ impl<'a> Context<'a> {
 
     pub(super) fn found(&self, table: &str) -> Vec<(&'static str, Node)> {
         self.found.borrow().get(table).cloned().unwrap_or_default()
+    }
+
+    /// The fields that a variable named after their path has filled.
+    pub(super) fn guessed(&self) -> Vec<Guessed> {
+        let found = self.found.borrow();
+        let fields = found.iter().flat_map(|(table, fields)| fields.iter().map(move |field| (table, field)));
+        fields
+            .filter(|(_, (_, node))| node.is_leaf() && !matches!(node.value, Value::Null))
+            .map(|(table, (field, node))| Guessed { key: join(table, field), origin: node.origin.clone() })
+            .collect()
     }
 
     /// Whether this table is one that no layer gives.

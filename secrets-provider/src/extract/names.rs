@@ -13,7 +13,7 @@ pub(crate) fn relaxed(name: &str) -> String {
 
 /// The variables that are named after a key path, in lower case: `database_max_connections`, and for a field
 /// `maxConnections` also `database_maxconnections`.
-pub(super) fn variables_of(path: &str) -> [String; 2] {
+pub(crate) fn variables_of(path: &str) -> [String; 2] {
     let mut parted = String::new();
     let mut before = '_';
     for c in path.chars() {

@@ -244,8 +244,9 @@ impl<T: DeserializeOwned + Send + Sync + 'static> LiveBuilder<T> {
         let build = move |secrets: &[Fetched]| {
             let snapshot = manager.assemble(secrets)?;
             let (Merged(tree), explanation) = layers(&snapshot)?;
-            let explanation = explanation.with_fields(explain::fields_of::<T>());
-            let value = extract::extract(&tree)?;
+            let fields = explain::fields_of::<T>();
+            let (value, guessed) = extract::extract_with_guesses(&tree)?;
+            let explanation = explanation.with_fields(fields).with_guessed(&guessed, fields);
             for check in &checks {
                 check(&value).map_err(refused)?;
             }
