@@ -64,6 +64,23 @@ pub enum ErrorKind {
     Unavailable,
 }
 
+#[cfg(feature = "metrics")]
+impl ErrorKind {
+    pub(crate) const ALL: [Self; 11] = [
+        Self::Config,
+        Self::Malformed,
+        Self::Conflict,
+        Self::Invalid,
+        Self::Rejected,
+        Self::Kms,
+        Self::AccessDenied,
+        Self::NotFound,
+        Self::PendingDeletion,
+        Self::Throttled,
+        Self::Unavailable,
+    ];
+}
+
 impl ErrorKind {
     /// The kind's name as logs and metrics show it: `access_denied`, `not_found`, …
     pub fn as_str(self) -> &'static str {

@@ -23,7 +23,7 @@ const FALLBACK: &str = "secrets_fallback";
 /// How often the age is told while nothing else happens: a scrape's usual interval.
 const TICK: Duration = Duration::from_secs(15);
 
-/// Says what each metric is, to the recorder that is installed at the time.
+/// Says what each metric is, to the recorder that is installed at the time, and that nothing has failed yet.
 pub(crate) fn describe() {
     let count = Unit::Count;
     describe_counter!(ACCESS, count, "Values read from the store, by secret, and whether they were new");
@@ -34,6 +34,10 @@ pub(crate) fn describe() {
     describe_gauge!(GENERATION, count, "Number of the live generation");
     describe_gauge!(READY, count, "1 while all secrets in use were checked within the bound, else 0");
     describe_gauge!(FALLBACK, count, "1 while lower layers stand in for secrets, else 0");
+    // A counter that is born with its first failure has not risen, as Prometheus sees it.
+    for each in ErrorKind::ALL {
+        guarded(|| counter!(FAILED, "kind" => kind(each)).increment(0));
+    }
 }
 
 /// A recorder is somebody else's code: where it panics, a number is missing, and nothing else.

@@ -51,6 +51,9 @@ fn reads_failures_and_generations_are_counted() {
         memory.remove("app/b");
         settings.refresh().await.expect_err("one is gone");
     });
+    let (from_the_start, lines): (Vec<_>, Vec<_>) =
+        lines.into_iter().partition(|line| line.starts_with(FAILED) && line.ends_with(" 0"));
+    assert_eq!(from_the_start.len(), ErrorKind::ALL.len() - 1, "{from_the_start:?}");
     assert_eq!(
         lines,
         [
