@@ -4,7 +4,7 @@
 
 #[test]
 fn the_page_on_postgres_quotes_the_example() {
-    let page = include_str!("../../secrets-provider/src/postgres.md");
+    let page = include_str!("../../secrets-provider/docs/postgres.md");
     let example =
         concat!(include_str!("../src/postgres.rs"), include_str!("../src/bin/postgres-rotation.rs"));
     let quotes: Vec<&str> =

@@ -7,9 +7,10 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::backend::{Fetched, Payload};
-use crate::mapping::{Mapping, Rename, assemble, below};
+use crate::load::mapping::{Mapping, Rename, assemble, below};
+use crate::tree::payload as payloads;
 use crate::tree::{Origin, Value};
-use crate::{Key, Layers, Rotating, extract, payload as payloads};
+use crate::{Key, Layers, Rotating, extract};
 
 /// Any bytes as a payload: a value or a problem, never a panic; and the value extracts by any type or says why not.
 pub fn payload(data: &[u8]) {
@@ -58,7 +59,7 @@ pub fn mapping(data: &[u8]) {
 
 /// A `.env` file, read and extracted: errors show no value of eight characters or more.
 pub fn dotenv(data: &[u8]) {
-    let Ok(variables) = crate::dotenv::parse(data) else { return };
+    let Ok(variables) = crate::env::dotenv::parse(data) else { return };
     let layers = Layers::new().environment_from(variables.clone());
     let Ok(table) = layers.merged() else { return };
     let Some(error) = settings(&table) else { return };

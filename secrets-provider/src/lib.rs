@@ -1,71 +1,46 @@
-#![doc = include_str!("guide.md")]
+#![doc = include_str!("../docs/guide.md")]
 
+mod adapters;
 mod backend;
-mod blocking;
-mod dotenv;
 pub mod endpoints;
-mod environment;
+mod engine;
+mod env;
 mod error;
-mod events;
-mod explain;
 mod extract;
-mod fetch;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
-mod gaps;
-mod iam;
-mod key;
 mod layers;
 mod live;
-mod manager;
-mod mapping;
-#[cfg_attr(not(feature = "metrics"), path = "meter/off.rs")]
-mod meter;
-mod nearest;
-#[cfg(any(doc, doctest))]
-#[doc = include_str!("operations.md")]
-pub mod operations {}
-mod page;
-mod payload;
-mod policy;
-#[cfg(feature = "figment")]
-mod provider;
-#[cfg(any(feature = "config", feature = "figment"))]
-mod redact;
-mod refresh;
-mod rotating;
-mod schedule;
-mod selection;
-mod snapshot;
-#[cfg(feature = "config")]
-mod source;
-mod status;
-mod switches;
+mod load;
+mod observe;
 mod tree;
-mod trigger;
 
-pub use backend::{Backend, BoxFuture, BoxStream, Directory, Fetched, Memory, Outcome, RotationWindow};
-pub use error::{Error, ErrorKind};
-pub use explain::{ExplainedKey, Explanation, Layer, Provenance};
-pub use key::Key;
-pub use layers::Layers;
-pub use live::{
-    Change, Changes, Guard, LayerStack, Live, LiveBuilder, Mapped, Part, Reader, Refreshed, Rejected, Retry,
-    View,
-};
-pub use manager::SecretsManager;
-pub use page::StatusPage;
+#[cfg(any(doc, doctest))]
+#[doc = include_str!("../docs/operations.md")]
+pub mod operations {}
+
 #[cfg(feature = "figment")]
-pub use provider::{Dotenv, FigmentExt};
-pub use rotating::Rotating;
-pub use snapshot::{SecretVersion, Snapshot};
-pub use status::{Calls, DerivedStatus, Health, LastError, SecretState, SecretStatus, Status};
-pub use trigger::{Trigger, TriggerSender};
+pub use adapters::figment::{Dotenv, FigmentExt};
+pub use backend::{Backend, BoxFuture, BoxStream, Directory, Fetched, Memory, Outcome, RotationWindow};
+pub use endpoints::page::StatusPage;
+pub use engine::trigger::{Trigger, TriggerSender};
+pub use error::{Error, ErrorKind};
+pub use extract::key::Key;
+pub use extract::rotating::Rotating;
+pub use layers::Layers;
+pub use layers::explain::{ExplainedKey, Explanation, Layer, Provenance};
+pub use layers::stack::LayerStack;
+pub use live::{
+    Change, Changes, Guard, Live, LiveBuilder, Mapped, Part, Reader, Refreshed, Rejected, Retry, View,
+};
+pub use load::manager::SecretsManager;
+pub use load::snapshot::{SecretVersion, Snapshot};
+pub use observe::status::{Calls, DerivedStatus, Health, LastError, SecretState, SecretStatus, Status};
 
 /// A page of the guide, not a module.
 #[cfg(doc)]
-#[doc = include_str!("postgres.md")]
+#[doc = include_str!("../docs/postgres.md")]
 pub mod _postgres {}
 
 /// The `tracing` target of every event.

@@ -11,12 +11,13 @@ use futures_util::{Stream, future, stream};
 use zeroize::Zeroizing;
 
 use crate::error::Error;
-use crate::status::Calls;
+use crate::observe::status::Calls;
 use crate::tree::Text;
 
 #[cfg(feature = "aws")]
 pub(crate) mod aws;
 mod directory;
+pub(crate) mod iam;
 mod memory;
 
 pub use directory::Directory;

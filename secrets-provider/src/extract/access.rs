@@ -10,10 +10,10 @@ use serde::de::{
 };
 
 use super::context::Context;
-use super::failure::{Failure, Problem};
+use super::error::{Failure, Problem};
+use super::placeholder::stand_in;
 use super::scalar::Key;
-use super::stand_in::stand_in;
-use super::{Extractor, Place, names};
+use super::{Extractor, Place, fields};
 use crate::tree::{Node, Table, join};
 
 /// The members of a table, in the order they are handed to a visitor.
@@ -48,7 +48,7 @@ impl<'a> Members<'a> {
         at: &'a str,
         context: &'a Context<'a>,
     ) -> Self {
-        let mut members = names::fields(table, fields, at, context);
+        let mut members = fields::fields(table, fields, at, context);
         // Of two spellings of one field the first one counts. In one layer, the order of the fields: there the tag of
         // an adjacently tagged enum comes before its content, which serde need not buffer then.
         members.sort_by_key(|(name, node)| {

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::Guessed;
-use super::failure::Problem;
-use super::names::{is_link, variables_of};
+use super::error::Problem;
+use super::fields::{is_link, variables_of};
 use crate::error::{Error, ErrorKind};
 use crate::tree::{Node, Origin, Table, Value, join};
 

@@ -6,11 +6,11 @@ use serde::de::{Deserializer, Visitor};
 use serde::forward_to_deserialize_any;
 
 use super::access::{Enum, Items, Members, Versions};
-use super::failure::{Failure, Problem};
+use super::error::{Failure, Problem};
 use super::numbers::numbers;
 use super::{Extractor, Place, scalar};
+use super::{key, rotating};
 use crate::tree::{Value, base64};
-use crate::{key, rotating};
 
 impl<'de> Deserializer<'de> for Extractor<'_> {
     type Error = Failure;

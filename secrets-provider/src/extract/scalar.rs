@@ -8,9 +8,9 @@ use serde::forward_to_deserialize_any;
 use zeroize::Zeroizing;
 
 use super::Failure;
-use super::failure::Problem;
+use super::error::Problem;
 use super::numbers::numbers;
-use crate::key;
+use crate::extract::key;
 
 /// A number for a type that takes any: the narrowest that holds it whole, else a float.
 pub(super) fn visit_number<'de, V: Visitor<'de>>(text: &str, visitor: V) -> Result<V::Value, Failure> {

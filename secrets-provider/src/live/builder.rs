@@ -9,19 +9,20 @@ use futures_util::{FutureExt as _, Stream};
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
-use super::stack::{Merged, Sealed};
-use super::{LayerStack, Live};
+use super::Live;
+use crate::LayerStack;
 use crate::TARGET;
 use crate::backend::{BoxFuture, BoxStream, Fetched};
+use crate::engine::schedule::{Budget, Schedule};
+use crate::engine::trigger::{self, Trigger};
+use crate::engine::{self, Candidate, Ways};
 use crate::error::{Error, ErrorKind};
-use crate::explain::{self, Explanation};
 use crate::extract;
 use crate::layers::Layers;
-use crate::manager::{LONGEST, Road, SecretsManager};
-use crate::refresh::{self, Candidate, Ways};
-use crate::schedule::{Budget, Schedule};
-use crate::snapshot::Snapshot;
-use crate::trigger::{self, Trigger};
+use crate::layers::explain::{self, Explanation};
+use crate::layers::stack::{Merged, Sealed};
+use crate::load::manager::{LONGEST, Road, SecretsManager};
+use crate::load::snapshot::Snapshot;
 
 /// How often settings are refreshed unless [`LiveBuilder::refresh_every`] says otherwise.
 const INTERVAL: Duration = Duration::from_secs(300);
@@ -266,7 +267,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> LiveBuilder<T> {
                 "max_staleness_too_short"
             );
         }
-        refresh::start(source, ways, schedule, self.max_staleness, self.triggers).await
+        engine::start(source, ways, schedule, self.max_staleness, self.triggers).await
     }
 }
 
@@ -275,12 +276,12 @@ fn refused(rejected: Rejected) -> Error {
 }
 
 /// A probe that may fail, panic or hang, as one that only fails.
-fn within<T: Send + Sync + 'static>(longest: Duration, probe: Probe<T>) -> refresh::Probe<T> {
+fn within<T: Send + Sync + 'static>(longest: Duration, probe: Probe<T>) -> engine::Probe<T> {
     Box::new(move |settings| {
         // The closure itself may panic too, before there is a future.
         let probing = std::panic::catch_unwind(AssertUnwindSafe(|| probe(settings)));
         async move {
-            let panicked = |_| refresh::panicked("probing");
+            let panicked = |_| engine::panicked("probing");
             let probing = AssertUnwindSafe(probing.map_err(panicked)?).catch_unwind();
             match timeout(longest, probing).await {
                 Ok(result) => result.map_err(panicked)?.map_err(refused),

@@ -10,14 +10,13 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::{
-    Cell, Change, Engine, Live, Origin, Refreshed, Rejected, Reply, Request, Waiting, ended, journal,
-};
+use super::{Cell, Change, Engine, Live, Origin, Refreshed, Rejected, Reply, Request, Waiting, ended};
 use crate::TARGET;
 use crate::backend::BoxFuture;
+use crate::engine::change_log;
+use crate::engine::schedule::{Budget, Schedule};
 use crate::error::{Error, ErrorKind};
-use crate::schedule::{Budget, Schedule};
-use crate::status::{DerivedStatus, LastError, Status};
+use crate::observe::status::{DerivedStatus, LastError, Status};
 
 /// How long one build may take.
 const LONGEST_BUILD: Duration = Duration::from_secs(60);
@@ -107,7 +106,7 @@ impl<T: Send + Sync + 'static> Live<T> {
         let (settings, built_from) = self.pair();
         let value = built(&build, settings).await?;
         let explanation = self.explanation();
-        let known = explanation.keys().iter().any(|key| journal::concerns(key.key(), &path));
+        let known = explanation.keys().iter().any(|key| change_log::concerns(key.key(), &path));
         if !path.is_empty() && !known && !explanation.keys().is_empty() {
             tracing::warn!(
                 target: TARGET,

@@ -3,10 +3,10 @@
 use aws_sdk_secretsmanager::operation::batch_get_secret_value::BatchGetSecretValueOutput;
 use aws_sdk_secretsmanager::types::SecretValueEntry;
 
-use super::failure::Call;
+use super::error::Call;
+use crate::backend::iam::Scope;
 use crate::backend::{Fetched, Outcome, Payload};
 use crate::error::{Error, ErrorKind};
-use crate::iam::Scope;
 
 /// Splits an answer into outcomes, and takes the ids it speaks of out of `missing`.
 pub(super) fn sort_out(

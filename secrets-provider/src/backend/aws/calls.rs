@@ -8,7 +8,7 @@ use aws_smithy_runtime_api::client::interceptors::context::BeforeTransmitInterce
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 
-use crate::status::Calls;
+use crate::observe::status::Calls;
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct Counter(Arc<Mutex<Calls>>);
@@ -44,7 +44,7 @@ impl Intercept for CountCalls {
         let mut calls = self.counter.0.lock().unwrap_or_else(PoisonError::into_inner);
         *calls.entry(self.operation).or_default() += 1;
         drop(calls);
-        crate::meter::called(self.operation);
+        crate::observe::metrics::called(self.operation);
         Ok(())
     }
 }

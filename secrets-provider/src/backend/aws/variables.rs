@@ -11,7 +11,7 @@ use aws_sdk_secretsmanager::Client;
 use aws_types::SdkConfig;
 
 use crate::TARGET;
-use crate::environment::Environment;
+use crate::env::Environment;
 use crate::error::{Error, ErrorKind};
 
 const KEY_ID: &str = "AWS_ACCESS_KEY_ID";

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use crate::error::{Error, ErrorKind};
-use crate::mapping::below;
+use crate::load::mapping::below;
 
 /// The file of the secret that is named as a folder. No secret of the tree has such a name of its own.
 pub(super) const OWN_FILE: &str = ".self";

@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 use super::rich::{Rich, float, is_screaming, key, long, rich, text};
 use super::*;
 use crate::backend::Payload;
-use crate::payload;
+use crate::tree::payload;
 use crate::{Layers, Memory, SecretsManager};
 
 /// Fewer cases than proptest's own 256, for the time; `PROPTEST_CASES` says otherwise.

@@ -1,0 +1,184 @@
+//! A `Config` as a tree of ours: the secrets' own nodes where a value is theirs, the layer's name elsewhere.
+
+use std::sync::Arc;
+
+use config::{Config, Map, Value, ValueKind};
+
+use super::number;
+use crate::load::snapshot::Snapshot;
+use crate::tree::redact::without_credentials;
+use crate::tree::{self, Node, Origin, Table, Text, base64};
+
+/// What config-rs's `Environment` calls itself.
+const ENVIRONMENT: &str = "the environment";
+
+/// A config's merged values with their origins. Where a value is one of the secrets', the secret's own node is taken,
+/// which has the number's source text and the binary's bytes.
+pub(crate) fn tree_of(config: Config, secrets: &Snapshot) -> Table {
+    match config.cache.kind {
+        ValueKind::Table(entries) => table_of(entries, Some(secrets.tree())),
+        // config-rs makes the root a table, whatever was set.
+        _ => Table::default(),
+    }
+}
+
+/// `ours` is what the secrets have at the same place.
+fn table_of(entries: Map<String, Value>, ours: Option<&Table>) -> Table {
+    let entries = entries.into_iter().map(|(name, value)| {
+        let ours = ours.and_then(|table| table.entries.get(&name));
+        (name, node_of(value, ours))
+    });
+    let entries = entries.collect();
+    // The whole table is one secret's, so its text still stands for it.
+    let whole = ours.filter(|ours| ours.entries == entries);
+    Table { entries, source_text: whole.and_then(|ours| ours.source_text.clone()) }
+}
+
+fn node_of(merged: Value, ours: Option<&Node>) -> Node {
+    let origin = match (merged.origin(), ours) {
+        (Some(name), Some(node)) if name == node.origin.to_string() => node.origin.clone(),
+        (name, _) => Arc::new(Origin::Config {
+            source: name.map(without_credentials),
+            variable: name == Some(ENVIRONMENT),
+        }),
+    };
+    match merged.kind {
+        ValueKind::Table(entries) => table_node(entries, origin, ours),
+        // Item by item: a higher layer may have set one, as `list[0]`.
+        ValueKind::Array(items) => {
+            let of_ours = match ours.map(|node| &node.value) {
+                Some(tree::Value::Array(items)) => items.as_slice(),
+                _ => &[],
+            };
+            let items = items.into_iter().enumerate();
+            let items: Vec<Node> = items.map(|(at, item)| node_of(item, of_ours.get(at))).collect();
+            match ours {
+                Some(node) if *origin == *node.origin && of_ours == items => node.clone(),
+                _ => Node::new(tree::Value::Array(items), origin),
+            }
+        }
+        kind => {
+            // By origin and value: a secret's value may have been set at another key.
+            let ours = ours.filter(|node| *origin == *node.origin && is_of(&kind, node));
+            // Made in any case, as it wipes config-rs's text.
+            let theirs = Node::new(scalar(kind), origin);
+            ours.cloned().unwrap_or(theirs)
+        }
+    }
+}
+
+/// config-rs forgets where most tables come from. One that holds a value of the secrets at its place is theirs, as
+/// secrets commonly are the highest layer; any other is of the layer of its first value.
+fn table_node(entries: Map<String, Value>, origin: Arc<Origin>, ours: Option<&Node>) -> Node {
+    let ours = ours.and_then(|node| match &node.value {
+        tree::Value::Table(table) => Some((node, table)),
+        _ => None,
+    });
+    let table = table_of(entries, ours.map(|(_, table)| table));
+    let secret = |node: &Node| matches!(*node.origin, Origin::Secret { .. });
+    let (origin, previous) = match (&*origin, ours) {
+        (Origin::Config { source: None, .. }, Some((node, _))) if table.entries.values().any(secret) => {
+            (node.origin.clone(), node.previous.clone())
+        }
+        (Origin::Config { source: None, .. }, _) => {
+            (table.entries.values().next().map_or(origin, |node| node.origin.clone()), None)
+        }
+        (_, Some((node, _))) if *origin == *node.origin => (origin, node.previous.clone()),
+        _ => (origin, None),
+    };
+    Node { previous, ..Node::new(tree::Value::Table(table), origin) }
+}
+
+/// Whether config-rs has a scalar of ours as it was given to it.
+fn is_of(kind: &ValueKind, node: &Node) -> bool {
+    match (&node.value, kind) {
+        (tree::Value::Null, ValueKind::Nil) => true,
+        (tree::Value::Bool(ours), ValueKind::Boolean(theirs)) => ours == theirs,
+        (tree::Value::Text(ours), ValueKind::String(theirs)) => ours.as_str() == theirs,
+        (tree::Value::Bytes(ours), ValueKind::String(theirs)) => base64(ours).as_str() == theirs,
+        (tree::Value::Number(ours), theirs) => number(ours.as_str()) == *theirs,
+        _ => false,
+    }
+}
+
+fn scalar(kind: ValueKind) -> tree::Value {
+    let number = |text: String| tree::Value::Number(Text::new(text));
+    match kind {
+        ValueKind::Boolean(value) => tree::Value::Bool(value),
+        ValueKind::I64(value) => number(value.to_string()),
+        ValueKind::I128(value) => number(value.to_string()),
+        ValueKind::U64(value) => number(value.to_string()),
+        ValueKind::U128(value) => number(value.to_string()),
+        ValueKind::Float(value) => number(value.to_string()),
+        ValueKind::String(text) => tree::Value::Text(Text::new(text)),
+        ValueKind::Nil | ValueKind::Table(_) | ValueKind::Array(_) => tree::Value::Null,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Memory, SecretsManager};
+
+    #[test]
+    fn a_sources_name_is_shown_without_credentials() {
+        let value = Value::new(Some(&"db://me:hunter2@host".into()), "x");
+        let config = Config::builder().set_override("key", value).and_then(|builder| builder.build());
+        let tree = tree_of(config.expect("a config"), &snapshot("{}"));
+        assert_eq!(tree.entries["key"].origin.to_string(), "config source `db://host`");
+    }
+
+    fn snapshot(json: &str) -> Snapshot {
+        let secrets = Memory::new();
+        secrets.put("app/db", json);
+        secrets.put_binary("app/key", [0xff, 0xfe]);
+        SecretsManager::prefix("app").backend(secrets).fetch_blocking().expect("a snapshot")
+    }
+
+    #[test]
+    fn the_secrets_alone_come_back_as_they_were() {
+        let secrets =
+            snapshot(r#"{"ratio": 1.10, "big": 123456789012345678901, "list": [1.0, {"x": "y"}, null]}"#);
+        let config = Config::builder().add_source(secrets.clone()).build().expect("a config");
+        let tree = tree_of(config, &secrets);
+        assert!(tree == *secrets.tree(), "source text, bytes and origins");
+        let text = |tree: &Table| match &tree.entries["db"].value {
+            tree::Value::Table(table) => table.source_text.is_some(),
+            _ => false,
+        };
+        assert!(text(&tree));
+
+        let above = Config::builder().add_source(secrets.clone()).set_override("db.more", 1).expect("a key");
+        let tree = tree_of(above.build().expect("a config"), &secrets);
+        assert!(!text(&tree), "a table that another layer added to has no text");
+        assert!(tree.find(&["db", "ratio"]) == secrets.tree().find(&["db", "ratio"]));
+    }
+
+    #[test]
+    fn what_another_layer_says_is_that_layers() {
+        let secrets = snapshot(r#"{"user": "u", "password": "p", "list": ["a", "b"]}"#);
+        let config = Config::builder().add_source(secrets.clone()).build().expect("a config");
+        let password = config.get::<Value>("db.password").expect("a value");
+        assert!(password.origin().is_none(), "what `get` returns is without its origin");
+        let password = Value::new(Some(&secrets.tree().entries["db"].origin.to_string()), password.kind);
+        let config = Config::builder()
+            .add_source(secrets.clone())
+            .set_override("db.user", password)
+            .and_then(|builder| builder.set_override("db.list[1]", "c"))
+            .and_then(|builder| builder.build())
+            .expect("a config");
+        let tree = tree_of(config, &secrets);
+        let text = |path: &[&str]| match tree.find(path).map(|node| &node.value) {
+            Some(tree::Value::Text(text)) => text.as_str().to_owned(),
+            _ => panic!("no text at {path:?}"),
+        };
+        assert_eq!(text(&["db", "user"]), "p");
+        let Some(tree::Value::Array(items)) = tree.find(&["db", "list"]).map(|node| &node.value) else {
+            panic!("no list")
+        };
+        let shown: Vec<_> = items.iter().map(|item| item.origin.to_string()).collect();
+        assert!(shown[0].starts_with("secret `app/db`"), "{shown:?}");
+        assert_eq!(shown[1], "a config source without a name: a default, an override or a string");
+        assert!(matches!(&items[1].value, tree::Value::Text(text) if text.as_str() == "c"));
+    }
+}

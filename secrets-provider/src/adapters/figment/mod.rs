@@ -1,0 +1,188 @@
+//! figment: the secrets as a provider, and a `Figment` as a tree of ours.
+
+mod dotenv;
+mod tree;
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::{self, ThreadId};
+
+use figment::value::{Dict, Empty, Map, Num, Tag};
+use figment::{Metadata, Profile, Provider};
+
+pub use dotenv::Dotenv;
+pub use tree::FigmentExt;
+pub(crate) use tree::tree_of;
+
+use crate::error::Error;
+use crate::load::manager::SecretsManager;
+use crate::load::snapshot::Snapshot;
+use crate::tree::{Node, Table, Value, base64};
+
+/// How figment's errors name this provider.
+const NAME: &str = "AWS Secrets Manager";
+
+/// What [`SecretsManager`] keeps for figment: the profile, and the cell that links the metadata it has handed out to
+/// the data that follow.
+#[derive(Default)]
+pub(crate) struct State {
+    profile: Option<Profile>,
+    /// By thread: another's merge may come in between.
+    announced: Mutex<HashMap<ThreadId, Arc<OnceLock<Fetch>>>>,
+}
+
+/// What came of the fetch: figment would keep an error's text alone.
+type Fetch = Result<Snapshot, Error>;
+
+impl State {
+    pub(crate) fn profile(&self) -> Profile {
+        self.profile.clone().unwrap_or_default()
+    }
+
+    fn announced(&self) -> MutexGuard<'_, HashMap<ThreadId, Arc<OnceLock<Fetch>>>> {
+        self.announced.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Clone for State {
+    fn clone(&self) -> Self {
+        Self { profile: self.profile.clone(), announced: Mutex::default() }
+    }
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("State").field("profile", &self.profile).finish_non_exhaustive()
+    }
+}
+
+impl SecretsManager {
+    /// The figment profile that the secrets are in: `default` unless set. figment lays a selected profile over
+    /// `default` and `global` over both, whatever the order of the merges.
+    ///
+    /// ```
+    /// # use figment::Figment;
+    /// # use figment::providers::{Format, Toml};
+    /// # use secrets_provider::{Memory, SecretsManager};
+    /// # let memory = Memory::new();
+    /// # memory.put("app/port", "2");
+    /// let file = Toml::string("[prod]\nport = 1").nested();
+    /// let secrets = SecretsManager::prefix("app").backend(memory);
+    ///
+    /// let figment = Figment::new().merge(&file).merge(&secrets).select("prod");
+    /// assert_eq!(figment.extract_inner::<u16>("port")?, 1); // the selected profile's file is on top
+    ///
+    /// let figment = Figment::new().merge(&file).merge(secrets.profile("prod")).select("prod");
+    /// assert_eq!(figment.extract_inner_lossy::<u16>("port")?, 2);
+    /// # Ok::<(), figment::Error>(())
+    /// ```
+    pub fn profile(mut self, profile: impl Into<Profile>) -> Self {
+        self.figment.profile = Some(profile.into());
+        self
+    }
+}
+
+impl Provider for SecretsManager {
+    fn metadata(&self) -> Metadata {
+        // figment asks for metadata first. What the interpolater looks into is filled by the call to `data`.
+        let cell = Arc::new(OnceLock::new());
+        self.figment.announced().insert(thread::current().id(), cell.clone());
+        named(move |keys| cell.get().map_or_else(|| keys.join("."), |fetch| answer(fetch, keys)))
+    }
+
+    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
+        let fetch = self.fetch_blocking();
+        let cell = self.figment.announced().remove(&thread::current().id());
+        if let Some(cell) = cell {
+            // Fresh from `metadata`, so never filled before.
+            let _ = cell.set(fetch.clone());
+        }
+        fetch.map_err(|error| figment::Error::from(error.to_string()))?.data()
+    }
+}
+
+impl Provider for Snapshot {
+    fn metadata(&self) -> Metadata {
+        let fetch = Ok(self.clone());
+        named(move |keys| answer(&fetch, keys))
+    }
+
+    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
+        Ok(self.figment_profile().collect(dict(self.tree())))
+    }
+}
+
+fn named(locate: impl Fn(&[&str]) -> String + Clone + Send + Sync + 'static) -> Metadata {
+    Metadata::named(NAME).interpolater(move |_, keys| locate(keys))
+}
+
+thread_local! {
+    /// Where an interpolater leaves its fetch when it is asked for [`FETCH`].
+    static LEFT: RefCell<Option<Fetch>> = const { RefCell::new(None) };
+}
+
+/// No key of figment's: a figment keeps metadata and values apart from the provider, so this asks the metadata for
+/// the snapshot that its values are of, or for the error that there are none for.
+const FETCH: &str = "\0secrets-provider fetch\0";
+
+fn answer(fetch: &Fetch, keys: &[&str]) -> String {
+    if keys == [FETCH] {
+        LEFT.set(Some(fetch.clone()));
+        return String::new();
+    }
+    match fetch {
+        Ok(snapshot) => locate(snapshot, keys),
+        Err(_) => keys.join("."),
+    }
+}
+
+/// What came of a provider's fetch, if the provider is ours.
+fn fetch_of(metadata: &Metadata) -> Option<Fetch> {
+    if metadata.name != NAME {
+        return None;
+    }
+    metadata.interpolate(&Profile::Default, &[FETCH]);
+    LEFT.take()
+}
+
+/// A key and the secret it comes from; of a key that is not there, the secret that its table comes from.
+fn locate(snapshot: &Snapshot, keys: &[&str]) -> String {
+    let found = (1..=keys.len()).rev().find_map(|length| snapshot.tree().find(&keys[..length]));
+    match found {
+        Some(node) => format!("{} ({})", keys.join("."), node.origin),
+        None => keys.join("."),
+    }
+}
+
+fn dict(table: &Table) -> Dict {
+    table.entries.iter().map(|(name, node)| (name.clone(), value(node))).collect()
+}
+
+fn value(node: &Node) -> figment::value::Value {
+    use figment::value::Value as F;
+    match &node.value {
+        Value::Null => F::Empty(Tag::Default, Empty::None),
+        Value::Bool(value) => F::Bool(Tag::Default, *value),
+        Value::Text(text) => F::String(Tag::Default, text.as_str().to_owned()),
+        Value::Bytes(bytes) => F::String(Tag::Default, base64(bytes).to_string()),
+        Value::Number(number) => F::Num(Tag::Default, num(number.as_str())),
+        Value::Array(items) => F::Array(Tag::Default, items.iter().map(value).collect()),
+        Value::Table(table) => F::Dict(Tag::Default, dict(table)),
+    }
+}
+
+fn num(text: &str) -> Num {
+    if let Ok(number) = text.parse::<u64>() {
+        Num::U64(number)
+    } else if let Ok(number) = text.parse::<i64>() {
+        Num::I64(number)
+    } else if let Ok(number) = text.parse::<u128>() {
+        Num::U128(number)
+    } else if let Ok(number) = text.parse::<i128>() {
+        Num::I128(number)
+    } else {
+        Num::F64(text.parse().unwrap_or(f64::NAN))
+    }
+}

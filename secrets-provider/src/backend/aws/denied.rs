@@ -1,0 +1,55 @@
+//! What to say of a denied call: which action on which ARN, which policy stands against it, what to add to it.
+
+use crate::backend::iam::{Scope, Statement};
+
+/// The policies that AWS names when it denies a call
+/// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html>), and what we call them.
+const POLICIES: [(&str, &str); 7] = [
+    ("identity-based policy", IDENTITY),
+    ("resource-based policy", "the secret's resource policy"),
+    ("vpc endpoint policy", ENDPOINT),
+    ("service control policy", "a service control policy of the organization"),
+    ("resource control policy", "a resource control policy of the organization"),
+    ("permissions boundary", "the permissions boundary of the role"),
+    ("session policy", "the policy of the session"),
+];
+
+const IDENTITY: &str = "the IAM policy of the role";
+const ENDPOINT: &str = "the policy of the VPC endpoint";
+
+/// Advice on a denied call of Secrets Manager. Of AWS's message, in lower case, only its fixed phrases and the
+/// account of the caller are taken.
+pub(super) fn hint(action: &str, id: Option<&str>, scope: &Scope, message: &str) -> String {
+    let scope = scope.in_account_of(message);
+    let resource = id.map_or_else(|| "*".to_owned(), |id| scope.secret(id));
+    let denied =
+        |article: &str, name: &str| message.contains(&format!("with an explicit deny in {article} {name}"));
+    let explicit = POLICIES.iter().find(|(name, _)| denied("a", name) || denied("an", name));
+    if let Some((_, policy)) = explicit {
+        return format!(
+            "{policy} denies `secretsmanager:{action}` on `{resource}` explicitly, and no `Allow` outweighs that: take \
+             the `Deny` out there, or except this caller from it"
+        );
+    }
+    let implicit = POLICIES.iter().find(|(name, _)| message.contains(&format!("no {name} allows")));
+    let policy = implicit.map_or(IDENTITY, |(_, policy)| policy);
+    let statement = Statement::allow(action, vec![resource.clone()]);
+    let statement = if policy == ENDPOINT { statement.for_anyone() } else { statement };
+    // IAM knows this action on `*` alone, which is more than some want to allow.
+    let instead = if action == "ListSecrets" { "name the secrets with `.only(..)`, or " } else { "" };
+    format!(
+        "{instead}allow `secretsmanager:{action}` on `{resource}`: add to {policy} the statement {}",
+        statement.json()
+    )
+}
+
+/// Advice where the key of a secret may not be used.
+pub(super) fn kms_hint(id: &str, scope: &Scope, message: &str) -> String {
+    let scope = scope.in_account_of(message);
+    let statement = Statement::decrypt(&scope, &[id.to_owned()], vec![scope.secret(id)]);
+    format!(
+        "allow `kms:Decrypt` on the key (`aws secretsmanager describe-secret --secret-id {id}` names it as KmsKeyId; \
+         one of another account must allow it in its own policy too): add to {IDENTITY} the statement {}",
+        statement.json()
+    )
+}

@@ -1,0 +1,217 @@
+//! When the next refresh comes. Pure: randomness and clock are the caller's.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// The longest wait after a first failure; it doubles with each further one.
+const FIRST_RETRY: Duration = Duration::from_secs(1);
+
+/// The longest that an optional secret rests which is denied again and again.
+const LONGEST_REST: Duration = Duration::from_secs(3600);
+
+/// The shortest of the waits that are cut short because a rotation is expected.
+const EXPECTANT: Duration = Duration::from_secs(60);
+
+/// In how many parts a window of rotation is cut, to look once in each.
+const LOOKS: u32 = 60;
+
+/// The shortest wait between two tries of a search.
+const SHORTEST: Duration = Duration::from_millis(250);
+
+/// How long after its window a rotation is still expected: one that fails is retried.
+const OVERTIME: Duration = Duration::from_secs(3600);
+
+/// How long names last that were listed, where nothing else is said and refreshes come oftener.
+const NAMES_LAST: Duration = Duration::from_secs(60);
+
+/// When to look again. `random` is always uniform in `0.0..1.0`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Schedule {
+    pub(crate) interval: Duration,
+    /// How long names last that were listed.
+    pub(crate) rediscover: Duration,
+    /// How newer values are looked for when credentials were refused.
+    pub(crate) pursuit: Budget,
+}
+
+/// How often, and within what time, something is tried.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Budget {
+    pub(crate) tries: u32,
+    pub(crate) within: Duration,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self { tries: 5, within: Duration::from_secs(30) }
+    }
+}
+
+impl Budget {
+    /// The wait before the next try, after `done` of them: doubling, so that all tries fill the time; less up to a
+    /// fifth, so that replicas that were refused together spread out.
+    pub(crate) fn wait(self, done: u32, random: f64) -> Duration {
+        // Of 2^(n-1) - 1 parts in all, the first wait has one, the next two, and so on.
+        let parts = f64::from(2_u32.saturating_pow(self.tries.saturating_sub(1).min(30))) - 1.0;
+        let share = f64::from(2_u32.saturating_pow(done.saturating_sub(1).min(30))) / parts.max(1.0);
+        self.within.mul_f64(share.min(1.0) * (1.0 - 0.2 * random)).max(SHORTEST.min(self.within))
+    }
+}
+
+impl Schedule {
+    /// Every so often; names at each refresh, but no oftener than once a minute, unless said otherwise.
+    pub(crate) fn new(interval: Duration, rediscover: Option<Duration>, pursuit: Budget) -> Self {
+        Self { interval, rediscover: rediscover.unwrap_or(NAMES_LAST), pursuit }
+    }
+
+    /// A wait cut short by the windows in which secrets are expected to rotate: it ends soon after the next one
+    /// opens, and while one is open it is no longer than a sixtieth of it, or a minute. A window of a day is no reason to
+    /// look oftener than every 24 minutes: a database that is ahead of its secret is what a search is for.
+    pub(crate) fn mindful<'a>(
+        wait: Duration,
+        windows: impl IntoIterator<Item = &'a Range<Instant>>,
+        now: Instant,
+        random: f64,
+    ) -> Duration {
+        windows.into_iter().filter(|window| !Self::past(window, now)).fold(wait, |wait, window| {
+            let part = window.end.saturating_duration_since(window.start) / LOOKS;
+            let expectant = part.max(EXPECTANT).mul_f64(1.0 + 0.5 * random);
+            wait.min(window.start.saturating_duration_since(now) + expectant)
+        })
+    }
+
+    /// Whether a window of rotation is past, so that there is a next one to ask for.
+    pub(crate) fn past(window: &Range<Instant>, now: Instant) -> bool {
+        now >= window.end + OVERTIME
+    }
+
+    /// After the start: anywhere in the first period, so that replicas started together spread out.
+    pub(crate) fn first(self, random: f64) -> Duration {
+        self.interval.mul_f64(random)
+    }
+
+    /// After a success: the interval, give or take a tenth.
+    pub(crate) fn next(self, random: f64) -> Duration {
+        self.interval.mul_f64(0.9 + 0.2 * random)
+    }
+
+    /// After the `failures`th failure in a row: exponential backoff with full jitter
+    /// (<https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>), up to where it would reach the
+    /// interval: lasting trouble makes no more calls than health.
+    pub(crate) fn retry(self, failures: u32, random: f64) -> Duration {
+        match doubled(failures) {
+            wait if wait < self.interval => wait.mul_f64(random),
+            _ => self.next(random),
+        }
+    }
+
+    /// The same without an interval, up to a longest wait.
+    pub(crate) fn backoff(failures: u32, longest: Duration, random: f64) -> Duration {
+        doubled(failures).min(longest).mul_f64(random)
+    }
+
+    /// How long an optional secret rests after its `denials`th denial in a row: each asking is a denied call in the
+    /// account's trail. Twice the interval, doubling up to an hour.
+    pub(crate) fn denied(self, denials: u32) -> Duration {
+        self.interval.saturating_mul(1 << denials.min(30)).min(LONGEST_REST.max(self.interval))
+    }
+}
+
+/// A second, doubled with each failure after the first.
+fn doubled(failures: u32) -> Duration {
+    FIRST_RETRY.saturating_mul(1 << failures.saturating_sub(1).min(30))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_stay_within_their_bounds() {
+        let every = |interval| Schedule::new(interval, None, Budget::default());
+        let schedule = every(Duration::from_secs(300));
+        assert_eq!(schedule.first(0.0), Duration::ZERO);
+        assert_eq!(schedule.first(0.5), Duration::from_secs(150));
+        assert_eq!(schedule.next(0.0), Duration::from_secs(270));
+        assert!(schedule.next(0.999_999) < Duration::from_secs(330));
+        for (failures, shortest, longest) in
+            [(1, 0, 1), (2, 0, 2), (5, 0, 16), (9, 0, 256), (10, 270, 330), (u32::MAX, 270, 330)]
+        {
+            assert_eq!(schedule.retry(failures, 0.0), Duration::from_secs(shortest), "{failures}");
+            assert_eq!(schedule.retry(failures, 1.0), Duration::from_secs(longest), "{failures}");
+        }
+        for (denials, rest) in [(1, 600), (2, 1200), (3, 2400), (4, 3600), (u32::MAX, 3600)] {
+            assert_eq!(schedule.denied(denials), Duration::from_secs(rest), "{denials}");
+        }
+        let daily = every(Duration::from_secs(86_400));
+        assert_eq!(daily.denied(5), Duration::from_secs(86_400));
+        let fast = every(Duration::from_millis(100));
+        assert_eq!(fast.retry(1, 1.0), Duration::from_millis(110));
+    }
+
+    #[test]
+    fn the_tries_of_a_budget_fill_its_time() {
+        let budget = Budget::default();
+        let waits: Vec<_> = (1..5).map(|done| budget.wait(done, 0.0).as_secs_f64()).collect();
+        assert_eq!(waits, [2.0, 4.0, 8.0, 16.0]);
+        assert_eq!(waits.iter().sum::<f64>(), 30.0);
+        assert_eq!(budget.wait(1, 0.5).as_secs_f64(), 1.8);
+        for (tries, done) in [(0, 0), (1, 1), (2, 1), (40, 39), (u32::MAX, u32::MAX)] {
+            let wait = Budget { tries, within: Duration::from_secs(30) }.wait(done, 0.0);
+            assert!((SHORTEST..=Duration::from_secs(30)).contains(&wait), "{tries} {done}");
+        }
+    }
+
+    #[test]
+    fn a_wait_minds_the_windows_of_rotation() {
+        let seconds = Duration::from_secs;
+        let start = Instant::now();
+        for (case, from, to, at, random, expected) in [
+            ("far ahead", 10_000, 13_600, 0, 0.0, 300),
+            ("opens during the wait", 100, 3_700, 0, 0.0, 160),
+            ("opens during the wait, late", 100, 3_700, 0, 0.999_999, 189),
+            ("opens at the end of the wait", 290, 3_890, 0, 0.0, 300),
+            ("open", 100, 3_700, 200, 0.0, 60),
+            ("closed a moment ago", 100, 3_700, 3_800, 0.0, 60),
+            ("closed for long", 100, 3_700, 7_300, 0.0, 300),
+            ("open for a day", 0, 86_400, 200, 0.0, 300),
+        ] {
+            let window = start + seconds(from)..start + seconds(to);
+            let wait = Schedule::mindful(seconds(300), &[window], start + seconds(at), random);
+            assert_eq!(wait.as_secs(), expected, "{case}");
+        }
+        assert_eq!(Schedule::mindful(seconds(5), &[start..start + seconds(60)], start, 0.5), seconds(5));
+        assert_eq!(Schedule::mindful(seconds(300), &[], start, 0.5), seconds(300));
+    }
+
+    /// The guide's table of calls per second, held against the rules that it follows.
+    #[test]
+    fn the_table_of_quotas_is_right() {
+        let names_last = NAMES_LAST.as_secs_f64();
+        let mut cells = 0;
+        for line in include_str!("../../docs/operations.md")
+            .lines()
+            .filter(|line| line.contains(" · ") && line.starts_with("| "))
+        {
+            let columns: Vec<&str> = line.split('|').map(str::trim).collect();
+            let number = |text: &str| text.replace([',', '*'], "").parse::<f64>().expect("a number");
+            let (replicas, secrets) = (number(columns[1]), number(columns[2]));
+            for (column, interval) in columns[3..6].iter().zip([30.0, 60.0, 300.0]) {
+                let calls = [
+                    (replicas * (secrets / 20.0).ceil() / interval, 100.0),
+                    (replicas * (secrets / 100.0).ceil() / names_last.max(interval), 100.0),
+                    (replicas * secrets / interval, 10_000.0),
+                ];
+                for (told, (expected, quota)) in column.split(" · ").zip(calls) {
+                    let off = (number(told) - expected).abs() / expected;
+                    assert!(off < 0.05, "{line}: {told} is {expected}");
+                    assert_eq!(told.contains('*'), expected > quota, "{line}: {told}");
+                    cells += 1;
+                }
+            }
+        }
+        assert_eq!(cells, 5 * 4 * 3 * 3);
+    }
+}

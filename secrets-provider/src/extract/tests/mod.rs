@@ -1,0 +1,75 @@
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Deserialize;
+use serde::de::{Deserializer, Visitor};
+
+use super::*;
+use crate::backend::Fetched;
+use crate::load::mapping::{Mapping, assemble};
+use crate::tree::Origin;
+
+/// The tree of one secret `app/x`, version `v1`, at key `x`.
+fn secret(payload: &str) -> Result<Table, Error> {
+    let mapping = Mapping { prefix: Some("app".into()), ..Mapping::default() };
+    assemble(&[Fetched::text("app/x", "v1", payload)], &mapping)
+}
+
+#[derive(Debug, Deserialize, PartialEq)]
+struct X<T> {
+    x: T,
+}
+
+fn read<T: DeserializeOwned>(payload: &str) -> Result<T, Error> {
+    extract::<X<T>>(&secret(payload)?).map(|x| x.x)
+}
+
+fn ok<T: DeserializeOwned>(payload: &str) -> T {
+    read(payload).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn refused<T: DeserializeOwned>(payload: &str) -> String {
+    match read::<T>(payload) {
+        Ok(_) => panic!("no error"),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[derive(Debug, Deserialize, PartialEq)]
+#[serde(rename_all = "snake_case")]
+enum Level {
+    Debug,
+    Info,
+    Custom(u8),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code, reason = "read by serde alone")]
+struct Strict {
+    host: String,
+    port: u16,
+    #[serde(default)]
+    proxy: Option<IpAddr>,
+}
+
+/// Layers of secrets `app/x`, an environment and a `.env` file, as `(secret, environment, dotenv)`.
+fn layered<T: DeserializeOwned>(secret: &str, env: &[(&str, &str)], dotenv: &str) -> Result<T, Error> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join(".env");
+    std::fs::write(&file, dotenv).expect("a file");
+    let memory = crate::Memory::new();
+    memory.put("app", secret);
+    let snapshot = crate::SecretsManager::prefix("app").backend(memory).fetch_blocking().expect("a snapshot");
+    crate::Layers::new().dotenv(&file).environment_from(env.iter().copied()).secrets(&snapshot).extract()
+}
+
+mod all_errors;
+mod conversions;
+mod names;
+mod properties;
+mod redaction;
+mod rich;
+mod versions;

@@ -1,0 +1,250 @@
+//! A secret's name → its key path, and many secrets → one tree (rules M1 to M3, M6). Pure.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::backend::Fetched;
+use crate::error::{Error, ErrorKind};
+use crate::tree::payload;
+use crate::tree::{Node, Origin, Table, Value, join};
+
+/// Whether a name is the prefix itself or stands below it (M1). Server-side filters match by leading text
+/// alone, so `gaara/prod` finds `gaara/production` too.
+pub(crate) fn below<'a>(prefix: &str, name: &'a str) -> Option<&'a str> {
+    match name.strip_prefix(trimmed(prefix))? {
+        "" => Some(""),
+        rest => rest.strip_prefix('/'),
+    }
+}
+
+/// A prefix without the slashes at its end.
+pub(crate) fn trimmed(prefix: &str) -> &str {
+    prefix.trim_end_matches('/')
+}
+
+/// How names become key paths: where they start from, and which ones are placed by hand.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Mapping {
+    /// What is cut off a name first; `None` where secrets are given by name and map by their whole path.
+    pub(crate) prefix: Option<String>,
+    /// Whole names whose key path was given together with them.
+    pub(crate) placed: BTreeMap<String, Vec<String>>,
+    pub(crate) renames: Vec<Rename>,
+}
+
+impl Mapping {
+    /// The key path of a secret; empty at the root.
+    pub(crate) fn key_path(&self, name: &str) -> Vec<String> {
+        if let Some(path) = self.placed.get(name) {
+            return path.clone();
+        }
+        let name = self.below_prefix(name);
+        // An exact name before a pattern, whichever was given first.
+        let exact = self.renames.iter().filter(|rename| rename.capture.is_none());
+        let patterns = self.renames.iter().filter(|rename| rename.capture.is_some());
+        exact
+            .chain(patterns)
+            .find_map(|rename| rename.apply(name))
+            .unwrap_or_else(|| name.split('/').filter(|part| !part.is_empty()).map(segment).collect())
+    }
+
+    /// The renames that are about none of these names.
+    pub(crate) fn idle_renames(&self, names: &[&str]) -> Vec<&Rename> {
+        let is_idle =
+            |rename: &&Rename| !names.iter().any(|name| rename.apply(self.below_prefix(name)).is_some());
+        self.renames.iter().filter(is_idle).collect()
+    }
+
+    fn below_prefix<'a>(&self, name: &'a str) -> &'a str {
+        self.prefix.as_deref().and_then(|prefix| below(prefix, name)).unwrap_or(name)
+    }
+}
+
+/// A dotted key path; `None` if a part of it is empty.
+pub(crate) fn dotted(path: &str) -> Option<Vec<String>> {
+    let parts: Vec<String> = path.split('.').map(str::to_owned).collect();
+    parts.iter().all(|part| !part.is_empty()).then_some(parts)
+}
+
+/// One segment of a name as a key (M2).
+fn segment(part: &str) -> String {
+    part.chars()
+        .map(|c| match c.to_ascii_lowercase() {
+            c @ ('a'..='z' | '0'..='9' | '_') => c,
+            _ => '_',
+        })
+        .collect()
+}
+
+/// A secret's name, or a pattern of it, and the key path it is placed at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Rename {
+    /// The text before the capture; the whole name where there is none.
+    before: String,
+    after: String,
+    /// `{n}` with its braces.
+    capture: Option<String>,
+    path: Vec<String>,
+}
+
+impl Rename {
+    pub(crate) fn parse(from: &str, to: &str) -> Result<Self, Error> {
+        let bad = |why: &str| {
+            Error::new(ErrorKind::Config, format!("rename of `{from}` to `{to}`: {why}")).with_hint(
+                "give a secret's name (below the prefix, where there is one) and a dotted key path; \
+                 one capture such as `{n}` may stand in both",
+            )
+        };
+        let captured = capture(from).map_err(bad)?;
+        let used = capture(to).map_err(bad)?;
+        if let Some(used) = used
+            && captured != Some(used)
+        {
+            return Err(bad(&format!("the name does not capture `{used}`")));
+        }
+        let path = match to {
+            "" => Vec::new(),
+            _ => dotted(to).ok_or_else(|| bad("a part of the key path is empty"))?,
+        };
+        let from = from.trim_matches('/');
+        let (before, after) = match captured {
+            Some(capture) => from.split_once(capture).unwrap_or((from, "")),
+            None => (from, ""),
+        };
+        Ok(Self {
+            before: before.to_owned(),
+            after: after.to_owned(),
+            capture: captured.map(str::to_owned),
+            path,
+        })
+    }
+
+    /// The key path of a name that this rename is about.
+    fn apply(&self, name: &str) -> Option<Vec<String>> {
+        let name = name.trim_matches('/');
+        let Some(capture) = &self.capture else {
+            return (name == self.before).then(|| self.path.clone());
+        };
+        let captured = name.strip_prefix(self.before.as_str())?.strip_suffix(self.after.as_str())?;
+        if captured.is_empty() || captured.contains('/') {
+            return None;
+        }
+        let captured = segment(captured);
+        Some(self.path.iter().map(|part| part.replace(capture.as_str(), &captured)).collect())
+    }
+}
+
+/// As it was given, but for slashes at the name's ends.
+impl fmt::Display for Rename {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let capture = self.capture.as_deref().unwrap_or_default();
+        write!(f, "`{}{capture}{}` to `{}`", self.before, self.after, self.path.join("."))
+    }
+}
+
+/// The one `{…}` of a pattern, with its braces.
+fn capture(pattern: &str) -> Result<Option<&str>, &'static str> {
+    let Some(open) = pattern.find('{') else {
+        return if pattern.contains('}') { Err("a `}` without its `{`") } else { Ok(None) };
+    };
+    let close =
+        pattern.find('}').filter(|close| *close > open + 1).ok_or("a capture needs a name, as in `{n}`")?;
+    if pattern[close + 1..].contains(['{', '}']) {
+        return Err("at most one capture");
+    }
+    Ok(Some(&pattern[open..=close]))
+}
+
+/// The tree of all secrets, or everything that stands against it; the same in whichever order they come.
+pub(crate) fn assemble(secrets: &[Fetched], mapping: &Mapping) -> Result<Table, Error> {
+    let mut tree = Table::default();
+    let mut errors = Vec::new();
+    let mut secrets: Vec<&Fetched> = secrets.iter().collect();
+    secrets.sort_by_key(|secret| secret.name());
+    for secret in secrets {
+        match placed(secret, &mapping.key_path(secret.name())) {
+            Ok(table) => merge(&mut tree, table, "", &mut errors),
+            Err(error) => errors.push(error),
+        }
+    }
+    match Error::all(errors) {
+        None => Ok(tree),
+        Some(error) => Err(error),
+    }
+}
+
+/// One secret as a table that holds it at its key path.
+fn placed(secret: &Fetched, path: &[String]) -> Result<Table, Error> {
+    let origin = Arc::new(Origin::Secret {
+        name: secret.name().to_owned(),
+        version_id: secret.version_id().to_owned(),
+    });
+    // A version before that has no place any more is forgotten, not refused.
+    let previous = secret.previous().and_then(|previous| {
+        let origin =
+            Origin::Secret { name: previous.name().to_owned(), version_id: previous.version_id().to_owned() };
+        payload::parse(previous.payload(), &Arc::new(origin)).ok()
+    });
+    let Some((last, parents)) = path.split_last() else {
+        let mut table = payload::parse_root(secret.payload(), &origin).map_err(|problem| {
+            malformed(secret, &problem).with_hint(
+                "a secret that is named as the prefix (or renamed to the root) has no key of its own: \
+                 store a JSON object, or give it a key with `.rename(..)`",
+            )
+        })?;
+        if let Some(Value::Table(previous)) = previous.map(|node| node.value) {
+            table.remember(&previous);
+        }
+        return Ok(table);
+    };
+    let mut node = payload::parse(secret.payload(), &origin)
+        .map_err(|problem| malformed(secret, &problem).with_key(path.join(".")))?;
+    if let Some(previous) = previous {
+        node.remember(previous);
+    }
+    let leaf = Table { entries: [(last.clone(), node)].into(), source_text: None };
+    Ok(parents.iter().rev().fold(leaf, |table, name| Table {
+        entries: [(name.clone(), Node::new(Value::Table(table), origin.clone()))].into(),
+        source_text: None,
+    }))
+}
+
+fn malformed(secret: &Fetched, problem: &payload::Problem) -> Error {
+    Error::new(ErrorKind::Malformed, format!("secret `{}`: {problem}", secret.name()))
+        .with_secret(secret.name())
+}
+
+/// Merges one secret's table into those of the others: only tables may meet (M6).
+fn merge(tree: &mut Table, other: Table, at: &str, errors: &mut Vec<Error>) {
+    for (name, node) in other.entries {
+        let Some(standing) = tree.entries.get_mut(&name) else {
+            tree.entries.insert(name, node);
+            continue;
+        };
+        match (&mut standing.value, node.value) {
+            (Value::Table(standing), Value::Table(table)) => {
+                standing.source_text = None;
+                merge(standing, table, &join(at, &name), errors);
+            }
+            _ => errors.push(conflict(&join(at, &name), &standing.origin, &node.origin)),
+        }
+    }
+}
+
+fn conflict(key: &str, one: &Origin, other: &Origin) -> Error {
+    let name = |origin: &Origin| match origin {
+        Origin::Secret { name, .. } => name.clone(),
+        other => other.to_string(),
+    };
+    let mut names = [name(one), name(other)];
+    names.sort();
+    let [first, second] = names;
+    Error::new(ErrorKind::Conflict, format!("secrets `{first}` and `{second}` both give key `{key}`"))
+        .with_key(key)
+        .with_secret(first)
+        .with_hint("remove one of them, or place one elsewhere with `.rename(..)`")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,262 @@
+//! Which secrets a description means: prefix or names, what is optional, and where each goes. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::error::{Error, ErrorKind};
+use crate::load::mapping::{self, Mapping, Rename, below};
+use crate::load::required::Policy;
+
+/// How the secrets are chosen.
+#[derive(Debug, Clone)]
+pub(crate) enum Selection {
+    Prefix {
+        prefix: String,
+        only: Option<Vec<String>>,
+    },
+    Names {
+        names: Vec<String>,
+        only: bool,
+    },
+    /// None: the switches say that no secret is read.
+    Nothing,
+}
+
+/// Which secrets to read, where they go, and what it means if one cannot be read.
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    pub(crate) mapping: Mapping,
+    /// Exactly these names or ARNs; `None` for whatever is listed below the mapping's prefix.
+    pub(crate) ids: Option<Vec<String>>,
+    /// Those of them whose version before is read too.
+    pub(crate) previous: Vec<String>,
+    pub(crate) policy: Policy,
+    /// Nothing is read at all.
+    pub(crate) off: bool,
+}
+
+/// All that is said about the choice of secrets.
+#[derive(Debug, Clone)]
+pub(crate) struct Choice {
+    pub(crate) selection: Selection,
+    pub(crate) renames: Vec<(String, String)>,
+    /// Key paths of names, given together with the names: they go before all renames.
+    pub(crate) placed: BTreeMap<String, Vec<String>>,
+    pub(crate) optional: Vec<String>,
+    pub(crate) previous: Vec<String>,
+    pub(crate) fallback: bool,
+    /// Nothing is read, whatever is selected.
+    pub(crate) off: bool,
+}
+
+impl Choice {
+    pub(crate) fn new(selection: Selection) -> Self {
+        Self {
+            selection,
+            renames: Vec::new(),
+            placed: BTreeMap::new(),
+            optional: Vec::new(),
+            previous: Vec::new(),
+            fallback: false,
+            off: false,
+        }
+    }
+
+    /// What is to be done, or why the description makes no sense.
+    pub(crate) fn plan(&self) -> Result<Plan, Error> {
+        let renames =
+            self.renames.iter().map(|(from, to)| Rename::parse(from, to)).collect::<Result<_, _>>()?;
+        let (prefix, mut ids) = self.selection.ids()?;
+        let optional = match (&self.selection, &prefix) {
+            (Selection::Nothing, _) => BTreeSet::new(),
+            (_, Some(prefix)) => {
+                let optional: BTreeSet<String> =
+                    self.optional.iter().map(|name| full_name(prefix, name)).collect::<Result<_, _>>()?;
+                if let Some(ids) = &mut ids {
+                    ids.extend(optional.iter().cloned());
+                }
+                optional
+            }
+            (_, None) => self.optional_ids(ids.get_or_insert_default())?,
+        };
+        let previous: Vec<String> = match &prefix {
+            Some(prefix) => self.previous.iter().map(|name| joined(prefix, name)).collect(),
+            None => self.previous.clone(),
+        };
+        let unselected = |name: &&String| !self.off && ids.as_ref().is_some_and(|ids| !ids.contains(*name));
+        if let Some(name) = previous.iter().find(unselected) {
+            let message = format!("`with_previous` names `{name}`, which is not among the secrets to load");
+            return Err(Error::new(ErrorKind::Config, message)
+                .with_secret(name)
+                .with_hint("name it as it is selected: below the prefix, or by the same name or ARN"));
+        }
+        let mapping = Mapping { prefix, placed: self.placed.clone(), renames };
+        Ok(Plan {
+            mapping,
+            ids,
+            previous,
+            policy: Policy { optional, fallback: self.fallback },
+            off: self.off,
+        })
+    }
+
+    /// The optional ones of the names or ARNs, where need be after adding them.
+    fn optional_ids(&self, ids: &mut Vec<String>) -> Result<BTreeSet<String>, Error> {
+        let mut optional = BTreeSet::new();
+        for name in &self.optional {
+            if name.is_empty() {
+                return Err(empty("one of the optional names is empty"));
+            }
+            if !ids.iter().any(|id| same_secret(id, name)) {
+                ids.push(name.clone());
+            }
+            optional.extend(ids.iter().filter(|id| same_secret(id, name)).cloned());
+        }
+        Ok(optional)
+    }
+}
+
+impl Selection {
+    /// The prefix, if there is one, and the names or ARNs, if nothing need be listed.
+    fn ids(&self) -> Result<(Option<String>, Option<Vec<String>>), Error> {
+        match self {
+            Self::Prefix { prefix, only } => {
+                let prefix = mapping::trimmed(prefix);
+                if prefix.is_empty() {
+                    return Err(config(
+                        "the prefix is empty, which would select every secret of the account",
+                    )
+                    .with_hint(
+                        "name a prefix such as `gaara/prod`, or the secrets themselves with `names`",
+                    ));
+                }
+                let ids = only.as_ref().map(|only| only.iter().map(|name| joined(prefix, name)).collect());
+                Ok((Some(prefix.to_owned()), ids))
+            }
+            Self::Names { only: true, .. } => {
+                Err(config("`only` picks secrets below a prefix, but these are given by name")
+                    .with_hint("leave `only` out, or start from `SecretsManager::prefix(..)`"))
+            }
+            Self::Names { names, .. } if names.iter().any(String::is_empty) => {
+                Err(empty("one of the names is empty"))
+            }
+            Self::Names { names, .. } => Ok((None, Some(names.clone()))),
+            Self::Nothing => Ok((None, Some(Vec::new()))),
+        }
+    }
+}
+
+fn config(message: &str) -> Error {
+    Error::new(ErrorKind::Config, message)
+}
+
+fn empty(message: &str) -> Error {
+    config(message).with_hint("give each secret's name or ARN")
+}
+
+/// A name below the prefix as a whole name.
+fn joined(prefix: &str, name: &str) -> String {
+    match name.trim_matches('/') {
+        "" => prefix.to_owned(),
+        name => format!("{prefix}/{name}"),
+    }
+}
+
+/// The same for an optional one, where a whole name would go unnoticed: nothing has to exist by that name.
+fn full_name(prefix: &str, name: &str) -> Result<String, Error> {
+    if name.starts_with("arn:") || below(prefix, name.trim_start_matches('/')).is_some() {
+        return Err(config(&format!("optional secret `{name}`: with a prefix, names are meant below it"))
+            .with_hint(format!("leave `{prefix}/` out, as in `optional([\"sentry-dsn\"])`")));
+    }
+    Ok(joined(prefix, name))
+}
+
+/// The names that an id may stand for: its own, or of an ARN, whose random ending may have been left out, both that
+/// are possible, the likelier first.
+pub(crate) fn names_of(id: &str) -> Vec<&str> {
+    let Some(resource) = id.strip_prefix("arn:").and_then(|arn| arn.splitn(6, ':').nth(5)) else {
+        return vec![id];
+    };
+    match resource.rsplit_once('-') {
+        Some((name, ending)) if ending.len() == 6 && ending.chars().all(|c| c.is_ascii_alphanumeric()) => {
+            vec![name, resource]
+        }
+        _ => vec![resource],
+    }
+}
+
+/// Whether two ids, names or ARNs, may mean one secret.
+fn same_secret(one: &str, other: &str) -> bool {
+    match (one.starts_with("arn:"), other.starts_with("arn:")) {
+        (false, false) => one == other,
+        (true, true) => one == other || one.starts_with(other) || other.starts_with(one),
+        _ => names_of(one).iter().any(|name| names_of(other).contains(name)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ARN: &str = "arn:aws:secretsmanager:us-east-1:123456789012:secret:a/b-AbCdEf";
+
+    fn plan(selection: Selection, optional: &[&str]) -> Result<Plan, Error> {
+        let optional = optional.iter().map(|name| (*name).to_owned()).collect();
+        Choice { optional, ..Choice::new(selection) }.plan()
+    }
+
+    fn prefix(only: Option<&[&str]>) -> Selection {
+        let only = only.map(|only| only.iter().map(|name| (*name).to_owned()).collect());
+        Selection::Prefix { prefix: "p/".into(), only }
+    }
+
+    fn names(names: &[&str]) -> Selection {
+        Selection::Names { names: names.iter().map(|name| (*name).to_owned()).collect(), only: false }
+    }
+
+    #[test]
+    fn an_id_stands_for_a_name() {
+        for (id, expected) in [
+            ("a/b", &["a/b"][..]),
+            (ARN, &["a/b", "a/b-AbCdEf"]),
+            ("arn:aws:secretsmanager:us-east-1:123456789012:secret:a/b", &["a/b"]),
+            ("arn:aws:secretsmanager:us-east-1:123456789012:secret:a/b-c", &["a/b-c"]),
+        ] {
+            assert_eq!(names_of(id), expected, "{id}");
+        }
+    }
+
+    #[test]
+    fn optional_secrets_become_part_of_the_selection() {
+        for (selection, optional, ids, optional_ids) in [
+            (prefix(None), &["x", "/y/"][..], None, &["p/x", "p/y"][..]),
+            (prefix(Some(&["a"])), &["x"], Some(&["p/a", "p/x"][..]), &["p/x"]),
+            (prefix(Some(&["a"])), &["", "a"], Some(&["p/a", "p", "p/a"]), &["p", "p/a"]),
+            (names(&["a", "b"]), &["b", "c"], Some(&["a", "b", "c"]), &["b", "c"]),
+            (names(&["a/b", "a"]), &[ARN], Some(&["a/b", "a"]), &["a/b"]),
+            (names(&[ARN, "a"]), &["a/b", "a/b"], Some(&[ARN, "a"]), &[ARN]),
+            (names(&[]), &["a"], Some(&["a"]), &["a"]),
+            (Selection::Nothing, &["a"], Some(&[]), &[]),
+        ] {
+            let plan = plan(selection, optional).expect("a plan");
+            assert_eq!(
+                plan.ids.as_deref(),
+                ids.map(|ids| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>()).as_deref()
+            );
+            assert_eq!(plan.policy.optional, optional_ids.iter().map(|id| (*id).to_owned()).collect());
+        }
+    }
+
+    #[test]
+    fn an_optional_name_that_could_never_match_is_refused() {
+        for (selection, name, mention) in [
+            (prefix(None), "p/x", "`p/x`"),
+            (prefix(None), "p", "`p`"),
+            (prefix(Some(&["x"])), ARN, "arn:"),
+            (names(&["a"]), "", "empty"),
+        ] {
+            let error = plan(selection, &[name]).expect_err("no plan");
+            assert_eq!(error.kind(), ErrorKind::Config);
+            assert!(error.to_string().contains(mention) && error.hint().is_some(), "{error}");
+        }
+    }
+}

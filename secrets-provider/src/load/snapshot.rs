@@ -1,0 +1,144 @@
+//! What one fetch brought: an immutable tree of secrets, their versions, and where each key came from.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::backend::Fetched;
+use crate::error::Error;
+use crate::extract;
+use crate::load::mapping::{self, Mapping};
+use crate::tree::Table;
+
+/// The secrets as one fetch found them, already merged into a tree. Immutable; cloning is cheap.
+///
+/// It is itself a figment `Provider` (feature `figment`) that needs no network: fetch with `.await` first, then
+/// merge; and a config-rs `Source` (feature `config`) likewise. `Debug` shows names and versions, no values.
+///
+/// ```
+/// # use secrets_provider::{Memory, SecretsManager};
+/// # let memory = Memory::new();
+/// # memory.put("gaara/prod/database", r#"{"username": "gaara", "port": 5432}"#);
+/// #[derive(serde::Deserialize)]
+/// struct Database { username: String, port: u16 }
+/// #[derive(serde::Deserialize)]
+/// struct Secrets { database: Database }
+///
+/// let snapshot = SecretsManager::prefix("gaara/prod").backend(memory).fetch_blocking()?;
+/// let secrets: Secrets = snapshot.extract()?;
+/// assert_eq!(secrets.database.port, 5432);
+/// assert_eq!(snapshot.secrets()[0].name(), "gaara/prod/database");
+/// # Ok::<(), secrets_provider::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Snapshot(Arc<Content>);
+
+#[derive(Clone)]
+struct Content {
+    tree: Table,
+    secrets: Vec<SecretVersion>,
+    /// Why some secrets are not among them, which lower layers stand in for.
+    unread: Option<Error>,
+    #[cfg(feature = "figment")]
+    profile: figment::Profile,
+}
+
+/// One secret of a [`Snapshot`]: what it is called, where its value stands, and which version it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SecretVersion {
+    name: String,
+    key_path: String,
+    version_id: String,
+}
+
+impl SecretVersion {
+    /// The secret's name in the store.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The dotted key path that its value stands at; empty for one that merges at the root.
+    pub fn key_path(&self) -> &str {
+        &self.key_path
+    }
+
+    /// The id of the version that was read.
+    pub fn version_id(&self) -> &str {
+        &self.version_id
+    }
+}
+
+impl Snapshot {
+    /// Merges what was read; each secret is given once.
+    pub(crate) fn assemble(secrets: &[Fetched], mapping: &Mapping) -> Result<Self, Error> {
+        let tree = mapping::assemble(secrets, mapping)?;
+        let secrets = secrets
+            .iter()
+            .map(|secret| SecretVersion {
+                name: secret.name().to_owned(),
+                key_path: mapping.key_path(secret.name()).join("."),
+                version_id: secret.version_id().to_owned(),
+            })
+            .collect();
+        let content = Content {
+            tree,
+            secrets,
+            unread: None,
+            #[cfg(feature = "figment")]
+            profile: figment::Profile::Default,
+        };
+        Ok(Self(Arc::new(content)))
+    }
+
+    /// The secrets it was made of, in the order of their names.
+    pub fn secrets(&self) -> &[SecretVersion] {
+        &self.0.secrets
+    }
+
+    /// The secrets alone as a value of a type of yours, no other layer below them.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid`, if values are missing or do not fit the fields' types: all are listed, each with its key and the
+    /// secret it is in, none with its value.
+    pub fn extract<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        extract::extract(&self.0.tree).map_err(|error| self.explain(error))
+    }
+
+    /// The same snapshot, knowing what it lacks.
+    pub(crate) fn lacking(mut self, unread: Option<Error>) -> Self {
+        Arc::make_mut(&mut self.0).unread = unread;
+        self
+    }
+
+    /// An error of extraction together with why secrets could not be read, which may be the reason for it.
+    pub(crate) fn explain(&self, error: Error) -> Error {
+        error.beside(self.0.unread.clone())
+    }
+
+    pub(crate) fn tree(&self) -> &Table {
+        &self.0.tree
+    }
+}
+
+#[cfg(feature = "figment")]
+impl Snapshot {
+    /// The same snapshot for another figment profile; see
+    /// [`SecretsManager::profile`](crate::SecretsManager::profile).
+    pub fn profile(mut self, profile: impl Into<figment::Profile>) -> Self {
+        Arc::make_mut(&mut self.0).profile = profile.into();
+        self
+    }
+
+    pub(crate) fn figment_profile(&self) -> &figment::Profile {
+        &self.0.profile
+    }
+}
+
+impl fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Snapshot").field("secrets", &self.0.secrets).finish_non_exhaustive()
+    }
+}

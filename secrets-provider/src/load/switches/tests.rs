@@ -1,0 +1,232 @@
+use super::*;
+
+type Pairs<'a> = &'a [(&'a str, &'a str)];
+
+fn switches(default: Option<&str>, environment: Pairs<'_>, dotenv: Pairs<'_>) -> Result<Switches, Error> {
+    let owned = |pairs: Pairs<'_>| -> Vec<(String, Zeroizing<String>)> {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), Zeroizing::new((*value).to_owned()))).collect()
+    };
+    read(default, owned(environment), owned(dotenv))
+}
+
+/// What a set of switches selects, in a short form.
+fn selected(switches: &Switches) -> String {
+    match &switches.selection {
+        Selection::Prefix { prefix, .. } => format!("{prefix}/*"),
+        Selection::Names { names, .. } => {
+            let placed = |name: &String| {
+                let path = switches.placed.get(crate::load::plan::names_of(name)[0]);
+                path.map_or_else(|| name.clone(), |path| format!("{}={name}", path.join(".")))
+            };
+            names.iter().map(placed).collect::<Vec<_>>().join(",")
+        }
+        Selection::Nothing => String::new(),
+    }
+}
+
+#[test]
+fn the_words_of_the_guides_work() {
+    let local = "rT8x9kp3QwE7yLmN2oA5vK1uG4hJ6fD9cB8sZ0tX3iY=";
+    // Default prefix of the program, `.env`, then: variable that switches off, selection, seconds.
+    type Row<'a> = (Option<&'a str>, Pairs<'a>, Option<&'a str>, &'a str, Option<u64>);
+    let table: [Row<'_>; 8] = [
+        (
+            Some("gaara-store/{env}"),
+            &[
+                ("ENVIRONMENT", "production"),
+                ("AWS_REGION", "us-east-1"),
+                ("KMS_KEY_ID", "alias/gaara-store-production"),
+                ("SECRET_CACHE_TTL", "300"),
+            ],
+            None,
+            "gaara-store/production/*",
+            Some(300),
+        ),
+        (
+            Some("gaara-store/{env}"),
+            &[
+                ("ENVIRONMENT", "development"),
+                ("AWS_REGION", "us-east-1"),
+                ("AWS_ACCESS_KEY_ID", "AKIA..."),
+                ("AWS_SECRET_ACCESS_KEY", "..."),
+                ("SECRET_CACHE_TTL", "300"),
+            ],
+            Some("ENVIRONMENT"),
+            "gaara-store/development/*",
+            Some(300),
+        ),
+        (
+            None,
+            &[
+                ("ENVIRONMENT", "production"),
+                ("AWS_REGION", "us-east-1"),
+                ("SECRETS_MANAGER_PREFIX", "gaara/prod"),
+            ],
+            None,
+            "gaara/prod/*",
+            None,
+        ),
+        (
+            Some("{env}"),
+            &[
+                ("USE_SECRETS_MANAGER", "True"),
+                ("ENVIRONMENT", "production"),
+                ("AWS_REGION", "us-east-1"),
+                ("SECRETS_CACHE_TTL", "300"),
+            ],
+            None,
+            "production/*",
+            Some(300),
+        ),
+        (
+            Some("{env}"),
+            &[("USE_SECRETS_MANAGER", "False"), ("ENVIRONMENT", "development")],
+            Some("USE_SECRETS_MANAGER"),
+            "development/*",
+            None,
+        ),
+        (
+            None,
+            &[
+                ("ENVIRONMENT", "staging"),
+                ("AWS_REGION", "us-east-1"),
+                ("SECRETS_MANAGER_KEY_NAME", "pazpaz/encryption-key-v1"),
+                ("ENCRYPTION_MASTER_KEY", "your-fallback-key-here"),
+            ],
+            None,
+            "pazpaz/encryption-key-v1",
+            None,
+        ),
+        (None, &[("ENVIRONMENT", "local"), ("ENCRYPTION_MASTER_KEY", local)], Some("ENVIRONMENT"), "", None),
+        (
+            None,
+            &[
+                ("ENVIRONMENT", "local"),
+                ("AWS_REGION", "us-east-1"),
+                ("SECRETS_MANAGER_KEY_NAME", "pazpaz/encryption-key-v1"),
+            ],
+            Some("ENVIRONMENT"),
+            "pazpaz/encryption-key-v1",
+            None,
+        ),
+    ];
+    for (default, variables, off, selection, seconds) in table {
+        // As a file, and as an environment.
+        for switches in [switches(default, &[], variables), switches(default, variables, &[])] {
+            let switches = switches.expect("good switches");
+            assert_eq!(switches.off, off, "{variables:?}");
+            assert_eq!(selected(&switches), selection, "{variables:?}");
+            assert_eq!(switches.interval, seconds.map(Duration::from_secs), "{variables:?}");
+        }
+    }
+}
+
+#[test]
+fn the_environment_goes_over_the_file_and_case_does_not_matter() {
+    const P: (&str, &str) = (PREFIX, "p");
+    for (environment, dotenv, off) in [
+        (&[P][..], &[][..], None),
+        (&[P, (ENVIRONMENT, "LOCAL")], &[], Some(ENVIRONMENT)),
+        (&[P, (ENVIRONMENT, " Test ")], &[], Some(ENVIRONMENT)),
+        (&[P, (ENVIRONMENT, "testing")], &[], None),
+        (&[P, (ENVIRONMENT, "local"), (USE, "TRUE")], &[], None),
+        (&[P, (ENVIRONMENT, "production"), (USE, "fAlSe")], &[], Some(USE)),
+        (&[P, (ENVIRONMENT, "production")], &[(ENVIRONMENT, "local")], None),
+        (&[P], &[(ENVIRONMENT, "local")], Some(ENVIRONMENT)),
+        // Set to nothing: hides the file's, and says nothing.
+        (&[P, (ENVIRONMENT, ""), (USE, " ")], &[(ENVIRONMENT, "local"), (USE, "false")], None),
+        // What is not read need not be named, nor named once.
+        (&[(USE, "false")], &[], Some(USE)),
+        (&[P, (KEY_NAME, "a"), (USE, "false")], &[], Some(USE)),
+        (&[(PREFIX, "p/{env}"), (USE, "false")], &[], Some(USE)),
+    ] {
+        let switches = switches(None, environment, dotenv).expect("good switches");
+        assert_eq!(switches.off, off, "{environment:?} {dotenv:?}");
+    }
+}
+
+#[test]
+fn prefix_and_names_are_read() {
+    let arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:a/b-AbCdEf";
+    for (default, environment, selection) in [
+        (None, &[(PREFIX, "gaara/{env}"), (ENVIRONMENT, "Prod")][..], "gaara/Prod/*"),
+        (None, &[(PREFIX, " {env}/{env} "), (ENVIRONMENT, "x")], "x/x/*"),
+        (Some("q"), &[(PREFIX, "p")], "p/*"),
+        (Some("q"), &[(KEY_NAME, "a")], "a"),
+        (Some("q"), &[], "q/*"),
+        (None, &[(KEY_NAME, "b, a ,b")], "a,b"),
+        (
+            None,
+            &[(KEY_NAME, "api_keys.clerk=prod/clerk,db = prod/a=b")],
+            "db=prod/a=b,api_keys.clerk=prod/clerk",
+        ),
+        (None, &[(KEY_NAME, &format!("k={arn}"))], &format!("k={arn}")),
+    ] {
+        let switches = switches(default, environment, &[]).expect("good switches");
+        assert_eq!(selected(&switches), selection, "{environment:?}");
+    }
+}
+
+#[test]
+fn what_makes_no_sense_is_an_error_that_names_the_variable_and_shows_no_value() {
+    const P: (&str, &str) = (PREFIX, "p");
+    let long = (LONGEST + 1).to_string();
+    let table: [(Pairs<'_>, &[&str]); 25] = [
+        (&[], &[PREFIX, KEY_NAME, USE, ENVIRONMENT]),
+        (&[(ENVIRONMENT, "production")], &[PREFIX, KEY_NAME]),
+        (&[P, (KEY_NAME, "hunter2")], &[PREFIX, KEY_NAME]),
+        (&[P, (USE, "hunter2")], &[USE, "`true` or `false`"]),
+        (&[P, (USE, "1")], &[USE]),
+        (&[P, (TTL[0], "hunter2")], &[TTL[0], "seconds"]),
+        (&[P, (TTL[1], "0")], &[TTL[1]]),
+        (&[P, (TTL[1], "-300")], &[TTL[1]]),
+        (&[P, (TTL[1], "300s")], &[TTL[1]]),
+        (&[P, (TTL[1], "1.5")], &[TTL[1]]),
+        (&[P, (TTL[0], &long)], &[TTL[0]]),
+        (&[P, (TTL[0], "300"), (TTL[1], "600")], &[TTL[0], TTL[1]]),
+        (&[(PREFIX, "/"), (ENVIRONMENT, "x")], &[PREFIX]),
+        (&[(PREFIX, "hunter2/{env}")], &[PREFIX, ENVIRONMENT]),
+        (&[(PREFIX, "hunter2/{environment}"), (ENVIRONMENT, "x")], &[PREFIX, "{env}"]),
+        (&[(PREFIX, "hunter2,b")], &[PREFIX, KEY_NAME]),
+        (&[(KEY_NAME, "hunter2,")], &[KEY_NAME]),
+        (&[(KEY_NAME, "hunter2,,b")], &[KEY_NAME]),
+        (&[(KEY_NAME, "hunter2=")], &[KEY_NAME]),
+        (&[(KEY_NAME, "=hunter2")], &[KEY_NAME, "key path"]),
+        (&[(KEY_NAME, "a..b=hunter2")], &[KEY_NAME, "key path"]),
+        (&[(KEY_NAME, "a=hunter2,b=hunter2")], &[KEY_NAME, "one key path"]),
+        (&[(KEY_NAME, "a=hunter2,hunter2")], &[KEY_NAME, "one key path"]),
+        (&[(KEY_NAME, "hunter2 b")], &[KEY_NAME]),
+        (&[(USE, "hunter2"), (TTL[0], "hunter2"), (KEY_NAME, "hunter2=")], &[USE, TTL[0], KEY_NAME]),
+    ];
+    for (variables, mentions) in table {
+        for (switches, place) in
+            [(switches(None, variables, &[]), "environment"), (switches(None, &[], variables), "`.env`")]
+        {
+            let error = switches.expect_err("no switches");
+            assert_eq!(error.kind(), ErrorKind::Config, "{variables:?}");
+            let text = format!("{error} {error:?}");
+            assert!(mentions.iter().all(|mention| text.contains(mention)), "{variables:?}: {text}");
+            assert!(error.errors().iter().all(|error| error.hint().is_some()), "{text}");
+            assert!(!text.contains("hunter2"), "{text}");
+            assert!(mentions.len() > 1 || text.contains(place), "{text}");
+        }
+    }
+    // Even where no secret is read: it would show in production alone.
+    let error = switches(None, &[(ENVIRONMENT, "local"), (TTL[0], "soon")], &[]).expect_err("no switches");
+    assert!(error.to_string().contains(TTL[0]), "{error}");
+    let error = switches(Some("p/{env}"), &[], &[]).expect_err("no environment");
+    assert!(error.to_string().contains(ENVIRONMENT), "{error}");
+}
+
+#[test]
+fn debug_shows_no_credentials() {
+    let dotenv = [
+        (PREFIX, "p"),
+        ("AWS_ACCESS_KEY_ID", "hunter2"),
+        ("AWS_SECRET_ACCESS_KEY", "hunter2"),
+        ("AWS_SESSION_TOKEN", "hunter2"),
+        ("AWS_ENDPOINT_URL", "http://user:hunter2@localhost"),
+    ];
+    let switches = switches(None, &[], &dotenv).expect("good switches");
+    assert!(!format!("{switches:?}").contains("hunter2"));
+}

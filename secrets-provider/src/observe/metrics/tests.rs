@@ -1,0 +1,121 @@
+use metrics_util::debugging::{DebugValue, DebuggingRecorder};
+
+use super::*;
+use crate::{Layers, Live, Memory, SecretsManager};
+
+/// Every metric that an async block leaves behind, as `name{label="value"} number`.
+fn recorded(block: impl AsyncFnOnce()) -> Vec<String> {
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .build()
+        .expect("a runtime");
+    metrics::with_local_recorder(&recorder, || runtime.block_on(block()));
+    let metrics = snapshotter.snapshot().into_vec().into_iter();
+    let mut lines: Vec<String> = metrics
+        .map(|(key, _, _, value)| {
+            let labels = key.key().labels().map(|label| format!("{}={}", label.key(), label.value()));
+            let labels = labels.collect::<Vec<_>>().join(",");
+            let value = match value {
+                DebugValue::Counter(count) => count.to_string(),
+                DebugValue::Gauge(value) => value.to_string(),
+                DebugValue::Histogram(_) => unreachable!("none is recorded"),
+            };
+            format!("{}{{{labels}}} {value}", key.key().name())
+        })
+        .collect();
+    lines.sort();
+    lines
+}
+
+fn settings(memory: &Memory) -> SecretsManager {
+    SecretsManager::prefix("app").backend(memory.clone())
+}
+
+async fn live(manager: SecretsManager) -> Live<serde_json::Value> {
+    let builder = Live::builder(manager).layers(|secrets| Layers::new().secrets(secrets));
+    builder.refresh_every(Duration::from_secs(24 * 3600)).start().await.expect("settings")
+}
+
+#[test]
+fn reads_failures_and_generations_are_counted() {
+    let lines = recorded(async || {
+        let memory = Memory::new();
+        memory.put("app/a", "a-1");
+        memory.put("app/b", "b-1");
+        let settings = live(settings(&memory)).await;
+        memory.put("app/a", "a-2");
+        settings.refresh().await.expect("a refresh");
+        memory.remove("app/b");
+        settings.refresh().await.expect_err("one is gone");
+    });
+    let (from_the_start, lines): (Vec<_>, Vec<_>) =
+        lines.into_iter().partition(|line| line.starts_with(FAILED) && line.ends_with(" 0"));
+    assert_eq!(from_the_start.len(), ErrorKind::ALL.len() - 1, "{from_the_start:?}");
+    assert_eq!(
+        lines,
+        [
+            "secrets_access_total{secret=app/a,result=new} 2",
+            "secrets_access_total{secret=app/a,result=unchanged} 1",
+            "secrets_access_total{secret=app/b,result=new} 1",
+            "secrets_access_total{secret=app/b,result=unchanged} 1",
+            "secrets_age_seconds{} 0",
+            "secrets_failed_total{kind=not_found} 1",
+            "secrets_fallback{} 0",
+            "secrets_generation{} 2",
+            "secrets_ready{} 1",
+            "secrets_swaps_total{} 1",
+        ]
+    );
+}
+
+#[test]
+fn the_age_grows_while_nothing_succeeds() {
+    let lines = recorded(async || {
+        let memory = Memory::new();
+        memory.put("app/a", "a-1");
+        let settings = live(settings(&memory)).await;
+        settings.shutdown().await;
+        tokio::time::sleep(Duration::from_secs(4 * 24 * 3600)).await;
+        drop(settings);
+    });
+    let age = lines.iter().find_map(|line| line.strip_prefix("secrets_age_seconds{} ")).expect("an age");
+    let age: f64 = age.parse().expect("a number");
+    assert!((345_000.0..=345_600.0).contains(&age), "{age}");
+    assert!(lines.contains(&"secrets_ready{} 0".to_owned()), "{lines:?}");
+}
+
+#[cfg(feature = "aws")]
+#[test]
+fn calls_are_counted_by_operation() {
+    let lines = recorded(async || {
+        called("GetSecretValue");
+        called("GetSecretValue");
+        called("ListSecrets");
+    });
+    assert_eq!(
+        lines,
+        [
+            "secrets_api_calls_total{operation=GetSecretValue} 2",
+            "secrets_api_calls_total{operation=ListSecrets} 1"
+        ]
+    );
+}
+
+/// The rules in the examples speak of metrics that there are.
+#[test]
+fn the_prometheus_rules_name_what_is_measured() {
+    let rules = include_str!("../../../../examples/prometheus/secrets-provider.rules.yml");
+    let known = [ACCESS, FAILED, API_CALLS, SWAPS, AGE, GENERATION, READY, FALLBACK];
+    let expressions: String = rules.lines().filter(|line| !line.trim_start().starts_with('#')).collect();
+    let words = expressions.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    let mut named = 0;
+    for word in words.filter(|word| word.starts_with("secrets_")) {
+        let recorded = word == "secrets_cache_hit_ratio";
+        assert!(recorded || known.contains(&word), "{word} is not measured");
+        named += 1;
+    }
+    assert!(named > 10, "the rules are there");
+}

@@ -1,0 +1,22 @@
+//! Nothing is measured without the feature `metrics`.
+
+use std::sync::Arc;
+
+use crate::error::Error;
+use crate::live::Cell;
+use crate::observe::status::Status;
+
+pub(crate) fn describe() {}
+
+pub(crate) fn accessed(_: &str, _: bool) {}
+
+pub(crate) fn failed(_: &Error) {}
+
+#[cfg(feature = "aws")]
+pub(crate) fn called(_: &str) {}
+
+pub(crate) fn swapped() {}
+
+pub(crate) fn stands(_: &Status) {}
+
+pub(crate) fn watch<T>(_: &Arc<Cell<T>>) {}
