@@ -33,7 +33,9 @@ pub fn health_routes<T: 'static>(settings: Live<T>) -> impl FnOnce(&mut web::Ser
         async { response(answer) }
     });
     |routes| {
-        routes.service(web::resource("/live").route(live)).service(web::resource("/ready").route(ready));
+        routes
+            .service(web::resource("/live").route(live))
+            .service(web::resource("/ready").route(ready));
     }
 }
 

@@ -57,7 +57,10 @@ impl Rotation {
 }
 
 fn put(secrets: &Memory, n: u64) {
-    secrets.put("gaara/prod/database", format!(r#"{{"username": "user-{n}", "password": "pass-{n}"}}"#));
+    secrets.put(
+        "gaara/prod/database",
+        format!(r#"{{"username": "user-{n}", "password": "pass-{n}"}}"#),
+    );
 }
 
 fn constant(username: &str) -> web::Data<Live<Settings>> {
@@ -72,7 +75,8 @@ async fn index(Current(settings): Current<Settings>) -> String {
 #[actix_web::test]
 async fn a_handler_sees_a_rotation() {
     let rotation = Rotation::start().await;
-    let app = init_service(App::new().app_data(rotation.data()).route("/", web::get().to(index))).await;
+    let app =
+        init_service(App::new().app_data(rotation.data()).route("/", web::get().to(index))).await;
     assert_eq!(call_and_read_body(&app, TestRequest::get().to_request()).await, "user-1/pass-1");
 
     rotation.rotate(2).await;
@@ -164,7 +168,8 @@ async fn a_live_can_be_taken_plainly() {
     async fn plain(live: web::Data<Live<Settings>>) -> String {
         live.current().database.to_string()
     }
-    let app = init_service(App::new().app_data(constant("plain")).route("/", web::get().to(plain))).await;
+    let app =
+        init_service(App::new().app_data(constant("plain")).route("/", web::get().to(plain))).await;
     assert_eq!(call_and_read_body(&app, TestRequest::get().to_request()).await, "plain/-");
 }
 

@@ -50,8 +50,11 @@ impl MakeWriter<'_> for Log {
 macro_rules! refused {
     ($app:expr) => {{
         let log = Log::default();
-        let subscriber =
-            tracing_subscriber::fmt().with_writer(log.clone()).with_ansi(false).without_time().finish();
+        let subscriber = tracing_subscriber::fmt()
+            .with_writer(log.clone())
+            .with_ansi(false)
+            .without_time()
+            .finish();
         let _capturing = tracing::subscriber::set_default(subscriber);
 
         let app = init_service($app.route("/users/{id}", web::get().to(index))).await;

@@ -89,9 +89,13 @@ async fn a_replica_that_cannot_look_at_its_secrets_lives_on_but_is_not_ready() {
 
 #[actix_web::test]
 async fn the_status_is_a_page_for_browsers_and_json_for_all_others() {
-    let app = init_service(App::new().configure(status_routes(settings(&Memory::new()).await))).await;
+    let app =
+        init_service(App::new().configure(status_routes(settings(&Memory::new()).await))).await;
     for (accept, expected) in [
-        (vec!["text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"], "text/html; charset=utf-8"),
+        (
+            vec!["text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"],
+            "text/html; charset=utf-8",
+        ),
         (vec!["application/json;q=0.5", "text/html"], "text/html; charset=utf-8"),
         (vec![], "application/json"),
         (vec!["*/*"], "application/json"),
@@ -122,7 +126,8 @@ async fn the_status_is_a_page_for_browsers_and_json_for_all_others() {
 
 #[actix_web::test]
 async fn nothing_but_reading_is_allowed() {
-    let app = init_service(App::new().configure(status_routes(settings(&Memory::new()).await))).await;
+    let app =
+        init_service(App::new().configure(status_routes(settings(&Memory::new()).await))).await;
     for path in ["/live", "/ready", "/status"] {
         assert_eq!(call(&app, Method::HEAD, path, &[]).await.status, StatusCode::OK, "{path}");
         for method in [Method::POST, Method::DELETE] {
@@ -143,7 +148,10 @@ async fn they_nest_in_a_scope() {
     assert_eq!(call(&app, Method::GET, "/internal/status", &[]).await.status, StatusCode::OK);
     assert_eq!(call(&app, Method::GET, "/internal/ready", &[]).await.status, StatusCode::OK);
     assert_eq!(call(&app, Method::GET, "/status", &[]).await.status, StatusCode::NOT_FOUND);
-    assert_eq!(call(&app, Method::POST, "/internal/refresh", &[]).await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(
+        call(&app, Method::POST, "/internal/refresh", &[]).await.status,
+        StatusCode::UNAUTHORIZED
+    );
 }
 
 #[actix_web::test]
@@ -177,7 +185,8 @@ async fn only_the_token_refreshes_and_only_by_post() {
         ("another scheme", Some(format!("Basic {TOKEN}"))),
         ("no scheme", Some(TOKEN.to_owned())),
     ] {
-        let headers: Vec<_> = header.iter().map(|value| ("authorization", value.as_str())).collect();
+        let headers: Vec<_> =
+            header.iter().map(|value| ("authorization", value.as_str())).collect();
         let answer = call(&app, Method::POST, "/refresh", &headers).await;
         assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{case}");
         assert!(answer.header("www-authenticate").starts_with("Bearer "), "{case}");
@@ -194,7 +203,10 @@ async fn only_the_token_refreshes_and_only_by_post() {
     assert_eq!(settings.status().generation(), 1, "nothing was refreshed");
 
     let answer = call(&app, Method::POST, "/refresh", &allowed).await;
-    assert_eq!((answer.status, answer.json()), (StatusCode::OK, json!({"generation": 2, "changed": true})));
+    assert_eq!(
+        (answer.status, answer.json()),
+        (StatusCode::OK, json!({"generation": 2, "changed": true}))
+    );
     assert_eq!(answer.header("cache-control"), "no-store");
     assert_eq!(settings.load()["database"]["password"], "value-next");
 

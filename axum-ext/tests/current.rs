@@ -55,11 +55,16 @@ impl App {
 }
 
 fn put(secrets: &Memory, n: u32) {
-    secrets.put("gaara/prod/database", format!(r#"{{"username": "user-{n}", "password": "pass-{n}"}}"#));
+    secrets.put(
+        "gaara/prod/database",
+        format!(r#"{{"username": "user-{n}", "password": "pass-{n}"}}"#),
+    );
 }
 
 fn constant(username: &str) -> Live<Settings> {
-    Live::constant(Settings { database: Database { username: username.into(), password: "-".into() } })
+    Live::constant(Settings {
+        database: Database { username: username.into(), password: "-".into() },
+    })
 }
 
 async fn call(router: &Router, path: &str) -> String {
@@ -167,7 +172,8 @@ async fn a_state_with_a_live_among_its_fields_serves_both_extractors() {
         live.load().database.to_string()
     }
     let app = App::start().await;
-    let router = Router::new().route("/plain", get(plain)).route("/", get(index)).with_state(app.clone());
+    let router =
+        Router::new().route("/plain", get(plain)).route("/", get(index)).with_state(app.clone());
     app.rotate(2).await;
 
     assert_eq!(call(&router, "/plain").await, "user-2/pass-2");

@@ -39,7 +39,11 @@ async fn call(router: &Router, method: Method, path: &str, headers: &[(&str, &st
     let response = router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
     let (parts, body) = response.into_parts();
     let body = to_bytes(body, 1 << 20).await.unwrap();
-    Answer { status: parts.status, headers: parts.headers, body: String::from_utf8(body.to_vec()).unwrap() }
+    Answer {
+        status: parts.status,
+        headers: parts.headers,
+        body: String::from_utf8(body.to_vec()).unwrap(),
+    }
 }
 
 async fn read(router: &Router, path: &str) -> Answer {
@@ -77,14 +81,21 @@ async fn a_replica_that_cannot_look_at_its_secrets_lives_on_but_is_not_ready() {
     assert_eq!(answer.json(), json!({"ready": false, "health": "failing"}));
     let live = read(&router, "/live").await;
     assert_eq!((live.status, live.json()), (StatusCode::OK, json!({"live": true})));
-    assert_eq!(read(&router, "/status").await.status, StatusCode::NOT_FOUND, "not with these routes");
+    assert_eq!(
+        read(&router, "/status").await.status,
+        StatusCode::NOT_FOUND,
+        "not with these routes"
+    );
 }
 
 #[tokio::test]
 async fn the_status_is_a_page_for_browsers_and_json_for_all_others() {
     let router: Router = status_routes(settings(&Memory::new()).await);
     for (accept, expected) in [
-        (vec!["text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"], "text/html; charset=utf-8"),
+        (
+            vec!["text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"],
+            "text/html; charset=utf-8",
+        ),
         (vec!["application/json;q=0.5", "text/html"], "text/html; charset=utf-8"),
         (vec![], "application/json"),
         (vec!["*/*"], "application/json"),
@@ -175,10 +186,14 @@ async fn only_the_token_refreshes_and_only_by_post() {
         ("another scheme", Some(format!("Basic {TOKEN}"))),
         ("no scheme", Some(TOKEN.to_owned())),
     ] {
-        let headers: Vec<_> = header.iter().map(|value| ("authorization", value.as_str())).collect();
+        let headers: Vec<_> =
+            header.iter().map(|value| ("authorization", value.as_str())).collect();
         let answer = call(&router, Method::POST, "/refresh", &headers).await;
         assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{case}");
-        assert!(answer.headers["www-authenticate"].to_str().unwrap().starts_with("Bearer "), "{case}");
+        assert!(
+            answer.headers["www-authenticate"].to_str().unwrap().starts_with("Bearer "),
+            "{case}"
+        );
         assert_eq!(answer.json()["error"]["kind"], "unauthorized", "{case}");
         assert!(!answer.body.contains(TOKEN), "{case}: the token is shown");
     }
@@ -192,7 +207,10 @@ async fn only_the_token_refreshes_and_only_by_post() {
     assert_eq!(settings.status().generation(), 1, "nothing was refreshed");
 
     let answer = call(&router, Method::POST, "/refresh", &allowed).await;
-    assert_eq!((answer.status, answer.json()), (StatusCode::OK, json!({"generation": 2, "changed": true})));
+    assert_eq!(
+        (answer.status, answer.json()),
+        (StatusCode::OK, json!({"generation": 2, "changed": true}))
+    );
     assert_eq!(answer.headers["cache-control"], "no-store");
     assert_eq!(settings.load()["database"]["password"], "value-next");
 
@@ -218,7 +236,9 @@ async fn over_the_wire() {
     let ask = async |request: &str| {
         let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
         stream
-            .write_all(format!("{request} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").as_bytes())
+            .write_all(
+                format!("{request} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").as_bytes(),
+            )
             .await
             .unwrap();
         let mut answer = String::new();

@@ -24,18 +24,27 @@ struct Claims {
 /// `POST /token` signs a token for a demo user; `GET /me` tells whose token it is, as long as it was signed with the
 /// secret in force or the one before.
 pub fn app(settings: Live<Settings>) -> Router {
-    Router::new().route("/token", routing::post(token)).route("/me", routing::get(me)).with_state(settings)
+    Router::new()
+        .route("/token", routing::post(token))
+        .route("/me", routing::get(me))
+        .with_state(settings)
 }
 
 async fn token(Current(settings): Current<Settings>) -> Result<String, StatusCode> {
-    let claims = Claims { sub: "demo".to_owned(), exp: jsonwebtoken::get_current_timestamp() + 3600 };
+    let claims =
+        Claims { sub: "demo".to_owned(), exp: jsonwebtoken::get_current_timestamp() + 3600 };
     let key = EncodingKey::from_secret(settings.jwt_secret.current.expose_secret().as_bytes());
-    jsonwebtoken::encode(&Header::default(), &claims, &key).map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)
+    jsonwebtoken::encode(&Header::default(), &claims, &key)
+        .map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)
 }
 
-async fn me(Current(settings): Current<Settings>, headers: HeaderMap) -> Result<String, StatusCode> {
-    let bearer =
-        headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+async fn me(
+    Current(settings): Current<Settings>,
+    headers: HeaderMap,
+) -> Result<String, StatusCode> {
+    let bearer = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
     let token = bearer.ok_or(StatusCode::UNAUTHORIZED)?;
     let verified = settings.jwt_secret.iter().find_map(|secret| {
         let key = DecodingKey::from_secret(secret.expose_secret().as_bytes());

@@ -93,10 +93,13 @@ pub fn retry(error: &sqlx::Error) -> Retry {
 /// Rebuilt from what may be shown: a driver's own text may quote what it was given.
 fn rejected(error: sqlx::Error) -> Rejected {
     match error {
-        sqlx::Error::Database(error) => {
-            Rejected::new(format!("the database answered SQLSTATE {}", error.code().unwrap_or_default()))
+        sqlx::Error::Database(error) => Rejected::new(format!(
+            "the database answered SQLSTATE {}",
+            error.code().unwrap_or_default()
+        )),
+        sqlx::Error::Io(error) => {
+            Rejected::new(format!("the database cannot be reached: {}", error.kind()))
         }
-        sqlx::Error::Io(error) => Rejected::new(format!("the database cannot be reached: {}", error.kind())),
         _ => Rejected::new("the database cannot be connected to"),
     }
 }

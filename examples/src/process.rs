@@ -61,7 +61,8 @@ pub fn interrupted() -> Result<impl Future<Output = ()>, Failure> {
 pub fn refresh_token() -> Result<Option<RefreshToken>, Failure> {
     match env::var("REFRESH_TOKEN") {
         Ok(token) if !token.is_empty() => {
-            let token = RefreshToken::new(token).map_err(|error| format!("REFRESH_TOKEN: {error}"))?;
+            let token =
+                RefreshToken::new(token).map_err(|error| format!("REFRESH_TOKEN: {error}"))?;
             Ok(Some(token))
         }
         Ok(_) | Err(VarError::NotPresent) => Ok(None),

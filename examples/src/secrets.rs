@@ -69,7 +69,10 @@ impl Secrets {
             .endpoint_url(server.endpoint_url())
             .load()
             .await;
-        Ok(Self { manager: SecretsManager::prefix(PREFIX).aws_config(&config), embedded: Some(server) })
+        Ok(Self {
+            manager: SecretsManager::prefix(PREFIX).aws_config(&config),
+            embedded: Some(server),
+        })
     }
 
     /// What to load, to be fetched once or kept current.
@@ -95,8 +98,9 @@ impl Secrets {
     pub fn every(&self) -> Result<Duration, Failure> {
         match env::var("SECRET_CACHE_TTL") {
             Ok(seconds) if !seconds.is_empty() => {
-                let seconds =
-                    seconds.parse().map_err(|_| "SECRET_CACHE_TTL must be a whole number of seconds")?;
+                let seconds = seconds
+                    .parse()
+                    .map_err(|_| "SECRET_CACHE_TTL must be a whole number of seconds")?;
                 Ok(Duration::from_secs(seconds))
             }
             _ => Ok(EVERY),
@@ -107,7 +111,10 @@ impl Secrets {
 impl fmt::Display for Secrets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(server) = &self.embedded else {
-            return writeln!(f, "The secrets are where the SDK's own configuration says; rotate them there.");
+            return writeln!(
+                f,
+                "The secrets are where the SDK's own configuration says; rotate them there."
+            );
         };
         let endpoint = server.endpoint_url();
         // The shell puts 32 random characters in place of each NEW, so no password is printed here.

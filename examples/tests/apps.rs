@@ -47,8 +47,7 @@ fn address(line: &str) -> String {
 static TOKENS: AtomicU32 = AtomicU32::new(0);
 
 fn put(embedded: &str, secret: &str, text: &str) -> String {
-    let headers =
-        "Content-Type: application/x-amz-json-1.1\r\nX-Amz-Target: secretsmanager.PutSecretValue\r\n";
+    let headers = "Content-Type: application/x-amz-json-1.1\r\nX-Amz-Target: secretsmanager.PutSecretValue\r\n";
     // Any 32 characters that differ from put to put.
     let token = format!("{:0>32}", TOKENS.fetch_add(1, Ordering::Relaxed));
     let body = json!({"SecretId": secret, "SecretString": text, "ClientRequestToken": token});
@@ -56,8 +55,12 @@ fn put(embedded: &str, secret: &str, text: &str) -> String {
 }
 
 fn an_app_follows_a_rotation(binary: &str) {
-    const PASSWORDS: [&str; 4] =
-        ["seeded-database-password", "seeded-jwt-secret", "rotated-database-password", "rotated-jwt-secret"];
+    const PASSWORDS: [&str; 4] = [
+        "seeded-database-password",
+        "seeded-jwt-secret",
+        "rotated-database-password",
+        "rotated-jwt-secret",
+    ];
     let mut app = App::start(binary);
 
     let first = app.report();
@@ -65,8 +68,12 @@ fn an_app_follows_a_rotation(binary: &str) {
     let database =
         json!({"host": "db.internal", "port": 5432, "username": "gaara", "password": "[redacted]"});
     assert_eq!(first["database"], database);
-    let names: Vec<&str> =
-        first["secrets"].as_array().unwrap().iter().map(|secret| secret["name"].as_str().unwrap()).collect();
+    let names: Vec<&str> = first["secrets"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|secret| secret["name"].as_str().unwrap())
+        .collect();
     assert_eq!(names, ["gaara/prod/database", "gaara/prod/jwt-secret"]);
 
     let login = json!({
@@ -78,8 +85,7 @@ fn an_app_follows_a_rotation(binary: &str) {
 
     let second = app.report();
     assert_eq!(second["generation"], 2);
-    let database =
-        json!({"host": "replica.internal", "port": 5433, "username": "gaara_next", "password": "[redacted]"});
+    let database = json!({"host": "replica.internal", "port": 5433, "username": "gaara_next", "password": "[redacted]"});
     assert_eq!(second["database"], database);
     assert_eq!(second["secrets"][0]["version_id"], version["VersionId"]);
     assert_eq!(second["secrets"][1], first["secrets"][1]);
@@ -118,7 +124,10 @@ fn an_app_tells_how_it_stands(binary: &str) {
     assert_eq!(get(&app, "/live"), r#"{"live":true}"#);
     assert_eq!(get(&app, "/ready"), r#"{"ready":true,"health":"fresh"}"#);
     let status: Value = serde_json::from_str(&get(&app, "/status")).unwrap();
-    assert_eq!((&status["generation"], &status["secrets"][1]["key_path"]), (&json!(1), &json!("jwt_secret")));
+    assert_eq!(
+        (&status["generation"], &status["secrets"][1]["key_path"]),
+        (&json!(1), &json!("jwt_secret"))
+    );
     let page = http(&app, "GET", "/status", "Accept: text/html\r\n", "");
     assert!(page.contains("<title>fresh: Settings, generation 1</title>"));
 
@@ -147,9 +156,14 @@ fn the_printed_commands_rotate() {
     let app = address(&program.stdout_line("Serving on http://"));
     let curl = shell_words("curl", &program.stdout_line("PutSecretValue"));
     let aws = shell_words("aws", &program.stdout_line("put-secret-value"));
-    assert_eq!(shell_words("curl", &program.stdout_line("  curl "))[1..], [format!("http://{app}/")]);
+    assert_eq!(
+        shell_words("curl", &program.stdout_line("  curl "))[1..],
+        [format!("http://{app}/")]
+    );
 
-    let [_, endpoint, h, content_type, h2, target, d, body] = curl.as_slice() else { panic!("{curl:?}") };
+    let [_, endpoint, h, content_type, h2, target, d, body] = curl.as_slice() else {
+        panic!("{curl:?}")
+    };
     assert_eq!([h.as_str(), h2, d], ["-H", "-H", "-d"]);
     let embedded = endpoint.strip_prefix("http://").unwrap();
     http(embedded, "POST", "/", &format!("{content_type}\r\n{target}\r\n"), body);
@@ -162,7 +176,8 @@ fn the_printed_commands_rotate() {
     assert_eq!(environment, "test test us-east-1");
     assert_eq!([e.as_str(), url, service], ["--endpoint-url", endpoint, "secretsmanager"]);
     assert_eq!([operation.as_str(), i, s], ["put-secret-value", "--secret-id", "--secret-string"]);
-    let password = serde_json::from_str::<Value>(login).unwrap()["password"].as_str().unwrap().len();
+    let password =
+        serde_json::from_str::<Value>(login).unwrap()["password"].as_str().unwrap().len();
     assert_eq!(password, 32, "the shell made one up");
     put(embedded, id, &login.replace("gaara_2", "gaara_3"));
     program.stderr_line("settings_changed generation=3");
@@ -178,7 +193,11 @@ fn a_port_that_cannot_be_had_is_one_line_and_exit_code_1() {
             ("PORT", taken.as_str(), "cannot listen on 127.0.0.1:"),
             ("PORT", "http", "PORT must be a port number"),
             ("PORT", "70000", "PORT must be a port number"),
-            ("EMBEDDED_PORT", taken.as_str(), "cannot serve the embedded Secrets Manager on 127.0.0.1:"),
+            (
+                "EMBEDDED_PORT",
+                taken.as_str(),
+                "cannot serve the embedded Secrets Manager on 127.0.0.1:",
+            ),
             ("EMBEDDED_PORT", "-1", "EMBEDDED_PORT must be a port number"),
         ] {
             let mut environment = vec![("PORT", "0"), ("EMBEDDED_PORT", "0")];

@@ -25,9 +25,13 @@ async fn verify(app: &Router, token: &str) -> StatusCode {
 async fn a_token_outlives_one_rotation() {
     let fake = FakeSecretsManager::new();
     fake.put("gaara/prod/jwt-secret", "first-secret");
-    let manager = SecretsManager::prefix("gaara/prod").with_previous(["jwt-secret"]).client(fake.client());
-    let settings: Live<Settings> =
-        Live::builder(manager).layers(|secrets| Layers::new().secrets(secrets)).start().await.unwrap();
+    let manager =
+        SecretsManager::prefix("gaara/prod").with_previous(["jwt-secret"]).client(fake.client());
+    let settings: Live<Settings> = Live::builder(manager)
+        .layers(|secrets| Layers::new().secrets(secrets))
+        .start()
+        .await
+        .unwrap();
     let app = app(settings.clone());
 
     let first = token(&app).await;

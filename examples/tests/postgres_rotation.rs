@@ -15,7 +15,8 @@ fn no_request_fails_and_nothing_is_left() {
     let environment = [("PATH", path.as_str()), ("ROTATIONS", "2"), ("RUST_LOG", "trace")];
     let mut program = Program::start(env!("CARGO_BIN_EXE_postgres-rotation"), &environment);
     let line = program.stdout_line("PostgreSQL runs in ");
-    let folder = line.trim_start_matches("PostgreSQL runs in ").trim_end_matches(" until this ends.");
+    let folder =
+        line.trim_start_matches("PostgreSQL runs in ").trim_end_matches(" until this ends.");
     assert!(Path::new(folder).is_dir(), "{folder}");
     let summary = program.stdout_line("2 rotations in ");
     assert!(summary.contains(" 0 failed, "), "{summary}");

@@ -152,11 +152,13 @@ impl Error {
 
     /// One error for several, gravest first; for one, that one. `None` if there are none.
     pub(crate) fn all(errors: impl IntoIterator<Item = Error>) -> Option<Self> {
-        let mut parts: Vec<Error> = errors.into_iter().flat_map(|error| error.errors().to_vec()).collect();
+        let mut parts: Vec<Error> =
+            errors.into_iter().flat_map(|error| error.errors().to_vec()).collect();
         parts.sort_by_key(Error::kind);
         // One cause may be met many times: no region, for each of twenty secrets.
         let mut told = BTreeSet::new();
-        parts.retain(|part| told.insert((part.kind(), part.0.message.clone(), part.0.hint.clone())));
+        parts
+            .retain(|part| told.insert((part.kind(), part.0.message.clone(), part.0.hint.clone())));
         if parts.len() < 2 {
             return parts.pop();
         }
@@ -240,7 +242,9 @@ impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("Error");
         debug.field("kind", &self.0.kind).field("message", &self.0.message);
-        for (name, value) in [("key", &self.0.key), ("secret", &self.0.secret), ("hint", &self.0.hint)] {
+        for (name, value) in
+            [("key", &self.0.key), ("secret", &self.0.secret), ("hint", &self.0.hint)]
+        {
             if let Some(value) = value {
                 debug.field(name, value);
             }

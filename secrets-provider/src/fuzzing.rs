@@ -40,7 +40,9 @@ pub fn mapping(data: &[u8]) {
     for line in text.lines() {
         if let Some(prefix) = line.strip_prefix('^') {
             mapping.prefix = Some(prefix.to_owned());
-        } else if let Some((from, to)) = line.strip_prefix('>').and_then(|line| line.split_once('=')) {
+        } else if let Some((from, to)) =
+            line.strip_prefix('>').and_then(|line| line.split_once('='))
+        {
             mapping.renames.extend(Rename::parse(from, to));
         } else {
             let (name, payload) = line.split_once('=').unwrap_or((line, ""));

@@ -22,7 +22,9 @@ pub mod operations {}
 
 #[cfg(feature = "figment")]
 pub use adapters::figment::{Dotenv, FigmentExt};
-pub use backend::{Backend, BoxFuture, BoxStream, Directory, Fetched, Memory, Outcome, RotationWindow};
+pub use backend::{
+    Backend, BoxFuture, BoxStream, Directory, Fetched, Memory, Outcome, RotationWindow,
+};
 pub use endpoints::page::StatusPage;
 pub use engine::trigger::{Trigger, TriggerSender};
 pub use error::{Error, ErrorKind};
@@ -32,11 +34,14 @@ pub use layers::Layers;
 pub use layers::explain::{ExplainedKey, Explanation, Layer, Provenance};
 pub use layers::stack::LayerStack;
 pub use live::{
-    Change, Changes, Guard, Live, LiveBuilder, Mapped, Part, Reader, Refreshed, Rejected, Retry, View,
+    Change, Changes, Guard, Live, LiveBuilder, Mapped, Part, Reader, Refreshed, Rejected, Retry,
+    View,
 };
 pub use load::manager::SecretsManager;
 pub use load::snapshot::{SecretVersion, Snapshot};
-pub use observe::status::{Calls, DerivedStatus, Health, LastError, SecretState, SecretStatus, Status};
+pub use observe::status::{
+    Calls, DerivedStatus, Health, LastError, SecretState, SecretStatus, Status,
+};
 
 /// A page of the guide, not a module.
 #[cfg(doc)]

@@ -31,7 +31,9 @@ async fn serve() -> Result<(), Failure> {
 
     let secrets = Secrets::from_environment().await?;
     let settings = secrets.live().await?;
-    println!("Serving on http://{address}\n{secrets}\nRead the settings:\n  curl http://{address}/");
+    println!(
+        "Serving on http://{address}\n{secrets}\nRead the settings:\n  curl http://{address}/"
+    );
     println!("See what is live, in a browser:\n  http://{address}/status");
 
     let data = web::Data::new(settings.clone());

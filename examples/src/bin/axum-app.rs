@@ -33,7 +33,9 @@ async fn serve() -> Result<(), Failure> {
     let settings = secrets.live().await?;
     let address = listener.local_addr()?;
     let interrupted = examples::interrupted()?;
-    println!("Serving on http://{address}\n{secrets}\nRead the settings:\n  curl http://{address}/");
+    println!(
+        "Serving on http://{address}\n{secrets}\nRead the settings:\n  curl http://{address}/"
+    );
     println!("See what is live, in a browser:\n  http://{address}/status");
 
     let mut app = Router::new()

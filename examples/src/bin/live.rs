@@ -17,7 +17,11 @@ async fn main() -> Result<(), Failure> {
         change = changes.next() => change,
         () = &mut interrupted => None,
     } {
-        println!("{}: the login is {}.", change.keys().join(", "), settings.load().database.username);
+        println!(
+            "{}: the login is {}.",
+            change.keys().join(", "),
+            settings.load().database.username
+        );
     }
     settings.shutdown().await;
     Ok(())

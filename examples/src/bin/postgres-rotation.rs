@@ -58,11 +58,16 @@ async fn run() -> Result<(), Failure> {
         Err(_) => 5,
     };
     let stage = match env::var("DATABASE_URL") {
-        Ok(url) => Stage::on(url.parse::<PgConnectOptions>().map_err(|_| "DATABASE_URL is no URL")?).await?,
+        Ok(url) => {
+            Stage::on(url.parse::<PgConnectOptions>().map_err(|_| "DATABASE_URL is no URL")?)
+                .await?
+        }
         Err(_) => Stage::start().await?,
     };
     match stage.cluster() {
-        Some(cluster) => println!("PostgreSQL runs in {} until this ends.", cluster.folder().display()),
+        Some(cluster) => {
+            println!("PostgreSQL runs in {} until this ends.", cluster.folder().display())
+        }
         None => println!("PostgreSQL is the one of DATABASE_URL."),
     }
     let admin = stage.admin().clone();
@@ -128,8 +133,8 @@ struct Tally {
 
 impl std::fmt::Display for Tally {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let [requests, failed, longest] =
-            [&self.requests, &self.failed, &self.longest_ms].map(|number| number.load(Ordering::Relaxed));
+        let [requests, failed, longest] = [&self.requests, &self.failed, &self.longest_ms]
+            .map(|number| number.load(Ordering::Relaxed));
         write!(f, "{requests} requests, {failed} failed, the slowest took {longest} ms")
     }
 }

@@ -109,7 +109,9 @@ impl Lines {
 
     fn drain(&mut self) {
         let deadline = Instant::now() + PATIENCE;
-        while let Ok(line) = self.incoming.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+        while let Ok(line) =
+            self.incoming.recv_timeout(deadline.saturating_duration_since(Instant::now()))
+        {
             self.seen.push(line);
         }
         assert!(Instant::now() < deadline, "it has not ended");

@@ -51,13 +51,15 @@ fn counted<T>(mut read: impl FnMut() -> T) -> f64 {
 }
 
 fn main() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let (memory, fake) = (Memory::new(), FakeSecretsManager::new());
     memory.put(DATABASE, settings::database(1));
     memory.put(TOKEN, "not-a-real-token");
     fake.put(DATABASE, settings::database(1));
     let manager = SecretsManager::prefix(PREFIX).backend(memory.clone());
-    let builder = Live::<Settings>::builder(manager).layers(|secrets| Layers::new().secrets(secrets));
+    let builder =
+        Live::<Settings>::builder(manager).layers(|secrets| Layers::new().secrets(secrets));
     let live = runtime.block_on(builder.start()).expect("settings");
     let view = live.map(|settings| &settings.database);
     let mut reader = live.reader();
@@ -83,10 +85,14 @@ fn main() {
     }
 
     let (size, long) = (NonZeroUsize::new(1000).expect("not zero"), Duration::from_secs(24 * 3600));
-    let caching = SecretsManagerCachingClient::new(fake.client(), size, long, true).expect("a store");
-    let hit = || runtime.block_on(caching.get_secret_value(DATABASE, None, None, false)).expect("a value");
+    let caching =
+        SecretsManagerCachingClient::new(fake.client(), size, long, true).expect("a store");
+    let hit = || {
+        runtime.block_on(caching.get_secret_value(DATABASE, None, None, false)).expect("a value")
+    };
     println!("| `aws_secretsmanager_caching`: a hit | {} |", counted(hit));
-    let parsed =
-        || serde_json::from_str::<Database>(&hit().secret_string.expect("text")).expect("a database");
+    let parsed = || {
+        serde_json::from_str::<Database>(&hit().secret_string.expect("text")).expect("a database")
+    };
     println!("| `aws_secretsmanager_caching`: a hit, JSON parsed | {} |", counted(parsed));
 }

@@ -38,7 +38,9 @@ impl Way {
         let manager = SecretsManager::prefix("bench/prod").client(fake.client());
         match self {
             Self::Prefix => manager,
-            _ => manager.only((0..secrets).map(|i| format!("secret-{i:03}"))).batch(self != Self::Single),
+            _ => manager
+                .only((0..secrets).map(|i| format!("secret-{i:03}")))
+                .batch(self != Self::Single),
         }
     }
 }
@@ -46,7 +48,8 @@ impl Way {
 /// The calls that were made, and how many there are of each.
 fn told(fake: &FakeSecretsManager) -> String {
     let operations = ["ListSecrets", "BatchGetSecretValue", "GetSecretValue"];
-    let made = operations.map(|name| (fake.calls(name), name)).into_iter().filter(|(calls, _)| *calls > 0);
+    let made =
+        operations.map(|name| (fake.calls(name), name)).into_iter().filter(|(calls, _)| *calls > 0);
     made.map(|(calls, name)| format!("{calls} {}", name.trim_end_matches("SecretValue")))
         .collect::<Vec<_>>()
         .join(" + ")
@@ -54,7 +57,8 @@ fn told(fake: &FakeSecretsManager) -> String {
 
 async fn row(way: Way, secrets: usize) {
     let fake = FakeSecretsManager::new();
-    (0..secrets).for_each(|i| drop(fake.put(&format!("bench/prod/secret-{i:03}"), format!("value-{i}"))));
+    (0..secrets)
+        .for_each(|i| drop(fake.put(&format!("bench/prod/secret-{i:03}"), format!("value-{i}"))));
     if way == Way::Denied {
         fake.enforce_policy(GET_ALONE).expect("a policy");
     }
@@ -63,7 +67,8 @@ async fn row(way: Way, secrets: usize) {
     let start = Instant::now();
     let builder = Live::<Value>::builder(way.manager(secrets, &fake));
     let builder = builder.layers(|secrets| Layers::new().secrets(secrets));
-    let live = builder.refresh_every(Duration::from_secs(24 * 3600)).start().await.expect("settings");
+    let live =
+        builder.refresh_every(Duration::from_secs(24 * 3600)).start().await.expect("settings");
     let (at_start, start) = (told(&fake), trips(start));
     fake.reset_calls();
     let cycle = Instant::now();

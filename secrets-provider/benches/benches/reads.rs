@@ -58,7 +58,8 @@ impl Stores {
         let live = runtime.block_on(builder.refresh_every(Duration::from_secs(24 * 3600)).start());
         let first = Arc::new(settings::settings(1));
         Dynamic::replace(Dynamic { settings: settings::settings(1) });
-        let (size, long) = (NonZeroUsize::new(1000).expect("not zero"), Duration::from_secs(24 * 3600));
+        let (size, long) =
+            (NonZeroUsize::new(1000).expect("not zero"), Duration::from_secs(24 * 3600));
         let caching = SecretsManagerCachingClient::new(fake.client(), size, long, true);
         let stores = Self {
             live: live.expect("settings"),
@@ -110,7 +111,8 @@ impl Stores {
                     runtime.block_on(tokio::task::unconstrained(async {
                         for _ in 0..reads {
                             for secret in secrets {
-                                let secret = caching.get_secret_value(secret, None, None, false).await;
+                                let secret =
+                                    caching.get_secret_value(secret, None, None, false).await;
                                 let text = secret.expect("a hit").secret_string.expect("text");
                                 std::hint::black_box(read(&text));
                             }
@@ -129,11 +131,14 @@ impl Stores {
             let raw = raw.clone();
             move || raw.clone()
         };
-        let (locked, parked, watched) = (self.locked.clone(), self.parked.clone(), self.watched.clone());
+        let (locked, parked, watched) =
+            (self.locked.clone(), self.parked.clone(), self.watched.clone());
         let (for_reader, for_view, for_cache) = (live.clone(), live.clone(), raw.clone());
         Contenders {
             load: Contender::new("`Live::load`", of(&live), move |live| port(&live.load())),
-            current: Contender::new("`Live::current`", of(&live), move |live| port(&live.current())),
+            current: Contender::new("`Live::current`", of(&live), move |live| {
+                port(&live.current())
+            }),
             view: Contender::new(
                 "`View::load` (through `map`)",
                 move || for_view.map(|settings| &settings.database),
@@ -145,7 +150,9 @@ impl Stores {
                 move |reader| port(reader.load()),
             ),
             raw_load: Contender::new("`ArcSwap::load`", of_raw(&raw), move |raw| port(&raw.load())),
-            raw_full: Contender::new("`ArcSwap::load_full`", of_raw(&raw), move |raw| port(&raw.load_full())),
+            raw_full: Contender::new("`ArcSwap::load_full`", of_raw(&raw), move |raw| {
+                port(&raw.load_full())
+            }),
             raw_cache: Contender::new(
                 "`arc_swap::Cache::load`",
                 move || Cache::new(for_cache.clone()),
@@ -172,7 +179,9 @@ impl Stores {
                     || (),
                     move |()| port(&Dynamic::current().settings),
                 ),
-                caching("`aws_secretsmanager_caching`: a hit", &[DATABASE], |text| text.len() as u16),
+                caching("`aws_secretsmanager_caching`: a hit", &[DATABASE], |text| {
+                    text.len() as u16
+                }),
                 caching("the same, its JSON parsed", &[DATABASE], port_of),
                 caching("the same, and the second secret", &[DATABASE, TOKEN], |text| match text {
                     json if json.starts_with('{') => port_of(json),
@@ -236,11 +245,17 @@ fn with_writer<R>(stores: &Stores, writes: bool, measure: impl FnOnce() -> R) ->
 fn table(title: &str, stores: &Stores, rounds: usize, pairs: &[(&Contender, &Contender)]) {
     let columns = SETUPS.map(|(threads, writes, _)| {
         with_writer(stores, writes, || {
-            pairs.iter().map(|(one, other)| pair(one, other, threads, rounds)).collect::<Vec<Pair>>()
+            pairs
+                .iter()
+                .map(|(one, other)| pair(one, other, threads, rounds))
+                .collect::<Vec<Pair>>()
         })
     });
     println!("\n{title}\n");
-    println!("| | over | {} | ns, 1 thread | ns, 2 threads |", SETUPS.map(|(_, _, name)| name).join(" | "));
+    println!(
+        "| | over | {} | ns, 1 thread | ns, 2 threads |",
+        SETUPS.map(|(_, _, name)| name).join(" | ")
+    );
     println!("|{}", " --- |".repeat(SETUPS.len() + 4));
     for (row, (one, other)) in pairs.iter().enumerate() {
         let cells = columns.each_ref().map(|column| {
@@ -252,12 +267,19 @@ fn table(title: &str, stores: &Stores, rounds: usize, pairs: &[(&Contender, &Con
             let (one, other) = columns[column][row].nanoseconds;
             format!("{one:.1} / {other:.1}")
         });
-        println!("| {} | {} | {} | {} |", one.name, other.name, cells.join(" | "), times.join(" | "));
+        println!(
+            "| {} | {} | {} | {} |",
+            one.name,
+            other.name,
+            cells.join(" | "),
+            times.join(" | ")
+        );
     }
 }
 
 fn main() {
-    let rounds = std::env::var("ROUNDS").ok().map_or(ROUNDS, |rounds| rounds.parse().expect("a number"));
+    let rounds =
+        std::env::var("ROUNDS").ok().map_or(ROUNDS, |rounds| rounds.parse().expect("a number"));
     let stores = Stores::new();
     let all = stores.contenders();
     println!("medians of {rounds} ratios of neighbouring runs; in brackets, their quartiles");

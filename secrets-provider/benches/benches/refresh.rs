@@ -36,7 +36,8 @@ fn cycles(criterion: &mut Criterion) {
         let memory = Memory::new();
         (0..secrets).for_each(|secret| drop(memory.put(&name(secret), settings::database(1))));
         let manager = SecretsManager::prefix("bench/prod").backend(memory.clone());
-        let builder = Live::<Databases>::builder(manager).layers(|secrets| Layers::new().secrets(secrets));
+        let builder =
+            Live::<Databases>::builder(manager).layers(|secrets| Layers::new().secrets(secrets));
         let live = runtime.block_on(builder.refresh_every(Duration::from_secs(24 * 3600)).start());
         let live = live.expect("settings");
         assert_eq!(live.load().databases.len(), secrets);

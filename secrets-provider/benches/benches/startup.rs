@@ -46,7 +46,8 @@ impl Way {
     /// Brings all secrets in, from nothing.
     async fn start(self, client: Client, names: &[String]) {
         let manager = || SecretsManager::prefix("bench/prod").client(client.clone());
-        let only = || manager().only(names.iter().map(|name| name.trim_start_matches("bench/prod/")));
+        let only =
+            || manager().only(names.iter().map(|name| name.trim_start_matches("bench/prod/")));
         let caching = || {
             let size = NonZeroUsize::new(1000).expect("not zero");
             SecretsManagerCachingClient::new(client.clone(), size, Duration::from_secs(300), true)
@@ -70,7 +71,8 @@ impl Way {
             Self::CachingBatches => {
                 let caching = caching();
                 for names in names.chunks(20) {
-                    let batch = caching.batch_get_secret_value(Some(names.to_vec()), None, None, None);
+                    let batch =
+                        caching.batch_get_secret_value(Some(names.to_vec()), None, None, None);
                     batch.await.expect("values");
                 }
             }
@@ -98,7 +100,8 @@ async fn main() {
     println!("| | secrets | calls | ms | over `prefix` |\n| --- | --- | --- | --- | --- |");
     for secrets in [1, 20, 100, 500] {
         let fake = FakeSecretsManager::start().await.expect("a port");
-        let names: Vec<String> = (0..secrets).map(|i| format!("bench/prod/secret-{i:03}")).collect();
+        let names: Vec<String> =
+            (0..secrets).map(|i| format!("bench/prod/secret-{i:03}")).collect();
         names.iter().for_each(|name| drop(fake.put(name, "not-a-real-value")));
         fake.inject(Fault::slow(CALL));
         let (mut took, mut calls) = (WAYS.map(|_| Vec::new()), WAYS.map(|_| 0));

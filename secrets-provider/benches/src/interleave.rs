@@ -87,11 +87,15 @@ impl Contender {
         loop {
             let ready = Ready { awaited: AtomicUsize::new(threads) };
             let runs: Vec<Run> = std::thread::scope(|scope| {
-                let runs: Vec<_> = (0..threads).map(|_| scope.spawn(|| (self.run)(reads, &ready))).collect();
+                let runs: Vec<_> =
+                    (0..threads).map(|_| scope.spawn(|| (self.run)(reads, &ready))).collect();
                 runs.into_iter().map(|run| run.join().expect("no contender panics")).collect()
             });
             tries += 1;
-            if threads == 1 || tries == TRIES || together(&runs).is_some_and(|share| share >= TOGETHER) {
+            if threads == 1
+                || tries == TRIES
+                || together(&runs).is_some_and(|share| share >= TOGETHER)
+            {
                 let took: Duration = runs.iter().map(|run| run.time).sum();
                 return took.as_secs_f64() * 1e9 / (reads * threads as u64) as f64;
             }

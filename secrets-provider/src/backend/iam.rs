@@ -43,7 +43,8 @@ impl Scope {
     /// The name of the service that an interface endpoint in a VPC is created for.
     #[cfg(feature = "aws")]
     pub(crate) fn endpoint_service(&self) -> String {
-        let reversed = if self.partition == "aws-cn" { "cn.com.amazonaws" } else { "com.amazonaws" };
+        let reversed =
+            if self.partition == "aws-cn" { "cn.com.amazonaws" } else { "com.amazonaws" };
         format!("{reversed}.{}.secretsmanager", self.region().unwrap_or("<region>"))
     }
 
@@ -65,10 +66,13 @@ impl Scope {
     /// Every KMS key of the account and region that a secret is in.
     fn keys(&self, id: &str) -> String {
         let mut parts = id.split(':');
-        let (partition, region, account) = match (parts.next(), parts.next(), parts.nth(1), parts.next()) {
-            (Some("arn"), Some(partition), Some(region), Some(account)) => (partition, region, account),
-            _ => (self.partition.as_str(), self.region.as_str(), self.account.as_str()),
-        };
+        let (partition, region, account) =
+            match (parts.next(), parts.next(), parts.nth(1), parts.next()) {
+                (Some("arn"), Some(partition), Some(region), Some(account)) => {
+                    (partition, region, account)
+                }
+                _ => (self.partition.as_str(), self.region.as_str(), self.account.as_str()),
+            };
         format!("arn:{partition}:kms:{region}:{account}:key/*")
     }
 }
@@ -88,7 +92,8 @@ fn partition(region: &str) -> &'static str {
 }
 
 fn is_region(text: &str) -> bool {
-    (1..=32).contains(&text.len()) && text.bytes().all(|c| matches!(c, b'a'..=b'z' | b'0'..=b'9' | b'-'))
+    (1..=32).contains(&text.len())
+        && text.bytes().all(|c| matches!(c, b'a'..=b'z' | b'0'..=b'9' | b'-'))
 }
 
 fn is_account(text: &str) -> bool {
@@ -218,7 +223,9 @@ pub(crate) fn policy(scope: &Scope, needs: Needs<'_>, batch: bool, describe: boo
             let resources: BTreeSet<String> = ids.iter().map(|id| scope.secret(id)).collect();
             (ids, resources.into_iter().collect())
         }
-        Needs::Prefix(prefix) => (&[], vec![scope.secret(prefix), scope.secret_arn(&format!("{prefix}/*"))]),
+        Needs::Prefix(prefix) => {
+            (&[], vec![scope.secret(prefix), scope.secret_arn(&format!("{prefix}/*"))])
+        }
     };
     let mut statements = Vec::new();
     if !resources.is_empty() {
@@ -229,11 +236,14 @@ pub(crate) fn policy(scope: &Scope, needs: Needs<'_>, batch: bool, describe: boo
         }
         match needs {
             Needs::Secrets(_) if describe => {
-                statements.push(Statement::allow("DescribeSecret", resources.clone()).named("KnowRotations"));
+                statements.push(
+                    Statement::allow("DescribeSecret", resources.clone()).named("KnowRotations"),
+                );
             }
             Needs::Secrets(_) => {}
             Needs::Prefix(_) => {
-                statements.push(Statement::allow("ListSecrets", vec![ANY.to_owned()]).named("FindNames"));
+                statements
+                    .push(Statement::allow("ListSecrets", vec![ANY.to_owned()]).named("FindNames"));
             }
         }
         let decrypt = Statement::decrypt(scope, ids, resources);
@@ -263,8 +273,14 @@ mod tests {
         for (region, arn) in [
             (Some("eu-central-1"), "arn:aws:secretsmanager:eu-central-1:*:secret:a/b-??????"),
             (Some("cn-north-1"), "arn:aws-cn:secretsmanager:cn-north-1:*:secret:a/b-??????"),
-            (Some("us-gov-west-1"), "arn:aws-us-gov:secretsmanager:us-gov-west-1:*:secret:a/b-??????"),
-            (Some("us-isob-east-1"), "arn:aws-iso-b:secretsmanager:us-isob-east-1:*:secret:a/b-??????"),
+            (
+                Some("us-gov-west-1"),
+                "arn:aws-us-gov:secretsmanager:us-gov-west-1:*:secret:a/b-??????",
+            ),
+            (
+                Some("us-isob-east-1"),
+                "arn:aws-iso-b:secretsmanager:us-isob-east-1:*:secret:a/b-??????",
+            ),
             (Some("Frankfurt, or so"), "arn:aws:secretsmanager:*:*:secret:a/b-??????"),
             (None, "arn:aws:secretsmanager:*:*:secret:a/b-??????"),
         ] {

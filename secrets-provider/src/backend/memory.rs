@@ -77,7 +77,8 @@ impl Memory {
 
 impl Backend for Memory {
     fn list<'a>(&'a self, prefix: &'a str) -> BoxFuture<'a, Result<Vec<String>, Error>> {
-        let names = self.state().secrets.keys().filter(|name| name.starts_with(prefix)).cloned().collect();
+        let names =
+            self.state().secrets.keys().filter(|name| name.starts_with(prefix)).cloned().collect();
         Box::pin(async { Ok(names) })
     }
 
@@ -98,8 +99,10 @@ impl Backend for Memory {
 
     fn fetch_previous<'a>(&'a self, ids: &'a [String]) -> BoxStream<'a, Outcome> {
         let state = self.state();
-        let outcomes: Vec<Outcome> =
-            ids.iter().filter_map(|id| Some((id.clone(), Ok(state.previous.get(id)?.clone())))).collect();
+        let outcomes: Vec<Outcome> = ids
+            .iter()
+            .filter_map(|id| Some((id.clone(), Ok(state.previous.get(id)?.clone()))))
+            .collect();
         Box::pin(stream::iter(outcomes))
     }
 }

@@ -107,7 +107,10 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
     /// When these secrets, by name or ARN, are expected to rotate next, as far as it is known: a
     /// [`Live`](crate::Live) looks oftener then. Asked for after the start, and for a secret whose version is new or
     /// whose window is past. Nothing is known by default, and failures go unmentioned.
-    fn rotation_windows<'a>(&'a self, ids: &'a [String]) -> BoxFuture<'a, BTreeMap<String, RotationWindow>> {
+    fn rotation_windows<'a>(
+        &'a self,
+        ids: &'a [String],
+    ) -> BoxFuture<'a, BTreeMap<String, RotationWindow>> {
         let _ = ids;
         Box::pin(future::ready(BTreeMap::new()))
     }
@@ -150,12 +153,20 @@ impl Payload {
 impl Fetched {
     /// A secret that holds text. Two values of one secret must not share a version id: it alone tells whether
     /// a value is new.
-    pub fn text(name: impl Into<String>, version_id: impl Into<String>, text: impl Into<String>) -> Self {
+    pub fn text(
+        name: impl Into<String>,
+        version_id: impl Into<String>,
+        text: impl Into<String>,
+    ) -> Self {
         Self::new(name.into(), version_id.into(), Payload::text(text))
     }
 
     /// A secret that holds bytes.
-    pub fn binary(name: impl Into<String>, version_id: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Self {
+    pub fn binary(
+        name: impl Into<String>,
+        version_id: impl Into<String>,
+        bytes: impl Into<Vec<u8>>,
+    ) -> Self {
         Self::new(name.into(), version_id.into(), Payload::binary(bytes))
     }
 

@@ -10,13 +10,19 @@ fn quality(accept: &str, kind: &str, subtype: &str) -> u16 {
     let mut best = (0, 0);
     for range in accept.split(',') {
         let mut parts = range.split(';').map(str::trim);
-        let Some((range_kind, range_subtype)) = parts.next().and_then(|range| range.split_once('/')) else {
+        let Some((range_kind, range_subtype)) =
+            parts.next().and_then(|range| range.split_once('/'))
+        else {
             continue;
         };
         let specific = match (range_kind, range_subtype) {
             ("*", "*") => 1,
             (range, "*") if range.eq_ignore_ascii_case(kind) => 2,
-            (range, sub) if range.eq_ignore_ascii_case(kind) && sub.eq_ignore_ascii_case(subtype) => 3,
+            (range, sub)
+                if range.eq_ignore_ascii_case(kind) && sub.eq_ignore_ascii_case(subtype) =>
+            {
+                3
+            }
             _ => continue,
         };
         let weight = parts

@@ -173,7 +173,11 @@ pub fn status<T>(settings: &Live<T>, accept: Option<&str>, query: Option<&str>) 
 /// assert_eq!(endpoints::refresh(&settings, &token, None).await.status(), 401);
 /// # Ok::<(), secrets_provider::Error>(()) }).unwrap();
 /// ```
-pub async fn refresh<T>(settings: &Live<T>, token: &RefreshToken, authorization: Option<&[u8]>) -> Answer {
+pub async fn refresh<T>(
+    settings: &Live<T>,
+    token: &RefreshToken,
+    authorization: Option<&[u8]>,
+) -> Answer {
     let challenge = match authorization {
         Some(given) if token.allows(given) => None,
         // Only who gave one is told that it is wrong (RFC 6750, 3.1).
@@ -181,8 +185,12 @@ pub async fn refresh<T>(settings: &Live<T>, token: &RefreshToken, authorization:
         None => Some("Bearer realm=\"refresh\""),
     };
     if let Some(challenge) = challenge {
-        return failed(401, "unauthorized", "`Authorization: Bearer` with the refresh token is needed")
-            .with("www-authenticate", challenge);
+        return failed(
+            401,
+            "unauthorized",
+            "`Authorization: Bearer` with the refresh token is needed",
+        )
+        .with("www-authenticate", challenge);
     }
     match settings.refresh().await {
         Ok(refreshed) => Answer::json(200, &refreshed),

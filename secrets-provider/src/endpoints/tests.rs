@@ -64,7 +64,9 @@ async fn the_status_as_json_has_this_shape() {
         tokio::task::yield_now().await;
     }
     let mut told = body(status(&settings, None, None));
-    for (name, least) in [("changed_at", 1), ("last_success", 1), ("last_check", 1), ("next_attempt", 1)] {
+    for (name, least) in
+        [("changed_at", 1), ("last_success", 1), ("last_check", 1), ("next_attempt", 1)]
+    {
         assert!(told[name].take().as_u64().expect("whole seconds") >= least, "{name}");
     }
     assert_eq!(
@@ -88,7 +90,9 @@ async fn a_browser_gets_the_page_and_what_it_may_load() {
     let settings = Live::constant(1);
     let answer = status(&settings, Some("text/html"), None);
     let policy = ("content-security-policy", StatusPage::CONTENT_SECURITY_POLICY);
-    for header in [("content-type", HTML), ("cache-control", "no-store"), ("vary", "accept"), policy] {
+    for header in
+        [("content-type", HTML), ("cache-control", "no-store"), ("vary", "accept"), policy]
+    {
         assert!(answer.headers().contains(&header), "{header:?}");
     }
     assert!(answer.into_body().contains("http-equiv=\"refresh\""));
@@ -135,8 +139,14 @@ async fn a_refresh_is_for_who_has_the_token() {
     }
     assert_eq!(settings.status().generation(), 1, "nothing was refreshed");
 
-    assert_eq!(body(refresh(&settings, &token(), ALLOWED).await), json!({"generation": 2, "changed": true}));
-    assert_eq!(body(refresh(&settings, &token(), ALLOWED).await), json!({"generation": 2, "changed": false}));
+    assert_eq!(
+        body(refresh(&settings, &token(), ALLOWED).await),
+        json!({"generation": 2, "changed": true})
+    );
+    assert_eq!(
+        body(refresh(&settings, &token(), ALLOWED).await),
+        json!({"generation": 2, "changed": false})
+    );
 }
 
 #[tokio::test(start_paused = true)]

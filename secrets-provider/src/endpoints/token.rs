@@ -46,7 +46,9 @@ impl RefreshToken {
     /// Whether this value of an `Authorization` header is `Bearer` and the token.
     pub fn allows(&self, authorization: &[u8]) -> bool {
         const SCHEME: &[u8] = b"bearer ";
-        let Some((scheme, given)) = authorization.split_at_checked(SCHEME.len()) else { return false };
+        let Some((scheme, given)) = authorization.split_at_checked(SCHEME.len()) else {
+            return false;
+        };
         let expected = self.0.expose_secret().as_bytes();
         scheme.eq_ignore_ascii_case(SCHEME) && given.trim_ascii_start().ct_eq(expected).into()
     }
@@ -67,7 +69,9 @@ mod tests {
     #[test]
     fn only_the_whole_token_after_its_scheme_is_let_in() {
         let token = RefreshToken::new(TOKEN).expect("a token");
-        for allowed in [format!("Bearer {TOKEN}"), format!("bearer {TOKEN}"), format!("BEARER   {TOKEN}")] {
+        for allowed in
+            [format!("Bearer {TOKEN}"), format!("bearer {TOKEN}"), format!("BEARER   {TOKEN}")]
+        {
             assert!(token.allows(allowed.as_bytes()));
         }
         let (prefix, shouted) = (&TOKEN[..TOKEN.len() - 1], TOKEN.to_uppercase());
@@ -92,9 +96,12 @@ mod tests {
 
     #[test]
     fn a_token_that_no_header_carries_is_refused_without_repeating_it() {
-        for (text, told) in
-            [("", "empty"), ("two words", "a space"), ("token\n", "line break"), ("clé", "character")]
-        {
+        for (text, told) in [
+            ("", "empty"),
+            ("two words", "a space"),
+            ("token\n", "line break"),
+            ("clé", "character"),
+        ] {
             let error = RefreshToken::new(text).expect_err("no token");
             assert_eq!(error.kind(), ErrorKind::Config);
             let shown = format!("{error} {error:?}");

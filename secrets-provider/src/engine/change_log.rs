@@ -40,8 +40,11 @@ impl Journal {
         if path.is_empty() {
             return self.last;
         }
-        let touched =
-            self.keys.iter().filter(|(key, _)| concerns(key, path)).map(|(_, generation)| *generation);
+        let touched = self
+            .keys
+            .iter()
+            .filter(|(key, _)| concerns(key, path))
+            .map(|(_, generation)| *generation);
         touched.max().unwrap_or_default().max(self.whole)
     }
 }

@@ -33,8 +33,7 @@ impl<T: Send + Sync + 'static> Ways<T> {
 impl<T: Send + Sync + 'static> Refresher<T> {
     /// One refresh, whatever happens in it.
     pub(super) async fn cycle(&mut self, wake: &Wake) -> Result<Refreshed, Error> {
-        let span =
-            tracing::info_span!(target: TARGET, "refresh", generation = self.cell.status().generation());
+        let span = tracing::info_span!(target: TARGET, "refresh", generation = self.cell.status().generation());
         self.checked = false;
         let cycle = AssertUnwindSafe(self.look(wake)).catch_unwind().instrument(span);
         let result = cycle.await.unwrap_or_else(|_| Err(panicked("reading or dropping")));
@@ -65,7 +64,10 @@ impl<T: Send + Sync + 'static> Refresher<T> {
     fn all_answered(&self, reading: &Reading) -> bool {
         let definite = |unread: &Unread| match unread.error.kind() {
             _ if unread.verdict == Verdict::Absent => true,
-            ErrorKind::Unavailable | ErrorKind::Throttled | ErrorKind::AccessDenied | ErrorKind::Kms => false,
+            ErrorKind::Unavailable
+            | ErrorKind::Throttled
+            | ErrorKind::AccessDenied
+            | ErrorKind::Kms => false,
             _ => true,
         };
         self.held.keys().all(|id| match reading.outcomes.get(id) {
@@ -106,7 +108,8 @@ impl<T: Send + Sync + 'static> Refresher<T> {
         let mut found = self.held.clone();
         for (id, outcome) in reading.outcomes {
             if let Ok(secret) = outcome {
-                let known = self.held.get(&id).is_some_and(|held| held.versions() == secret.versions());
+                let known =
+                    self.held.get(&id).is_some_and(|held| held.versions() == secret.versions());
                 events::fetched(&secret, !known);
                 found.insert(id, secret);
             }
@@ -155,7 +158,10 @@ impl<T: Send + Sync + 'static> Refresher<T> {
             found = self.without_conflicts(found);
             *trouble = Some(self.rejected(conflict).beside(trouble.take()));
             if versions(&found) == versions(&self.held) {
-                return Ok(Refreshed { generation: self.cell.status().generation(), changed: false });
+                return Ok(Refreshed {
+                    generation: self.cell.status().generation(),
+                    changed: false,
+                });
             }
             result = self.ways.checked(&each_once(found.values())).await;
         }

@@ -46,18 +46,31 @@ impl Gaps {
     }
 
     /// What a further reading lacks.
-    pub(crate) fn note(&mut self, reading: &Reading, held: &Held, schedule: Schedule, now: Instant) {
+    pub(crate) fn note(
+        &mut self,
+        reading: &Reading,
+        held: &Held,
+        schedule: Schedule,
+        now: Instant,
+    ) {
         self.failed.clear();
         self.note_some(reading, held, schedule, now);
         if reading.problem.is_none() {
-            let selected = |id: &String| reading.outcomes.contains_key(id) || reading.rested.contains(id);
+            let selected =
+                |id: &String| reading.outcomes.contains_key(id) || reading.rested.contains(id);
             self.stand_ins.retain(|id, _| selected(id));
             self.absent.retain(|id, _| selected(id));
         }
     }
 
     /// What a reading lacks that looked for some secrets alone.
-    pub(crate) fn note_some(&mut self, reading: &Reading, held: &Held, schedule: Schedule, now: Instant) {
+    pub(crate) fn note_some(
+        &mut self,
+        reading: &Reading,
+        held: &Held,
+        schedule: Schedule,
+        now: Instant,
+    ) {
         for (id, outcome) in &reading.outcomes {
             match outcome {
                 Ok(_) => {
@@ -96,7 +109,8 @@ impl Gaps {
 
     /// What the next reading should know; all that rests is asked for again if `all`.
     pub(crate) fn memory(&self, held: &Held, all: bool, now: Instant) -> Memory {
-        let rests = |absence: &Absence| !all && absence.rests_until.is_some_and(|until| now < until);
+        let rests =
+            |absence: &Absence| !all && absence.rests_until.is_some_and(|until| now < until);
         Memory {
             held: held.keys().cloned().collect(),
             awaited: self.stand_ins.keys().cloned().collect(),
@@ -116,9 +130,11 @@ impl Gaps {
         held: &Held,
         source: &Source,
     ) -> Vec<SecretStatus> {
-        let absent = self.absent.iter().map(|(id, absence)| (id, (absence.kind, SecretState::Absent)));
+        let absent =
+            self.absent.iter().map(|(id, absence)| (id, (absence.kind, SecretState::Absent)));
         let failed = self.failed.iter().map(|(id, kind)| (id, (*kind, SecretState::Unread)));
-        let stand_ins = self.stand_ins.iter().map(|(id, kind)| (id, (*kind, SecretState::Fallback)));
+        let stand_ins =
+            self.stand_ins.iter().map(|(id, kind)| (id, (*kind, SecretState::Fallback)));
         // A stand-in whose secret has failed since is a stand-in all the same.
         let unread: BTreeMap<_, _> = absent.chain(failed).chain(stand_ins).collect();
 

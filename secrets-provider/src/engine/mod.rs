@@ -54,7 +54,8 @@ pub(crate) struct Candidate<T> {
 pub(crate) type Build<T> = Box<dyn Fn(&[Fetched]) -> Result<Candidate<T>, Error> + Send + Sync>;
 
 /// A check that takes its time, but comes to an end, and does not panic.
-pub(crate) type Probe<T> = Box<dyn Fn(Arc<T>) -> BoxFuture<'static, Result<(), Error>> + Send + Sync>;
+pub(crate) type Probe<T> =
+    Box<dyn Fn(Arc<T>) -> BoxFuture<'static, Result<(), Error>> + Send + Sync>;
 
 /// How settings are made of secrets, and tried out.
 pub(crate) struct Ways<T> {
@@ -84,11 +85,14 @@ where
         return Err(source.advised(error, begun).await);
     }
     let gaps = Gaps::at_start(&reading, schedule, Instant::now());
-    let read = |(id, outcome): (&String, &Result<Fetched, _>)| Some((id.clone(), outcome.clone().ok()?));
+    let read =
+        |(id, outcome): (&String, &Result<Fetched, _>)| Some((id.clone(), outcome.clone().ok()?));
     let held: Held = reading.outcomes.iter().filter_map(read).collect();
     held.values().for_each(|secret| events::fetched(secret, true));
-    let candidate =
-        ways.checked(&each_once(held.values())).await.map_err(|error| error.beside(trouble.clone()))?;
+    let candidate = ways
+        .checked(&each_once(held.values()))
+        .await
+        .map_err(|error| error.beside(trouble.clone()))?;
     source.warn_of_fallback(&reading);
     let served = candidate.snapshot.secrets().to_vec();
     let mut status = Status::started(Some(schedule.interval), max_staleness);
@@ -242,7 +246,9 @@ impl<T: Send + Sync + 'static> Refresher<T> {
                 everything |= matches!(self.take(request, &mut replies), Some(Wake::Everything));
             }
             let wake = if everything { Wake::Everything } else { wake };
-            if matches!(wake, Wake::Search) && self.pursuit.due().is_none_or(|due| due > Instant::now()) {
+            if matches!(wake, Wake::Search)
+                && self.pursuit.due().is_none_or(|due| due > Instant::now())
+            {
                 continue;
             }
             self.cell.status().due(None);
@@ -289,7 +295,9 @@ impl<T: Send + Sync + 'static> Refresher<T> {
         let generation = self.cell.status().generation();
         self.pursuit.refreshed(generation, &self.cell.journal());
         // Any refresh is as good as a try that was due.
-        if matches!(wake, Wake::Search) || self.pursuit.due().is_some_and(|due| due <= Instant::now()) {
+        if matches!(wake, Wake::Search)
+            || self.pursuit.due().is_some_and(|due| due <= Instant::now())
+        {
             self.pursuit.tried(generation, result.as_ref().err(), Instant::now(), fastrand::f64());
         }
     }
@@ -322,7 +330,8 @@ impl<T: Send + Sync + 'static> Refresher<T> {
     /// What a cycle should look for.
     fn look_for(&self, wake: &Wake) -> Look {
         // Looks that come oftener because a secret is about to rotate are for values.
-        let names_last = self.schedule.rediscover.max(self.windows.names_last(self.schedule.interval));
+        let names_last =
+            self.schedule.rediscover.max(self.windows.names_last(self.schedule.interval));
         let lasting = self.names.at.elapsed() < names_last;
         match (wake, &self.names.listed) {
             (Wake::Search, _) => Look::Held,

@@ -107,7 +107,12 @@ mod tests {
         let (wall, now) = (SystemTime::now(), Instant::now() + Duration::from_secs(10_000));
         let seconds = Duration::from_secs;
         for (case, start, end, expected) in [
-            ("ahead", wall + seconds(10), wall + seconds(20), Some(now + seconds(10)..now + seconds(20))),
+            (
+                "ahead",
+                wall + seconds(10),
+                wall + seconds(20),
+                Some(now + seconds(10)..now + seconds(20)),
+            ),
             ("open", wall - seconds(10), wall + seconds(20), Some(now..now + seconds(20))),
             ("past", wall - seconds(20), wall - seconds(10), Some(now..now - seconds(10))),
         ] {

@@ -55,7 +55,8 @@ impl Budget {
     pub(crate) fn wait(self, done: u32, random: f64) -> Duration {
         // Of 2^(n-1) - 1 parts in all, the first wait has one, the next two, and so on.
         let parts = f64::from(2_u32.saturating_pow(self.tries.saturating_sub(1).min(30))) - 1.0;
-        let share = f64::from(2_u32.saturating_pow(done.saturating_sub(1).min(30))) / parts.max(1.0);
+        let share =
+            f64::from(2_u32.saturating_pow(done.saturating_sub(1).min(30))) / parts.max(1.0);
         self.within.mul_f64(share.min(1.0) * (1.0 - 0.2 * random)).max(SHORTEST.min(self.within))
     }
 }
@@ -182,7 +183,10 @@ mod tests {
             let wait = Schedule::mindful(seconds(300), &[window], start + seconds(at), random);
             assert_eq!(wait.as_secs(), expected, "{case}");
         }
-        assert_eq!(Schedule::mindful(seconds(5), &[start..start + seconds(60)], start, 0.5), seconds(5));
+        assert_eq!(
+            Schedule::mindful(seconds(5), &[start..start + seconds(60)], start, 0.5),
+            seconds(5)
+        );
         assert_eq!(Schedule::mindful(seconds(300), &[], start, 0.5), seconds(300));
     }
 
@@ -196,7 +200,8 @@ mod tests {
             .filter(|line| line.contains(" · ") && line.starts_with("| "))
         {
             let columns: Vec<&str> = line.split('|').map(str::trim).collect();
-            let number = |text: &str| text.replace([',', '*'], "").parse::<f64>().expect("a number");
+            let number =
+                |text: &str| text.replace([',', '*'], "").parse::<f64>().expect("a number");
             let (replicas, secrets) = (number(columns[1]), number(columns[2]));
             for (column, interval) in columns[3..6].iter().zip([30.0, 60.0, 300.0]) {
                 let calls = [

@@ -122,12 +122,13 @@ pub(crate) fn endless(
     use std::panic::AssertUnwindSafe;
 
     // At its end the stream is dropped, which is the user's code, too: inside. After a panic it is over.
-    let quiet =
-        AssertUnwindSafe(stream.chain(stream::pending())).catch_unwind().filter_map(async |trigger| {
+    let quiet = AssertUnwindSafe(stream.chain(stream::pending())).catch_unwind().filter_map(
+        async |trigger| {
             if trigger.is_err() {
                 tracing::error!(target: crate::TARGET, "trigger_panicked");
             }
             trigger.ok()
-        });
+        },
+    );
     Box::pin(quiet.chain(stream::pending()))
 }

@@ -30,8 +30,13 @@ pub(crate) fn read(path: &Path) -> Result<Vec<(String, String)>, Error> {
         }
     };
     parse(&content).map_err(|line| {
-        Error::new(ErrorKind::Invalid, format!("`{}`, line {line}: no `NAME=value`", found.display()))
-            .with_hint("put single quotes around a value that holds spaces, `#`, `$`, quotes or a backslash")
+        Error::new(
+            ErrorKind::Invalid,
+            format!("`{}`, line {line}: no `NAME=value`", found.display()),
+        )
+        .with_hint(
+            "put single quotes around a value that holds spaces, `#`, `$`, quotes or a backslash",
+        )
     })
 }
 
@@ -75,7 +80,8 @@ struct LineByLine<'a> {
 
 impl Read for LineByLine<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let end = self.rest.iter().position(|byte| *byte == b'\n').map_or(self.rest.len(), |at| at + 1);
+        let end =
+            self.rest.iter().position(|byte| *byte == b'\n').map_or(self.rest.len(), |at| at + 1);
         let count = end.min(buffer.len());
         buffer[..count].copy_from_slice(&self.rest[..count]);
         if count > 0 && (count == end) {

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use serde::de::{
-    DeserializeSeed, Deserializer as _, EnumAccess, IntoDeserializer, MapAccess, SeqAccess, VariantAccess,
-    Visitor,
+    DeserializeSeed, Deserializer as _, EnumAccess, IntoDeserializer, MapAccess, SeqAccess,
+    VariantAccess, Visitor,
 };
 
 use super::context::Context;
@@ -29,8 +29,9 @@ pub(super) struct Members<'a> {
 impl<'a> Members<'a> {
     pub(super) fn of_map(table: &'a Table, at: &'a str, context: &'a Context<'a>) -> Self {
         let members = table.entries.iter();
-        let mut members: Vec<_> =
-            members.map(|(name, node)| (Cow::Borrowed(name.as_str()), Cow::Borrowed(node))).collect();
+        let mut members: Vec<_> = members
+            .map(|(name, node)| (Cow::Borrowed(name.as_str()), Cow::Borrowed(node)))
+            .collect();
         // A struct with `flatten` is read as a map, and may miss fields.
         for (field, node) in context.found(at) {
             if !table.entries.contains_key(field) {
@@ -57,7 +58,11 @@ impl<'a> Members<'a> {
         Self::new(members, at, context)
     }
 
-    fn new(mut members: Vec<(Cow<'a, str>, Cow<'a, Node>)>, at: &'a str, context: &'a Context<'a>) -> Self {
+    fn new(
+        mut members: Vec<(Cow<'a, str>, Cow<'a, Node>)>,
+        at: &'a str,
+        context: &'a Context<'a>,
+    ) -> Self {
         members.retain(|(name, _)| {
             let path = join(at, name);
             !context.is_dropped(&path) && !context.is_outranked(&path)
@@ -74,13 +79,17 @@ impl<'a> Members<'a> {
 impl<'de> MapAccess<'de> for Members<'_> {
     type Error = Failure;
 
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Failure> {
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, Failure> {
         self.next = self.members.next();
         match &self.next {
             None => Ok(None),
             Some((name, node)) => match seed.deserialize(Key(name)) {
                 Ok(key) => {
-                    let before = field_of(&key).and_then(|field| self.fields.insert(field, name.to_string()));
+                    let before = field_of(&key)
+                        .and_then(|field| self.fields.insert(field, name.to_string()));
                     *self.context.last.borrow_mut() = (name.to_string(), before);
                     Ok(Some(key))
                 }
@@ -132,7 +141,12 @@ pub(super) struct Items<'a> {
 }
 
 impl<'a> Items<'a> {
-    pub(super) fn new(items: &'a [Node], alike: bool, at: &'a str, context: &'a Context<'a>) -> Self {
+    pub(super) fn new(
+        items: &'a [Node],
+        alike: bool,
+        at: &'a str,
+        context: &'a Context<'a>,
+    ) -> Self {
         Self { items: items.iter().enumerate(), alike, at, context }
     }
 }
@@ -140,7 +154,10 @@ impl<'a> Items<'a> {
 impl<'de> SeqAccess<'de> for Items<'_> {
     type Error = Failure;
 
-    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Failure> {
+    fn next_element_seed<S: DeserializeSeed<'de>>(
+        &mut self,
+        seed: S,
+    ) -> Result<Option<S::Value>, Failure> {
         for (index, node) in self.items.by_ref() {
             let at = join(self.at, &index.to_string());
             match self.context.is_dropped(&at) {
@@ -173,7 +190,10 @@ impl<'a> Versions<'a> {
 impl<'de> SeqAccess<'de> for Versions<'_> {
     type Error = Failure;
 
-    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Failure> {
+    fn next_element_seed<S: DeserializeSeed<'de>>(
+        &mut self,
+        seed: S,
+    ) -> Result<Option<S::Value>, Failure> {
         if std::mem::take(&mut self.current) {
             return seed.deserialize(self.extractor.again()).map(Some);
         }
@@ -208,7 +228,12 @@ impl<'a> Enum<'a> {
         Self { variant, content: None, context }
     }
 
-    pub(super) fn with_content(variant: &'a str, node: &'a Node, at: &str, context: &'a Context<'a>) -> Self {
+    pub(super) fn with_content(
+        variant: &'a str,
+        node: &'a Node,
+        at: &str,
+        context: &'a Context<'a>,
+    ) -> Self {
         Self { variant, content: Some((node, join(at, variant))), context }
     }
 
@@ -226,8 +251,12 @@ impl<'de, 'a> EnumAccess<'de> for Enum<'a> {
     type Error = Failure;
     type Variant = Enum<'a>;
 
-    fn variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, Enum<'a>), Failure> {
-        let variant: serde::de::value::StrDeserializer<'_, Failure> = self.variant.into_deserializer();
+    fn variant_seed<S: DeserializeSeed<'de>>(
+        self,
+        seed: S,
+    ) -> Result<(S::Value, Enum<'a>), Failure> {
+        let variant: serde::de::value::StrDeserializer<'_, Failure> =
+            self.variant.into_deserializer();
         Ok((seed.deserialize(variant)?, self))
     }
 }
@@ -247,7 +276,11 @@ impl<'de> VariantAccess<'de> for Enum<'_> {
         seed.deserialize(self.content()?)
     }
 
-    fn tuple_variant<V: Visitor<'de>>(self, length: usize, visitor: V) -> Result<V::Value, Failure> {
+    fn tuple_variant<V: Visitor<'de>>(
+        self,
+        length: usize,
+        visitor: V,
+    ) -> Result<V::Value, Failure> {
         self.content()?.deserialize_tuple(length, visitor)
     }
 
@@ -295,7 +328,9 @@ fn type_name<T>() -> &'static str {
         return "";
     }
     // The last segment before any generics: `core::option::Option<url::Url>` is about `Url`.
-    let inner =
-        full.strip_prefix("core::option::Option<").and_then(|rest| rest.strip_suffix('>')).unwrap_or(full);
+    let inner = full
+        .strip_prefix("core::option::Option<")
+        .and_then(|rest| rest.strip_suffix('>'))
+        .unwrap_or(full);
     if inner.contains('<') { "" } else { inner.rsplit("::").next().unwrap_or(inner) }
 }

@@ -163,10 +163,14 @@ impl<'a> Context<'a> {
     /// The fields that a variable named after their path has filled.
     pub(super) fn guessed(&self) -> Vec<Guessed> {
         let found = self.found.borrow();
-        let fields = found.iter().flat_map(|(table, fields)| fields.iter().map(move |field| (table, field)));
+        let fields =
+            found.iter().flat_map(|(table, fields)| fields.iter().map(move |field| (table, field)));
         fields
             .filter(|(_, (_, node))| node.is_leaf() && !matches!(node.value, Value::Null))
-            .map(|(table, (field, node))| Guessed { key: join(table, field), origin: node.origin.clone() })
+            .map(|(table, (field, node))| Guessed {
+                key: join(table, field),
+                origin: node.origin.clone(),
+            })
             .collect()
     }
 
@@ -190,7 +194,11 @@ impl<'a> Context<'a> {
                 loser = before;
                 self.take_back(&join(table, before));
             } else if before != field && rank(field) != rank(before) {
-                self.report_ambiguous(&join(table, field), &join(table, before), &join(table, &last));
+                self.report_ambiguous(
+                    &join(table, field),
+                    &join(table, before),
+                    &join(table, &last),
+                );
             }
         }
         let new = self.outranked.borrow_mut().insert(join(table, loser));
@@ -214,13 +222,14 @@ impl<'a> Context<'a> {
         if self.spent(&path) || self.has_dropped_member(table) {
             return;
         }
-        let message = match absent.iter().filter(|other| **other != field).collect::<Vec<_>>().as_slice() {
-            [] => String::new(),
-            others => {
-                let others: Vec<_> = others.iter().map(|other| format!("`{other}`")).collect();
-                format!("; not there either, needed or not: {}", others.join(", "))
-            }
-        };
+        let message =
+            match absent.iter().filter(|other| **other != field).collect::<Vec<_>>().as_slice() {
+                [] => String::new(),
+                others => {
+                    let others: Vec<_> = others.iter().map(|other| format!("`{other}`")).collect();
+                    format!("; not there either, needed or not: {}", others.join(", "))
+                }
+            };
         if !table.is_empty()
             && let Some(node) = self.variable(&path)
         {
@@ -265,7 +274,9 @@ impl<'a> Context<'a> {
             let below = format!("{path}.");
             let filled = self.found.borrow().iter().any(|(table, fields)| {
                 (*table == path || table.starts_with(&below))
-                    && fields.iter().any(|(field, node)| node.is_leaf() && !self.spent(&join(table, field)))
+                    && fields
+                        .iter()
+                        .any(|(field, node)| node.is_leaf() && !self.spent(&join(table, field)))
             });
             if !filled && !self.spent(&path) && !self.spent_below(&path) {
                 self.report_missing(&path, &absent);
@@ -285,7 +296,8 @@ impl<'a> Context<'a> {
     /// The variable that is named after a path, of the higher layer.
     fn variable(&self, path: &str) -> Option<Node> {
         let wanted = variables_of(path);
-        let mut nodes: Vec<_> = self.variables().filter(|(name, _)| wanted.contains(name)).collect();
+        let mut nodes: Vec<_> =
+            self.variables().filter(|(name, _)| wanted.contains(name)).collect();
         nodes.sort_by_key(|(name, node)| (node.rank, **name == wanted[0]));
         nodes.pop().map(|(_, node)| node.clone())
     }
@@ -299,8 +311,11 @@ impl<'a> Context<'a> {
     }
 
     fn variables(&self) -> impl Iterator<Item = (String, &'a Node)> {
-        let variables =
-            self.root.entries.iter().filter(|(_, node)| node.origin.is_variable() && node.is_leaf());
+        let variables = self
+            .root
+            .entries
+            .iter()
+            .filter(|(_, node)| node.origin.is_variable() && node.is_leaf());
         variables
             .map(|(name, node)| (name.to_ascii_lowercase(), node))
             .filter(|(name, node)| !is_link(name, node))
@@ -329,7 +344,8 @@ impl<'a> Context<'a> {
 
     /// What is wrong with the value at a path.
     pub(super) fn report(&self, path: &str, node: Option<&Node>, message: &str) {
-        let place = if path.is_empty() { "the settings".to_owned() } else { format!("key `{path}`") };
+        let place =
+            if path.is_empty() { "the settings".to_owned() } else { format!("key `{path}`") };
         let error = match node {
             Some(node) => {
                 let message = format!("invalid value for {place}: {message} ({})", node.origin);

@@ -148,7 +148,11 @@ impl<'de> Deserializer<'de> for Extractor<'_> {
         self.items(None, visitor)
     }
 
-    fn deserialize_tuple<V: Visitor<'de>>(self, length: usize, visitor: V) -> Result<V::Value, Failure> {
+    fn deserialize_tuple<V: Visitor<'de>>(
+        self,
+        length: usize,
+        visitor: V,
+    ) -> Result<V::Value, Failure> {
         self.items(Some(length), visitor)
     }
 
@@ -202,8 +206,11 @@ impl<'de> Deserializer<'de> for Extractor<'_> {
                 let ranks = members.ranks();
                 match visitor.visit_map(members) {
                     Err(Failure::Unplaced(Problem::Missing(field))) => {
-                        let absent: Vec<_> =
-                            fields.iter().copied().filter(|field| !ranks.contains_key(*field)).collect();
+                        let absent: Vec<_> = fields
+                            .iter()
+                            .copied()
+                            .filter(|field| !ranks.contains_key(*field))
+                            .collect();
                         self.context.missing(&self.at, field, &absent);
                         Err(Failure::Reported)
                     }
@@ -236,7 +243,8 @@ impl<'de> Deserializer<'de> for Extractor<'_> {
             && let Some((variant, node)) = table.entries.iter().next()
             && variant != "value"
         {
-            let visited = visitor.visit_enum(Enum::with_content(variant, node, &self.at, self.context));
+            let visited =
+                visitor.visit_enum(Enum::with_content(variant, node, &self.at, self.context));
             return self.settle(visited);
         }
         match self.json() {
@@ -275,8 +283,13 @@ impl Extractor<'_> {
     }
 
     /// The items of an array: of a tuple, just as many as it has.
-    fn items<'de, V: Visitor<'de>>(self, length: Option<usize>, visitor: V) -> Result<V::Value, Failure> {
-        let expected = || length.map_or_else(|| "a sequence".to_owned(), |n| format!("a sequence of {n}"));
+    fn items<'de, V: Visitor<'de>>(
+        self,
+        length: Option<usize>,
+        visitor: V,
+    ) -> Result<V::Value, Failure> {
+        let expected =
+            || length.map_or_else(|| "a sequence".to_owned(), |n| format!("a sequence of {n}"));
         match self.node().map(|node| &node.value) {
             Some(Value::Array(items)) => match length.filter(|length| *length != items.len()) {
                 Some(_) => self.broken(&expected(), &format!("there are {}", items.len())),

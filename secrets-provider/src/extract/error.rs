@@ -32,7 +32,8 @@ impl Problem {
             Self::Duplicate(field) => return format!("field `{field}` is given twice"),
             Self::UnknownField(field) => return format!("key `{field}` is not one of its fields"),
             Self::UnknownVariant(variants) => {
-                let variants: Vec<_> = variants.iter().map(|variant| format!("`{variant}`")).collect();
+                let variants: Vec<_> =
+                    variants.iter().map(|variant| format!("`{variant}`")).collect();
                 return format!("expected one of {}", variants.join(", "));
             }
             Self::Refused if expected.is_empty() => "its type refuses the value there".to_owned(),

@@ -30,7 +30,8 @@ pub(crate) fn variables_of(path: &str) -> [String; 2] {
 /// (<https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables>).
 pub(super) fn is_link(name: &str, node: &Node) -> bool {
     let Value::Text(text) = &node.value else { return false };
-    let scheme = ["tcp://", "udp://", "sctp://"].iter().any(|scheme| text.as_str().starts_with(scheme));
+    let scheme =
+        ["tcp://", "udp://", "sctp://"].iter().any(|scheme| text.as_str().starts_with(scheme));
     scheme && (name.ends_with("_port") || name.contains("_port_"))
 }
 

@@ -78,7 +78,8 @@ fn hex(text: &str) -> Option<Zeroizing<Vec<u8>>> {
     }
     let mut bytes = Zeroizing::new(Vec::with_capacity(digits.len() / 2));
     for pair in digits.chunks(2) {
-        let digit = |digit: u8| char::from(digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+        let digit =
+            |digit: u8| char::from(digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
         bytes.push(digit(pair[0])? << 4 | digit(pair[1])?);
     }
     Some(bytes)
@@ -86,11 +87,12 @@ fn hex(text: &str) -> Option<Zeroizing<Vec<u8>>> {
 
 /// Standard or URL-safe, padded or not. Into one buffer, which is wiped however far it got.
 pub(crate) fn base64(text: &str) -> Option<Zeroizing<Vec<u8>>> {
-    let config = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+    let config =
+        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
     let mut bytes = Zeroizing::new(vec![0; base64::decoded_len_estimate(text.len())]);
-    let decoded = [alphabet::STANDARD, alphabet::URL_SAFE]
-        .iter()
-        .find_map(|alphabet| GeneralPurpose::new(alphabet, config).decode_slice(text, &mut bytes).ok())?;
+    let decoded = [alphabet::STANDARD, alphabet::URL_SAFE].iter().find_map(|alphabet| {
+        GeneralPurpose::new(alphabet, config).decode_slice(text, &mut bytes).ok()
+    })?;
     bytes.truncate(decoded);
     Some(bytes)
 }
@@ -107,7 +109,10 @@ impl fmt::Display for Problem {
         match self {
             Self::Length { expected, got } => write!(f, "must be {expected} bytes, got {got}"),
             Self::Encoding { expected } => {
-                write!(f, "must be {expected} bytes as base64 or hex text, and the text there is neither")
+                write!(
+                    f,
+                    "must be {expected} bytes as base64 or hex text, and the text there is neither"
+                )
             }
         }
     }
@@ -199,8 +204,14 @@ mod tests {
     #[test]
     fn text_is_decoded_by_every_usual_encoding() {
         let bytes = [0xfb, 0xff, 0x00, 0x10];
-        for text in ["+/8AEA==", "+/8AEA", "-_8AEA==", "-_8AEA", "fbff0010", "FBFF0010", " fbff0010\n"] {
-            assert_eq!(Key::decoded(text).map(|key: Key<4>| *key.as_bytes()).ok(), Some(bytes), "{text}");
+        for text in
+            ["+/8AEA==", "+/8AEA", "-_8AEA==", "-_8AEA", "fbff0010", "FBFF0010", " fbff0010\n"]
+        {
+            assert_eq!(
+                Key::decoded(text).map(|key: Key<4>| *key.as_bytes()).ok(),
+                Some(bytes),
+                "{text}"
+            );
         }
         // 32 bytes as 64 hex digits, which are base64 of 48 bytes too.
         assert!(Key::<32>::decoded(&"ab".repeat(32)).is_ok());

@@ -41,11 +41,18 @@ pub(crate) fn extract<T: DeserializeOwned>(tree: &Table) -> Result<T, Error> {
 }
 
 /// The same, and what was guessed.
-pub(crate) fn extract_with_guesses<T: DeserializeOwned>(tree: &Table) -> Result<(T, Vec<Guessed>), Error> {
+pub(crate) fn extract_with_guesses<T: DeserializeOwned>(
+    tree: &Table,
+) -> Result<(T, Vec<Guessed>), Error> {
     let context = Context::new(tree);
     loop {
         let known = context.learned();
-        let root = Extractor { place: Place::Root(tree), at: String::new(), expected: "", context: &context };
+        let root = Extractor {
+            place: Place::Root(tree),
+            at: String::new(),
+            expected: "",
+            context: &context,
+        };
         match T::deserialize(root) {
             Ok(value) => {
                 context.check_tried();
@@ -144,7 +151,12 @@ impl<'a> Extractor<'a> {
 
     /// The same node once more, for a type inside an `Option` or a newtype.
     fn again(&self) -> Self {
-        Self { place: self.place, at: self.at.clone(), expected: self.expected, context: self.context }
+        Self {
+            place: self.place,
+            at: self.at.clone(),
+            expected: self.expected,
+            context: self.context,
+        }
     }
 
     fn wrong<T>(&self, expected: &str) -> Result<T, Failure> {
@@ -183,8 +195,9 @@ impl<'a> Extractor<'a> {
         let node = self.node()?;
         let Value::Text(text) = &node.value else { return None };
         let opening = text.as_str().trim_start().chars().next();
-        matches!(opening, Some('{' | '['))
-            .then(|| payload::parse_json(text.as_str(), &node.origin).map_err(|problem| problem.of_text()))
+        matches!(opening, Some('{' | '[')).then(|| {
+            payload::parse_json(text.as_str(), &node.origin).map_err(|problem| problem.of_text())
+        })
     }
 
     fn with<'b>(&self, node: &'b Node) -> Extractor<'b>

@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 use serde::de::value::StrDeserializer;
 use serde::de::{
-    DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess, SeqAccess, VariantAccess, Visitor,
+    DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess, SeqAccess,
+    VariantAccess, Visitor,
 };
 use serde::forward_to_deserialize_any;
 
@@ -132,7 +133,8 @@ impl<'de> Deserializer<'de> for StandIn<'_> {
         if name == key::NAME {
             // `Key<32>`: its length is nowhere else.
             let length = std::any::type_name::<V::Value>().rsplit('<').next();
-            let length = length.and_then(|length| length.trim_end_matches('>').parse().ok()).unwrap_or(0);
+            let length =
+                length.and_then(|length| length.trim_end_matches('>').parse().ok()).unwrap_or(0);
             return visitor.visit_bytes(&vec![0; length]);
         }
         visitor.visit_newtype_struct(self)
@@ -142,7 +144,11 @@ impl<'de> Deserializer<'de> for StandIn<'_> {
         visitor.visit_seq(Items { of: self, left: 0 })
     }
 
-    fn deserialize_tuple<V: Visitor<'de>>(self, length: usize, visitor: V) -> Result<V::Value, Failure> {
+    fn deserialize_tuple<V: Visitor<'de>>(
+        self,
+        length: usize,
+        visitor: V,
+    ) -> Result<V::Value, Failure> {
         visitor.visit_seq(Items { of: self, left: length })
     }
 
@@ -196,7 +202,10 @@ struct Items<'a> {
 impl<'de> SeqAccess<'de> for Items<'_> {
     type Error = Failure;
 
-    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Failure> {
+    fn next_element_seed<S: DeserializeSeed<'de>>(
+        &mut self,
+        seed: S,
+    ) -> Result<Option<S::Value>, Failure> {
         if self.left == 0 {
             return Ok(None);
         }
@@ -210,7 +219,10 @@ struct NoMembers;
 impl<'de> MapAccess<'de> for NoMembers {
     type Error = Failure;
 
-    fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, _: S) -> Result<Option<S::Value>, Failure> {
+    fn next_key_seed<S: DeserializeSeed<'de>>(
+        &mut self,
+        _: S,
+    ) -> Result<Option<S::Value>, Failure> {
         Ok(None)
     }
 
@@ -228,7 +240,10 @@ impl<'de, 'a> EnumAccess<'de> for Variant<'a> {
     type Error = Failure;
     type Variant = StandIn<'a>;
 
-    fn variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, StandIn<'a>), Failure> {
+    fn variant_seed<S: DeserializeSeed<'de>>(
+        self,
+        seed: S,
+    ) -> Result<(S::Value, StandIn<'a>), Failure> {
         let name: StrDeserializer<'_, Failure> = self.name.into_deserializer();
         Ok((seed.deserialize(name)?, self.of))
     }
@@ -245,7 +260,11 @@ impl<'de> VariantAccess<'de> for StandIn<'_> {
         self.inside(seed)
     }
 
-    fn tuple_variant<V: Visitor<'de>>(self, length: usize, visitor: V) -> Result<V::Value, Failure> {
+    fn tuple_variant<V: Visitor<'de>>(
+        self,
+        length: usize,
+        visitor: V,
+    ) -> Result<V::Value, Failure> {
         self.deserialize_tuple(length, visitor)
     }
 

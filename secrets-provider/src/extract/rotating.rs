@@ -56,7 +56,9 @@ impl<T> From<T> for Rotating<T> {
 impl<T> fmt::Debug for Rotating<T> {
     /// Whether there is a previous value; no value, whatever `T` shows of itself.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Rotating").field("has_previous", &self.previous.is_some()).finish_non_exhaustive()
+        f.debug_struct("Rotating")
+            .field("has_previous", &self.previous.is_some())
+            .finish_non_exhaustive()
     }
 }
 
@@ -79,8 +81,12 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Rotating<T> {
             }
 
             /// The extractor's own way, for this name alone.
-            fn visit_seq<A: SeqAccess<'de>>(self, mut versions: A) -> Result<Self::Value, A::Error> {
-                let current = versions.next_element()?.ok_or_else(|| serde::de::Error::custom("no value"))?;
+            fn visit_seq<A: SeqAccess<'de>>(
+                self,
+                mut versions: A,
+            ) -> Result<Self::Value, A::Error> {
+                let current =
+                    versions.next_element()?.ok_or_else(|| serde::de::Error::custom("no value"))?;
                 Ok(Rotating { current, previous: versions.next_element()? })
             }
         }

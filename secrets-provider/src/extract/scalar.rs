@@ -13,7 +13,10 @@ use super::numbers::numbers;
 use crate::extract::key;
 
 /// A number for a type that takes any: the narrowest that holds it whole, else a float.
-pub(super) fn visit_number<'de, V: Visitor<'de>>(text: &str, visitor: V) -> Result<V::Value, Failure> {
+pub(super) fn visit_number<'de, V: Visitor<'de>>(
+    text: &str,
+    visitor: V,
+) -> Result<V::Value, Failure> {
     if let Ok(number) = text.parse::<u64>() {
         visitor.visit_u64(number)
     } else if let Ok(number) = text.parse::<i64>() {

@@ -152,7 +152,8 @@ impl Layers {
 
     pub(crate) fn merged_and_explained(&self) -> Result<(Table, Explanation), Error> {
         let variables = self.variables()?;
-        let layers: Vec<&Table> = variables.iter().chain(self.secrets.as_ref().map(Snapshot::tree)).collect();
+        let layers: Vec<&Table> =
+            variables.iter().chain(self.secrets.as_ref().map(Snapshot::tree)).collect();
         let merged = self.merge(variables.clone());
         let explanation = explain::explain(&layers, &merged);
         Ok((merged, explanation))
@@ -160,21 +161,25 @@ impl Layers {
 
     /// The layers of variables, the lowest first.
     fn variables(&self) -> Result<Vec<Table>, Error> {
-        if let Some((name, path)) = self.placed.iter().find(|(_, path)| path.iter().any(String::is_empty)) {
+        if let Some((name, path)) =
+            self.placed.iter().find(|(_, path)| path.iter().any(String::is_empty))
+        {
             let message = format!(
                 "variable `{name}` cannot be key `{}`: a part of the key path is empty",
                 path.join(".")
             );
-            return Err(
-                Error::new(ErrorKind::Config, message).with_hint("give a dotted key path such as `api.key`")
-            );
+            return Err(Error::new(ErrorKind::Config, message)
+                .with_hint("give a dotted key path such as `api.key`"));
         }
         let mut layers = Vec::new();
         if let Some(path) = &self.dotenv {
             let file = path.display().to_string();
-            let origin =
-                |variable: &str| Origin::Dotenv { file: file.clone(), variable: variable.to_owned() };
-            let variables = dotenv::read(path)?.into_iter().map(|(name, value)| (name, Text::new(value)));
+            let origin = |variable: &str| Origin::Dotenv {
+                file: file.clone(),
+                variable: variable.to_owned(),
+            };
+            let variables =
+                dotenv::read(path)?.into_iter().map(|(name, value)| (name, Text::new(value)));
             layers.push(self.nested(variables.collect(), origin));
         }
         if let Some(variables) = &self.environment {
@@ -210,7 +215,9 @@ impl Layers {
         variables.sort_by(|(a, _), (b, _)| a.cmp(b));
         let by_hand = |name: &str| {
             let mut placed = self.placed.iter();
-            placed.find(|(placed, _)| placed.eq_ignore_ascii_case(name)).map(|(_, path)| path.clone())
+            placed
+                .find(|(placed, _)| placed.eq_ignore_ascii_case(name))
+                .map(|(_, path)| path.clone())
         };
         let (placed, named): (Vec<_>, Vec<_>) = variables
             .into_iter()
@@ -274,8 +281,14 @@ mod tests {
 
     #[test]
     fn variables_are_lowercased_nested_and_stay_text() {
-        let env =
-            [("A", "007"), ("B__C", " x "), ("B__D__E", "true"), ("__X", "x"), ("Y__", "y"), ("Z____Z", "z")];
+        let env = [
+            ("A", "007"),
+            ("B__C", " x "),
+            ("B__D__E", "true"),
+            ("__X", "x"),
+            ("Y__", "y"),
+            ("Z____Z", "z"),
+        ];
         let expected = serde_json::json!({"a": "007", "b": {"c": " x ", "d": {"e": "true"}}});
         assert_eq!(merged("", "", &env), expected);
     }
@@ -305,14 +318,17 @@ mod tests {
             let file = folder.path().join(".env");
             std::fs::write(&file, dotenv).expect("a file");
             let layers = Layers::new().dotenv(&file).environment_prefixed("APP_");
-            let layers = layers.environment_from(env.iter().copied()).variable("OLD_KEY", "api.key");
+            let layers =
+                layers.environment_from(env.iter().copied()).variable("OLD_KEY", "api.key");
             layers.extract::<serde_json::Value>().expect("a tree")
         };
         let key = |value: &str| serde_json::json!({"api": {"key": value}});
         assert_eq!(read("OLD_KEY=d", &[]), key("d"));
         for path in ["", "a..b", "."] {
-            let error =
-                Layers::new().variable("X", path).extract::<serde_json::Value>().expect_err("no path");
+            let error = Layers::new()
+                .variable("X", path)
+                .extract::<serde_json::Value>()
+                .expect_err("no path");
             assert_eq!(error.kind(), ErrorKind::Config);
         }
         assert_eq!(read("OLD_KEY=d", &[("old_key", "e")]), key("e"));

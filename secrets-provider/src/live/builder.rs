@@ -97,7 +97,9 @@ impl<T> LiveBuilder<T> {
     pub(crate) fn new(manager: SecretsManager) -> Self {
         Self {
             manager,
-            layers: Box::new(|secrets| Sealed::merged_and_explained(Layers::standard(secrets), secrets)),
+            layers: Box::new(|secrets| {
+                Sealed::merged_and_explained(Layers::standard(secrets), secrets)
+            }),
             checks: Vec::new(),
             probes: Vec::new(),
             probe_timeout: PROBE,
@@ -286,7 +288,8 @@ fn within<T: Send + Sync + 'static>(longest: Duration, probe: Probe<T>) -> engin
             match timeout(longest, probing).await {
                 Ok(result) => result.map_err(panicked)?.map_err(refused),
                 Err(_) => {
-                    let message = format!("settings rejected: a probe was not done within {longest:?}");
+                    let message =
+                        format!("settings rejected: a probe was not done within {longest:?}");
                     Err(Error::new(ErrorKind::Rejected, message)
                         .with_hint("`.probe_timeout(..)` sets the time"))
                 }

@@ -10,7 +10,9 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::{Cell, Change, Engine, Live, Origin, Refreshed, Rejected, Reply, Request, Waiting, ended};
+use super::{
+    Cell, Change, Engine, Live, Origin, Refreshed, Rejected, Reply, Request, Waiting, ended,
+};
 use crate::TARGET;
 use crate::backend::BoxFuture;
 use crate::engine::change_log;
@@ -92,7 +94,11 @@ impl<T: Send + Sync + 'static> Live<T> {
     /// [`refresh_past`]: Self::refresh_past
     /// [`with_fresh`]: Self::with_fresh
     /// [`Status::derived`]: crate::Status::derived
-    pub async fn derive<U, F, Fut>(&self, path: impl Into<String>, build: F) -> Result<Live<U>, Error>
+    pub async fn derive<U, F, Fut>(
+        &self,
+        path: impl Into<String>,
+        build: F,
+    ) -> Result<Live<U>, Error>
     where
         U: Send + Sync + 'static,
         F: Fn(Arc<T>) -> Fut + Send + Sync + 'static,
@@ -153,7 +159,8 @@ impl<T: Send + Sync + 'static> Live<T> {
         };
         let ending = built.clone();
         tokio::spawn(async move {
-            let mut following = pin!(AssertUnwindSafe(follower.run(upstream, queue)).catch_unwind());
+            let mut following =
+                pin!(AssertUnwindSafe(follower.run(upstream, queue)).catch_unwind());
             tokio::select! {
                 _ = stopped.wait_for(|stop| *stop) => {}
                 ended = &mut following => if ended.is_err() {
@@ -326,7 +333,9 @@ impl<T: Send + Sync + 'static, U: Send + Sync + 'static> Follower<T, U> {
     fn up_to_date(&self) -> Result<(), Error> {
         let status = self.built.lock();
         match &status.last_error {
-            Some(error) if status.failures > 0 => Err(Error::new(error.kind(), error.message().to_owned())),
+            Some(error) if status.failures > 0 => {
+                Err(Error::new(error.kind(), error.message().to_owned()))
+            }
             _ => Ok(()),
         }
     }
@@ -338,7 +347,8 @@ impl<T: Send + Sync + 'static, U: Send + Sync + 'static> Follower<T, U> {
         let few = Budget::default().tries;
         let failed = self.up_to_date().err();
         for waiter in std::mem::take(&mut self.waiting) {
-            let in_vain = waiter.failures.is_some_and(|before| failures.saturating_sub(before) >= few);
+            let in_vain =
+                waiter.failures.is_some_and(|before| failures.saturating_sub(before) >= few);
             match &failed {
                 _ if generation > waiter.waiting.seen => {
                     reply_with(waiter.waiting.reply, Ok(Refreshed { generation, changed: true }));

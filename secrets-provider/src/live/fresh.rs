@@ -59,14 +59,16 @@ impl<T> Live<T> {
             return Err(Error::new(ErrorKind::Unavailable, "these settings are constant")
                 .with_hint("there is no secret that newer ones could come from"));
         }
-        let asking =
-            self.engine.ask(|reply| Request::Past(Waiting { seen: generation, path: String::new(), reply }));
+        let asking = self
+            .engine
+            .ask(|reply| Request::Past(Waiting { seen: generation, path: String::new(), reply }));
         let (patience, begun) = (self.engine.patience, Instant::now());
         match timeout(patience + GRACE, asking).await {
             Ok(answer) => answer.map(|_| self.current()),
             Err(_) => {
-                let message =
-                    format!("no newer settings came within {patience:?}: the store does not answer in time");
+                let message = format!(
+                    "no newer settings came within {patience:?}: the store does not answer in time"
+                );
                 let status = self.status();
                 let met = status.last_error().filter(|error| error.instant() >= begun);
                 let met = met.map(|error| Error::new(error.kind(), error.message().to_owned()));

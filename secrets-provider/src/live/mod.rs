@@ -325,7 +325,8 @@ impl<T> Live<T> {
             Origin::Constant => false,
             Origin::Secrets => self.engine.changes.has_changed().is_err(),
             Origin::Derived { from, .. } => {
-                !from.is_constant() && self.engine.changes.has_changed().is_err() || from.has_ended()
+                !from.is_constant() && self.engine.changes.has_changed().is_err()
+                    || from.has_ended()
             }
         }
     }

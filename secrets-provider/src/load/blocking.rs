@@ -27,7 +27,9 @@ static WORKER: Mutex<Option<UnboundedSender<Job>>> = Mutex::new(None);
 /// # Errors
 ///
 /// `Unavailable`, if the thread cannot be started, or the future panics; `Config`, if called by what runs there.
-pub(crate) fn run<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> Result<T, Error> {
+pub(crate) fn run<T: Send + 'static>(
+    future: impl Future<Output = T> + Send + 'static,
+) -> Result<T, Error> {
     if WORKING.get() {
         return Err(Error::new(
             ErrorKind::Config,
@@ -49,7 +51,10 @@ pub(crate) fn run<T: Send + 'static>(future: impl Future<Output = T> + Send + 's
 }
 
 fn lost() -> Error {
-    Error::new(ErrorKind::Unavailable, "the thread that fetches secrets gave no answer: the backend panicked")
+    Error::new(
+        ErrorKind::Unavailable,
+        "the thread that fetches secrets gave no answer: the backend panicked",
+    )
 }
 
 fn worker() -> Result<UnboundedSender<Job>, Error> {

@@ -21,7 +21,8 @@ const ADVICE: Duration = Duration::from_secs(3);
 /// Of how many secrets at once it is asked when they rotate.
 const WINDOWS: usize = 20;
 /// What helps against a deadline that passed.
-const LATE: &str = "check network, proxy and, in a VPC, the interface endpoint; `.timeout(..)` sets the time";
+const LATE: &str =
+    "check network, proxy and, in a VPC, the interface endpoint; `.timeout(..)` sets the time";
 
 /// A plan and the backend to carry it out with.
 #[derive(Debug, Clone)]
@@ -104,14 +105,21 @@ impl Reading {
     }
 
     fn errors(&self, counts: impl Fn(Verdict) -> bool) -> Option<Error> {
-        let unread = self.outcomes.values().filter_map(|outcome| outcome.as_ref().err()).chain(&self.problem);
-        Error::all(unread.filter(|unread| counts(unread.verdict)).map(|unread| unread.error.clone()))
+        let unread = self
+            .outcomes
+            .values()
+            .filter_map(|outcome| outcome.as_ref().err())
+            .chain(&self.problem);
+        Error::all(
+            unread.filter(|unread| counts(unread.verdict)).map(|unread| unread.error.clone()),
+        )
     }
 }
 
 /// Secrets in the order of their names, one that was asked for by name and by ARN once.
 pub(crate) fn each_once<'a>(secrets: impl IntoIterator<Item = &'a Fetched>) -> Vec<Fetched> {
-    let by_identity: BTreeMap<_, _> = secrets.into_iter().map(|secret| (secret.identity(), secret)).collect();
+    let by_identity: BTreeMap<_, _> =
+        secrets.into_iter().map(|secret| (secret.identity(), secret)).collect();
     let mut secrets: Vec<Fetched> = by_identity.into_values().cloned().collect();
     secrets.sort_by(|a, b| a.name().cmp(b.name()));
     secrets
@@ -191,11 +199,15 @@ impl Source {
     }
 
     /// When these secrets are expected to rotate, as far as the backend can tell.
-    pub(crate) async fn rotation_windows(&self, ids: &[String]) -> BTreeMap<String, RotationWindow> {
+    pub(crate) async fn rotation_windows(
+        &self,
+        ids: &[String],
+    ) -> BTreeMap<String, RotationWindow> {
         let mut windows = BTreeMap::new();
         // A few at a time: what was told of some is not lost if it takes too long for all.
         for ids in ids.chunks(WINDOWS) {
-            let told = timeout_at(Instant::now() + self.timeout, self.backend.rotation_windows(ids)).await;
+            let told =
+                timeout_at(Instant::now() + self.timeout, self.backend.rotation_windows(ids)).await;
             windows.extend(told.unwrap_or_default());
         }
         windows
@@ -208,7 +220,9 @@ impl Source {
 
     async fn list(&self, prefix: &str, deadline: Instant) -> Result<Vec<String>, Error> {
         match timeout_at(deadline, self.backend.list(prefix)).await {
-            Ok(listed) => Ok(listed?.into_iter().filter(|name| below(prefix, name).is_some()).collect()),
+            Ok(listed) => {
+                Ok(listed?.into_iter().filter(|name| below(prefix, name).is_some()).collect())
+            }
             Err(_) => Err(Error::new(
                 ErrorKind::Unavailable,
                 format!("the secrets below `{prefix}` were not listed within {:?}", self.timeout),
@@ -276,7 +290,8 @@ impl Source {
             }
         }
         for id in unanswered {
-            let message = format!("secret `{id}`: its version before was not read within {:?}", self.timeout);
+            let message =
+                format!("secret `{id}`: its version before was not read within {:?}", self.timeout);
             let error = Error::new(ErrorKind::Unavailable, message).with_secret(id).with_hint(LATE);
             reading.outcomes.insert(id.clone(), Err(self.judged(id, error)));
         }
@@ -285,7 +300,9 @@ impl Source {
     /// The error of a failed start, with existing names like those that do not exist, where names may be listed. Only
     /// for a start, within the time that it has from `start` on: what runs for long lists nothing that it need not.
     pub(crate) async fn advised(&self, error: Error, start: Instant) -> Error {
-        let Some(wanted) = error.errors().iter().find_map(|error| self.wanted(error)) else { return error };
+        let Some(wanted) = error.errors().iter().find_map(|error| self.wanted(error)) else {
+            return error;
+        };
         let deadline = (start + self.timeout).min(Instant::now() + ADVICE);
         if deadline <= Instant::now() {
             return error;
@@ -335,7 +352,10 @@ impl Source {
 
     /// Where a secret's value goes, or would go.
     pub(crate) fn key_path(&self, id: &str) -> String {
-        names_of(id).first().map(|name| self.plan.mapping.key_path(name).join(".")).unwrap_or_default()
+        names_of(id)
+            .first()
+            .map(|name| self.plan.mapping.key_path(name).join("."))
+            .unwrap_or_default()
     }
 
     /// Warns, once, of renames that are about no secret that is selected, be it read or not.
@@ -344,7 +364,8 @@ impl Source {
             return;
         }
         let read = reading.outcomes.values().flatten().map(Fetched::name);
-        let asked = reading.outcomes.keys().chain(&reading.rested).chain(&self.plan.policy.optional);
+        let asked =
+            reading.outcomes.keys().chain(&reading.rested).chain(&self.plan.policy.optional);
         let names: Vec<&str> = read.chain(asked.flat_map(|id| names_of(id))).collect();
         self.notices.of_idle_renames(|| self.plan.mapping.idle_renames(&names));
     }

@@ -63,14 +63,20 @@ impl Choice {
 
     /// What is to be done, or why the description makes no sense.
     pub(crate) fn plan(&self) -> Result<Plan, Error> {
-        let renames =
-            self.renames.iter().map(|(from, to)| Rename::parse(from, to)).collect::<Result<_, _>>()?;
+        let renames = self
+            .renames
+            .iter()
+            .map(|(from, to)| Rename::parse(from, to))
+            .collect::<Result<_, _>>()?;
         let (prefix, mut ids) = self.selection.ids()?;
         let optional = match (&self.selection, &prefix) {
             (Selection::Nothing, _) => BTreeSet::new(),
             (_, Some(prefix)) => {
-                let optional: BTreeSet<String> =
-                    self.optional.iter().map(|name| full_name(prefix, name)).collect::<Result<_, _>>()?;
+                let optional: BTreeSet<String> = self
+                    .optional
+                    .iter()
+                    .map(|name| full_name(prefix, name))
+                    .collect::<Result<_, _>>()?;
                 if let Some(ids) = &mut ids {
                     ids.extend(optional.iter().cloned());
                 }
@@ -82,12 +88,14 @@ impl Choice {
             Some(prefix) => self.previous.iter().map(|name| joined(prefix, name)).collect(),
             None => self.previous.clone(),
         };
-        let unselected = |name: &&String| !self.off && ids.as_ref().is_some_and(|ids| !ids.contains(*name));
+        let unselected =
+            |name: &&String| !self.off && ids.as_ref().is_some_and(|ids| !ids.contains(*name));
         if let Some(name) = previous.iter().find(unselected) {
-            let message = format!("`with_previous` names `{name}`, which is not among the secrets to load");
-            return Err(Error::new(ErrorKind::Config, message)
-                .with_secret(name)
-                .with_hint("name it as it is selected: below the prefix, or by the same name or ARN"));
+            let message =
+                format!("`with_previous` names `{name}`, which is not among the secrets to load");
+            return Err(Error::new(ErrorKind::Config, message).with_secret(name).with_hint(
+                "name it as it is selected: below the prefix, or by the same name or ARN",
+            ));
         }
         let mapping = Mapping { prefix, placed: self.placed.clone(), renames };
         Ok(Plan {
@@ -129,7 +137,9 @@ impl Selection {
                         "name a prefix such as `gaara/prod`, or the secrets themselves with `names`",
                     ));
                 }
-                let ids = only.as_ref().map(|only| only.iter().map(|name| joined(prefix, name)).collect());
+                let ids = only
+                    .as_ref()
+                    .map(|only| only.iter().map(|name| joined(prefix, name)).collect());
                 Ok((Some(prefix.to_owned()), ids))
             }
             Self::Names { only: true, .. } => {
@@ -164,8 +174,10 @@ fn joined(prefix: &str, name: &str) -> String {
 /// The same for an optional one, where a whole name would go unnoticed: nothing has to exist by that name.
 fn full_name(prefix: &str, name: &str) -> Result<String, Error> {
     if name.starts_with("arn:") || below(prefix, name.trim_start_matches('/')).is_some() {
-        return Err(config(&format!("optional secret `{name}`: with a prefix, names are meant below it"))
-            .with_hint(format!("leave `{prefix}/` out, as in `optional([\"sentry-dsn\"])`")));
+        return Err(config(&format!(
+            "optional secret `{name}`: with a prefix, names are meant below it"
+        ))
+        .with_hint(format!("leave `{prefix}/` out, as in `optional([\"sentry-dsn\"])`")));
     }
     Ok(joined(prefix, name))
 }
@@ -177,7 +189,9 @@ pub(crate) fn names_of(id: &str) -> Vec<&str> {
         return vec![id];
     };
     match resource.rsplit_once('-') {
-        Some((name, ending)) if ending.len() == 6 && ending.chars().all(|c| c.is_ascii_alphanumeric()) => {
+        Some((name, ending))
+            if ending.len() == 6 && ending.chars().all(|c| c.is_ascii_alphanumeric()) =>
+        {
             vec![name, resource]
         }
         _ => vec![resource],
@@ -210,7 +224,10 @@ mod tests {
     }
 
     fn names(names: &[&str]) -> Selection {
-        Selection::Names { names: names.iter().map(|name| (*name).to_owned()).collect(), only: false }
+        Selection::Names {
+            names: names.iter().map(|name| (*name).to_owned()).collect(),
+            only: false,
+        }
     }
 
     #[test]
@@ -242,7 +259,10 @@ mod tests {
                 plan.ids.as_deref(),
                 ids.map(|ids| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>()).as_deref()
             );
-            assert_eq!(plan.policy.optional, optional_ids.iter().map(|id| (*id).to_owned()).collect());
+            assert_eq!(
+                plan.policy.optional,
+                optional_ids.iter().map(|id| (*id).to_owned()).collect()
+            );
         }
     }
 

@@ -58,9 +58,10 @@ enum Cause {
 
 fn cause(kind: ErrorKind) -> Cause {
     match kind {
-        ErrorKind::NotFound | ErrorKind::PendingDeletion | ErrorKind::AccessDenied | ErrorKind::Kms => {
-            Cause::Missing
-        }
+        ErrorKind::NotFound
+        | ErrorKind::PendingDeletion
+        | ErrorKind::AccessDenied
+        | ErrorKind::Kms => Cause::Missing,
         ErrorKind::Throttled | ErrorKind::Unavailable => Cause::Outage,
         ErrorKind::Config
         | ErrorKind::Malformed

@@ -48,7 +48,8 @@ fn likeness(one: &str, other: &str) -> f64 {
     let plain = |name: &str| name.to_lowercase().replace('_', "-");
     let (one, other) = (plain(one), plain(other));
     let differs = one.bytes().zip(other.bytes()).take_while(|(a, b)| a == b).count();
-    let shared = one.as_bytes()[..differs].iter().rposition(|byte| *byte == b'/').map_or(0, |at| at + 1);
+    let shared =
+        one.as_bytes()[..differs].iter().rposition(|byte| *byte == b'/').map_or(0, |at| at + 1);
     strsim::normalized_damerau_levenshtein(&one[shared..], &other[shared..])
 }
 

@@ -93,7 +93,9 @@ impl Origin {
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Secret { name, version_id } => write!(f, "secret `{name}`, version `{version_id}`"),
+            Self::Secret { name, version_id } => {
+                write!(f, "secret `{name}`, version `{version_id}`")
+            }
             Self::Environment { variable } => write!(f, "environment variable `{variable}`"),
             Self::Dotenv { file, variable } => write!(f, "variable `{variable}` of `{file}`"),
             #[cfg(feature = "figment")]
@@ -162,7 +164,8 @@ impl Node {
     pub(crate) fn has_key(&self, name: &str) -> bool {
         match &self.value {
             Value::Table(table) => {
-                table.entries.contains_key(name) || table.entries.values().any(|node| node.has_key(name))
+                table.entries.contains_key(name)
+                    || table.entries.values().any(|node| node.has_key(name))
             }
             Value::Array(items) => items.iter().any(|node| node.has_key(name)),
             _ => false,
@@ -228,7 +231,10 @@ impl Table {
                     slot.insert(node);
                 }
                 Entry::Occupied(mut slot) => match (&mut slot.get_mut().value, node) {
-                    (Value::Table(below), Node { value: Value::Table(above), origin, rank, previous }) => {
+                    (
+                        Value::Table(below),
+                        Node { value: Value::Table(above), origin, rank, previous },
+                    ) => {
                         // What a lower layer gives was there before too.
                         let previous = previous.map(|mut previous| {
                             if let Value::Table(table) = &mut previous.value {
@@ -276,7 +282,8 @@ impl Table {
 
 fn changed(old: &Table, new: &Table, at: &str, keys: &mut Vec<String>) {
     let empty = Table::default();
-    let names: std::collections::BTreeSet<_> = old.entries.keys().chain(new.entries.keys()).collect();
+    let names: std::collections::BTreeSet<_> =
+        old.entries.keys().chain(new.entries.keys()).collect();
     for name in names {
         let path = join(at, name);
         let (was, is) = (old.entries.get(name), new.entries.get(name));

@@ -34,13 +34,16 @@ impl fmt::Display for Problem {
         match self {
             Self::NotAnObject(sort) => write!(f, "expected a JSON object, found {sort}"),
             Self::BrokenObject { line, column } => {
-                write!(f, "expected a JSON object, but it is not JSON from line {line}, column {column} on")
+                write!(
+                    f,
+                    "expected a JSON object, but it is not JSON from line {line}, column {column} on"
+                )
             }
             Self::DuplicateKey(key) => write!(f, "the JSON object gives key `{key}` twice"),
             Self::TooDeep => write!(f, "the JSON object nests deeper than {MAX_DEPTH} levels"),
-            Self::NotUnicode => {
-                f.write_str("a string in the JSON object is no Unicode text (a lone surrogate escape)")
-            }
+            Self::NotUnicode => f.write_str(
+                "a string in the JSON object is no Unicode text (a lone surrogate escape)",
+            ),
         }
     }
 }
@@ -125,21 +128,27 @@ fn object(text: &str, origin: &Arc<Origin>, at: &str, depth: usize) -> Result<Ta
 }
 
 /// One JSON value at a depth; `None` for `null`, which as a member counts as absent.
-fn value(raw: &RawValue, origin: &Arc<Origin>, at: &str, depth: usize) -> Result<Option<Value>, Problem> {
+fn value(
+    raw: &RawValue,
+    origin: &Arc<Origin>,
+    at: &str,
+    depth: usize,
+) -> Result<Option<Value>, Problem> {
     let text = raw.get();
     Ok(Some(match text.as_bytes().first() {
         Some(b'n') => return Ok(None),
         Some(b't') => Value::Bool(true),
         Some(b'f') => Value::Bool(false),
-        Some(b'"') => {
-            Value::Text(Text::new(serde_json::from_str::<String>(text).map_err(|_| Problem::NotUnicode)?))
-        }
+        Some(b'"') => Value::Text(Text::new(
+            serde_json::from_str::<String>(text).map_err(|_| Problem::NotUnicode)?,
+        )),
         Some(b'{') => Value::Table(object(text, origin, at, depth + 1)?),
         Some(b'[') => {
             if depth + 1 > MAX_DEPTH {
                 return Err(Problem::TooDeep);
             }
-            let items: Vec<&RawValue> = serde_json::from_str(text).map_err(|_| Problem::NotUnicode)?;
+            let items: Vec<&RawValue> =
+                serde_json::from_str(text).map_err(|_| Problem::NotUnicode)?;
             let nodes = items.into_iter().map(|item| {
                 let value = value(item, origin, at, depth + 1)?.unwrap_or(Value::Null);
                 Ok(Node::new(value, origin.clone()))
@@ -177,7 +186,9 @@ fn entries(text: &str) -> Result<Vec<(String, &RawValue)>, Problem> {
         }
     }
 
-    serde_json::Deserializer::from_str(text).deserialize_map(Members).map_err(|_| Problem::NotUnicode)
+    serde_json::Deserializer::from_str(text)
+        .deserialize_map(Members)
+        .map_err(|_| Problem::NotUnicode)
 }
 
 #[cfg(test)]
@@ -246,7 +257,10 @@ mod tests {
 
     #[test]
     fn numbers_keep_their_source_text() {
-        let node = parse(&Payload::text(r#"{"n": 1.50, "big": 123456789012345678901234567890}"#), &origin());
+        let node = parse(
+            &Payload::text(r#"{"n": 1.50, "big": 123456789012345678901234567890}"#),
+            &origin(),
+        );
         let Ok(Node { value: Value::Table(table), .. }) = node else { panic!("a table") };
         for (key, text) in [("n", "1.50"), ("big", "123456789012345678901234567890")] {
             let Some(Value::Number(number)) = table.find(&[key]).map(|node| &node.value) else {
@@ -258,13 +272,20 @@ mod tests {
 
     #[test]
     fn a_root_secret_says_where_it_stops_being_json_without_showing_it() {
-        let root = |payload| parse_root(&payload, &origin()).err().map(|problem| problem.to_string());
-        assert_eq!(root(Payload::text("hunter2")).as_deref(), Some("expected a JSON object, found text"));
+        let root =
+            |payload| parse_root(&payload, &origin()).err().map(|problem| problem.to_string());
+        assert_eq!(
+            root(Payload::text("hunter2")).as_deref(),
+            Some("expected a JSON object, found text")
+        );
         assert_eq!(
             root(Payload::text("{\"a\": 1,\n hunter2}")).as_deref(),
             Some("expected a JSON object, but it is not JSON from line 2, column 2 on")
         );
-        assert_eq!(root(Payload::binary(*b"{}")).as_deref(), Some("expected a JSON object, found binary"));
+        assert_eq!(
+            root(Payload::binary(*b"{}")).as_deref(),
+            Some("expected a JSON object, found binary")
+        );
         assert_eq!(root(Payload::text("{}")), None);
     }
 }

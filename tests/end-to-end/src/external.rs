@@ -78,7 +78,10 @@ pub struct Aws {
 impl Aws {
     /// One without any configuration files.
     pub fn new(endpoint_url: impl Into<String>) -> Self {
-        Self { endpoint_url: endpoint_url.into(), home: TempDir::new().expect("a temporary folder") }
+        Self {
+            endpoint_url: endpoint_url.into(),
+            home: TempDir::new().expect("a temporary folder"),
+        }
     }
 
     /// What `aws secretsmanager ARGUMENTS` prints, or its complaint.
@@ -190,7 +193,8 @@ impl Moto {
                 let _ = sender.send(line);
             }
         });
-        let port = port.recv_timeout(PATIENCE).ok().and_then(|line| line.trim().parse::<u16>().ok());
+        let port =
+            port.recv_timeout(PATIENCE).ok().and_then(|line| line.trim().parse::<u16>().ok());
         let Some(port) = port else {
             // It may be gone already, which is as good.
             let _ = child.kill();

@@ -58,8 +58,10 @@ impl Log {
         static ONCE: Once = Once::new();
         ONCE.call_once(|| {
             let here = dynamic_filter_fn(|_, _| LOG.with_borrow(Option::is_some));
-            let layer =
-                tracing_subscriber::fmt::layer().with_ansi(false).with_writer(Writer).with_filter(here);
+            let layer = tracing_subscriber::fmt::layer()
+                .with_ansi(false)
+                .with_writer(Writer)
+                .with_filter(here);
             tracing_subscriber::registry().with(layer).init();
         });
         // An event that another thread met while that was being installed remembers "nobody listens", too.

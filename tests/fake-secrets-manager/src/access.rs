@@ -74,7 +74,9 @@ impl State {
                     "with an explicit deny in an identity-based policy".to_owned()
                 }
                 Refusal::Identity(_) => {
-                    format!("because no identity-based policy allows the secretsmanager:{operation} action")
+                    format!(
+                        "because no identity-based policy allows the secretsmanager:{operation} action"
+                    )
                 }
                 Refusal::Endpoint => "with an explicit deny in a VPC endpoint policy".to_owned(),
             };
@@ -133,7 +135,11 @@ impl State {
     }
 
     /// Whether the VPC endpoint lets a batch through that names these secrets.
-    pub(crate) fn authorize_batch_at_endpoint(&self, caller: Caller, secret_ids: &[String]) -> ApiResult<()> {
+    pub(crate) fn authorize_batch_at_endpoint(
+        &self,
+        caller: Caller,
+        secret_ids: &[String],
+    ) -> ApiResult<()> {
         let denied = secret_ids.iter().any(|id| {
             let name = self.find(id).map_or(id.as_str(), |secret| &secret.name);
             self.access.endpoint_denied_secrets.contains(name)
@@ -154,7 +160,12 @@ impl State {
 
     /// Whether a new value can be encrypted for the caller.
     pub(crate) fn encrypt(&self, caller: Caller, secret: &Secret) -> ApiResult<()> {
-        self.use_key(caller, secret, &["kms:GenerateDataKey", "kms:Decrypt"], ApiError::encryption_failure)
+        self.use_key(
+            caller,
+            secret,
+            &["kms:GenerateDataKey", "kms:Decrypt"],
+            ApiError::encryption_failure,
+        )
     }
 
     fn use_key(

@@ -15,7 +15,11 @@ pub(crate) struct ApiError {
 pub(crate) type ApiResult<T> = Result<T, ApiError>;
 
 impl ApiError {
-    pub(crate) fn new(code: impl Into<Cow<'static, str>>, status: u16, message: impl Into<String>) -> Self {
+    pub(crate) fn new(
+        code: impl Into<Cow<'static, str>>,
+        status: u16,
+        message: impl Into<String>,
+    ) -> Self {
         Self { code: code.into(), status, message: message.into() }
     }
 
@@ -85,7 +89,10 @@ impl ApiError {
 
     pub(crate) fn serialization() -> Self {
         // The decoder's own message would quote the value it stumbled over.
-        Self::bad_request("SerializationException", "The request body isn't what the operation takes.")
+        Self::bad_request(
+            "SerializationException",
+            "The request body isn't what the operation takes.",
+        )
     }
 
     pub(crate) fn throttling() -> Self {

@@ -26,7 +26,10 @@ impl Filter {
             ));
         }
         if self.values.is_empty() {
-            return Err(ApiError::invalid_parameter(format!("Invalid filter values for key: {}", self.key)));
+            return Err(ApiError::invalid_parameter(format!(
+                "Invalid filter values for key: {}",
+                self.key
+            )));
         }
         if self.values.len() > 10 {
             return Err(ApiError::constraint(

@@ -39,7 +39,11 @@ impl fmt::Debug for InProcess {
 }
 
 impl HttpClient for InProcess {
-    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+    fn http_connector(
+        &self,
+        _: &HttpConnectorSettings,
+        _: &RuntimeComponents,
+    ) -> SharedHttpConnector {
         SharedHttpConnector::new(self.clone())
     }
 }
@@ -51,7 +55,9 @@ impl HttpConnector for InProcess {
             let target = request.headers().get("x-amz-target").map(str::to_owned);
             let body = match request.body().bytes() {
                 Some(bytes) => Bytes::copy_from_slice(bytes),
-                None => request.into_body().collect().await.map_err(ConnectorError::user)?.to_bytes(),
+                None => {
+                    request.into_body().collect().await.map_err(ConnectorError::user)?.to_bytes()
+                }
             };
             let answer = shared
                 .answer(caller, target.as_deref(), body)
@@ -69,8 +75,11 @@ pub(crate) fn http_client(shared: &Arc<Shared>, caller: Caller) -> SharedHttpCli
 
 /// A client with that configuration, and retries of its own.
 pub(crate) fn client(config: &SdkConfig) -> Client {
-    let retries = RetryPartition::custom("fake-secrets-manager").token_bucket(TokenBucket::default()).build();
-    Client::from_conf(aws_sdk_secretsmanager::config::Builder::from(config).retry_partition(retries).build())
+    let retries =
+        RetryPartition::custom("fake-secrets-manager").token_bucket(TokenBucket::default()).build();
+    Client::from_conf(
+        aws_sdk_secretsmanager::config::Builder::from(config).retry_partition(retries).build(),
+    )
 }
 
 pub(crate) fn sdk_config(shared: &Arc<Shared>, caller: Caller) -> SdkConfig {

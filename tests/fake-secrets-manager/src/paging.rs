@@ -42,9 +42,10 @@ pub(crate) fn size(asked: Option<i64>, max: usize) -> ApiResult<usize> {
         return Ok(max);
     };
     match usize::try_from(asked) {
-        Ok(size) if size > max => {
-            Err(ApiError::constraint("maxResults", format!("have value less than or equal to {max}")))
-        }
+        Ok(size) if size > max => Err(ApiError::constraint(
+            "maxResults",
+            format!("have value less than or equal to {max}"),
+        )),
         Ok(size) if size > 0 => Ok(size),
         _ => Err(ApiError::constraint("maxResults", "have value greater than or equal to 1")),
     }

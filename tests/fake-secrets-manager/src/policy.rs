@@ -234,7 +234,9 @@ impl Operator {
             let wanted = wanted.to_string();
             match self.comparison {
                 Comparison::Equals => wanted == actual,
-                Comparison::EqualsIgnoreCase | Comparison::Bool => wanted.eq_ignore_ascii_case(actual),
+                Comparison::EqualsIgnoreCase | Comparison::Bool => {
+                    wanted.eq_ignore_ascii_case(actual)
+                }
                 Comparison::Like => wildcard(&wanted, actual),
                 Comparison::Null => false,
             }

@@ -25,7 +25,8 @@ pub enum Step {
 }
 
 impl Step {
-    const ALL: [Self; 4] = [Self::CreateSecret, Self::SetSecret, Self::TestSecret, Self::FinishSecret];
+    const ALL: [Self; 4] =
+        [Self::CreateSecret, Self::SetSecret, Self::TestSecret, Self::FinishSecret];
 
     /// The name by which AWS calls the rotation function.
     #[must_use]

@@ -255,7 +255,9 @@ impl Secret {
                          must be set to the version that currently has the staging label {label}."
                     )));
                 }
-                if self.version(to).is_some_and(|v| v.labels.len() >= MAX_LABELS && !v.labels.contains(label))
+                if self
+                    .version(to)
+                    .is_some_and(|v| v.labels.len() >= MAX_LABELS && !v.labels.contains(label))
                 {
                     return Err(too_many_labels());
                 }

@@ -114,9 +114,15 @@ async fn serve(stream: TcpStream, shared: Arc<Shared>) {
     let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }
 
-async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> io::Result<Response<AnswerBody>> {
-    let target =
-        request.headers().get("x-amz-target").and_then(|target| target.to_str().ok()).map(str::to_owned);
+async fn answer(
+    shared: Arc<Shared>,
+    request: Request<Incoming>,
+) -> io::Result<Response<AnswerBody>> {
+    let target = request
+        .headers()
+        .get("x-amz-target")
+        .and_then(|target| target.to_str().ok())
+        .map(str::to_owned);
     let body: Bytes = request.into_body().collect().await.map_err(io::Error::other)?.to_bytes();
     Ok(shared.answer(Caller::Client, target.as_deref(), body).await?)
 }

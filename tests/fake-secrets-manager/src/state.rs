@@ -89,8 +89,11 @@ impl State {
         name: &str,
         change: impl FnOnce(&mut Secret) -> ApiResult<T>,
     ) -> ApiResult<T> {
-        let mut secret =
-            self.secrets.get(name).map(|secret| Secret::clone(secret)).ok_or_else(ApiError::not_found)?;
+        let mut secret = self
+            .secrets
+            .get(name)
+            .map(|secret| Secret::clone(secret))
+            .ok_or_else(ApiError::not_found)?;
         let answer = change(&mut secret)?;
         self.insert(secret);
         Ok(answer)
@@ -101,7 +104,8 @@ impl State {
         let today = midnight(self.now());
         if let Some(secret) = self.secrets.get_mut(name) {
             let read = |at: Option<SystemTime>| at == Some(today);
-            if read(secret.accessed) && read(secret.version(version_id).and_then(|version| version.accessed))
+            if read(secret.accessed)
+                && read(secret.version(version_id).and_then(|version| version.accessed))
             {
                 return;
             }

@@ -33,7 +33,8 @@ impl Answer {
     }
 
     pub(crate) fn error(error: &ApiError) -> Self {
-        let members = json!({ "__type": error.code, "Message": error.message, "message": error.message });
+        let members =
+            json!({ "__type": error.code, "Message": error.message, "message": error.message });
         Self { error_code: Some(error.code.to_string()), ..Self::json(error.status, &members) }
     }
 
@@ -80,7 +81,9 @@ impl Answer {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.content_type));
         let request_id = uuid::Uuid::new_v4().to_string();
-        for (name, value) in [("x-amzn-requestid", Some(request_id)), ("x-amzn-errortype", self.error_code)] {
+        for (name, value) in
+            [("x-amzn-requestid", Some(request_id)), ("x-amzn-errortype", self.error_code)]
+        {
             if let Some(value) = value.and_then(|value| HeaderValue::from_str(&value).ok()) {
                 headers.insert(name, value);
             }

@@ -65,7 +65,10 @@ impl Cluster {
         let command = |program: &Path| {
             let mut command = Command::new(program);
             // Nothing of PGDATA and the like; messages in English.
-            command.env_clear().env("LC_ALL", "C").envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
+            command
+                .env_clear()
+                .env("LC_ALL", "C")
+                .envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
             if let Some((user, group)) = owner {
                 command.uid(user).gid(group);
             }
@@ -93,7 +96,10 @@ impl Cluster {
             .output()?;
         fs::remove_file(&password_file)?;
         if !made.status.success() {
-            return Err(io::Error::other(format!("initdb: {}", String::from_utf8_lossy(&made.stderr))));
+            return Err(io::Error::other(format!(
+                "initdb: {}",
+                String::from_utf8_lossy(&made.stderr)
+            )));
         }
 
         let mut supervisor = command(Path::new("sh"))

@@ -145,10 +145,15 @@ impl RotationFunction {
             },
         };
         let exists = sqlx::query_scalar("SELECT count(*) = 1 FROM pg_roles WHERE rolname = $1");
-        let exists: bool = exists.bind(&new.username).fetch_one(&mut connection).await.map_err(said)?;
+        let exists: bool =
+            exists.bind(&new.username).fetch_one(&mut connection).await.map_err(said)?;
         if !exists {
-            run(&mut connection, "CREATE ROLE %I LOGIN IN ROLE %I", [&new.username, &current.username])
-                .await?;
+            run(
+                &mut connection,
+                "CREATE ROLE %I LOGIN IN ROLE %I",
+                [&new.username, &current.username],
+            )
+            .await?;
         }
         run(&mut connection, "ALTER ROLE %I PASSWORD %L", [&new.username, &new.password]).await?;
         connection.close().await.map_err(said)
@@ -173,7 +178,8 @@ pub(crate) async fn run(
     parameters: [&str; 2],
 ) -> Result<(), String> {
     let [first, second] = parameters;
-    let quoted = sqlx::query_scalar("SELECT format($1, $2, $3)").bind(statement).bind(first).bind(second);
+    let quoted =
+        sqlx::query_scalar("SELECT format($1, $2, $3)").bind(statement).bind(first).bind(second);
     let quoted: String = quoted.fetch_one(&mut *connection).await.map_err(said)?;
     connection.execute(quoted.as_str()).await.map(drop).map_err(said)
 }

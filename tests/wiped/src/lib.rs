@@ -51,7 +51,8 @@ impl Watching {
             return;
         }
         // SAFETY: set from a `'static` slice of this length, by `unwiped` alone.
-        let needle = unsafe { std::slice::from_raw_parts(needle, self.length.load(Ordering::SeqCst)) };
+        let needle =
+            unsafe { std::slice::from_raw_parts(needle, self.length.load(Ordering::SeqCst)) };
         if block.windows(needle.len()).any(|window| window == needle) {
             self.found.fetch_add(1, Ordering::SeqCst);
         }

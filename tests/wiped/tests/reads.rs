@@ -22,7 +22,8 @@ struct Database {
 fn a_read_allocates_nothing() {
     assert_eq!(ALLOCATOR.allocated(|| drop(black_box(Box::new(1)))), 1, "the count itself works");
 
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let memory = Memory::new();
     memory.put("app/database", r#"{"port": 1}"#);
     let manager = SecretsManager::prefix("app").backend(memory.clone());

@@ -30,9 +30,12 @@ fn load() -> Settings {
     memory.put("app/text", needle());
     memory.put_binary("app/binary", NEEDLE);
     // The JSON text, and the values that are parsed out of it.
-    memory
-        .put("app/object", ["{\"password\":\"", std::str::from_utf8(NEEDLE).expect("text"), "\"}"].concat());
-    let snapshot = SecretsManager::prefix("app").backend(memory).fetch_blocking().expect("a snapshot");
+    memory.put(
+        "app/object",
+        ["{\"password\":\"", std::str::from_utf8(NEEDLE).expect("text"), "\"}"].concat(),
+    );
+    let snapshot =
+        SecretsManager::prefix("app").backend(memory).fetch_blocking().expect("a snapshot");
     let layers = Layers::new().environment_from([("TEXT", needle())]).secrets(&snapshot);
     layers.extract().expect("settings")
 }
@@ -60,7 +63,8 @@ fn our_own_buffers_are_wiped_before_they_are_freed() {
         std::fs::write(folder.path().join(file), [NEEDLE, after].concat()).expect("a file");
     }
     let unwiped = ALLOCATOR.unwiped(NEEDLE, || {
-        let manager = SecretsManager::names(["text", "binary"]).backend(Directory::new(folder.path()));
+        let manager =
+            SecretsManager::names(["text", "binary"]).backend(Directory::new(folder.path()));
         drop(manager.fetch_blocking().expect("a snapshot"));
     });
     assert_eq!(unwiped, 0, "files");

@@ -9,8 +9,7 @@ use crate::error::{Error, ErrorKind};
 use crate::tree::redact::without_credentials;
 
 /// Where config-rs knows more, which may be read at a desk but not in a log.
-const HINT: &str =
-    "config-rs says more, and may quote values: call `build()` outside of `layers` to see its error";
+const HINT: &str = "config-rs says more, and may quote values: call `build()` outside of `layers` to see its error";
 
 /// Why a config could not be built: the sort of failure, the file, key or source; never config-rs's own text. An
 /// error of ours that came through it is that error.
@@ -30,8 +29,10 @@ pub(crate) fn rebuilt(mut error: ConfigError) -> Error {
             (format!("a value there is not {expected}"), None)
         }
         ConfigError::FileParse { uri, .. } => {
-            let file =
-                uri.map_or_else(|| "a string".to_owned(), |uri| format!("`{}`", without_credentials(&uri)));
+            let file = uri.map_or_else(
+                || "a string".to_owned(),
+                |uri| format!("`{}`", without_credentials(&uri)),
+            );
             (format!("{file} is not of the format that it is read as"), Some(HINT))
         }
         ConfigError::NotFound(missing) => {
@@ -50,7 +51,8 @@ pub(crate) fn rebuilt(mut error: ConfigError) -> Error {
         (None, Some(source)) => format!(" ({source})"),
         (None, None) => String::new(),
     };
-    let mut rebuilt = Error::new(ErrorKind::Invalid, format!("the config cannot be built: {reason}{place}"));
+    let mut rebuilt =
+        Error::new(ErrorKind::Invalid, format!("the config cannot be built: {reason}{place}"));
     if let Some(key) = key {
         rebuilt = rebuilt.with_key(key);
     }
@@ -67,9 +69,13 @@ fn foreign(cause: &(dyn StdError + Send + Sync + 'static)) -> (String, Option<&'
     };
     let text = error.to_string();
     let file = text.strip_prefix("configuration file \"").and_then(|rest| {
-        let found = |tail, what| rest.strip_suffix(tail).map(|file| format!("the file `{file}` {what}"));
+        let found =
+            |tail, what| rest.strip_suffix(tail).map(|file| format!("the file `{file}` {what}"));
         found("\" not found", "does not exist").or_else(|| {
-            found("\" is not of a supported file format", "is of no format that config-rs is built with")
+            found(
+                "\" is not of a supported file format",
+                "is of no format that config-rs is built with",
+            )
         })
     });
     (file.unwrap_or_else(|| format!("a file cannot be read: {}", error.kind())), None)
@@ -77,8 +83,9 @@ fn foreign(cause: &(dyn StdError + Send + Sync + 'static)) -> (String, Option<&'
 
 /// A text, which may hold anything. One is config-rs's own, and its author's daily bread: the value of a variable.
 fn message(text: &str) -> (String, Option<&'static str>) {
-    let variable =
-        text.strip_prefix("env variable \"").and_then(|rest| rest.split_once("\" contains non-Unicode data"));
+    let variable = text
+        .strip_prefix("env variable \"")
+        .and_then(|rest| rest.split_once("\" contains non-Unicode data"));
     match variable {
         Some((variable, _)) => (
             format!("environment variable `{variable}` (in any case) is not UTF-8"),
@@ -133,21 +140,35 @@ mod tests {
             ),
             (|| ConfigError::NotFound("a.b".into()), "missing (key `a.b`)", Some("a.b")),
             (
-                || ConfigError::FileParse { uri: Some("conf/app.toml".into()), cause: "hunter2".into() },
+                || ConfigError::FileParse {
+                    uri: Some("conf/app.toml".into()),
+                    cause: "hunter2".into(),
+                },
                 "`conf/app.toml` is not of the format",
                 None,
             ),
-            (|| ConfigError::FileParse { uri: None, cause: "hunter2".into() }, "a string is not of", None),
+            (
+                || ConfigError::FileParse { uri: None, cause: "hunter2".into() },
+                "a string is not of",
+                None,
+            ),
             (|| ConfigError::PathParse { cause: "hunter2".into() }, "no path", None),
             (|| ConfigError::Frozen, "config-rs failed", None),
             (
-                || Value::new(Some(&"db://me:hunter2@host".into()), "hunter2").into_int().expect_err("text"),
+                || {
+                    Value::new(Some(&"db://me:hunter2@host".into()), "hunter2")
+                        .into_int()
+                        .expect_err("text")
+                },
                 "is not an integer (db://host)",
                 None,
             ),
         ];
         for (failing, mention, key) in kinds {
-            let error = Config::builder().add_source(Failing(failing)).build().expect_err("a failing source");
+            let error = Config::builder()
+                .add_source(Failing(failing))
+                .build()
+                .expect_err("a failing source");
             let error = rebuilt(error);
             let shown = format!("{error} {error:?}");
             assert!(shown.contains(mention) && !shown.contains("hunter2"), "{shown}");
@@ -160,7 +181,8 @@ mod tests {
         let variables = Map::from_iter([("APP__PORTS[0]".to_owned(), "hunter2".to_owned())]);
         let environment = Environment::default().separator("__").source(Some(variables));
         let config = Config::builder().add_source(environment).build().expect("a config");
-        let error = config.try_deserialize::<Map<String, Map<String, Vec<u16>>>>().expect_err("no number");
+        let error =
+            config.try_deserialize::<Map<String, Map<String, Vec<u16>>>>().expect_err("no number");
         assert!(error.to_string().contains("hunter2"), "{error}");
         let error = rebuilt(error);
         assert_eq!(error.key(), Some("app.ports[0]"));
@@ -176,7 +198,8 @@ mod tests {
         let file = folder.path().join("settings.what");
         for what in ["does not exist", "is of no format that config-rs is built with"] {
             let source = config::File::from(file.clone());
-            let error = rebuilt(Config::builder().add_source(source).build().expect_err("no config"));
+            let error =
+                rebuilt(Config::builder().add_source(source).build().expect_err("no config"));
             assert!(error.to_string().contains(&format!("settings.what` {what}")), "{error}");
             std::fs::write(&file, "hunter2").expect("a file");
         }

@@ -157,9 +157,9 @@ mod tests {
                 named.push(at.to_owned());
             }
             match &value.kind {
-                ValueKind::Table(table) => {
-                    table.iter().for_each(|(name, value)| walk(value, &format!("{at}.{name}"), named))
-                }
+                ValueKind::Table(table) => table
+                    .iter()
+                    .for_each(|(name, value)| walk(value, &format!("{at}.{name}"), named)),
                 ValueKind::Array(items) => {
                     items.iter().for_each(|item| walk(item, &format!("{at}[]"), named))
                 }

@@ -77,7 +77,9 @@ fn table_node(entries: Map<String, Value>, origin: Arc<Origin>, ours: Option<&No
     let table = table_of(entries, ours.map(|(_, table)| table));
     let secret = |node: &Node| matches!(*node.origin, Origin::Secret { .. });
     let (origin, previous) = match (&*origin, ours) {
-        (Origin::Config { source: None, .. }, Some((node, _))) if table.entries.values().any(secret) => {
+        (Origin::Config { source: None, .. }, Some((node, _)))
+            if table.entries.values().any(secret) =>
+        {
             (node.origin.clone(), node.previous.clone())
         }
         (Origin::Config { source: None, .. }, _) => {
@@ -123,7 +125,8 @@ mod tests {
     #[test]
     fn a_sources_name_is_shown_without_credentials() {
         let value = Value::new(Some(&"db://me:hunter2@host".into()), "x");
-        let config = Config::builder().set_override("key", value).and_then(|builder| builder.build());
+        let config =
+            Config::builder().set_override("key", value).and_then(|builder| builder.build());
         let tree = tree_of(config.expect("a config"), &snapshot("{}"));
         assert_eq!(tree.entries["key"].origin.to_string(), "config source `db://host`");
     }
@@ -137,8 +140,9 @@ mod tests {
 
     #[test]
     fn the_secrets_alone_come_back_as_they_were() {
-        let secrets =
-            snapshot(r#"{"ratio": 1.10, "big": 123456789012345678901, "list": [1.0, {"x": "y"}, null]}"#);
+        let secrets = snapshot(
+            r#"{"ratio": 1.10, "big": 123456789012345678901, "list": [1.0, {"x": "y"}, null]}"#,
+        );
         let config = Config::builder().add_source(secrets.clone()).build().expect("a config");
         let tree = tree_of(config, &secrets);
         assert!(tree == *secrets.tree(), "source text, bytes and origins");
@@ -148,7 +152,10 @@ mod tests {
         };
         assert!(text(&tree));
 
-        let above = Config::builder().add_source(secrets.clone()).set_override("db.more", 1).expect("a key");
+        let above = Config::builder()
+            .add_source(secrets.clone())
+            .set_override("db.more", 1)
+            .expect("a key");
         let tree = tree_of(above.build().expect("a config"), &secrets);
         assert!(!text(&tree), "a table that another layer added to has no text");
         assert!(tree.find(&["db", "ratio"]) == secrets.tree().find(&["db", "ratio"]));
@@ -160,7 +167,8 @@ mod tests {
         let config = Config::builder().add_source(secrets.clone()).build().expect("a config");
         let password = config.get::<Value>("db.password").expect("a value");
         assert!(password.origin().is_none(), "what `get` returns is without its origin");
-        let password = Value::new(Some(&secrets.tree().entries["db"].origin.to_string()), password.kind);
+        let password =
+            Value::new(Some(&secrets.tree().entries["db"].origin.to_string()), password.kind);
         let config = Config::builder()
             .add_source(secrets.clone())
             .set_override("db.user", password)
@@ -173,7 +181,8 @@ mod tests {
             _ => panic!("no text at {path:?}"),
         };
         assert_eq!(text(&["db", "user"]), "p");
-        let Some(tree::Value::Array(items)) = tree.find(&["db", "list"]).map(|node| &node.value) else {
+        let Some(tree::Value::Array(items)) = tree.find(&["db", "list"]).map(|node| &node.value)
+        else {
             panic!("no list")
         };
         let shown: Vec<_> = items.iter().map(|item| item.origin.to_string()).collect();

@@ -174,7 +174,8 @@ impl Provider for Dotenv {
     }
 
     fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
-        let variables = self.variables().map_err(|error| figment::Error::from(error.to_string()))?;
+        let variables =
+            self.variables().map_err(|error| figment::Error::from(error.to_string()))?;
         let mut merged = Dict::new();
         for (name, value) in variables {
             // Never fails: text that reads as nothing else is a string.

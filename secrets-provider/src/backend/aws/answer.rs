@@ -22,15 +22,16 @@ pub(super) fn sort_out(
         let ids: Vec<String> = missing.extract_if(.., |id| is_asked(id)).collect();
         let payload = payload(secret_string, secret_binary);
         for id in ids {
-            let secret = fetched(&id, name.clone(), arn.clone(), version_id.clone(), payload.clone());
+            let secret =
+                fetched(&id, name.clone(), arn.clone(), version_id.clone(), payload.clone());
             outcomes.push((id, secret));
         }
     }
     for error in output.errors.unwrap_or_default() {
         let Some(about) = error.secret_id() else { continue };
-        for id in missing
-            .extract_if(.., |id| id == about || id.starts_with("arn:") && asked_for(id, None, Some(about)))
-        {
+        for id in missing.extract_if(.., |id| {
+            id == about || id.starts_with("arn:") && asked_for(id, None, Some(about))
+        }) {
             let call = Call { action: "GetSecretValue", id: Some(&id), scope };
             let why = call.refused(error.error_code(), error.message(), None);
             outcomes.push((id, Err(why)));
@@ -40,8 +41,9 @@ pub(super) fn sort_out(
 
 /// Whether an id, a name or an ARN with or without its random ending, asks for this secret.
 fn asked_for(id: &str, name: Option<&str>, arn: Option<&str>) -> bool {
-    let partial =
-        |arn: &str| arn.strip_prefix(id).is_some_and(|rest| rest.len() == 7 && rest.starts_with('-'));
+    let partial = |arn: &str| {
+        arn.strip_prefix(id).is_some_and(|rest| rest.len() == 7 && rest.starts_with('-'))
+    };
     name == Some(id) || arn == Some(id) || id.starts_with("arn:") && arn.is_some_and(partial)
 }
 
@@ -84,11 +86,16 @@ mod tests {
     #[test]
     fn an_answer_is_sorted_out_and_what_it_lacks_is_kept() {
         let arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:a-AbCdEf";
-        let value =
-            SecretValueEntry::builder().name("a").arn(arn).version_id("v1").secret_string("x").build();
+        let value = SecretValueEntry::builder()
+            .name("a")
+            .arn(arn)
+            .version_id("v1")
+            .secret_string("x")
+            .build();
         let error = aws_sdk_secretsmanager::types::ApiErrorType::builder();
         let error = error.secret_id("b").error_code("ResourceNotFoundException").build();
-        let answer = BatchGetSecretValueOutput::builder().secret_values(value).errors(error).build();
+        let answer =
+            BatchGetSecretValueOutput::builder().secret_values(value).errors(error).build();
         let mut missing: Vec<String> = ["a", arn, "b", "left-out"].map(str::to_owned).into();
         let mut outcomes = Vec::new();
         sort_out(answer, &Scope::new(None, None), &mut missing, &mut outcomes);

@@ -22,8 +22,9 @@ const ENDPOINT: &str = "the policy of the VPC endpoint";
 pub(super) fn hint(action: &str, id: Option<&str>, scope: &Scope, message: &str) -> String {
     let scope = scope.in_account_of(message);
     let resource = id.map_or_else(|| "*".to_owned(), |id| scope.secret(id));
-    let denied =
-        |article: &str, name: &str| message.contains(&format!("with an explicit deny in {article} {name}"));
+    let denied = |article: &str, name: &str| {
+        message.contains(&format!("with an explicit deny in {article} {name}"))
+    };
     let explicit = POLICIES.iter().find(|(name, _)| denied("a", name) || denied("an", name));
     if let Some((_, policy)) = explicit {
         return format!(
@@ -36,7 +37,8 @@ pub(super) fn hint(action: &str, id: Option<&str>, scope: &Scope, message: &str)
     let statement = Statement::allow(action, vec![resource.clone()]);
     let statement = if policy == ENDPOINT { statement.for_anyone() } else { statement };
     // IAM knows this action on `*` alone, which is more than some want to allow.
-    let instead = if action == "ListSecrets" { "name the secrets with `.only(..)`, or " } else { "" };
+    let instead =
+        if action == "ListSecrets" { "name the secrets with `.only(..)`, or " } else { "" };
     format!(
         "{instead}allow `secretsmanager:{action}` on `{resource}`: add to {policy} the statement {}",
         statement.json()

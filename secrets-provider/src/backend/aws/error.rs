@@ -40,7 +40,8 @@ impl Call<'_> {
     {
         match error {
             SdkError::ServiceError(context) => {
-                let request_id = context.raw().headers().get("x-amzn-requestid").unwrap_or_default();
+                let request_id =
+                    context.raw().headers().get("x-amzn-requestid").unwrap_or_default();
                 let status = context.raw().status().as_u16();
                 let error = self.refused(error.code(), error.message(), Some(status));
                 tracing::debug!(
@@ -56,17 +57,21 @@ impl Call<'_> {
             SdkError::ConstructionFailure(_) => self
                 .error(ErrorKind::Config, "the request cannot be built")
                 .with_hint("check the region's name and the endpoint's URL"),
-            SdkError::TimeoutError(_) => {
-                self.error(ErrorKind::Unavailable, "no answer in time").with_hint(self.unreachable())
-            }
+            SdkError::TimeoutError(_) => self
+                .error(ErrorKind::Unavailable, "no answer in time")
+                .with_hint(self.unreachable()),
             SdkError::DispatchFailure(failure) => {
-                if let Some(error) = failure.as_connector_error().and_then(|error| credentials_error(error)) {
+                if let Some(error) =
+                    failure.as_connector_error().and_then(|error| credentials_error(error))
+                {
                     return self.without_credentials(error);
                 }
                 if failure.as_connector_error().is_some_and(|error| without_provider(error)) {
                     return self
                         .error(ErrorKind::Config, "the given AWS configuration has no credentials")
-                        .with_hint("give it a credentials provider; `aws_config::load_defaults` sets one");
+                        .with_hint(
+                            "give it a credentials provider; `aws_config::load_defaults` sets one",
+                        );
                 }
                 let what = if failure.is_timeout() {
                     "no connection in time"
@@ -106,7 +111,12 @@ impl Call<'_> {
 
     /// An error by the code that Secrets Manager gave it. Nearly all come as HTTP 400, so the status tells little
     /// (<https://docs.aws.amazon.com/secretsmanager/latest/apireference/CommonErrors.html>).
-    pub(super) fn refused(self, code: Option<&str>, message: Option<&str>, status: Option<u16>) -> Error {
+    pub(super) fn refused(
+        self,
+        code: Option<&str>,
+        message: Option<&str>,
+        status: Option<u16>,
+    ) -> Error {
         let message = message.unwrap_or_default().to_ascii_lowercase();
         let code = code.unwrap_or_default();
         match code {
@@ -196,10 +206,14 @@ impl Call<'_> {
     fn not_found(self) -> Error {
         let place = self.scope.region().map_or_else(String::new, |region| format!(" in {region}"));
         let by_arn = self.id.is_some_and(|id| id.starts_with("arn:"));
-        self.error(ErrorKind::NotFound, &format!("there is no such secret{place}")).with_hint(match by_arn {
-            true => "check the ARN; a secret that was deleted and created anew has another one",
-            false => "check name, region and account; a secret of another account needs its full ARN",
-        })
+        self.error(ErrorKind::NotFound, &format!("there is no such secret{place}")).with_hint(
+            match by_arn {
+                true => "check the ARN; a secret that was deleted and created anew has another one",
+                false => {
+                    "check name, region and account; a secret of another account needs its full ARN"
+                }
+            },
+        )
     }
 
     fn without_credentials(self, error: &CredentialsError) -> Error {
@@ -230,7 +244,9 @@ impl Call<'_> {
     fn error(self, kind: ErrorKind, what: &str) -> Error {
         let action = self.action;
         match self.id {
-            Some(id) => Error::new(kind, format!("secret `{id}`: {what} ({action})")).with_secret(id),
+            Some(id) => {
+                Error::new(kind, format!("secret `{id}`: {what} ({action})")).with_secret(id)
+            }
             None => Error::new(kind, format!("{action}: {what}")),
         }
     }
@@ -238,8 +254,8 @@ impl Call<'_> {
 
 /// A code or id as a server gave it, if it looks like one; servers may send anything.
 fn error_text(text: &str) -> &str {
-    let plain =
-        text.len() <= 64 && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_'));
+    let plain = text.len() <= 64
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_'));
     if plain { text } else { "" }
 }
 
@@ -249,8 +265,11 @@ fn without_provider(error: &(dyn std::error::Error + 'static)) -> bool {
     chain.map(ToString::to_string).any(|text| text.contains("auth scheme"))
 }
 
-fn credentials_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a CredentialsError> {
-    std::iter::successors(Some(error), |error| error.source()).find_map(|error| error.downcast_ref())
+fn credentials_error<'a>(
+    error: &'a (dyn std::error::Error + 'static),
+) -> Option<&'a CredentialsError> {
+    std::iter::successors(Some(error), |error| error.source())
+        .find_map(|error| error.downcast_ref())
 }
 
 /// Whether a code says that the credentials themselves are not accepted.

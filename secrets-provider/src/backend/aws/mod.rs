@@ -168,10 +168,9 @@ impl Aws {
     /// client stand still while their runtime is blocked. A connector that is not the SDK's own is kept, as nothing
     /// could take its place.
     fn on_this_road(&self, client: Client) -> Client {
-        let pooled = client
-            .config()
-            .http_client()
-            .is_none_or(|http| http.connector_metadata().is_some_and(|metadata| metadata.name() == "hyper"));
+        let pooled = client.config().http_client().is_none_or(|http| {
+            http.connector_metadata().is_some_and(|metadata| metadata.name() == "hyper")
+        });
         if self.road == Road::Async || !pooled {
             return client;
         }
@@ -183,7 +182,8 @@ impl Aws {
     /// One secret's version by its label; without one, AWSCURRENT.
     async fn get(&self, id: &str, stage: Option<&str>) -> Result<Fetched, Error> {
         let client = self.client().await?;
-        let call = client.get_secret_value().secret_id(id).set_version_stage(stage.map(str::to_owned));
+        let call =
+            client.get_secret_value().secret_id(id).set_version_stage(stage.map(str::to_owned));
         let output = call.customize().interceptor(self.counter.of("GetSecretValue")).send().await;
         let scope = scope(client);
         let call = Call { action: "GetSecretValue", id: Some(id), scope: &scope };
@@ -224,7 +224,8 @@ impl Aws {
             for secret in page.secret_list.unwrap_or_default() {
                 let Some(name) = secret.name else { continue };
                 let (next, rules) = (secret.next_rotation_date, secret.rotation_rules);
-                let window = rotation::window(secret.rotation_enabled, next.as_ref(), rules.as_ref());
+                let window =
+                    rotation::window(secret.rotation_enabled, next.as_ref(), rules.as_ref());
                 self.windows.note(&name, window);
                 names.push(name);
             }
@@ -277,10 +278,11 @@ impl Aws {
 
     /// Whether this fetch reads values one by one.
     fn reads_singly(&self) -> bool {
-        let used = self.singly.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| match left {
-            0 | usize::MAX => None,
-            left => Some(left - 1),
-        });
+        let used =
+            self.singly.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| match left {
+                0 | usize::MAX => None,
+                left => Some(left - 1),
+            });
         used.is_ok() || self.singly.load(Ordering::Relaxed) == usize::MAX
     }
 }
@@ -324,7 +326,10 @@ impl Backend for Aws {
 
     /// Of listed secrets as the listing told it; of others as DescribeSecret does, one after the other: there is no
     /// hurry, and once it is denied there are no more calls.
-    fn rotation_windows<'a>(&'a self, ids: &'a [String]) -> BoxFuture<'a, BTreeMap<String, RotationWindow>> {
+    fn rotation_windows<'a>(
+        &'a self,
+        ids: &'a [String],
+    ) -> BoxFuture<'a, BTreeMap<String, RotationWindow>> {
         async move {
             let mut windows = BTreeMap::new();
             for id in ids {
@@ -341,8 +346,8 @@ impl Backend for Aws {
 
     /// By single calls: BatchGetSecretValue reads AWSCURRENT alone.
     fn fetch_previous<'a>(&'a self, ids: &'a [String]) -> BoxStream<'a, Outcome> {
-        let calls =
-            stream::iter(ids).map(|id| async { (id.clone(), self.get(id, Some("AWSPREVIOUS")).await) });
+        let calls = stream::iter(ids)
+            .map(|id| async { (id.clone(), self.get(id, Some("AWSPREVIOUS")).await) });
         Box::pin(calls.buffer_unordered(CONCURRENT))
     }
 }
@@ -395,7 +400,9 @@ impl Fetch<'_> {
 
     fn sort(&mut self, outcome: Outcome) {
         match outcome {
-            (id, Err(error)) if error.kind() == ErrorKind::Throttled => self.throttled.push((id, error)),
+            (id, Err(error)) if error.kind() == ErrorKind::Throttled => {
+                self.throttled.push((id, error))
+            }
             outcome => {
                 self.answered |= outcome.1.is_ok();
                 self.ready.push(outcome);
@@ -428,7 +435,9 @@ impl Aws {
                     // What the answer says nothing of is asked for by itself: nothing is dropped.
                     Ok((outcomes, missing)) => (outcomes, singly(missing)),
                     Err(error::Whole::Unreachable(error)) => (
-                        ids.into_iter().map(|id| (id.clone(), Err(error.clone().with_secret(id)))).collect(),
+                        ids.into_iter()
+                            .map(|id| (id.clone(), Err(error.clone().with_secret(id))))
+                            .collect(),
                         Vec::new(),
                     ),
                     Err(failure) => {

@@ -44,8 +44,8 @@ pub(super) fn window(
     let length = rules.and_then(RotationRulesType::duration).and_then(hours).unwrap_or_else(|| {
         let expression = rules.and_then(RotationRulesType::schedule_expression).unwrap_or_default();
         // `rate(4 hours)`, or a cron expression whose hours repeat (`0 8/4 * * ? *`).
-        let hourly =
-            expression.contains("hour") || expression.split(' ').nth(1).is_some_and(|h| h.contains('/'));
+        let hourly = expression.contains("hour")
+            || expression.split(' ').nth(1).is_some_and(|h| h.contains('/'));
         if hourly { HOUR } else { 24 * HOUR }
     });
     Some(end.checked_sub(length)?..end)

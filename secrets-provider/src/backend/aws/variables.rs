@@ -55,8 +55,10 @@ pub(crate) struct Variables {
 impl Variables {
     /// What `.env` says and the environment does not. Between two variables for one thing the SDK's order counts.
     pub(crate) fn only_of_dotenv(environment: &Environment) -> Result<Self, Error> {
-        let ignored: Vec<_> =
-            NOT_HANDED_OVER.into_iter().filter(|name| environment.of_dotenv(name).is_some()).collect();
+        let ignored: Vec<_> = NOT_HANDED_OVER
+            .into_iter()
+            .filter(|name| environment.of_dotenv(name).is_some())
+            .collect();
         if !ignored.is_empty() {
             tracing::warn!(
                 target: TARGET,
@@ -163,7 +165,8 @@ fn credentials(environment: &Environment) -> Result<Option<Credentials>, Error> 
     }
     let missing = |name: &str, beside: &str| {
         let message = format!("variable `{name}` is not set, but `{beside}` of `.env` is");
-        Err(Error::new(ErrorKind::Config, message).with_hint("set both, or neither to use another source"))
+        Err(Error::new(ErrorKind::Config, message)
+            .with_hint("set both, or neither to use another source"))
     };
     match (environment.of_dotenv(KEY_ID), environment.of_dotenv(SECRET_KEY)) {
         (None, None) => Ok(None),

@@ -77,7 +77,9 @@ impl Names {
         let path = relative(name, allowed).map_err(|why| {
             Error::new(ErrorKind::Config, format!("secret `{id}` can be in no file: {why}"))
                 .with_secret(id)
-                .with_hint("parts of a name are separated by one `/`, and none of them starts with a dot")
+                .with_hint(
+                    "parts of a name are separated by one `/`, and none of them starts with a dot",
+                )
         })?;
         Ok(match self.layout {
             Layout::Tree => path,
@@ -88,12 +90,14 @@ impl Names {
     /// The secrets at or below a prefix that the files of a mount hold.
     pub(super) fn mounted(&self, prefix: &str, files: &[&str]) -> Vec<String> {
         let own = translated(prefix);
-        let unaliased = files.iter().filter(|file| self.aliases.values().all(|alias| alias != **file));
+        let unaliased =
+            files.iter().filter(|file| self.aliases.values().all(|alias| alias != **file));
         let names = unaliased.filter_map(|file| match file.strip_prefix(&own)? {
             "" => Some(prefix.to_owned()),
-            rest => {
-                rest.strip_prefix('_').filter(|rest| is_name(rest)).map(|rest| format!("{prefix}/{rest}"))
-            }
+            rest => rest
+                .strip_prefix('_')
+                .filter(|rest| is_name(rest))
+                .map(|rest| format!("{prefix}/{rest}")),
         });
         self.aliased(prefix, names.collect(), |alias| files.contains(&alias))
     }
@@ -106,8 +110,10 @@ impl Names {
         exists: impl Fn(&str) -> bool,
     ) -> Vec<String> {
         names.retain(|name| self.aliases.values().all(|file| file != name));
-        let aliases =
-            self.aliases.iter().filter(|(name, file)| below(prefix, name).is_some() && exists(file));
+        let aliases = self
+            .aliases
+            .iter()
+            .filter(|(name, file)| below(prefix, name).is_some() && exists(file));
         names.extend(aliases.map(|(name, _)| name.clone()));
         names
     }
@@ -121,11 +127,14 @@ pub(super) fn is_name(entry: &str) -> bool {
 /// The names that an id may stand for. An ARN ends in the name, a hyphen and six random characters; one without
 /// those is let pass by AWS too, and a name's own end may look like them. So the longer name is tried first.
 fn names_of(id: &str) -> Vec<&str> {
-    let Some((_, whole)) = id.strip_prefix("arn:").and_then(|arn| arn.split_once(":secret:")) else {
+    let Some((_, whole)) = id.strip_prefix("arn:").and_then(|arn| arn.split_once(":secret:"))
+    else {
         return vec![id];
     };
     match whole.rsplit_once('-') {
-        Some((stem, suffix)) if suffix.len() == 6 && suffix.bytes().all(|c| c.is_ascii_alphanumeric()) => {
+        Some((stem, suffix))
+            if suffix.len() == 6 && suffix.bytes().all(|c| c.is_ascii_alphanumeric()) =>
+        {
             vec![whole, stem]
         }
         _ => vec![whole],
@@ -166,7 +175,10 @@ mod tests {
 
     fn found(names: &Names, id: &str) -> Vec<(String, String)> {
         let places = names.places(id).expect("places");
-        places.into_iter().map(|place| (place.name, place.path.to_string_lossy().into_owned())).collect()
+        places
+            .into_iter()
+            .map(|place| (place.name, place.path.to_string_lossy().into_owned()))
+            .collect()
     }
 
     #[test]
@@ -174,7 +186,12 @@ mod tests {
         let arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:";
         for (id, name, tree, mounted) in [
             ("database", "database", "database", "database"),
-            ("gaara/prod/key.pem", "gaara/prod/key.pem", "gaara/prod/key.pem", "gaara_prod_key.pem"),
+            (
+                "gaara/prod/key.pem",
+                "gaara/prod/key.pem",
+                "gaara/prod/key.pem",
+                "gaara_prod_key.pem",
+            ),
             ("a_b", "a_b", "a_b", "a_b"),
             (
                 "smtp+relay@eu=1/Pass-Word",
@@ -188,7 +205,11 @@ mod tests {
         ] {
             for (layout, path) in [(Layout::Tree, tree), (Layout::Mounted, mounted)] {
                 let places = found(&Names::new(layout), id);
-                assert_eq!(places.last(), Some(&(name.to_owned(), path.to_owned())), "{id} {layout:?}");
+                assert_eq!(
+                    places.last(),
+                    Some(&(name.to_owned(), path.to_owned())),
+                    "{id} {layout:?}"
+                );
             }
         }
         let both = found(&Names::new(Layout::Tree), &format!("{arn}app/jwt-secret"));
@@ -221,7 +242,11 @@ mod tests {
         ] {
             for layout in [Layout::Tree, Layout::Mounted] {
                 let error = Names::new(layout).places(name).expect_err(name);
-                assert_eq!((error.kind(), error.secret()), (ErrorKind::Config, Some(name)), "{name}");
+                assert_eq!(
+                    (error.kind(), error.secret()),
+                    (ErrorKind::Config, Some(name)),
+                    "{name}"
+                );
                 assert!(error.hint().is_some());
             }
         }
@@ -253,7 +278,12 @@ mod tests {
         ];
         assert_eq!(
             names.mounted("gaara/prod", &files),
-            ["gaara/prod", "gaara/prod/jwt-secret", "gaara/prod/api-keys_clerk", "gaara/prod/database"]
+            [
+                "gaara/prod",
+                "gaara/prod/jwt-secret",
+                "gaara/prod/api-keys_clerk",
+                "gaara/prod/database"
+            ]
         );
         assert_eq!(names.mounted("elsewhere", &files), ["elsewhere/other"]);
     }

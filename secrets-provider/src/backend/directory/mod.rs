@@ -166,7 +166,8 @@ impl Directory {
     async fn listed(&self, prefix: &str) -> Result<Vec<String>, Error> {
         let reader = self.reader.clone();
         let asked = prefix.to_owned();
-        let listed = spawn_blocking(move || reader.list(&asked)).await.unwrap_or_else(|_| Err(cut_short()));
+        let listed =
+            spawn_blocking(move || reader.list(&asked)).await.unwrap_or_else(|_| Err(cut_short()));
         let sighting = watch::names(&listed);
         self.memory().asked.insert(Asked::Below(prefix.to_owned()), sighting);
         listed

@@ -100,7 +100,8 @@ mod tests {
                 fs::rename(new, path).expect("a rename");
             }),
             ("an edit that sets the time back", |path| {
-                let modified = fs::metadata(path).and_then(|metadata| metadata.modified()).expect("a time");
+                let modified =
+                    fs::metadata(path).and_then(|metadata| metadata.modified()).expect("a time");
                 fs::write(path, "fourth").expect("a write");
                 let file = File::options().write(true).open(path).expect("a file");
                 file.set_times(FileTimes::new().set_modified(modified)).expect("a time set");

@@ -72,7 +72,9 @@ impl StatusPage {
             Health::Stale if self.status.has_failed() => {
                 "The last refresh failed, wholly or in part. What was last good is live."
             }
-            Health::Stale if self.ended => "Nothing refreshes it any more. What is live may be out of date.",
+            Health::Stale if self.ended => {
+                "Nothing refreshes it any more. What is live may be out of date."
+            }
             Health::Stale => "The next refresh is overdue. What is live may be out of date.",
             Health::Fallback => {
                 "Lower layers stand in for secrets that could not be read, until they can: see below."
@@ -86,7 +88,9 @@ impl StatusPage {
     fn head(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (settings, health) = (name(&self.settings), tables::health(self.status.health()).1);
         f.write_str("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\" />\n")?;
-        f.write_str("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\" />\n")?;
+        f.write_str(
+            "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\" />\n",
+        )?;
         f.write_str("<meta name=\"color-scheme\" content=\"light dark\" />\n")?;
         f.write_str("<meta name=\"robots\" content=\"noindex\" />\n")?;
         if let Some(every) = self.reload {
@@ -101,7 +105,8 @@ impl StatusPage {
         let (class, health) = tables::health(self.status.health());
         writeln!(f, "<header class=\"{class}\">\n<h1>{}</h1>", name(&self.settings))?;
         write!(f, "<p class=\"badges\">{}", tables::tag(class, health))?;
-        let (class, ready) = if self.status.is_ready() { ("good", "ready") } else { ("bad", "not ready") };
+        let (class, ready) =
+            if self.status.is_ready() { ("good", "ready") } else { ("bad", "not ready") };
         writeln!(f, " {}</p>", tables::tag(class, ready))?;
         writeln!(f, "<p class=\"meaning\">{}</p>\n</header>", self.meaning())
     }
@@ -111,18 +116,25 @@ impl StatusPage {
         f.write_str("<dl class=\"cards\">\n")?;
         let changed = status.changed_at();
         let age = now.duration_since(changed).unwrap_or_default();
-        let since =
-            format!("live for {}<br />since {}", span(Duration::from_secs(age.as_secs())), moment(changed));
+        let since = format!(
+            "live for {}<br />since {}",
+            span(Duration::from_secs(age.as_secs())),
+            moment(changed)
+        );
         card(f, "Generation", &status.generation().to_string(), &since)?;
 
         let success = status.last_success();
         let mut detail = moment(success);
         if let Some(bound) = status.max_staleness() {
             if status.was_checked_since() {
-                detail += &format!("<br />what is in use checked {}", ago(status.last_check(), now));
+                detail +=
+                    &format!("<br />what is in use checked {}", ago(status.last_check(), now));
             }
-            detail +=
-                &format!("<br />failing after {}{}", span(bound), gauge(status.last_success_age(), bound));
+            detail += &format!(
+                "<br />failing after {}{}",
+                span(bound),
+                gauge(status.last_success_age(), bound)
+            );
         }
         card(f, "Last success", &ago(success, now), &detail)?;
 
@@ -131,9 +143,12 @@ impl StatusPage {
         match status.next_attempt() {
             _ if status.interval().is_none() => card(f, "Next attempt", "never", &often),
             _ if self.ended => card(f, "Next attempt", "never", "refreshing has ended"),
-            Some(next) => {
-                card(f, "Next attempt", &ahead(next, now), &format!("{often}<br />{}", moment(next)))
-            }
+            Some(next) => card(
+                f,
+                "Next attempt",
+                &ahead(next, now),
+                &format!("{often}<br />{}", moment(next)),
+            ),
             None => card(f, "Next attempt", "under way", &often),
         }?;
 
@@ -155,14 +170,21 @@ impl StatusPage {
         };
         let (at, kind) = (error.at(), tables::tag("bad", error.kind().as_str()));
         writeln!(f, "<section class=\"{class}\" aria-labelledby=\"failure\">")?;
-        writeln!(f, "<h2 id=\"failure\">{title}</h2>\n<p>{kind} {}, {}</p>", ago(at, now), moment(at))?;
+        writeln!(
+            f,
+            "<h2 id=\"failure\">{title}</h2>\n<p>{kind} {}, {}</p>",
+            ago(at, now),
+            moment(at)
+        )?;
         writeln!(f, "<pre>{}</pre>\n</section>", lines(error.summary()))
     }
 
     fn footer(&self, f: &mut fmt::Formatter<'_>, now: SystemTime) -> fmt::Result {
         write!(f, "<footer>\n<p>As of {}. ", moment(now))?;
         match self.reload {
-            Some(every) => write!(f, "Loads again every {} (<a href=\"?paused\">pause</a>). ", span(every))?,
+            Some(every) => {
+                write!(f, "Loads again every {} (<a href=\"?paused\">pause</a>). ", span(every))?
+            }
             None => f.write_str("Paused (<a href=\"?\">go on</a>). ")?,
         }
         f.write_str("Names and versions, no values.</p>\n</footer>\n")

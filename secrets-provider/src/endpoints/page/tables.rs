@@ -45,7 +45,10 @@ fn table(
     rows: impl Iterator<Item = Vec<String>>,
 ) -> fmt::Result {
     writeln!(f, "<section aria-labelledby=\"{id}\">\n<h2 id=\"{id}\">{title}</h2>")?;
-    write!(f, "<table role=\"table\" aria-labelledby=\"{id}\">\n<thead role=\"rowgroup\"><tr role=\"row\">")?;
+    write!(
+        f,
+        "<table role=\"table\" aria-labelledby=\"{id}\">\n<thead role=\"rowgroup\"><tr role=\"row\">"
+    )?;
     for column in columns {
         write!(f, "<th scope=\"col\" role=\"columnheader\">{column}</th>")?;
     }
@@ -88,12 +91,21 @@ pub(super) fn secrets(f: &mut fmt::Formatter<'_>, status: &Status) -> fmt::Resul
         if let Some(kind) = secret.error() {
             stands += &format!(" {}", tag("bad", kind.as_str()));
         }
-        let at = if secret.key_path().is_empty() { "the root".to_owned() } else { code(secret.key_path()) };
+        let at = if secret.key_path().is_empty() {
+            "the root".to_owned()
+        } else {
+            code(secret.key_path())
+        };
         let version = secret.version_id();
         let version = if version.is_empty() { String::new() } else { code(version) };
         vec![code(secret.name()), stands, at, version]
     };
-    table(f, HEADING, &["Secret", "State", "Key path", "Version"], status.secrets().iter().map(row))?;
+    table(
+        f,
+        HEADING,
+        &["Secret", "State", "Key path", "Version"],
+        status.secrets().iter().map(row),
+    )?;
     f.write_str("</section>\n")
 }
 
@@ -102,7 +114,8 @@ pub(super) fn derived(f: &mut fmt::Formatter<'_>, status: &Status, now: SystemTi
         return Ok(());
     }
     let row = |derived: &DerivedStatus| {
-        let path = if derived.path().is_empty() { "every key".to_owned() } else { code(derived.path()) };
+        let path =
+            if derived.path().is_empty() { "every key".to_owned() } else { code(derived.path()) };
         let mut stands = match derived.failures() {
             0 => tag("good", "built"),
             1 => tag("bad", "1 failure"),
@@ -114,7 +127,13 @@ pub(super) fn derived(f: &mut fmt::Formatter<'_>, status: &Status, now: SystemTi
         }
         let built = derived.built_at();
         let built = format!("{}<br /><small>{}</small>", ago(built, now), moment(built));
-        vec![path, stands, built, derived.generation().to_string(), derived.built_from().to_string()]
+        vec![
+            path,
+            stands,
+            built,
+            derived.generation().to_string(),
+            derived.built_from().to_string(),
+        ]
     };
     let columns = ["Follows", "State", "In use since", "Generation", "Built from generation"];
     table(f, ("derived", "Derived"), &columns, status.derived().iter().map(row))?;
@@ -126,10 +145,9 @@ pub(super) fn keys(f: &mut fmt::Formatter<'_>, explanation: &Explanation) -> fmt
     if explanation.keys().is_empty() {
         return empty(f, HEADING, "Nothing is known of keys: no layer gives any that is settings.");
     }
-    let rows = explanation
-        .keys()
-        .iter()
-        .map(|key| vec![code(key.key()), place(key.source()), key.hides().iter().map(place).collect()]);
+    let rows = explanation.keys().iter().map(|key| {
+        vec![code(key.key()), place(key.source()), key.hides().iter().map(place).collect()]
+    });
     table(f, HEADING, &["Key", "Comes from", "Hides"], rows)?;
     match explanation.omitted() {
         0 => {}

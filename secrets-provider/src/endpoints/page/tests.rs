@@ -36,7 +36,9 @@ fn all(document: &Document<'_>, element: &str) -> Vec<String> {
 fn rows(document: &Document<'_>, heading: &str) -> Vec<Vec<String>> {
     let body = document
         .descendants()
-        .find(|node| node.has_tag_name("table") && node.attribute("aria-labelledby") == Some(heading))
+        .find(|node| {
+            node.has_tag_name("table") && node.attribute("aria-labelledby") == Some(heading)
+        })
         .and_then(|table| table.children().find(|node| node.has_tag_name("tbody")))
         .expect("a table of that heading");
     let cells = |row: Node<'_, '_>| row.children().filter(Node::is_element).map(text).collect();
@@ -54,7 +56,9 @@ fn attribute<'a>(document: &'a Document<'_>, element: &str, name: &str) -> Vec<&
 async fn live(secrets: &Memory) -> Live<serde_json::Value> {
     Live::builder(SecretsManager::prefix("app").backend(secrets.clone()))
         .layers(|secrets| {
-            Layers::new().environment_from([("DATABASE__PORT", "5432"), ("PATH", "/bin")]).secrets(secrets)
+            Layers::new()
+                .environment_from([("DATABASE__PORT", "5432"), ("PATH", "/bin")])
+                .secrets(secrets)
         })
         .start()
         .await
@@ -85,7 +89,10 @@ async fn it_tells_what_is_live_since_when_and_from_where() {
     assert!(all(&page, "dd")[1].ends_with("failing after 15 min"));
     assert_eq!(
         rows(&page, "secrets"),
-        [["app/database", "current", "database", "v1"], ["app/jwt-secret", "current", "jwt_secret", "v3"]]
+        [
+            ["app/database", "current", "database", "v1"],
+            ["app/jwt-secret", "current", "jwt_secret", "v3"]
+        ]
     );
     assert_eq!(
         rows(&page, "keys"),
@@ -100,7 +107,9 @@ async fn it_tells_what_is_live_since_when_and_from_where() {
         all(&page, "p")
             .contains(&"And 1 variable of the environment that nothing else speaks of.".to_owned())
     );
-    assert!(!all(&page, "h2").iter().any(|heading| heading.contains("failed") || heading == "Derived"));
+    assert!(
+        !all(&page, "h2").iter().any(|heading| heading.contains("failed") || heading == "Derived")
+    );
     assert!(!html.contains("value-"), "a value is shown");
 }
 
@@ -108,14 +117,20 @@ async fn it_tells_what_is_live_since_when_and_from_where() {
 async fn it_tells_what_a_key_hides() {
     let secrets = Memory::new();
     secrets.put("app/token", "value-secret");
-    let settings: Live<serde_json::Value> = Live::builder(SecretsManager::prefix("app").backend(secrets))
-        .layers(|secrets| Layers::new().environment_from([("TOKEN", "value-variable")]).secrets(secrets))
-        .start()
-        .await
-        .expect("settings");
+    let settings: Live<serde_json::Value> =
+        Live::builder(SecretsManager::prefix("app").backend(secrets))
+            .layers(|secrets| {
+                Layers::new().environment_from([("TOKEN", "value-variable")]).secrets(secrets)
+            })
+            .start()
+            .await
+            .expect("settings");
     let html = StatusPage::of(&settings).to_string();
     let page = parsed(&html);
-    assert_eq!(rows(&page, "keys"), [["token", "secret app/token version v1", "environment TOKEN"]]);
+    assert_eq!(
+        rows(&page, "keys"),
+        [["token", "secret app/token version v1", "environment TOKEN"]]
+    );
     assert!(!html.contains("value-"), "a value is shown");
 }
 
@@ -131,7 +146,10 @@ async fn a_failure_is_told_first_while_it_lasts_and_last_when_it_is_over() {
     assert_eq!(headings(&stale), ["What failed", "Secrets", "Keys"]);
     let page = parsed(&stale);
     assert_eq!(all(&page, "title"), ["stale: Value, generation 1"]);
-    assert_eq!(rows(&page, "secrets")[1], ["app/jwt-secret", "last good not_found", "jwt_secret", "v2"]);
+    assert_eq!(
+        rows(&page, "secrets")[1],
+        ["app/jwt-secret", "last good not_found", "jwt_secret", "v2"]
+    );
     assert!(all(&page, "pre")[0].contains("`app/jwt-secret`"));
 
     secrets.put("app/jwt-secret", "value-again");
@@ -155,7 +173,8 @@ async fn what_is_not_ready_says_so() {
 #[tokio::test]
 async fn advice_stays_off_the_page() {
     let mut status = Status::started(Some(Duration::from_secs(300)), None);
-    let error = crate::Error::new(crate::ErrorKind::AccessDenied, "denied").with_hint("add the statement");
+    let error =
+        crate::Error::new(crate::ErrorKind::AccessDenied, "denied").with_hint("add the statement");
     status.failed(&error);
     let page = StatusPage {
         settings: "Settings".to_owned(),
@@ -184,7 +203,10 @@ async fn whatever_names_hold_is_text() {
     let settings: Live<serde_json::Value> =
         Live::builder(SecretsManager::names([&name]).rename(&name, "").backend(secrets.clone()))
             .layers(move |secrets| {
-                Layers::new().dotenv(&file).environment_from([(HOSTILE, "value-variable")]).secrets(secrets)
+                Layers::new()
+                    .dotenv(&file)
+                    .environment_from([(HOSTILE, "value-variable")])
+                    .secrets(secrets)
             })
             .validate(move |_| match refusing.load(Ordering::Relaxed) {
                 true => Err(Rejected::new(HOSTILE)),
@@ -208,7 +230,10 @@ async fn whatever_names_hold_is_text() {
     let secret = text_of(&format!("app/{SHOWN}"));
     assert_eq!(rows(&page, "secrets")[0][0], secret);
     let keys = rows(&page, "keys");
-    assert!(keys.iter().any(|row| row[0] == text_of(SHOWN) && row[1].contains(&secret)), "{keys:?}");
+    assert!(
+        keys.iter().any(|row| row[0] == text_of(SHOWN) && row[1].contains(&secret)),
+        "{keys:?}"
+    );
     assert!(
         keys.iter().any(|row| row[1].contains("in ") && row[1].contains("<b onload='x'>&\".env")),
         "{keys:?}"
@@ -239,8 +264,11 @@ async fn derived_values_stand_with_their_failures() {
     let building = builds.clone();
     let derived = settings
         .derive("database", move |_| {
-            let built =
-                if building.load(Ordering::Relaxed) { Ok(1_u16) } else { Err(Rejected::new("no route")) };
+            let built = if building.load(Ordering::Relaxed) {
+                Ok(1_u16)
+            } else {
+                Err(Rejected::new("no route"))
+            };
             async move { built }
         })
         .await
@@ -298,7 +326,8 @@ async fn it_loads_itself_again_unless_told_otherwise() {
     let shown = |page: StatusPage| {
         let html = page.to_string();
         let document = parsed(&html);
-        let every = document.descendants().find(|node| node.attribute("http-equiv") == Some("refresh"));
+        let every =
+            document.descendants().find(|node| node.attribute("http-equiv") == Some("refresh"));
         (
             every.and_then(|meta| meta.attribute("content")).map(str::to_owned),
             attribute(&document, "a", "href")[0].to_owned(),

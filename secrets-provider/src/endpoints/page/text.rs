@@ -113,7 +113,8 @@ pub(super) fn short_type(name: &str) -> String {
     for c in name.chars() {
         short.push(c);
         if short.ends_with("::") {
-            let module = short.trim_end_matches("::").rfind(|c: char| !c.is_alphanumeric() && c != '_');
+            let module =
+                short.trim_end_matches("::").rfind(|c: char| !c.is_alphanumeric() && c != '_');
             short.truncate(module.map_or(0, |end| end + 1));
         }
     }

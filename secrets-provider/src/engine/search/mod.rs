@@ -87,7 +87,13 @@ impl Pursuit {
     }
 
     /// A try of this search has ended, and its answers are given: the next one is due later, or all is in vain.
-    pub(crate) fn tried(&mut self, generation: u64, failure: Option<&Error>, now: Instant, random: f64) {
+    pub(crate) fn tried(
+        &mut self,
+        generation: u64,
+        failure: Option<&Error>,
+        now: Instant,
+        random: f64,
+    ) {
         let Some(search) = &mut self.search else { return };
         search.tries = search.tries.saturating_add(1);
         // The waits fill the budget's time; a slow store does not cost the tries after it.

@@ -88,7 +88,11 @@ fn a_search_in_vain_ends_with_its_budget_and_rests() {
 
     let (asked, mut answer) = waiting(1, "");
     pursuit.ask(asked, 1, &old, now + Duration::from_secs(29));
-    assert_eq!(generation(&mut answer), Some(Err(ErrorKind::Unavailable)), "told at once while it rests");
+    assert_eq!(
+        generation(&mut answer),
+        Some(Err(ErrorKind::Unavailable)),
+        "told at once while it rests"
+    );
     let (asked, mut answer) = waiting(2, "");
     pursuit.ask(asked, 2, &journal(2, &["a"]), now + Duration::from_secs(29));
     assert_eq!(generation(&mut answer), None, "another generation is searched past at once");

@@ -10,7 +10,8 @@ use crate::{Key, Rotating};
 /// The keys of all failures, in their order.
 fn failures<T>(read: Result<T, Error>) -> Vec<String> {
     let Err(error) = read else { panic!("no error") };
-    let mut keys: Vec<_> = error.errors().iter().map(|e| e.key().unwrap_or_default().to_owned()).collect();
+    let mut keys: Vec<_> =
+        error.errors().iter().map(|e| e.key().unwrap_or_default().to_owned()).collect();
     keys.sort_unstable();
     keys
 }
@@ -58,10 +59,17 @@ fn every_wrong_item_of_a_sequence_a_tuple_or_a_map_is_reported() {
     assert_eq!(wrong::<BTreeMap<String, u8>>(map), ["x.a", "x.c", "x.d"]);
     assert_eq!(wrong::<HashMap<String, u8>>(map), ["x.a", "x.c", "x.d"]);
     // Keys that do not fit, and values beside them.
-    assert_eq!(wrong::<BTreeMap<u8, u8>>(r#"{"a": 1, "1": "x", "b": 1, "2": 2}"#), ["x.1", "x.a", "x.b"]);
+    assert_eq!(
+        wrong::<BTreeMap<u8, u8>>(r#"{"a": 1, "1": "x", "b": 1, "2": 2}"#),
+        ["x.1", "x.a", "x.b"]
+    );
     // JSON text in place of the array.
     assert_eq!(
-        failures(crate::Layers::new().environment_from([("X", "[\"a\", \"b\"]")]).extract::<X<Vec<u8>>>()),
+        failures(
+            crate::Layers::new()
+                .environment_from([("X", "[\"a\", \"b\"]")])
+                .extract::<X<Vec<u8>>>()
+        ),
         ["x.0", "x.1"]
     );
     // In each other.
@@ -134,7 +142,10 @@ fn wrong_values_in_what_an_enum_holds_are_all_reported() {
         ),
         ["x.0.New", "x.1.Tuple.0", "x.1.Tuple.1", "x.2.Struct.a", "x.2.Struct.b", "x.3"]
     );
-    assert_eq!(wrong::<Adjacent>(r#"{"c": {"a": "x", "b": "x"}, "t": "Struct"}"#), ["x.c.a", "x.c.b"]);
+    assert_eq!(
+        wrong::<Adjacent>(r#"{"c": {"a": "x", "b": "x"}, "t": "Struct"}"#),
+        ["x.c.a", "x.c.b"]
+    );
 }
 
 #[test]
@@ -153,7 +164,16 @@ fn a_missing_field_and_wrong_values_elsewhere_come_together() {
     let messages = error.as_ref().expect_err("errors").to_string();
     assert_eq!(
         failures(error),
-        ["x.a.port", "x.b.host", "x.b.proxy", "x.c", "x.d", "x.e.0.host", "x.e.0.port", "x.e.1.host"]
+        [
+            "x.a.port",
+            "x.b.host",
+            "x.b.proxy",
+            "x.c",
+            "x.d",
+            "x.e.0.host",
+            "x.e.0.port",
+            "x.e.1.host"
+        ]
     );
     assert!(
         messages.contains("key `x.a.port` is missing; not there either, needed or not: `proxy`"),
@@ -177,7 +197,10 @@ fn of_one_table_the_first_missing_field_names_what_else_is_absent() {
         Some("key `x.first` is missing; not there either, needed or not: `second`, `third`")
     );
     // The wrong one is given.
-    assert_eq!(wrong::<Settings>(r#"{"given": "x", "second": "x"}"#), ["x.first", "x.given", "x.second"]);
+    assert_eq!(
+        wrong::<Settings>(r#"{"given": "x", "second": "x"}"#),
+        ["x.first", "x.given", "x.second"]
+    );
 }
 
 #[test]
@@ -224,7 +247,10 @@ fn a_type_that_holds_itself_ends() {
     assert_eq!(wrong::<(List, u8)>(r#"[{"More": [1, {"More": ["x", "hunter2"]}]}, "x"]"#), {
         ["x.0.More.1.More.0", "x.0.More.1.More.1", "x.1"]
     });
-    assert_eq!(wrong::<Vec<Endless>>(r#"["x", {"next": "x"}, {}]"#), ["x.0", "x.1.next", "x.2.next"]);
+    assert_eq!(
+        wrong::<Vec<Endless>>(r#"["x", {"next": "x"}, {}]"#),
+        ["x.0", "x.1.next", "x.2.next"]
+    );
 }
 
 /// Where serde buffers, or a type has room for no stand-in, the rest shows once this is mended.
@@ -272,12 +298,15 @@ fn what_stays_untold_until_something_else_is_mended() {
     assert_eq!(wrong::<Tagged>(r#"{"kind": "Both", "a": "x", "b": "x"}"#), ["x"]);
     // Beside such a table all is told.
     assert_eq!(
-        wrong::<Beside>(r#"{"flat": {"own": "x"}, "tagged": {"kind": "Both", "b": 1}, "number": "x"}"#),
+        wrong::<Beside>(
+            r#"{"flat": {"own": "x"}, "tagged": {"kind": "Both", "b": 1}, "number": "x"}"#
+        ),
         ["x.flat.a", "x.flat.own", "x.number", "x.tagged.a"]
     );
-    assert_eq!(wrong::<Vec<Tagged>>(r#"["x", {"kind": "None"}, {"kind": "Both", "a": 1, "b": "x"}]"#), {
-        ["x.0", "x.1.kind", "x.2"]
-    });
+    assert_eq!(
+        wrong::<Vec<Tagged>>(r#"["x", {"kind": "None"}, {"kind": "Both", "a": 1, "b": "x"}]"#),
+        { ["x.0", "x.1.kind", "x.2"] }
+    );
     assert_eq!(wrong::<Vec<Stubborn>>(r#"["x", "open sesame", "x"]"#), ["x.0", "x.2"]);
     assert_eq!(wrong::<BTreeMap<String, Stubborn>>(r#"{"a": "x", "b": "x"}"#), ["x.a", "x.b"]);
     // In a tuple nothing takes its place, and a struct lacks it: what else is missing there is not told.

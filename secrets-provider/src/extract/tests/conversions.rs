@@ -16,9 +16,14 @@ fn text_fills_the_scalar_that_the_field_asks_for() {
     for text in ["1", "yes", "on", "", "truee"] {
         assert!(refused::<bool>(text).contains("expected bool (`true` or `false`)"), "{text}");
     }
-    for (text, value) in
-        [("256", None), ("-1", None), ("1.0", None), ("0x10", None), ("1 2", None), ("255", Some(255))]
-    {
+    for (text, value) in [
+        ("256", None),
+        ("-1", None),
+        ("1.0", None),
+        ("0x10", None),
+        ("1 2", None),
+        ("255", Some(255)),
+    ] {
         assert_eq!(read::<u8>(text).ok(), value, "{text}");
     }
     assert_eq!(ok::<char>("x"), 'x');
@@ -72,9 +77,14 @@ fn enums_sequences_maps_and_tuples() {
     assert_eq!(ok::<(String, bool)>(r#"["a", "True"]"#), ("a".into(), true));
     assert_eq!(ok::<[u8; 2]>("[1, 2]"), [1, 2]);
     for text in ["[1]", "[1, 2, 3]", "[]"] {
-        assert!(refused::<[u8; 2]>(text).contains("expected a sequence of 2, but there are "), "{text}");
+        assert!(
+            refused::<[u8; 2]>(text).contains("expected a sequence of 2, but there are "),
+            "{text}"
+        );
     }
-    assert!(refused::<Vec<u8>>("hunter2").contains("expected a sequence, which the text there is not"));
+    assert!(
+        refused::<Vec<u8>>("hunter2").contains("expected a sequence, which the text there is not")
+    );
     assert!(
         refused::<Vec<u8>>("[hunter2]")
             .contains("expected a sequence, but the text there is not JSON from line 1")
@@ -120,7 +130,8 @@ fn binary_is_bytes_raw_and_text_in_base64() {
     }
     let origin = Arc::new(Origin::Secret { name: "s".into(), version_id: "v".into() });
     let value = Value::Bytes(Arc::new(vec![0, 255, 254, 1].into()));
-    let table = Table { entries: [("x".to_owned(), Node::new(value, origin))].into(), source_text: None };
+    let table =
+        Table { entries: [("x".to_owned(), Node::new(value, origin))].into(), source_text: None };
     assert_eq!(extract::<X<Bytes>>(&table).expect("bytes").x, Bytes(vec![0, 255, 254, 1]));
     assert_eq!(extract::<X<String>>(&table).expect("text").x, "AP/+AQ==");
     for text in ["AP/+AQ==", "AP/+AQ", "AP_-AQ==", "AP_-AQ", " AP/+AQ==\n"] {
@@ -170,7 +181,10 @@ fn enums_in_all_four_representations() {
     }
     for (text, value) in [
         (r#"{"kind": "Off"}"#, Internal::Off),
-        (r#"{"kind": "Host", "name": "n", "port": 1}"#, Internal::Host { name: "n".into(), port: 1 }),
+        (
+            r#"{"kind": "Host", "name": "n", "port": 1}"#,
+            Internal::Host { name: "n".into(), port: 1 },
+        ),
     ] {
         assert_eq!(ok::<Internal>(text), value, "{text}");
     }
@@ -200,7 +214,8 @@ fn enums_in_all_four_representations() {
 
 #[test]
 fn nothing_is_rounded_and_nothing_wraps() {
-    let max = r#"{"a": 18446744073709551615, "b": "18446744073709551615", "c": 18446744073709551615}"#;
+    let max =
+        r#"{"a": 18446744073709551615, "b": "18446744073709551615", "c": 18446744073709551615}"#;
     let read: BTreeMap<String, u64> = ok(max);
     assert!(read.values().all(|number| *number == u64::MAX));
     let any: BTreeMap<String, serde_json::Value> = ok(max);
@@ -285,7 +300,8 @@ fn json_text_is_a_variant_with_its_content() {
     assert_eq!(read.x, Level::Custom(3));
     let read: X<Level> = layered("{}", &[], "X=info").expect("settings");
     assert_eq!(read.x, Level::Info);
-    let error =
-        layered::<X<Level>>("{}", &[("X", r#"{"custom": s3cret}"#)], "").expect_err("no JSON").to_string();
+    let error = layered::<X<Level>>("{}", &[("X", r#"{"custom": s3cret}"#)], "")
+        .expect_err("no JSON")
+        .to_string();
     assert!(error.contains("expected a variant, but ") && !error.contains("s3cret"), "{error}");
 }

@@ -56,14 +56,23 @@ struct Strict {
 }
 
 /// Layers of secrets `app/x`, an environment and a `.env` file, as `(secret, environment, dotenv)`.
-fn layered<T: DeserializeOwned>(secret: &str, env: &[(&str, &str)], dotenv: &str) -> Result<T, Error> {
+fn layered<T: DeserializeOwned>(
+    secret: &str,
+    env: &[(&str, &str)],
+    dotenv: &str,
+) -> Result<T, Error> {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join(".env");
     std::fs::write(&file, dotenv).expect("a file");
     let memory = crate::Memory::new();
     memory.put("app", secret);
-    let snapshot = crate::SecretsManager::prefix("app").backend(memory).fetch_blocking().expect("a snapshot");
-    crate::Layers::new().dotenv(&file).environment_from(env.iter().copied()).secrets(&snapshot).extract()
+    let snapshot =
+        crate::SecretsManager::prefix("app").backend(memory).fetch_blocking().expect("a snapshot");
+    crate::Layers::new()
+        .dotenv(&file)
+        .environment_from(env.iter().copied())
+        .secrets(&snapshot)
+        .extract()
 }
 
 mod all_errors;

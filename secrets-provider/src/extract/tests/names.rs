@@ -21,14 +21,16 @@ fn names_match_exactly_or_relaxed_and_the_higher_layer_wins() {
         // Exactness breaks a tie within one layer.
         (r#"{"databaseUrl": "relaxed", "database_url": "exact"}"#, &[], "", "exact"),
     ] {
-        let read = layered::<Url>(secret, env, dotenv).unwrap_or_else(|error| panic!("{secret} {error}"));
+        let read =
+            layered::<Url>(secret, env, dotenv).unwrap_or_else(|error| panic!("{secret} {error}"));
         assert_eq!(read.database_url, url, "{secret}");
     }
 }
 
 #[test]
 fn two_relaxed_names_in_one_layer_are_an_error_that_names_both() {
-    let error = layered::<Url>(r#"{"databaseUrl": "a", "database-url": "b"}"#, &[], "").expect_err("a tie");
+    let error =
+        layered::<Url>(r#"{"databaseUrl": "a", "database-url": "b"}"#, &[], "").expect_err("a tie");
     assert_eq!(
         error.to_string(),
         "key `database_url` is given twice in one layer: as `database-url` and `databaseUrl`\nhint: remove one of them"
@@ -54,10 +56,12 @@ fn tables_of_one_field_merge_however_they_are_spelled() {
     }
     // Value by value: the table of the higher layer is not above all that stands in the other.
     let read: Keys =
-        layered(r#"{"api_keys": {"b": "s"}}"#, &[("APIKEYS__A", "e")], "API_KEYS__A=d").expect("ok");
+        layered(r#"{"api_keys": {"b": "s"}}"#, &[("APIKEYS__A", "e")], "API_KEYS__A=d")
+            .expect("ok");
     assert_eq!(read.api_keys, [("a".into(), "e".into()), ("b".into(), "s".into())].into());
     let keys: Keys =
-        layered(r#"{"apiKeys": {"a": "s"}}"#, &[("API_KEYS__A", "e"), ("API_KEYS__B", "e")], "").expect("ok");
+        layered(r#"{"apiKeys": {"a": "s"}}"#, &[("API_KEYS__A", "e"), ("API_KEYS__B", "e")], "")
+            .expect("ok");
     assert_eq!(keys.api_keys, [("a".into(), "s".into()), ("b".into(), "e".into())].into());
 }
 
@@ -76,7 +80,8 @@ fn of_aliases_the_higher_layer_wins_and_none_is_a_duplicate() {
         // The field's own name within one layer.
         (r#"{"url": "alias", "database_url": "own", "dsn": "alias"}"#, &[], "", "own"),
     ] {
-        let read = layered::<Aliased>(secret, env, dotenv).unwrap_or_else(|error| panic!("{secret} {error}"));
+        let read = layered::<Aliased>(secret, env, dotenv)
+            .unwrap_or_else(|error| panic!("{secret} {error}"));
         assert_eq!(read.database_url, url, "{secret}");
     }
     // What is outranked is not read, so it may be wrong.
@@ -91,7 +96,8 @@ fn of_aliases_the_higher_layer_wins_and_none_is_a_duplicate() {
         (r#"{"port": 1, "a_port": "hunter2", "db_port": "hunter2"}"#, &[], ""),
         ("{}", &[("PORT", "1")], "A_PORT=hunter2\nDB_PORT=hunter2"),
     ] {
-        let read = layered::<Port>(secret, env, dotenv).unwrap_or_else(|error| panic!("{secret} {error}"));
+        let read =
+            layered::<Port>(secret, env, dotenv).unwrap_or_else(|error| panic!("{secret} {error}"));
         assert_eq!(read.port, 1, "{secret}");
     }
     let error = layered::<Aliased>(r#"{"url": "a", "dsn": "b"}"#, &[], "").expect_err("a tie");
@@ -126,12 +132,17 @@ fn a_missing_required_nested_field_is_looked_for_as_a_variable_and_nothing_else_
         // An option or a default stays as it is.
         (
             "{}",
-            &[("DATABASE_URL", "e"), ("DATABASE_POOL", "5"), ("DATABASE_PORT", "tcp://10.0.0.1:5432")],
+            &[
+                ("DATABASE_URL", "e"),
+                ("DATABASE_POOL", "5"),
+                ("DATABASE_PORT", "tcp://10.0.0.1:5432"),
+            ],
             "",
             url("e"),
         ),
     ] {
-        let read = layered::<Nested>(secret, env, dotenv).unwrap_or_else(|error| panic!("{secret} {error}"));
+        let read = layered::<Nested>(secret, env, dotenv)
+            .unwrap_or_else(|error| panic!("{secret} {error}"));
         assert_eq!(read, expected, "{secret} {env:?}");
     }
     // A secret is no variable.
@@ -173,10 +184,15 @@ fn kubernetes_variables_fill_nothing_by_guess() {
         #[allow(dead_code, reason = "read by serde alone")]
         port: SecretString,
     }
-    for variable in
-        [("X_PORT", "tcp://10.0.0.1:6379"), ("X_PORT", "udp://10.0.0.1:53"), ("X_PORT_53_UDP", "udp://x")]
-    {
-        assert!(layered::<X<Text>>(r#"{"x": {}}"#, &[variable], "").is_err(), "text takes any: {variable:?}");
+    for variable in [
+        ("X_PORT", "tcp://10.0.0.1:6379"),
+        ("X_PORT", "udp://10.0.0.1:53"),
+        ("X_PORT_53_UDP", "udp://x"),
+    ] {
+        assert!(
+            layered::<X<Text>>(r#"{"x": {}}"#, &[variable], "").is_err(),
+            "text takes any: {variable:?}"
+        );
         assert!(layered::<X<Text>>("{}", &[variable], "").is_err(), "{variable:?}");
     }
 
@@ -206,11 +222,16 @@ fn unknown_variables_of_the_environment_are_nobodys_mistake() {
 #[test]
 fn deny_unknown_fields_names_the_keys_of_secrets_alone() {
     let env = [("HOST", "h"), ("HUNTER", "2"), ("PATH", "/bin"), ("PORT", "1")];
-    let error =
-        layered::<Strict>(r#"{"proxi": "1", "prt": {"a": 1}}"#, &env, "SPARE=1").expect_err("two keys");
+    let error = layered::<Strict>(r#"{"proxi": "1", "prt": {"a": 1}}"#, &env, "SPARE=1")
+        .expect_err("two keys");
     let keys: Vec<_> = error.errors().iter().filter_map(Error::key).collect();
     assert_eq!(keys, ["prt", "proxi"].as_slice().iter().rev().copied().collect::<Vec<_>>());
-    assert!(error.errors().iter().all(|error| error.to_string().contains("no field of this name is known")));
+    assert!(
+        error
+            .errors()
+            .iter()
+            .all(|error| error.to_string().contains("no field of this name is known"))
+    );
     assert!(layered::<Strict>("{}", &env, "SPARE=1").is_ok());
 }
 
@@ -228,13 +249,15 @@ fn a_flattened_struct_finds_its_variables_too() {
         inner: Inner,
     }
     let variables = [("X__HOST", "h"), ("X_PORT", "1"), ("X_USER", "u")];
-    let read: X<Flat> = crate::Layers::new().environment_from(variables).extract().expect("a struct");
+    let read: X<Flat> =
+        crate::Layers::new().environment_from(variables).extract().expect("a struct");
     assert_eq!(
         (read.x.host.as_str(), read.x.inner.port.as_str(), read.x.inner.user.as_str()),
         ("h", "1", "u")
     );
-    let error =
-        crate::Layers::new().environment_from([("X__HOST", "h"), ("X_PORT", "1")]).extract::<X<Flat>>();
+    let error = crate::Layers::new()
+        .environment_from([("X__HOST", "h"), ("X_PORT", "1")])
+        .extract::<X<Flat>>();
     assert_eq!(error.err().as_ref().and_then(Error::key), Some("x.user"));
 }
 
@@ -290,11 +313,13 @@ fn of_aliases_of_a_struct_with_flatten_the_higher_layer_wins_too() {
         (r#"{"dsn": "s", "database_url": "exact"}"#, &[], "exact", &[]),
         ("{}", &[("DSN", "e")], "e", &[]),
     ] {
-        let read: Settings = layered(secret, env, "").unwrap_or_else(|error| panic!("{secret} {error}"));
+        let read: Settings =
+            layered(secret, env, "").unwrap_or_else(|error| panic!("{secret} {error}"));
         assert_eq!(read.database_url, url, "{secret}");
         assert_eq!(read.rest.keys().collect::<Vec<_>>(), rest, "{secret}");
     }
-    let error = layered::<Settings>(r#"{"databaseUrl": "s"}"#, &[], "").expect_err("no relaxed names there");
+    let error = layered::<Settings>(r#"{"databaseUrl": "s"}"#, &[], "")
+        .expect_err("no relaxed names there");
     assert_eq!(error.to_string().lines().next(), Some("key `database_url` is missing"));
 }
 

@@ -203,12 +203,18 @@ fn nesting_and_size_have_bounds() {
     let most = 65_536;
     for (opening, closing) in [("{\"a\":", "}"), ("[", "]"), ("{\"a\":[", "]}")] {
         let each = closing.len();
-        for (levels, fits) in [(63 / each, true), (65, false), (most / (opening.len() + each), false)] {
+        for (levels, fits) in
+            [(63 / each, true), (65, false), (most / (opening.len() + each), false)]
+        {
             let text = format!("{}1{}", opening.repeat(levels), closing.repeat(levels));
             let secret = format!("{{\"k\": {text}}}");
             assert_eq!(read::<Json>(&secret).is_ok(), fits, "{levels} levels of {opening}");
             let layers = Layers::new().environment_from([("X", secret.as_str())]);
-            assert_eq!(layers.extract::<X<BTreeMap<String, Json>>>().is_ok(), fits, "{levels} of {opening}");
+            assert_eq!(
+                layers.extract::<X<BTreeMap<String, Json>>>().is_ok(),
+                fits,
+                "{levels} of {opening}"
+            );
             let unclosed = &secret[..secret.len() - 1];
             assert_eq!(ok::<String>(unclosed), unclosed);
         }
@@ -254,14 +260,22 @@ fn row() -> BoxedStrategy<Row> {
     let given = || option::weighted(0.8, proptest::bool::weighted(0.7));
     let item = (proptest::bool::weighted(0.7), proptest::bool::weighted(0.7));
     (given(), given(), vec(item, 0..3), given(), given())
-        .prop_map(|(number, address, list, maybe, level)| Row { number, address, list, maybe, level })
+        .prop_map(|(number, address, list, maybe, level)| Row {
+            number,
+            address,
+            list,
+            maybe,
+            level,
+        })
         .boxed()
 }
 
 impl Row {
     fn json(&self) -> String {
         let scalar = |name: &str, right: &str, given: Option<bool>| {
-            given.map(|is_right| format!("\"{name}\": \"{}\"", if is_right { right } else { "hunter2" }))
+            given.map(|is_right| {
+                format!("\"{name}\": \"{}\"", if is_right { right } else { "hunter2" })
+            })
         };
         let item = |(yes, url): &(bool, bool)| {
             let url = if *url { "\"http://host\"" } else { "[]" };
@@ -282,10 +296,12 @@ impl Row {
     fn wrong(&self, at: &str) -> Vec<String> {
         let scalars = [("number", self.number), ("address", self.address), ("level", self.level)];
         let missing = scalars.iter().find(|(_, given)| given.is_none()).map(|(name, _)| *name);
-        let wrong = scalars.iter().filter(|(_, given)| *given == Some(false)).map(|(name, _)| *name);
+        let wrong =
+            scalars.iter().filter(|(_, given)| *given == Some(false)).map(|(name, _)| *name);
         let maybe = (self.maybe == Some(false)).then_some("maybe");
         let items = self.list.iter().enumerate().flat_map(|(index, (yes, url))| {
-            let part = |right: &bool, part: u8| (!right).then(|| format!("{at}.list.{index}.{part}"));
+            let part =
+                |right: &bool, part: u8| (!right).then(|| format!("{at}.list.{index}.{part}"));
             [part(yes, 0), part(url, 1)].into_iter().flatten()
         });
         wrong.chain(missing).chain(maybe).map(|name| format!("{at}.{name}")).chain(items).collect()

@@ -9,7 +9,12 @@ fn an_error_names_the_layer_that_gives_the_value() {
         (r#"{"port": "hunter2"}"#, &[("PORT", "1")][..], "PORT=1", "(secret `app`, version `"),
         ("{}", &[("PORT", "hunter2")], "PORT=1", "(environment variable `PORT`)"),
         ("{}", &[], "PORT=hunter2", "(variable `PORT` of `"),
-        (r#"{"value": {"port": "hunter2"}}"#, &[("VALUE__PORT", "hunter3")], "", "key `port` is missing"),
+        (
+            r#"{"value": {"port": "hunter2"}}"#,
+            &[("VALUE__PORT", "hunter3")],
+            "",
+            "key `port` is missing",
+        ),
     ] {
         #[derive(Debug, Deserialize)]
         #[allow(dead_code, reason = "read by serde alone")]

@@ -198,9 +198,11 @@ fn external() -> BoxedStrategy<External> {
         float().prop_map(External::New),
         text().prop_map(External::Text),
         (long(), option::of(any::<bool>())).prop_map(|(long, maybe)| External::Pair(long, maybe)),
-        (text(), option::of(any::<u8>())).prop_map(|(value, other)| External::Named { value, other }),
+        (text(), option::of(any::<u8>()))
+            .prop_map(|(value, other)| External::Named { value, other }),
     ];
-    leaf.prop_recursive(3, 4, 1, |inner| inner.prop_map(|inner| External::Deep(Box::new(inner)))).boxed()
+    leaf.prop_recursive(3, 4, 1, |inner| inner.prop_map(|inner| External::Deep(Box::new(inner))))
+        .boxed()
 }
 
 fn internal() -> BoxedStrategy<Internal> {
@@ -243,7 +245,8 @@ fn untagged() -> BoxedStrategy<Untagged> {
 }
 
 fn flat() -> BoxedStrategy<Flat> {
-    let free = key().prop_filter("a field", |key| !["own", "text", "maybe"].contains(&key.as_str()));
+    let free =
+        key().prop_filter("a field", |key| !["own", "text", "maybe"].contains(&key.as_str()));
     (long(), text(), option::of(long()), btree_map(free, any::<bool>(), 0..3))
         .prop_map(|(own, text, maybe, rest)| Flat { own, inner: Inner { text, maybe }, rest })
         .boxed()
@@ -256,27 +259,37 @@ pub(super) fn rich() -> BoxedStrategy<Rich> {
         btree_map(any::<i64>(), btree_set(text(), 0..3), 0..3),
         btree_map(plain(), [any::<f32>(), any::<f32>()].prop_map(|pair| pair.map(finite)), 0..3),
     );
-    let enums = (vec(external(), 0..3), option::of(internal()), vec(adjacent(), 0..3), vec(untagged(), 0..4));
+    let enums = (
+        vec(external(), 0..3),
+        option::of(internal()),
+        vec(adjacent(), 0..3),
+        vec(untagged(), 0..4),
+    );
     let waits = (0..u64::from(u32::MAX), 0..1_000_000_000_u32, any::<u64>());
     let parts = (scalars(), optional(), sequences, maps, enums, flat(), waits);
-    let one = parts.prop_map(|(scalars, optional, sequences, maps, enums, flat, (secs, nanos, took))| Rich {
-        scalars,
-        optional,
-        sequences,
-        by_text: maps.0,
-        by_number: maps.1,
-        by_variant: maps.2,
-        external: enums.0,
-        internal: enums.1,
-        adjacent: enums.2,
-        untagged: enums.3,
-        flat,
-        wait: Duration::new(secs, nanos),
-        took: Duration::new(took, nanos),
-        whole: None,
-    });
+    let one =
+        parts.prop_map(|(scalars, optional, sequences, maps, enums, flat, (secs, nanos, took))| {
+            Rich {
+                scalars,
+                optional,
+                sequences,
+                by_text: maps.0,
+                by_number: maps.1,
+                by_variant: maps.2,
+                external: enums.0,
+                internal: enums.1,
+                adjacent: enums.2,
+                untagged: enums.3,
+                flat,
+                wait: Duration::new(secs, nanos),
+                took: Duration::new(took, nanos),
+                whole: None,
+            }
+        });
     let one = one.boxed();
-    (one.clone(), option::of(one)).prop_map(|(one, whole)| Rich { whole: whole.map(Box::new), ..one }).boxed()
+    (one.clone(), option::of(one))
+        .prop_map(|(one, whole)| Rich { whole: whole.map(Box::new), ..one })
+        .boxed()
 }
 
 fn finite(float: f32) -> f32 {

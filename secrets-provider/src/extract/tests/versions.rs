@@ -55,7 +55,10 @@ fn a_version_before_that_does_not_fit_is_none_and_a_current_one_is_an_error() {
         error.to_string(),
         "invalid value for key `x`: expected u16, which the text there is not (secret `app/x`, version `v2`)"
     );
-    assert_eq!(pair(rotated::<Rotating<String>>(&["{\"a\":1,\"a\":2}", "2"]).expect("a value")).1, None);
+    assert_eq!(
+        pair(rotated::<Rotating<String>>(&["{\"a\":1,\"a\":2}", "2"]).expect("a value")).1,
+        None
+    );
 }
 
 #[test]

@@ -20,7 +20,9 @@ impl Explanation {
                     let another = ExplainedKey { key: key.clone(), ..row.clone() };
                     self.keys.push(another);
                 }
-                None => self.keys.push(ExplainedKey { key: key.clone(), source, hides: Vec::new() }),
+                None => {
+                    self.keys.push(ExplainedKey { key: key.clone(), source, hides: Vec::new() })
+                }
             }
             self.omitted.retain(|row| row.source != Provenance::of(origin));
         }

@@ -104,7 +104,8 @@ impl fmt::Display for Layer {
 
 impl Provenance {
     fn of(origin: &Origin) -> Self {
-        let new = |layer, name: &str| Self { layer, name: name.to_owned(), file: None, version_id: None };
+        let new =
+            |layer, name: &str| Self { layer, name: name.to_owned(), file: None, version_id: None };
         match origin {
             Origin::Secret { name, version_id } => {
                 Self { version_id: Some(version_id.clone()), ..new(Layer::Secret, name) }
@@ -204,8 +205,9 @@ impl Explanation {
     /// With the variables that fill one of these fields.
     pub(crate) fn with_fields(self, fields: &[&str]) -> Self {
         let Self { mut keys, omitted } = self;
-        let (wanted, omitted): (Vec<_>, Vec<_>) =
-            omitted.into_iter().partition(|key| fields.iter().any(|field| begins_as(&key.key, field)));
+        let (wanted, omitted): (Vec<_>, Vec<_>) = omitted
+            .into_iter()
+            .partition(|key| fields.iter().any(|field| begins_as(&key.key, field)));
         keys.extend(wanted);
         keys.sort_by(|a, b| a.key.cmp(&b.key));
         Self { keys, omitted }
@@ -217,7 +219,12 @@ impl fmt::Display for Explanation {
         let header = ["key", "layer", "source", "hides"].map(str::to_owned);
         let rows = self.keys.iter().map(|key| {
             let hides: Vec<String> = key.hides.iter().map(ToString::to_string).collect();
-            [printable(&key.key), key.source.layer.to_string(), key.source.place(), hides.join(", ")]
+            [
+                printable(&key.key),
+                key.source.layer.to_string(),
+                key.source.place(),
+                hides.join(", "),
+            ]
         });
         let rows: Vec<[String; 4]> = std::iter::once(header).chain(rows).collect();
         let mut widths = [0; 4];
@@ -234,7 +241,9 @@ impl fmt::Display for Explanation {
         match self.omitted.len() {
             0 => Ok(()),
             1 => writeln!(f, "and 1 variable of the environment that nothing else speaks of"),
-            count => writeln!(f, "and {count} variables of the environment that nothing else speaks of"),
+            count => {
+                writeln!(f, "and {count} variables of the environment that nothing else speaks of")
+            }
         }
     }
 }
@@ -286,7 +295,11 @@ pub(crate) fn explain(layers: &[&Table], merged: &Table) -> Explanation {
 
 /// Everything in a tree that is no table, by its path.
 fn leaves(table: &Table) -> BTreeMap<Vec<&str>, &Node> {
-    fn collect<'a>(table: &'a Table, at: &mut Vec<&'a str>, leaves: &mut BTreeMap<Vec<&'a str>, &'a Node>) {
+    fn collect<'a>(
+        table: &'a Table,
+        at: &mut Vec<&'a str>,
+        leaves: &mut BTreeMap<Vec<&'a str>, &'a Node>,
+    ) {
         for (name, node) in &table.entries {
             at.push(name);
             match &node.value {
@@ -332,7 +345,8 @@ fn of_environment(origin: &Origin) -> bool {
 /// meant for `database.url`.
 fn begins_as(key: &str, name: &str) -> bool {
     let first = key.split('.').next().unwrap_or(key);
-    let longer = first.strip_prefix(&name.to_ascii_lowercase()).is_some_and(|rest| rest.starts_with('_'));
+    let longer =
+        first.strip_prefix(&name.to_ascii_lowercase()).is_some_and(|rest| rest.starts_with('_'));
     longer || relaxed(first) == relaxed(name)
 }
 

@@ -107,7 +107,9 @@ fn of_the_environment_only_settings_are_shown() {
         ("LC_ALL", "e"),
         ("SMTP__HOST", "e"),
     ];
-    let layers = Layers::new().environment_from(environment).secrets(&secrets(&[("db", r#"{"user": "s"}"#)]));
+    let layers = Layers::new()
+        .environment_from(environment)
+        .secrets(&secrets(&[("db", r#"{"user": "s"}"#)]));
     let explanation = layers.explain().expect("an explanation");
     let keys = |explanation: &Explanation| -> Vec<String> {
         explanation.keys().iter().map(|key| key.key().to_owned()).collect()
@@ -179,7 +181,9 @@ async fn of_live<T: serde::de::DeserializeOwned + Send + Sync + 'static>(
     memory.put("app", secret);
     let manager = crate::SecretsManager::prefix("app").backend(memory);
     let settings: crate::Live<T> = crate::Live::builder(manager)
-        .layers(move |secrets| Layers::new().environment_from(environment.iter().copied()).secrets(secrets))
+        .layers(move |secrets| {
+            Layers::new().environment_from(environment.iter().copied()).secrets(secrets)
+        })
         .start()
         .await
         .expect("settings");
@@ -189,7 +193,8 @@ async fn of_live<T: serde::de::DeserializeOwned + Send + Sync + 'static>(
 /// In development the variable fills the nested key; in production the secret hides it.
 #[tokio::test]
 async fn a_variable_named_after_a_nested_key_stands_there() {
-    const VARIABLES: &[(&str, &str)] = &[("DATABASE_URL", "e"), ("JWT_SECRET", "e"), ("DATABASE_POOL", "3")];
+    const VARIABLES: &[(&str, &str)] =
+        &[("DATABASE_URL", "e"), ("JWT_SECRET", "e"), ("DATABASE_POOL", "3")];
     assert_eq!(
         of_live::<Gaara>("{}", VARIABLES).await,
         "\

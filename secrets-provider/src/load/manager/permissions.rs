@@ -41,13 +41,16 @@ impl SecretsManager {
         };
         #[cfg(not(feature = "aws"))]
         let region: Option<String> = None;
-        let region = region.or_else(|| variable("AWS_REGION")).or_else(|| variable("AWS_DEFAULT_REGION"));
+        let region =
+            region.or_else(|| variable("AWS_REGION")).or_else(|| variable("AWS_DEFAULT_REGION"));
         let scope = Scope::new(region.as_deref(), variable("AWS_ACCOUNT_ID").as_deref());
         let needs = |needs| iam::policy(&scope, needs, self.batch, self.describe);
         match self.choice.plan() {
             Ok(Plan { off: true, .. }) => needs(Needs::Secrets(&[])),
             Ok(Plan { ids: Some(ids), .. }) => needs(Needs::Secrets(&ids)),
-            Ok(Plan { mapping: Mapping { prefix: Some(prefix), .. }, .. }) => needs(Needs::Prefix(&prefix)),
+            Ok(Plan { mapping: Mapping { prefix: Some(prefix), .. }, .. }) => {
+                needs(Needs::Prefix(&prefix))
+            }
             _ => needs(Needs::Secrets(&[])),
         }
     }

@@ -43,16 +43,16 @@ impl Mapping {
         // An exact name before a pattern, whichever was given first.
         let exact = self.renames.iter().filter(|rename| rename.capture.is_none());
         let patterns = self.renames.iter().filter(|rename| rename.capture.is_some());
-        exact
-            .chain(patterns)
-            .find_map(|rename| rename.apply(name))
-            .unwrap_or_else(|| name.split('/').filter(|part| !part.is_empty()).map(segment).collect())
+        exact.chain(patterns).find_map(|rename| rename.apply(name)).unwrap_or_else(|| {
+            name.split('/').filter(|part| !part.is_empty()).map(segment).collect()
+        })
     }
 
     /// The renames that are about none of these names.
     pub(crate) fn idle_renames(&self, names: &[&str]) -> Vec<&Rename> {
-        let is_idle =
-            |rename: &&Rename| !names.iter().any(|name| rename.apply(self.below_prefix(name)).is_some());
+        let is_idle = |rename: &&Rename| {
+            !names.iter().any(|name| rename.apply(self.below_prefix(name)).is_some())
+        };
         self.renames.iter().filter(is_idle).collect()
     }
 
@@ -126,7 +126,8 @@ impl Rename {
         let Some(capture) = &self.capture else {
             return (name == self.before).then(|| self.path.clone());
         };
-        let captured = name.strip_prefix(self.before.as_str())?.strip_suffix(self.after.as_str())?;
+        let captured =
+            name.strip_prefix(self.before.as_str())?.strip_suffix(self.after.as_str())?;
         if captured.is_empty() || captured.contains('/') {
             return None;
         }
@@ -148,8 +149,10 @@ fn capture(pattern: &str) -> Result<Option<&str>, &'static str> {
     let Some(open) = pattern.find('{') else {
         return if pattern.contains('}') { Err("a `}` without its `{`") } else { Ok(None) };
     };
-    let close =
-        pattern.find('}').filter(|close| *close > open + 1).ok_or("a capture needs a name, as in `{n}`")?;
+    let close = pattern
+        .find('}')
+        .filter(|close| *close > open + 1)
+        .ok_or("a capture needs a name, as in `{n}`")?;
     if pattern[close + 1..].contains(['{', '}']) {
         return Err("at most one capture");
     }
@@ -182,8 +185,10 @@ fn placed(secret: &Fetched, path: &[String]) -> Result<Table, Error> {
     });
     // A version before that has no place any more is forgotten, not refused.
     let previous = secret.previous().and_then(|previous| {
-        let origin =
-            Origin::Secret { name: previous.name().to_owned(), version_id: previous.version_id().to_owned() };
+        let origin = Origin::Secret {
+            name: previous.name().to_owned(),
+            version_id: previous.version_id().to_owned(),
+        };
         payload::parse(previous.payload(), &Arc::new(origin)).ok()
     });
     let Some((last, parents)) = path.split_last() else {
@@ -240,10 +245,13 @@ fn conflict(key: &str, one: &Origin, other: &Origin) -> Error {
     let mut names = [name(one), name(other)];
     names.sort();
     let [first, second] = names;
-    Error::new(ErrorKind::Conflict, format!("secrets `{first}` and `{second}` both give key `{key}`"))
-        .with_key(key)
-        .with_secret(first)
-        .with_hint("remove one of them, or place one elsewhere with `.rename(..)`")
+    Error::new(
+        ErrorKind::Conflict,
+        format!("secrets `{first}` and `{second}` both give key `{key}`"),
+    )
+    .with_key(key)
+    .with_secret(first)
+    .with_hint("remove one of them, or place one elsewhere with `.rename(..)`")
 }
 
 #[cfg(test)]

@@ -34,7 +34,10 @@ fn names_become_key_paths() {
     ] {
         assert_eq!(prefix.key_path(name).join("."), path, "{name}");
     }
-    assert_eq!(Mapping::default().key_path("pazpaz/encryption-key-v1").join("."), "pazpaz.encryption_key_v1");
+    assert_eq!(
+        Mapping::default().key_path("pazpaz/encryption-key-v1").join("."),
+        "pazpaz.encryption_key_v1"
+    );
 }
 
 #[test]
@@ -45,7 +48,8 @@ fn renames_apply_exactly_before_by_pattern() {
         ("tenants/{t}/db", "databases.{t}"),
         ("app", ""),
     ];
-    let renames = renames.iter().map(|(from, to)| Rename::parse(from, to).expect("a rename")).collect();
+    let renames =
+        renames.iter().map(|(from, to)| Rename::parse(from, to).expect("a rename")).collect();
     let mapping = Mapping { prefix: Some("p".into()), renames, ..Mapping::default() };
     for (name, path) in [
         ("p/encryption-key-v1", "encryption_keys.1"),
@@ -62,11 +66,13 @@ fn renames_apply_exactly_before_by_pattern() {
 
 #[test]
 fn a_placed_name_goes_before_every_rename_and_idle_renames_are_told() {
-    let renames = ["a/b", "x{n}", "a/{n}", "gone"].map(|from| Rename::parse(from, "k").expect("a rename"));
+    let renames =
+        ["a/b", "x{n}", "a/{n}", "gone"].map(|from| Rename::parse(from, "k").expect("a rename"));
     let placed = [("a/b".to_owned(), vec!["k".to_owned(), "l".to_owned()])].into();
     let mapping = Mapping { prefix: None, placed, renames: renames.into() };
     assert_eq!(mapping.key_path("a/b"), ["k", "l"]);
-    let idle: Vec<_> = mapping.idle_renames(&["a/b", "c"]).iter().map(ToString::to_string).collect();
+    let idle: Vec<_> =
+        mapping.idle_renames(&["a/b", "c"]).iter().map(ToString::to_string).collect();
     assert_eq!(idle, ["`x{n}` to `k`", "`gone` to `k`"]);
 }
 
@@ -103,7 +109,10 @@ fn every_conflict_and_malformed_secret_is_reported_at_once() {
     let Err(error) = assemble(&secrets, &mapping) else { panic!("an error") };
     let messages: Vec<_> = error.errors().iter().map(ToString::to_string).collect();
     assert_eq!(messages.len(), 3, "{messages:?}");
-    assert!(messages[0].contains("`a/bad`") && messages[0].contains("`bad`") || messages[0].contains("`k`"));
+    assert!(
+        messages[0].contains("`a/bad`") && messages[0].contains("`bad`")
+            || messages[0].contains("`k`")
+    );
     assert!(messages[1].contains("`db.url`") && messages[2].contains("`db.user`"), "{messages:?}");
 }
 

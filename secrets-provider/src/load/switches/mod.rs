@@ -53,7 +53,9 @@ pub(crate) fn process(default_prefix: Option<&str>) -> Result<Switches, Error> {
         match value {
             Ok(value) => environment.push((name.to_owned(), value)),
             // The SDK reads its own, and says so itself.
-            Err(_) if name.starts_with("AWS_") => environment.push((name.to_owned(), Zeroizing::default())),
+            Err(_) if name.starts_with("AWS_") => {
+                environment.push((name.to_owned(), Zeroizing::default()))
+            }
             Err(_) => errors.push(bad(&format!("environment variable `{name}`"), "UTF-8")),
         }
     }
@@ -64,7 +66,9 @@ pub(crate) fn process(default_prefix: Option<&str>) -> Result<Switches, Error> {
 }
 
 fn concerns_us(name: &str) -> bool {
-    [ENVIRONMENT, USE, PREFIX, KEY_NAME].contains(&name) || TTL.contains(&name) || name.starts_with("AWS_")
+    [ENVIRONMENT, USE, PREFIX, KEY_NAME].contains(&name)
+        || TTL.contains(&name)
+        || name.starts_with("AWS_")
 }
 
 /// What these variables say, the environment's over those of `.env`. Every one that makes no sense is in the error.
@@ -74,7 +78,8 @@ pub(crate) fn read(
     dotenv: impl IntoIterator<Item = (String, Zeroizing<String>)>,
 ) -> Result<Switches, Error> {
     let ours = |(name, _): &(String, Zeroizing<String>)| concerns_us(name);
-    let environment = Environment::new(environment.into_iter().filter(ours), dotenv.into_iter().filter(ours));
+    let environment =
+        Environment::new(environment.into_iter().filter(ours), dotenv.into_iter().filter(ours));
     let reader = Reader(&environment);
     let mut errors = Vec::new();
     let mut keep = |error: Error| errors.push(error);
@@ -127,10 +132,9 @@ impl Reader<'_> {
             Some(value) if value.eq_ignore_ascii_case("false") => Ok(Some(USE)),
             Some(_) => Err(self.0.bad(USE, "`true` or `false`")),
             None => {
-                let local = self
-                    .0
-                    .value(ENVIRONMENT)
-                    .is_some_and(|value| LOCAL.iter().any(|local| value.eq_ignore_ascii_case(local)));
+                let local = self.0.value(ENVIRONMENT).is_some_and(|value| {
+                    LOCAL.iter().any(|local| value.eq_ignore_ascii_case(local))
+                });
                 Ok(local.then_some(ENVIRONMENT))
             }
         }
@@ -140,12 +144,17 @@ impl Reader<'_> {
         let mut seconds = None;
         for name in TTL {
             let Some(value) = self.0.value(name) else { continue };
-            let parsed = value.parse::<u64>().ok().filter(|seconds| (1..=LONGEST).contains(seconds));
-            let parsed = parsed
-                .ok_or_else(|| self.0.bad(name, &format!("a whole number of seconds from 1 to {LONGEST}")))?;
+            let parsed =
+                value.parse::<u64>().ok().filter(|seconds| (1..=LONGEST).contains(seconds));
+            let parsed = parsed.ok_or_else(|| {
+                self.0.bad(name, &format!("a whole number of seconds from 1 to {LONGEST}"))
+            })?;
             if seconds.is_some_and(|seconds| seconds != parsed) {
-                return Err(config(&format!("variables `{}` and `{}` say different things", TTL[0], TTL[1]))
-                    .with_hint("set one of them: the seconds between refreshes"));
+                return Err(config(&format!(
+                    "variables `{}` and `{}` say different things",
+                    TTL[0], TTL[1]
+                ))
+                .with_hint("set one of them: the seconds between refreshes"));
             }
             seconds = Some(parsed);
         }
@@ -184,7 +193,9 @@ impl Reader<'_> {
         let prefix = match self.0.value(ENVIRONMENT) {
             Some(environment) => prefix.replace(PLACEHOLDER, environment),
             None if prefix.contains(PLACEHOLDER) => {
-                return Err(format!("no `{PLACEHOLDER}` where variable `{ENVIRONMENT}` is not set"));
+                return Err(format!(
+                    "no `{PLACEHOLDER}` where variable `{ENVIRONMENT}` is not set"
+                ));
             }
             None => prefix.to_owned(),
         };

@@ -2,9 +2,16 @@ use super::*;
 
 type Pairs<'a> = &'a [(&'a str, &'a str)];
 
-fn switches(default: Option<&str>, environment: Pairs<'_>, dotenv: Pairs<'_>) -> Result<Switches, Error> {
+fn switches(
+    default: Option<&str>,
+    environment: Pairs<'_>,
+    dotenv: Pairs<'_>,
+) -> Result<Switches, Error> {
     let owned = |pairs: Pairs<'_>| -> Vec<(String, Zeroizing<String>)> {
-        pairs.iter().map(|(name, value)| ((*name).to_owned(), Zeroizing::new((*value).to_owned()))).collect()
+        pairs
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), Zeroizing::new((*value).to_owned())))
+            .collect()
     };
     read(default, owned(environment), owned(dotenv))
 }
@@ -97,7 +104,13 @@ fn the_words_of_the_guides_work() {
             "pazpaz/encryption-key-v1",
             None,
         ),
-        (None, &[("ENVIRONMENT", "local"), ("ENCRYPTION_MASTER_KEY", local)], Some("ENVIRONMENT"), "", None),
+        (
+            None,
+            &[("ENVIRONMENT", "local"), ("ENCRYPTION_MASTER_KEY", local)],
+            Some("ENVIRONMENT"),
+            "",
+            None,
+        ),
         (
             None,
             &[
@@ -196,12 +209,16 @@ fn what_makes_no_sense_is_an_error_that_names_the_variable_and_shows_no_value() 
         (&[(KEY_NAME, "a=hunter2,b=hunter2")], &[KEY_NAME, "one key path"]),
         (&[(KEY_NAME, "a=hunter2,hunter2")], &[KEY_NAME, "one key path"]),
         (&[(KEY_NAME, "hunter2 b")], &[KEY_NAME]),
-        (&[(USE, "hunter2"), (TTL[0], "hunter2"), (KEY_NAME, "hunter2=")], &[USE, TTL[0], KEY_NAME]),
+        (
+            &[(USE, "hunter2"), (TTL[0], "hunter2"), (KEY_NAME, "hunter2=")],
+            &[USE, TTL[0], KEY_NAME],
+        ),
     ];
     for (variables, mentions) in table {
-        for (switches, place) in
-            [(switches(None, variables, &[]), "environment"), (switches(None, &[], variables), "`.env`")]
-        {
+        for (switches, place) in [
+            (switches(None, variables, &[]), "environment"),
+            (switches(None, &[], variables), "`.env`"),
+        ] {
             let error = switches.expect_err("no switches");
             assert_eq!(error.kind(), ErrorKind::Config, "{variables:?}");
             let text = format!("{error} {error:?}");
@@ -212,7 +229,8 @@ fn what_makes_no_sense_is_an_error_that_names_the_variable_and_shows_no_value() 
         }
     }
     // Even where no secret is read: it would show in production alone.
-    let error = switches(None, &[(ENVIRONMENT, "local"), (TTL[0], "soon")], &[]).expect_err("no switches");
+    let error =
+        switches(None, &[(ENVIRONMENT, "local"), (TTL[0], "soon")], &[]).expect_err("no switches");
     assert!(error.to_string().contains(TTL[0]), "{error}");
     let error = switches(Some("p/{env}"), &[], &[]).expect_err("no environment");
     assert!(error.to_string().contains(ENVIRONMENT), "{error}");

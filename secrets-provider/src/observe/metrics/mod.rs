@@ -26,13 +26,29 @@ const TICK: Duration = Duration::from_secs(15);
 /// Says what each metric is, to the recorder that is installed at the time, and that nothing has failed yet.
 pub(crate) fn describe() {
     let count = Unit::Count;
-    describe_counter!(ACCESS, count, "Values read from the store, by secret, and whether they were new");
-    describe_counter!(FAILED, count, "Reads that failed and settings that were refused, by kind of error");
+    describe_counter!(
+        ACCESS,
+        count,
+        "Values read from the store, by secret, and whether they were new"
+    );
+    describe_counter!(
+        FAILED,
+        count,
+        "Reads that failed and settings that were refused, by kind of error"
+    );
     describe_counter!(API_CALLS, count, "Calls sent to the store, retries included, by operation");
     describe_counter!(SWAPS, count, "New generations that went live after the first");
-    describe_gauge!(AGE, Unit::Seconds, "Time since all secrets were last checked and nothing failed");
+    describe_gauge!(
+        AGE,
+        Unit::Seconds,
+        "Time since all secrets were last checked and nothing failed"
+    );
     describe_gauge!(GENERATION, count, "Number of the live generation");
-    describe_gauge!(READY, count, "1 while all secrets in use were checked within the bound, else 0");
+    describe_gauge!(
+        READY,
+        count,
+        "1 while all secrets in use were checked within the bound, else 0"
+    );
     describe_gauge!(FALLBACK, count, "1 while lower layers stand in for secrets, else 0");
     // A counter that is born with its first failure has not risen, as Prometheus sees it.
     for each in ErrorKind::ALL {

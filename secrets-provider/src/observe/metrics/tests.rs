@@ -16,7 +16,8 @@ fn recorded(block: impl AsyncFnOnce()) -> Vec<String> {
     let metrics = snapshotter.snapshot().into_vec().into_iter();
     let mut lines: Vec<String> = metrics
         .map(|(key, _, _, value)| {
-            let labels = key.key().labels().map(|label| format!("{}={}", label.key(), label.value()));
+            let labels =
+                key.key().labels().map(|label| format!("{}={}", label.key(), label.value()));
             let labels = labels.collect::<Vec<_>>().join(",");
             let value = match value {
                 DebugValue::Counter(count) => count.to_string(),
@@ -81,7 +82,8 @@ fn the_age_grows_while_nothing_succeeds() {
         tokio::time::sleep(Duration::from_secs(4 * 24 * 3600)).await;
         drop(settings);
     });
-    let age = lines.iter().find_map(|line| line.strip_prefix("secrets_age_seconds{} ")).expect("an age");
+    let age =
+        lines.iter().find_map(|line| line.strip_prefix("secrets_age_seconds{} ")).expect("an age");
     let age: f64 = age.parse().expect("a number");
     assert!((345_000.0..=345_600.0).contains(&age), "{age}");
     assert!(lines.contains(&"secrets_ready{} 0".to_owned()), "{lines:?}");
@@ -109,7 +111,8 @@ fn calls_are_counted_by_operation() {
 fn the_prometheus_rules_name_what_is_measured() {
     let rules = include_str!("../../../../examples/prometheus/secrets-provider.rules.yml");
     let known = [ACCESS, FAILED, API_CALLS, SWAPS, AGE, GENERATION, READY, FALLBACK];
-    let expressions: String = rules.lines().filter(|line| !line.trim_start().starts_with('#')).collect();
+    let expressions: String =
+        rules.lines().filter(|line| !line.trim_start().starts_with('#')).collect();
     let words = expressions.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
     let mut named = 0;
     for word in words.filter(|word| word.starts_with("secrets_")) {

@@ -28,6 +28,9 @@ pub(super) fn epoch<S: Serializer>(at: &Instant, serializer: S) -> Result<S::Ok,
     serializer.serialize_u64(since.as_secs())
 }
 
-pub(super) fn optional_epoch<S: Serializer>(at: &Option<Instant>, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn optional_epoch<S: Serializer>(
+    at: &Option<Instant>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     at.map(Epoch).serialize(serializer)
 }

@@ -161,9 +161,12 @@ impl Status {
     /// The status of a derived value: that of the settings it is made of, with its own generation, and worse where it
     /// lags behind them.
     pub(crate) fn of_derived(self, own: DerivedStatus, below: Vec<DerivedStatus>) -> Self {
-        let behind_since = [self.behind_since, own.failing_since, own.ended_at].into_iter().flatten().min();
+        let behind_since =
+            [self.behind_since, own.failing_since, own.ended_at].into_iter().flatten().min();
         let last_error = match (self.last_error, own.last_error) {
-            (Some(theirs), Some(ours)) => Some(if ours.instant() > theirs.instant() { ours } else { theirs }),
+            (Some(theirs), Some(ours)) => {
+                Some(if ours.instant() > theirs.instant() { ours } else { theirs })
+            }
             (theirs, ours) => theirs.or(ours),
         };
         Self {
@@ -189,8 +192,10 @@ impl Status {
     /// What is not [ready](Self::is_ready) is failing. A derived value has no success since the first build that failed
     /// of those in a row, and since it was shut down.
     pub fn health(&self) -> Health {
-        let good_until = self.behind_since.map_or(self.last_success, |since| since.min(self.last_success));
-        let older_than = |bound: Option<Duration>| bound.is_some_and(|bound| good_until.elapsed() > bound);
+        let good_until =
+            self.behind_since.map_or(self.last_success, |since| since.min(self.last_success));
+        let older_than =
+            |bound: Option<Duration>| bound.is_some_and(|bound| good_until.elapsed() > bound);
         let overdue = self.interval.map(|interval| interval.saturating_mul(INTERVALS_TO_STALE));
         if self.fallback && self.is_ready() {
             Health::Fallback
@@ -315,9 +320,13 @@ impl Serialize for Status {
         fields.serialize_field("last_success", &Epoch(self.last_success))?;
         fields.serialize_field("last_success_age", &self.last_success_age().as_secs_f64())?;
         fields.serialize_field("last_check", &Epoch(self.last_check))?;
-        fields.serialize_field("max_staleness", &self.max_staleness.map(|bound| bound.as_secs_f64()))?;
+        fields.serialize_field(
+            "max_staleness",
+            &self.max_staleness.map(|bound| bound.as_secs_f64()),
+        )?;
         fields.serialize_field("next_attempt", &self.next_attempt.map(Epoch))?;
-        fields.serialize_field("interval", &self.interval.map(|interval| interval.as_secs_f64()))?;
+        fields
+            .serialize_field("interval", &self.interval.map(|interval| interval.as_secs_f64()))?;
         fields.serialize_field("last_error", &self.last_error)?;
         fields.serialize_field("secrets", &self.secrets)?;
         fields.serialize_field("derived", &self.derived)?;
@@ -335,11 +344,19 @@ mod tests {
     async fn health_worsens_with_the_age_of_the_last_success() {
         let outage = Error::new(ErrorKind::Unavailable, "no answer");
         let interval = Duration::from_secs(300);
-        let default =
-            [(600, Health::Fresh), (601, Health::Stale), (900, Health::Stale), (901, Health::Failing)];
+        let default = [
+            (600, Health::Fresh),
+            (601, Health::Stale),
+            (900, Health::Stale),
+            (901, Health::Failing),
+        ];
         let shorter = [(400, Health::Fresh), (401, Health::Failing), (901, Health::Failing)];
-        let longer =
-            [(600, Health::Fresh), (901, Health::Stale), (3600, Health::Stale), (3601, Health::Failing)];
+        let longer = [
+            (600, Health::Fresh),
+            (901, Health::Stale),
+            (3600, Health::Stale),
+            (3601, Health::Failing),
+        ];
         for (bound, ages) in [(None, &default[..]), (Some(400), &shorter), (Some(3600), &longer)] {
             let bound = bound.map(Duration::from_secs);
             let mut ended = Status::started(Some(interval), bound);
@@ -354,7 +371,11 @@ mod tests {
                 let expected = if health == Health::Fresh { Health::Stale } else { health };
                 assert_eq!(failing.health(), expected, "{age} s, {bound:?}, failing");
                 let ready = health != Health::Failing;
-                assert_eq!((ended.is_ready(), failing.is_ready()), (ready, ready), "{age} s, {bound:?}");
+                assert_eq!(
+                    (ended.is_ready(), failing.is_ready()),
+                    (ready, ready),
+                    "{age} s, {bound:?}"
+                );
             }
             ended.succeeded();
             failing.succeeded();

@@ -36,8 +36,10 @@ impl Chromium {
     /// Where there is none: nothing that should be tested is passed over.
     pub fn installed() -> Self {
         let path = std::env::var_os("PATH").unwrap_or_default();
-        let there = |name: &&&str| std::env::split_paths(&path).any(|folder| folder.join(name).is_file());
-        let program = NAMES.iter().find(there).unwrap_or_else(|| panic!("no Chromium: run .ci/external"));
+        let there =
+            |name: &&&str| std::env::split_paths(&path).any(|folder| folder.join(name).is_file());
+        let program =
+            NAMES.iter().find(there).unwrap_or_else(|| panic!("no Chromium: run .ci/external"));
         Self { program }
     }
 
@@ -61,8 +63,9 @@ impl Chromium {
         // What lies there from another run is no proof.
         let _ = std::fs::remove_file(file);
         self.open(url, look, &[&format!("--screenshot={}", file.display())]).await;
-        let size =
-            std::fs::metadata(file).unwrap_or_else(|error| panic!("{}: {error}", file.display())).len();
+        let size = std::fs::metadata(file)
+            .unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+            .len();
         assert!(size > 10_000, "{} is all but empty", file.display());
     }
 
@@ -81,7 +84,8 @@ impl Chromium {
         let (command, _profile) = self.command(url, look, arguments);
         let (success, stdout, stderr) = run(command).await;
         assert!(success, "{stderr}");
-        let complaints: Vec<&str> = stderr.lines().filter(|line| line.contains(":CONSOLE")).collect();
+        let complaints: Vec<&str> =
+            stderr.lines().filter(|line| line.contains(":CONSOLE")).collect();
         assert!(complaints.is_empty(), "{}", complaints.join("\n"));
         stdout
     }
@@ -91,8 +95,18 @@ impl Chromium {
         let mut command = Command::new(self.program);
         command
             // The sandbox is not to be had as root; the page is ours.
-            .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"])
-            .args(["--disable-background-networking", "--disable-component-update", "--disable-sync"])
+            .args([
+                "--headless",
+                "--no-sandbox",
+                "--disable-gpu",
+                "--disable-quic",
+                "--no-first-run",
+            ])
+            .args([
+                "--disable-background-networking",
+                "--disable-component-update",
+                "--disable-sync",
+            ])
             .args(["--disable-dev-shm-usage", "--hide-scrollbars", "--enable-logging=stderr"])
             .arg(format!("--user-data-dir={}", profile.path().display()))
             .arg(format!("--window-size={},{}", look.width, look.height))

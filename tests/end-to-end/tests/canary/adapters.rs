@@ -86,7 +86,9 @@ async fn errors_of_config_rs_come_without_its_text() {
     let mut canaries = Canaries::of("config-rs");
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("settings.json");
-    for canary in [canaries.plain("a value"), canaries.awkward("an awkward value"), canaries.line("a line")] {
+    for canary in
+        [canaries.plain("a value"), canaries.awkward("an awkward value"), canaries.line("a line")]
+    {
         for content in [
             format!("{{\"port\": {canary}}}"),
             format!("{{\"port\": \"{canary}"),
@@ -98,7 +100,8 @@ async fn errors_of_config_rs_come_without_its_text() {
                 Config::builder().add_source(File::from_str(&content, FileFormat::Json)).build()
             });
             let file = file.clone();
-            let file = configured(move |_| Config::builder().add_source(File::from(file.clone())).build());
+            let file =
+                configured(move |_| Config::builder().add_source(File::from(file.clone())).build());
             for error in [text.await, file.await] {
                 canaries.assert_absent("a file of config-rs", shown::error(&error));
             }
@@ -109,9 +112,13 @@ async fn errors_of_config_rs_come_without_its_text() {
             |text| Err(ConfigError::Message(format!("env variable: {text}"))),
             |text| Err(ConfigError::Foreign(text.into())),
             |text| Err(ConfigError::Foreign(Box::new(io::Error::other(text)))),
-            |text| Err(ConfigError::Foreign(Box::new(io::Error::new(io::ErrorKind::NotFound, text)))),
+            |text| {
+                Err(ConfigError::Foreign(Box::new(io::Error::new(io::ErrorKind::NotFound, text))))
+            },
             |text| Err(ConfigError::FileParse { uri: None, cause: text.into() }),
-            |text| Err(ConfigError::FileParse { uri: Some("a.toml".to_owned()), cause: text.into() }),
+            |text| {
+                Err(ConfigError::FileParse { uri: Some("a.toml".to_owned()), cause: text.into() })
+            },
             |text| Value::new(None, text).into_int().map(Value::from),
             |text| Value::new(None, text).into_table().map(Value::from),
             |text| {
@@ -124,7 +131,8 @@ async fn errors_of_config_rs_come_without_its_text() {
         for fail in failures {
             let canary = canary.clone();
             let told = Told(Arc::new(move || fail(canary.clone())));
-            let error = configured(move |_| Config::builder().add_source(told.clone()).build()).await;
+            let error =
+                configured(move |_| Config::builder().add_source(told.clone()).build()).await;
             canaries.assert_absent("a source of config-rs", shown::error(&error));
         }
     }
@@ -137,7 +145,8 @@ async fn sources_of_config_rs_are_named_without_their_passwords() {
     let mut canaries = Canaries::of("origins");
     for url in urls(&mut canaries) {
         let placed = |kind: ValueKind| Value::new(Some(&url), kind);
-        let table = placed(ValueKind::Table(Map::from_iter([("a".to_owned(), placed("b".into()))])));
+        let table =
+            placed(ValueKind::Table(Map::from_iter([("a".to_owned(), placed("b".into()))])));
         let uri = Some(url.clone());
         let parse = Told(Arc::new(move || {
             Err(ConfigError::FileParse { uri: uri.clone(), cause: "no format".into() })
@@ -150,7 +159,8 @@ async fn sources_of_config_rs_are_named_without_their_passwords() {
             let error = configured(build.clone()).await;
             assert!(error.to_string().contains("://"), "names the source");
             canaries.assert_absent("a source of config-rs", shown::error(&error));
-            let live: Live<serde_json::Value> = Live::builder(manager()).layers(build).start().await.unwrap();
+            let live: Live<serde_json::Value> =
+                Live::builder(manager()).layers(build).start().await.unwrap();
             canaries.assert_absent("an explanation", shown::live(&live));
         }
     }
@@ -174,7 +184,10 @@ async fn a_fetch_that_fails_within_config_rs_and_figment_says_no_more_than_by_it
         let manager = manager.clone();
         let (error, settings) = tokio::task::spawn_blocking(move || {
             let figment = Figment::from(manager);
-            (figment.extract::<Settings>().unwrap_err(), figment.settings::<Settings>().unwrap_err())
+            (
+                figment.extract::<Settings>().unwrap_err(),
+                figment.settings::<Settings>().unwrap_err(),
+            )
         })
         .await
         .unwrap();
@@ -212,8 +225,10 @@ fn errors_of_figment_come_without_its_text() {
         std::fs::write(&file, format!("port = {canary}")).unwrap();
         let failing = |error| Provided { metadata: Metadata::named("A Store"), data: Err(error) };
         let quoting = || figment::Error::from(format!("bad {canary}"));
-        let of_type =
-            figment::error::Kind::InvalidType(figment::error::Actual::Str(canary.clone()), canary.clone());
+        let of_type = figment::error::Kind::InvalidType(
+            figment::error::Actual::Str(canary.clone()),
+            canary.clone(),
+        );
         for figment in [
             Figment::from(Toml::string(&format!("port = {canary}"))),
             Figment::from(Toml::string(&format!("port = \"{canary}"))),

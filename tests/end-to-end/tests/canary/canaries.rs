@@ -48,8 +48,9 @@ impl Canaries {
 
     /// Letters and digits between characters that every encoding escapes in its own way.
     pub(crate) fn awkward(&mut self, place: &str) -> String {
-        const ESCAPED: [char; 17] =
-            ['\n', '"', '\'', '\\', '\t', 'é', '𝄞', '%', '&', '+', '/', '=', '<', '>', ' ', '$', '#'];
+        const ESCAPED: [char; 17] = [
+            '\n', '"', '\'', '\\', '\t', 'é', '𝄞', '%', '&', '+', '/', '=', '<', '>', ' ', '$', '#',
+        ];
         let mut random = self.random(place);
         let mut escaped = ESCAPED.to_vec();
         random.shuffle(&mut escaped);
@@ -74,7 +75,10 @@ impl Canaries {
     pub(crate) fn number(&mut self, place: &str) -> String {
         let mut random = self.random(place);
         // Never the start of a year, which dates in logs have.
-        let text = format!("9{}", std::iter::repeat_with(|| random.digit(10)).take(15).collect::<String>());
+        let text = format!(
+            "9{}",
+            std::iter::repeat_with(|| random.digit(10)).take(15).collect::<String>()
+        );
         self.plant_text(place, text)
     }
 
@@ -110,7 +114,8 @@ impl Canaries {
         assert!(!self.places.iter().any(|known| known == place), "two canaries at {place}");
         // FNV-1a: a hash that no update of a library changes.
         let hash = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-        let seed = self.test.bytes().chain([0]).chain(place.bytes()).fold(0xcbf2_9ce4_8422_2325, hash);
+        let seed =
+            self.test.bytes().chain([0]).chain(place.bytes()).fold(0xcbf2_9ce4_8422_2325, hash);
         fastrand::Rng::with_seed(seed)
     }
 
@@ -145,7 +150,10 @@ impl Canaries {
         assert!(!self.places.is_empty(), "{surface}: nothing is planted");
         let sightings = self.sightings(shown.as_ref());
         let first = sightings.first().map(|Sighting { place, form, at }| {
-            format!("the canary `{place}`, {form}, at byte {at}; {} sightings in all", sightings.len())
+            format!(
+                "the canary `{place}`, {form}, at byte {at}; {} sightings in all",
+                sightings.len()
+            )
         });
         assert!(first.is_none(), "{surface} shows {}", first.unwrap_or_default());
     }
@@ -175,7 +183,8 @@ impl Default for Needles {
 
 impl Needles {
     fn add(&mut self, needle: Vec<u8>, target: Target) {
-        let start = *needle.first_chunk().unwrap_or_else(|| panic!("a short form: {}", target.form));
+        let start =
+            *needle.first_chunk().unwrap_or_else(|| panic!("a short form: {}", target.form));
         self.starts[fingerprint(start[..4].iter().fold(0, shifted_in))] = true;
         let known = self.by_start.entry(start).or_default();
         if !known.iter().any(|(same, _)| *same == needle) {

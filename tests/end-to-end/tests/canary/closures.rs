@@ -4,8 +4,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::sync::Arc;
 
 use secrets_provider::{
-    Backend, BoxFuture, BoxStream, Error, ErrorKind, Fetched, Layers, Live, Memory, Outcome, Rejected,
-    SecretsManager,
+    Backend, BoxFuture, BoxStream, Error, ErrorKind, Fetched, Layers, Live, Memory, Outcome,
+    Rejected, SecretsManager,
 };
 use serde::{Deserialize, Deserializer};
 
@@ -86,19 +86,27 @@ async fn panics_and_refusals_of_a_start_and_of_a_refresh_are_told_without_their_
     let mut canaries = Canaries::of("closures");
     for place in PLACES.into_iter().chain(["reject"]) {
         let memory = Memory::new();
-        memory.put("app/token", format!("{place}:{}", canaries.awkward(&format!("at the start, {place}"))));
+        memory.put(
+            "app/token",
+            format!("{place}:{}", canaries.awkward(&format!("at the start, {place}"))),
+        );
         let error = start(&memory).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Rejected);
         canaries.assert_absent(&format!("a start, {place}"), shown::error(&error));
 
         memory.put("app/token", canaries.plain(&format!("before, {place}")));
         let live = start(&memory).await.unwrap();
-        memory.put("app/token", format!("{place}:{}", canaries.plain(&format!("at a refresh, {place}"))));
+        memory.put(
+            "app/token",
+            format!("{place}:{}", canaries.plain(&format!("at a refresh, {place}"))),
+        );
         for _ in 0..2 {
             let error = live.refresh().await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Rejected);
-            canaries
-                .assert_absent(&format!("a refresh, {place}"), shown::error(&error) + &shown::live(&live));
+            canaries.assert_absent(
+                &format!("a refresh, {place}"),
+                shown::error(&error) + &shown::live(&live),
+            );
         }
         live.shutdown().await;
     }
@@ -118,7 +126,10 @@ async fn builds_of_derived_values_and_searches_in_vain_are_told_without_a_value(
                 false => Ok(settings.token.0.clone()),
             }
         };
-        memory.put("app/token", format!("{place}:{}", canaries.awkward(&format!("at first, {place}"))));
+        memory.put(
+            "app/token",
+            format!("{place}:{}", canaries.awkward(&format!("at first, {place}"))),
+        );
         let live = start(&memory).await.unwrap();
         let error = live.derive("token", build).await.unwrap_err();
         canaries.assert_absent(&format!("a first build, {place}"), shown::error(&error));
@@ -126,7 +137,8 @@ async fn builds_of_derived_values_and_searches_in_vain_are_told_without_a_value(
         memory.put("app/token", canaries.plain(&format!("before, {place}")));
         live.refresh().await.unwrap();
         let derived = live.derive("token", build).await.unwrap();
-        memory.put("app/token", format!("{place}:{}", canaries.plain(&format!("rebuilt, {place}"))));
+        memory
+            .put("app/token", format!("{place}:{}", canaries.plain(&format!("rebuilt, {place}"))));
         let error = derived.refresh().await.unwrap_err();
         let told = shown::error(&error) + &shown::live(&live) + &shown::live(&derived);
         canaries.assert_absent(&format!("a further build, {place}"), told);
@@ -150,7 +162,8 @@ async fn a_panic_of_the_old_values_drop_is_told_to_nobody() {
         assert!(live.refresh().await.unwrap().changed());
         canaries.assert_absent("a live value", shown::live(&live));
         // Refused, and dropped for it: two panics at one refusal would end the process.
-        memory.put("app/token", format!("{place}:{}", canaries.plain(&format!("refused, {place}"))));
+        memory
+            .put("app/token", format!("{place}:{}", canaries.plain(&format!("refused, {place}"))));
         live.refresh().await.unwrap();
         live.shutdown().await;
         canaries.assert_absent("a live value", shown::live(&live));
@@ -193,8 +206,11 @@ async fn a_panic_of_a_backend_is_told_without_its_payload() {
     let memory = Memory::new();
     memory.put("app/token", canaries.plain("held"));
     let manager = SecretsManager::prefix("app").backend(Panicking(memory.clone()));
-    let live: Live<Plain> =
-        Live::builder(manager).layers(|secrets| Layers::new().secrets(secrets)).start().await.unwrap();
+    let live: Live<Plain> = Live::builder(manager)
+        .layers(|secrets| Layers::new().secrets(secrets))
+        .start()
+        .await
+        .unwrap();
     memory.put("app/token", canaries.plain("next"));
     let error = live.refresh().await.unwrap_err();
     canaries.assert_absent("a refresh", shown::error(&error) + &shown::live(&live));

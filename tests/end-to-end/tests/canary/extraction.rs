@@ -33,14 +33,17 @@ enum Payload {
 
 /// What a field may find in its place, with what it is called.
 fn payloads(canaries: &mut Canaries) -> Vec<(&'static str, Payload)> {
-    let [plain, other, third] = ["text", "a member", "another member"].map(|place| canaries.plain(place));
-    let [awkward, inner] = ["awkward text", "an awkward member"].map(|place| canaries.awkward(place));
+    let [plain, other, third] =
+        ["text", "a member", "another member"].map(|place| canaries.plain(place));
+    let [awkward, inner] =
+        ["awkward text", "an awkward member"].map(|place| canaries.awkward(place));
     let quoted = serde_json::Value::from(inner.as_str());
     let [number, digits] = ["a number", "digits"].map(|place| canaries.number(place));
     let [key, binary] = ["key material", "binary"].map(|place| canaries.bytes(place, 24));
     let base64 = canaries.plant_text("key material in base64", BASE64_STANDARD.encode(&key));
     let hex: String = binary.iter().map(|byte| format!("{byte:02x}")).collect();
-    let deep = |levels: usize| format!("{}\"{other}\"{}", "{\"a\":".repeat(levels), "}".repeat(levels));
+    let deep =
+        |levels: usize| format!("{}\"{other}\"{}", "{\"a\":".repeat(levels), "}".repeat(levels));
     let mut payloads: Vec<(&'static str, String)> = vec![
         ("text", plain.clone()),
         ("awkward text", awkward),
@@ -62,7 +65,10 @@ fn payloads(canaries: &mut Canaries) -> Vec<(&'static str, Payload)> {
         ("a table as a value", format!(r#"{{"value": {{"a": "{plain}"}}}}"#)),
         ("a list", format!(r#"["{plain}", {quoted}, {number}]"#)),
         ("a tag", format!(r#"{{"type": "{plain}", "content": "{other}"}}"#)),
-        ("the content of a tag", format!(r#"{{"type": "A", "content": "{other}", "a": {quoted}}}"#)),
+        (
+            "the content of a tag",
+            format!(r#"{{"type": "A", "content": "{other}", "a": {quoted}}}"#),
+        ),
         ("the content of a variant", format!(r#"{{"A": "{other}"}}"#)),
         ("the members of a variant", format!(r#"{{"B": {{"a": "{other}", "b": {quoted}}}}}"#)),
         ("keys that are no numbers", format!(r#"{{"first": "{plain}", "1": "{other}"}}"#)),
@@ -80,7 +86,9 @@ fn payloads(canaries: &mut Canaries) -> Vec<(&'static str, Payload)> {
         ("too many levels", deep(70)),
     ];
     let payloads = payloads.drain(..).map(|(about, text)| (about, Payload::Text(text)));
-    payloads.chain([("binary", Payload::Binary(binary)), ("binary of a key", Payload::Binary(key))]).collect()
+    payloads
+        .chain([("binary", Payload::Binary(binary)), ("binary of a key", Payload::Binary(key))])
+        .collect()
 }
 
 /// The errors of one type and one payload, by each way from a layer into settings.
@@ -119,7 +127,8 @@ where
             layers.push(Layers::new().dotenv(file));
         }
         errors.extend(layers.iter().filter_map(|layers| layers.extract::<Settings<T>>().err()));
-        errors.extend(Figment::from(Serialized::default("x", text)).settings::<Settings<T>>().err());
+        errors
+            .extend(Figment::from(Serialized::default("x", text)).settings::<Settings<T>>().err());
         let config = Config::builder().set_default("x", text.as_str()).unwrap().build().unwrap();
         let nothing = SecretsManager::prefix("app").backend(Memory::new()).fallback_to_env();
         let configured = Live::<Settings<T>>::builder(nothing).layers(move |_| config.clone());

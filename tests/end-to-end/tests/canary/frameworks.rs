@@ -39,8 +39,9 @@ async fn axum_shows_no_settings() {
     let log = Log::start();
     let mut canaries = Canaries::of("axum");
     let live = live(&mut canaries).await;
-    let handler =
-        async |settings: Current<Settings>| format!("{} {}", shown::debug(&settings), settings.token.len());
+    let handler = async |settings: Current<Settings>| {
+        format!("{} {}", shown::debug(&settings), settings.token.len())
+    };
     let app = axum::Router::new().route("/", axum::routing::get(handler)).with_state(live.clone());
     for path in ["/", "/none"] {
         let request = Request::get(path).body(Body::empty()).unwrap();
@@ -77,7 +78,8 @@ async fn actix_shows_no_settings_and_refuses_without_a_word() {
     // Not wrapped: a mistake that puts the settings where the extractor says why it does not see them.
     for request in [TestRequest::default().app_data(live.clone()), TestRequest::default()] {
         let request = request.app_data(Arc::new(live.current())).to_http_request();
-        let rejection = Current::<Settings>::from_request(&request, &mut Payload::None).await.unwrap_err();
+        let rejection =
+            Current::<Settings>::from_request(&request, &mut Payload::None).await.unwrap_err();
         let response = rejection.error_response();
         let told = shown::foreign(&rejection) + &shown::debug(&response) + &shown::debug(&request);
         canaries.assert_absent("a rejection", told);

@@ -36,7 +36,8 @@ impl Log {
         static ONCE: Once = Once::new();
         ONCE.call_once(|| {
             let ours = filter_fn(|metadata| metadata.target().starts_with("secrets_provider"));
-            let registry = tracing_subscriber::registry().with(to(&ALL).with_filter(LevelFilter::TRACE));
+            let registry =
+                tracing_subscriber::registry().with(to(&ALL).with_filter(LevelFilter::TRACE));
             registry.with(to(&OURS).with_filter(ours)).init();
         });
         // An event that another thread met while that was being installed remembers that nobody listens.

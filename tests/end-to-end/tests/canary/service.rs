@@ -25,8 +25,7 @@ async fn planted(test: &'static str) -> (FakeSecretsManager, Client, Canaries) {
     url.set_password(Some(&canaries.awkward("a password in a URL"))).unwrap();
     let number: Value = serde_json::from_str(&canaries.number("a number in JSON")).unwrap();
     let deep = json!({ "deep": { "deeper": [canaries.plain("a list in JSON")] } });
-    let database =
-        json!({ "username": "gaara", "password": password, "url": url, "pin": number, "more": deep });
+    let database = json!({ "username": "gaara", "password": password, "url": url, "pin": number, "more": deep });
     fake.put("app/prod/database", database.to_string());
     fake.put("app/prod/token", canaries.plain("plain text"));
     fake.put("app/prod/text", canaries.awkward("awkward text"));
@@ -50,7 +49,8 @@ fn manager(client: &Client) -> SecretsManager {
 }
 
 fn names(client: &Client) -> SecretsManager {
-    SecretsManager::names(["app/prod/database", "app/prod/token", "app/prod/key"]).client(client.clone())
+    SecretsManager::names(["app/prod/database", "app/prod/token", "app/prod/key"])
+        .client(client.clone())
 }
 
 #[tokio::test]
@@ -64,7 +64,10 @@ async fn what_goes_well_is_told_without_a_value() {
             .await
             .unwrap();
         let mut changes = live.changes();
-        fake.put("app/prod/token", canaries.plain(&format!("a new version, {}", fake.total_calls())));
+        fake.put(
+            "app/prod/token",
+            canaries.plain(&format!("a new version, {}", fake.total_calls())),
+        );
         assert!(live.refresh().await.unwrap().changed());
         let change = changes.next().await.unwrap();
         canaries.assert_absent("a change", shown::debug(&change) + &shown::json(&change));
@@ -82,15 +85,22 @@ async fn what_goes_wrong_with_an_answer_is_told_without_what_it_holds() {
     let log = Log::start();
     let (fake, client, mut canaries) = planted("what goes wrong").await;
     let value = canaries.plain("an answer of ours");
-    let answer = |body: &str| Fault::answer(200, body.replace("VALUE", &value)).on("GetSecretValue");
+    let answer =
+        |body: &str| Fault::answer(200, body.replace("VALUE", &value)).on("GetSecretValue");
     let half = r#"{"Name": "app/prod/token", "VersionId": "v1", "SecretString": "VALUE"#;
     for (about, fault) in [
         ("garbled", Fault::malformed_body()),
         ("cut off", Fault::truncated_body()),
         ("half of it", answer(half)),
         ("a bad escape", answer(&format!("{half}\\q\"}}"))),
-        ("no binary", answer(r#"{"Name": "app/prod/token", "VersionId": "v1", "SecretBinary": "VALUE!"}"#)),
-        ("wrong types", answer(r#"{"Name": 5, "SecretString": {"VALUE": "VALUE"}, "CreatedDate": "VALUE"}"#)),
+        (
+            "no binary",
+            answer(r#"{"Name": "app/prod/token", "VersionId": "v1", "SecretBinary": "VALUE!"}"#),
+        ),
+        (
+            "wrong types",
+            answer(r#"{"Name": 5, "SecretString": {"VALUE": "VALUE"}, "CreatedDate": "VALUE"}"#),
+        ),
         ("no name", answer(r#"{"SecretString": "VALUE"}"#)),
         ("no answer at all", answer("VALUE")),
         ("no JSON, as an error", Fault::answer(500, value.clone()).on("GetSecretValue")),
@@ -125,13 +135,15 @@ async fn what_a_server_says_is_not_repeated() {
     let (fake, client, mut canaries) = planted("a server's words").await;
     let words = canaries.line("a message");
     let error = |code: &str, status| Fault::error(code, status, words.clone());
-    let worded = |code: &str, phrase: &str| Fault::error(code, 400, format!("{words} {phrase} {words}"));
+    let worded =
+        |code: &str, phrase: &str| Fault::error(code, 400, format!("{words} {phrase} {words}"));
     let partial = json!({ "SecretValues": [], "Errors": [
         { "SecretId": "app/prod/token", "ErrorCode": "AccessDeniedException", "Message": words },
         { "SecretId": "app/prod/key", "ErrorCode": "DecryptionFailure", "Message": words },
         { "SecretId": "app/prod/database", "ErrorCode": words, "Message": words },
     ] });
-    let echo = json!({ "__type": words, "message": words, "SecretString": words, "Secret": [words] });
+    let echo =
+        json!({ "__type": words, "message": words, "SecretString": words, "Secret": [words] });
     for (fault, kind) in [
         (error("AccessDeniedException", 400), ErrorKind::AccessDenied),
         (worded("AccessDeniedException", "no VPC endpoint policy allows"), ErrorKind::AccessDenied),

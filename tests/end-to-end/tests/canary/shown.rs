@@ -38,5 +38,9 @@ pub(crate) fn live<T>(live: &Live<T>) -> String {
     if let Some(error) = status.last_error() {
         let _ = writeln!(shown, "{}\n{}", error.message(), debug(error) + &json(error));
     }
-    shown + &explanation.to_string() + &debug(&explanation) + &json(&explanation) + &debug(&live.changes())
+    shown
+        + &explanation.to_string()
+        + &debug(&explanation)
+        + &json(&explanation)
+        + &debug(&live.changes())
 }

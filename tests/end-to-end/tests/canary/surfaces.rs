@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use fake_secrets_manager::{FakeSecretsManager, Fault};
 use figment::Figment;
 use secrets_provider::{
-    Directory, Dotenv, Error, ErrorKind, Fetched, Key, Layers, Live, Memory, Rejected, Retry, Rotating,
-    SecretsManager, Snapshot, StatusPage, Trigger, endpoints,
+    Directory, Dotenv, Error, ErrorKind, Fetched, Key, Layers, Live, Memory, Rejected, Retry,
+    Rotating, SecretsManager, Snapshot, StatusPage, Trigger, endpoints,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -90,8 +90,10 @@ async fn debug_of_no_public_type_shows_a_value() {
     let mut changes = live.changes();
     let mut shown = Shown::default();
 
-    let derived =
-        live.derive("token", async |settings: std::sync::Arc<Settings>| Ok(settings.clone())).await.unwrap();
+    let derived = live
+        .derive("token", async |settings: std::sync::Arc<Settings>| Ok(settings.clone()))
+        .await
+        .unwrap();
     shown.add("Live", &derived);
     let view = live.map(|settings| &settings.token.current);
     shown.add("View", &view);
@@ -102,7 +104,10 @@ async fn debug_of_no_public_type_shows_a_value() {
     let (trigger, triggers) = Trigger::channel();
     shown.add("TriggerSender", &trigger);
     shown.add("Trigger", &Trigger::new("a queue"));
-    shown.add("LiveBuilder", &Live::<Settings>::builder(planted.manager.clone()).refresh_on(triggers));
+    shown.add(
+        "LiveBuilder",
+        &Live::<Settings>::builder(planted.manager.clone()).refresh_on(triggers),
+    );
 
     planted.memory.put("app/token", planted.canaries.plain("a new version"));
     let refreshed = live.refresh().await.unwrap();
@@ -124,7 +129,8 @@ async fn debug_of_no_public_type_shows_a_value() {
     let page = StatusPage::of(&live);
     shown.add("StatusPage", &page);
     let token =
-        endpoints::RefreshToken::new(planted.canaries.plain("the token of the refresh route")).unwrap();
+        endpoints::RefreshToken::new(planted.canaries.plain("the token of the refresh route"))
+            .unwrap();
     shown.add("RefreshToken", &token);
     let mut answers = vec![endpoints::live(), endpoints::ready(&live)];
     answers.extend([None, Some("text/html")].map(|accept| endpoints::status(&live, accept, None)));
@@ -155,22 +161,29 @@ async fn debug_of_no_public_type_shows_a_value() {
     shown.add("Dotenv", &planted.dotenv);
     shown.add("Memory", &planted.memory);
     shown.add("Directory", &Directory::new("secrets").alias("file", "app/x").binary("app/y"));
-    let fetched = Fetched::text("app/x", "v1", planted.canaries.plain("fetched text")).with_arn("arn");
+    let fetched =
+        Fetched::text("app/x", "v1", planted.canaries.plain("fetched text")).with_arn("arn");
     shown.add("Fetched", &fetched);
-    shown.add("Fetched", &Fetched::binary("app/x", "v1", planted.canaries.bytes("fetched binary", 32)));
+    shown.add(
+        "Fetched",
+        &Fetched::binary("app/x", "v1", planted.canaries.bytes("fetched binary", 32)),
+    );
     shown.add("Rejected", &Rejected::new("the token is too short"));
     shown.add("Rotating", &live.load().token);
     shown.add("Key", &live.load().key);
     shown.add("Current", &secrets_provider_axum::Current(live.current()));
     shown.add("Current", &secrets_provider_actix::Current(live.current()));
-    let request = actix_web::test::TestRequest::default().app_data(live.current()).to_http_request();
-    let extracted = <secrets_provider_actix::Current<Settings> as actix_web::FromRequest>::extract(&request);
+    let request =
+        actix_web::test::TestRequest::default().app_data(live.current()).to_http_request();
+    let extracted =
+        <secrets_provider_actix::Current<Settings> as actix_web::FromRequest>::extract(&request);
     shown.add("MissingLive", &extracted.await.unwrap_err());
 
     for (name, shown) in &shown.0 {
         planted.canaries.assert_absent(name, shown);
     }
-    let all = [change_and(&refreshed), change_and(&change), shown::live(&live), shown::error(&error)];
+    let all =
+        [change_and(&refreshed), change_and(&change), shown::live(&live), shown::error(&error)];
     planted.canaries.assert_absent("what is told of a live value", all.concat());
     planted.canaries.assert_absent("all of an explanation", explanation.all().to_string());
     planted.canaries.assert_absent("a policy", planted.manager.iam_policy());
@@ -262,8 +275,9 @@ async fn no_kind_of_error_shows_a_value() {
             |manager| manager.only(["token"]),
             |fake, _| {
                 let client = fake.client();
-                let deletion =
-                    async move { client.delete_secret().secret_id("app/token").send().await.unwrap() };
+                let deletion = async move {
+                    client.delete_secret().secret_id("app/token").send().await.unwrap()
+                };
                 futures_util::FutureExt::now_or_never(deletion).unwrap();
             },
         ),
@@ -291,7 +305,8 @@ async fn no_kind_of_error_shows_a_value() {
         arrange(&fake, canaries.plain(&format!("{kind}")));
         let config = fake.sdk_config().to_builder();
         let retries = aws_sdk_secretsmanager::config::retry::RetryConfig::disabled();
-        let manager = manage(SecretsManager::prefix("app").aws_config(&config.retry_config(retries).build()));
+        let manager =
+            manage(SecretsManager::prefix("app").aws_config(&config.retry_config(retries).build()));
         let start = Live::<Settings>::builder(manager)
             .layers(|secrets| Layers::new().secrets(secrets))
             .validate(|settings| match settings.refused {
@@ -348,13 +363,17 @@ async fn no_file_shows_what_it_holds() {
             let path = app.join(name);
             let _ = fs::create_dir(path.parent().unwrap());
             arrange(&path);
-            for directory in [Directory::new(folder.path()), Directory::mounted(&app).alias("odd", "app/odd")]
+            for directory in
+                [Directory::new(folder.path()), Directory::mounted(&app).alias("odd", "app/odd")]
             {
                 for manager in
                     [SecretsManager::prefix("app"), SecretsManager::names(["app/odd", "app/token"])]
                 {
                     let manager = manager.backend(directory.clone());
-                    canaries.assert_absent("a directory", shown::debug(&directory) + &shown::debug(&manager));
+                    canaries.assert_absent(
+                        "a directory",
+                        shown::debug(&directory) + &shown::debug(&manager),
+                    );
                     let live = Live::<Settings>::builder(manager)
                         .layers(|secrets| Layers::new().secrets(secrets))
                         .start()

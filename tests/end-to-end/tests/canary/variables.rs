@@ -53,7 +53,8 @@ async fn a_malformed_file_is_told_without_its_lines() {
             "KEY=\"CANARY\"",
         ] {
             let content = content.replace("CANARY", &canary);
-            for content in [content.clone().into_bytes(), [content.as_bytes(), b"\xff\n"].concat()] {
+            for content in [content.clone().into_bytes(), [content.as_bytes(), b"\xff\n"].concat()]
+            {
                 std::fs::write(&file, content).unwrap();
                 refusals += read(&file, &canaries).await;
             }
@@ -87,7 +88,10 @@ async fn read(file: &Path, canaries: &Canaries) -> usize {
         canaries.assert_absent("a .env file, through figment", shown::foreign(&error));
     }
     if let Ok(explanation) = layers.explain() {
-        canaries.assert_absent("an explanation", shown::debug(&explanation) + &explanation.all().to_string());
+        canaries.assert_absent(
+            "an explanation",
+            shown::debug(&explanation) + &explanation.all().to_string(),
+        );
     }
     canaries.assert_absent("layers", shown::debug(&layers) + &shown::debug(&Dotenv::file(file)));
     errors.iter().flatten().count()
@@ -102,7 +106,8 @@ struct Child {
 impl Child {
     fn new(dotenv: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let lines: Vec<String> = dotenv.iter().map(|(name, value)| format!("{name}='{value}'\n")).collect();
+        let lines: Vec<String> =
+            dotenv.iter().map(|(name, value)| format!("{name}='{value}'\n")).collect();
         std::fs::write(folder.path().join(".env"), lines.concat()).unwrap();
         Self { folder, variables: Vec::new() }
     }
@@ -115,7 +120,12 @@ impl Child {
     /// What it shows.
     fn run(self) -> Vec<u8> {
         let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args(["variables::in_an_environment_of_canaries", "--exact", "--ignored", "--nocapture"]);
+        command.args([
+            "variables::in_an_environment_of_canaries",
+            "--exact",
+            "--ignored",
+            "--nocapture",
+        ]);
         command.env_clear().env("HOME", self.folder.path()).current_dir(self.folder.path());
         command.env("AWS_EC2_METADATA_DISABLED", "true").envs(self.variables);
         let output = command.output().unwrap();
@@ -148,19 +158,26 @@ fn switches_that_make_no_sense_are_told_without_their_values() {
     let names = format!("{} {}, =", canaries.plain("names"), canaries.plain("more names"));
     let stray = canaries.awkward("a stray variable").replace('\'', "");
     let bytes = [b"\xff", canaries.plain("no UTF-8").as_bytes()].concat();
-    for (prefix, key_name) in [(Some(&braced), None), (None, Some(&names)), (Some(&braced), Some(&names))] {
+    for (prefix, key_name) in
+        [(Some(&braced), None), (None, Some(&names)), (Some(&braced), Some(&names))]
+    {
         let selected = [("SECRETS_MANAGER_PREFIX", prefix), ("SECRETS_MANAGER_KEY_NAME", key_name)];
-        let selected: Vec<(&str, &str)> =
-            selected.into_iter().filter_map(|(name, value)| Some((name, value?.as_str()))).collect();
-        let all: Vec<(&str, &str)> = bad.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let selected: Vec<(&str, &str)> = selected
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value?.as_str())))
+            .collect();
+        let all: Vec<(&str, &str)> =
+            bad.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let all =
-            [all, selected, vec![("STRAY", stray.as_str()), ("DATABASE__PORT", stray.as_str())]].concat();
+            [all, selected, vec![("STRAY", stray.as_str()), ("DATABASE__PORT", stray.as_str())]]
+                .concat();
         canaries.assert_absent("a process with such a .env", Child::new(&all).run());
-        let in_process = all.iter().fold(Child::new(&[]), |child, (name, value)| child.with(name, *value));
+        let in_process =
+            all.iter().fold(Child::new(&[]), |child, (name, value)| child.with(name, *value));
         canaries.assert_absent("a process with such an environment", in_process.run());
-        let no_text = all
-            .iter()
-            .fold(Child::new(&all), |child, (name, _)| child.with(name, OsString::from_vec(bytes.clone())));
+        let no_text = all.iter().fold(Child::new(&all), |child, (name, _)| {
+            child.with(name, OsString::from_vec(bytes.clone()))
+        });
         canaries.assert_absent("a process whose variables are no text", no_text.run());
     }
 }
@@ -171,7 +188,8 @@ async fn credentials_are_used_without_being_told() {
     let fake = FakeSecretsManager::start().await.unwrap();
     fake.put("app/token", canaries.plain("a secret"));
     let endpoint = fake.endpoint_url();
-    let (key, token) = (canaries.plain("the secret access key"), canaries.plain("the session token"));
+    let (key, token) =
+        (canaries.plain("the secret access key"), canaries.plain("the session token"));
     let variables = [
         ("SECRETS_MANAGER_KEY_NAME", "app/token"),
         ("AWS_REGION", "us-east-1"),
@@ -180,7 +198,8 @@ async fn credentials_are_used_without_being_told() {
         ("AWS_SECRET_ACCESS_KEY", key.as_str()),
         ("AWS_SESSION_TOKEN", token.as_str()),
     ];
-    let in_process = variables.iter().fold(Child::new(&[]), |child, (name, value)| child.with(name, *value));
+    let in_process =
+        variables.iter().fold(Child::new(&[]), |child, (name, value)| child.with(name, *value));
     for child in [Child::new(&variables), in_process] {
         let calls = fake.total_calls();
         let child = child.with("WHOLE_LOG", "");

@@ -33,7 +33,10 @@ fn each<'a>(list: &'a Value, member: &str) -> Vec<&'a str> {
 /// That the client complains of this code, in this operation.
 async fn assert_refused<const N: usize>(aws: &Aws, arguments: [&str; N], code: &str) {
     let complaint = aws.try_run(arguments).await.unwrap_err();
-    assert!(complaint.contains(&format!("An error occurred ({code}) when calling the ")), "{complaint}");
+    assert!(
+        complaint.contains(&format!("An error occurred ({code}) when calling the ")),
+        "{complaint}"
+    );
 }
 
 #[tokio::test]
@@ -63,7 +66,9 @@ async fn creates_puts_and_gets() {
     let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs_f64();
     assert!(got["CreatedDate"].as_f64().is_some_and(|at| (now - at).abs() < 600.0), "{got}");
 
-    let put = aws.run(["put-secret-value", "--secret-id", "app/database", "--secret-string", "second"]).await;
+    let put = aws
+        .run(["put-secret-value", "--secret-id", "app/database", "--secret-string", "second"])
+        .await;
     let second = text_of(&put["VersionId"]);
     assert_eq!(
         put,
@@ -150,7 +155,8 @@ async fn batches_by_ids_and_by_filters() {
     for name in ["app/a", "app/b", "application"] {
         create(&aws, name, name).await;
     }
-    let batch = aws.run(["batch-get-secret-value", "--secret-id-list", "app/b", "app/none", "app/a"]).await;
+    let batch =
+        aws.run(["batch-get-secret-value", "--secret-id-list", "app/b", "app/none", "app/a"]).await;
     assert_eq!(each(&batch["SecretValues"], "SecretString"), ["app/b", "app/a"]);
     assert_eq!(
         batch["Errors"],
@@ -176,13 +182,17 @@ async fn moves_stages_and_rolls_back() {
     let first = create(&aws, name, "one").await;
     let second = put(&aws, name, "two").await;
     let versions = async || {
-        let listed = aws.run(["list-secret-version-ids", "--secret-id", name, "--include-deprecated"]).await;
+        let listed =
+            aws.run(["list-secret-version-ids", "--secret-id", name, "--include-deprecated"]).await;
         let mut versions: Vec<String> = Vec::new();
         for version in listed["Versions"].as_array().unwrap() {
             let labels = version["VersionStages"].as_array().cloned().unwrap_or_default();
             let labels: Vec<_> = labels.iter().map(text_of).collect();
-            versions
-                .push(format!("{} {}", text_of(&version["VersionId"]), labels.join(" ")).trim().to_owned());
+            versions.push(
+                format!("{} {}", text_of(&version["VersionId"]), labels.join(" "))
+                    .trim()
+                    .to_owned(),
+            );
         }
         versions
     };
@@ -190,12 +200,16 @@ async fn moves_stages_and_rolls_back() {
         let start = ["update-secret-version-stage", "--secret-id", name, "--version-stage", label];
         aws.try_run([&start, arguments].concat()).await
     };
-    let current = async || text_of(&aws.run(["get-secret-value", "--secret-id", name]).await["SecretString"]);
+    let current =
+        async || text_of(&aws.run(["get-secret-value", "--secret-id", name]).await["SecretString"]);
     assert_eq!(versions().await, [format!("{first} AWSPREVIOUS"), format!("{second} AWSCURRENT")]);
 
     let complaint = move_label("AWSCURRENT", &["--move-to-version-id", &first]).await.unwrap_err();
     assert!(complaint.contains("(InvalidParameterException)"), "{complaint}");
-    assert!(complaint.contains(&second), "the complaint names the version that has it: {complaint}");
+    assert!(
+        complaint.contains(&second),
+        "the complaint names the version that has it: {complaint}"
+    );
     let back = ["--remove-from-version-id", &second, "--move-to-version-id", &first];
     move_label("AWSCURRENT", &back).await.unwrap();
     assert_eq!(versions().await, [format!("{first} AWSCURRENT"), format!("{second} AWSPREVIOUS")]);
@@ -219,7 +233,8 @@ async fn deletes_and_restores() {
     let (_fake, aws) = world().await;
     create(&aws, "app/a", "x").await;
     let get = ["get-secret-value", "--secret-id", "app/a"];
-    let deleted = aws.run(["delete-secret", "--secret-id", "app/a", "--recovery-window-in-days", "7"]).await;
+    let deleted =
+        aws.run(["delete-secret", "--secret-id", "app/a", "--recovery-window-in-days", "7"]).await;
     assert!(deleted["DeletionDate"].is_f64(), "{deleted}");
     assert_refused(&aws, get, "InvalidRequestException").await;
     let list = ["list-secrets", "--include-planned-deletion"];
@@ -237,11 +252,20 @@ async fn tags_updates_and_makes_passwords() {
     let (_fake, aws) = world().await;
     let first = create(&aws, "app/a", "x").await;
     assert_eq!(
-        aws.run(["tag-resource", "--secret-id", "app/a", "--tags", "Key=a,Value=1", "Key=b,Value=2"]).await,
+        aws.run([
+            "tag-resource",
+            "--secret-id",
+            "app/a",
+            "--tags",
+            "Key=a,Value=1",
+            "Key=b,Value=2"
+        ])
+        .await,
         Value::Null
     );
     aws.run(["untag-resource", "--secret-id", "app/a", "--tag-keys", "a"]).await;
-    let updated = aws.run(["update-secret", "--secret-id", "app/a", "--description", "Now known"]).await;
+    let updated =
+        aws.run(["update-secret", "--secret-id", "app/a", "--description", "Now known"]).await;
     assert_eq!(updated.get("VersionId"), None, "no new value, no new version");
     let described = aws.run(["describe-secret", "--secret-id", "app/a"]).await;
     assert_eq!(described["Tags"], json!([{ "Key": "b", "Value": "2" }]));
@@ -249,7 +273,8 @@ async fn tags_updates_and_makes_passwords() {
     let updated = aws.run(["update-secret", "--secret-id", "app/a", "--secret-string", "y"]).await;
     assert_ne!(text_of(&updated["VersionId"]), first);
 
-    let made = aws.run(["get-random-password", "--password-length", "20", "--exclude-punctuation"]).await;
+    let made =
+        aws.run(["get-random-password", "--password-length", "20", "--exclude-punctuation"]).await;
     let made = text_of(&made["RandomPassword"]);
     assert!(made.len() == 20 && made.chars().all(|c| c.is_ascii_alphanumeric()), "{made}");
 }

@@ -74,7 +74,11 @@ async fn each_mode_takes_the_actions_of_its_policy_and_no_fewer() {
                     assert_eq!(outcome.unwrap(), found, "{mode}: {statement}");
                 }
                 ("ReadSecrets" | "FindNames", _) => {
-                    assert_eq!(outcome.unwrap_err().kind(), ErrorKind::AccessDenied, "{mode}: {statement}");
+                    assert_eq!(
+                        outcome.unwrap_err().kind(),
+                        ErrorKind::AccessDenied,
+                        "{mode}: {statement}"
+                    );
                 }
                 (other, _) => panic!("{mode}: {other} is not known here"),
             }

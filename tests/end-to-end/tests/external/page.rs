@@ -57,8 +57,10 @@ fn builder(fake: &FakeSecretsManager) -> LiveBuilder<Settings> {
         ("PATH", "/bin"),
         ("HOME", "/root"),
     ];
-    let manager =
-        SecretsManager::prefix("shop/prod").client(fake.client()).optional(["sentry-dsn"]).fallback_to_env();
+    let manager = SecretsManager::prefix("shop/prod")
+        .client(fake.client())
+        .optional(["sentry-dsn"])
+        .fallback_to_env();
     Live::builder(manager)
         .layers(|secrets| Layers::new().environment_from(ENVIRONMENT).secrets(secrets))
         .refresh_every(Duration::from_secs(3600))
@@ -136,11 +138,14 @@ impl Service {
                 assert!(seen["texts"].as_u64().unwrap() > 30, "{of}: {seen}");
                 assert_eq!(seen["faint"], serde_json::json!([]), "{of}: contrast below 4.5");
                 assert!(!seen["elements"].as_array().unwrap().contains(&"script".into()), "{of}");
-                chromium.screenshot(&url, look, &folder.join(format!("{name}-{device}-{scheme}.png"))).await;
+                chromium
+                    .screenshot(&url, look, &folder.join(format!("{name}-{device}-{scheme}.png")))
+                    .await;
             }
         }
         let look = Look { width: 1280, height: 1400, dark: false };
-        let html = chromium.document(&format!("{}/internal/status?paused", self.url), look, 2_000).await;
+        let html =
+            chromium.document(&format!("{}/internal/status?paused", self.url), look, 2_000).await;
         assert!(!html.contains("value-"), "a value is shown");
         Document(html)
     }
@@ -182,7 +187,10 @@ fn text(inner: &str) -> String {
 }
 
 fn between<'a>(text: &'a str, start: &str, end: &str) -> &'a str {
-    text.split_once(start).and_then(|(_, rest)| rest.split_once(end)).unwrap_or_else(|| panic!("{text}")).0
+    text.split_once(start)
+        .and_then(|(_, rest)| rest.split_once(end))
+        .unwrap_or_else(|| panic!("{text}"))
+        .0
 }
 
 #[tokio::test]
@@ -197,7 +205,9 @@ async fn fresh() {
     assert_eq!(page.all("title"), ["fresh: Settings, generation 2"]);
     assert_eq!(page.all("h2"), ["Secrets", "Derived", "Keys"]);
     page.has_row(&format!("shop/prod/jwt-secret current jwt_secret {version}"));
-    page.has_row(&format!("jwt_secret secret shop/prod/jwt-secret version {version} environment JWT_SECRET"));
+    page.has_row(&format!(
+        "jwt_secret secret shop/prod/jwt-secret version {version} environment JWT_SECRET"
+    ));
     page.has_row("database.pool_size environment DATABASE__POOL_SIZE");
     let escaped = HOSTILE.replace('<', "&lt;").replace('>', "&gt;");
     assert!(page.all("tr").iter().any(|row| row.starts_with(&format!("odd.{escaped} secret"))));
@@ -224,7 +234,8 @@ async fn stale() {
         rows.iter().any(|row| row.starts_with("shop/prod/api-keys/stripe last good access_denied")),
         "{rows:#?}"
     );
-    let derived = rows.iter().find(|row| row.contains("build failed: the database did not let us in"));
+    let derived =
+        rows.iter().find(|row| row.contains("build failed: the database did not let us in"));
     assert!(derived.is_some_and(|row| row.starts_with("database ")), "{rows:#?}");
 }
 
@@ -246,7 +257,9 @@ async fn failing() {
 #[tokio::test]
 async fn fallback() {
     let fake = fake();
-    fake.inject(Fault::error("AccessDeniedException", 400, "denied").for_secret("shop/prod/jwt-secret"));
+    fake.inject(
+        Fault::error("AccessDeniedException", 400, "denied").for_secret("shop/prod/jwt-secret"),
+    );
     fake.inject(Fault::throttled().for_secret("shop/prod/database"));
     let settings = builder(&fake).start().await.unwrap();
     let page = Service::start(settings).await.looked_at("fallback").await;

@@ -115,8 +115,15 @@ impl Peer {
     }
 
     /// Puts under the labels, or as AWSCURRENT if there are none.
-    pub(crate) async fn put(&self, name: &str, text: &str, version: &str, labels: &[&str]) -> String {
-        let labels = (!labels.is_empty()).then(|| labels.iter().map(|&label| label.to_owned()).collect());
+    pub(crate) async fn put(
+        &self,
+        name: &str,
+        text: &str,
+        version: &str,
+        labels: &[&str],
+    ) -> String {
+        let labels =
+            (!labels.is_empty()).then(|| labels.iter().map(|&label| label.to_owned()).collect());
         let request = self.client.put_secret_value().secret_id(name).secret_string(text);
         code(request.client_request_token(token(version)).set_version_stages(labels).send().await)
     }
@@ -157,9 +164,11 @@ impl Peer {
         from: Option<&str>,
         to: Option<&str>,
     ) -> String {
-        let request = self.client.update_secret_version_stage().secret_id(name).version_stage(label);
         let request =
-            request.set_remove_from_version_id(from.map(token)).set_move_to_version_id(to.map(token));
+            self.client.update_secret_version_stage().secret_id(name).version_stage(label);
+        let request = request
+            .set_remove_from_version_id(from.map(token))
+            .set_move_to_version_id(to.map(token));
         code(request.send().await)
     }
 }

@@ -77,7 +77,8 @@ async fn listed(request: ListSecretsFluentBuilder) -> Vec<String> {
 }
 
 async fn creates(aws: Peer) {
-    let created = aws.client.create_secret().name("app/text").secret_string("τext").description("A text");
+    let created =
+        aws.client.create_secret().name("app/text").secret_string("τext").description("A text");
     let created = created.client_request_token(token("v1")).send().await.unwrap();
     aws.expect(created.name(), Some("app/text"));
     aws.expect(created.version_id().map(short), Some("v1"));
@@ -95,7 +96,8 @@ async fn creates(aws: Peer) {
     assert!(got.created_date().is_some());
 
     let bytes: Vec<u8> = (0..=255).collect();
-    let create = aws.client.create_secret().name("app/binary").secret_binary(Blob::new(bytes.clone()));
+    let create =
+        aws.client.create_secret().name("app/binary").secret_binary(Blob::new(bytes.clone()));
     create.send().await.unwrap();
     let got = aws.client.get_secret_value().secret_id("app/binary").send().await.unwrap();
     aws.expect(got.secret_binary().map(|blob| blob.as_ref().to_vec()), Some(bytes));
@@ -103,7 +105,8 @@ async fn creates(aws: Peer) {
 
     let created = aws.client.create_secret().name("app/empty").send().await.unwrap();
     aws.expect(created.version_id(), None);
-    let (refused, message) = refusal(aws.client.get_secret_value().secret_id("app/empty").send().await);
+    let (refused, message) =
+        refusal(aws.client.get_secret_value().secret_id("app/empty").send().await);
     aws.expect(refused, NOT_FOUND);
     aws.expect(
         message,
@@ -114,7 +117,11 @@ async fn creates(aws: Peer) {
 async fn creates_once(aws: Peer) {
     aws.create("app/a", "one", "v1").await;
     let create = |text: &str, version: &str| {
-        aws.client.create_secret().name("app/a").secret_string(text).client_request_token(token(version))
+        aws.client
+            .create_secret()
+            .name("app/a")
+            .secret_string(text)
+            .client_request_token(token(version))
     };
     let again = create("one", "v1").send().await.unwrap();
     aws.expect(again.version_id().map(short), Some("v1"));
@@ -139,7 +146,11 @@ async fn refuses_names_and_sizes(aws: Peer) {
     aws.expect(code(create("App/db_1+2=3.4@5-x").send().await), OK);
     aws.expect(code(create(&"n".repeat(512)).send().await), OK);
     for name in ["with space", "ä", "back\\slash", "", &"n".repeat(513)] {
-        aws.expect_but(code(create(name).send().await), VALIDATION, MotoFault("no name is refused", OK));
+        aws.expect_but(
+            code(create(name).send().await),
+            VALIDATION,
+            MotoFault("no name is refused", OK),
+        );
     }
     let put = || aws.client.put_secret_value().secret_id("App/db_1+2=3.4@5-x");
     aws.expect(code(put().secret_string("x".repeat(LONGEST)).send().await), OK);
@@ -149,7 +160,11 @@ async fn refuses_names_and_sizes(aws: Peer) {
         put().secret_string("ä".repeat(LONGEST / 2 + 1)),
         put().secret_binary(Blob::new(vec![7; LONGEST + 1])),
     ] {
-        aws.expect_but(code(too_long.send().await), VALIDATION, MotoFault("no size is refused", OK));
+        aws.expect_but(
+            code(too_long.send().await),
+            VALIDATION,
+            MotoFault("no size is refused", OK),
+        );
     }
     aws.expect(code(put().send().await), INVALID_REQUEST);
     aws.expect_but(
@@ -242,7 +257,10 @@ async fn gets_by_version_and_label(aws: Peer) {
     aws.expect(refused, NOT_FOUND);
     aws.expect(
         message,
-        format!("Secrets Manager can't find the specified secret value for VersionId: {}", token("v9")),
+        format!(
+            "Secrets Manager can't find the specified secret value for VersionId: {}",
+            token("v9")
+        ),
     );
     let (refused, message) = refusal(get().version_stage("blue").send().await);
     aws.expect(refused, NOT_FOUND);
@@ -252,13 +270,15 @@ async fn gets_by_version_and_label(aws: Peer) {
         "Secrets Manager can't find the specified secret value for staging label: blue",
         MotoFault("a label that nothing has is told as a missing secret", secret_not_found),
     );
-    let (refused, message) = refusal(aws.client.get_secret_value().secret_id("app/none").send().await);
+    let (refused, message) =
+        refusal(aws.client.get_secret_value().secret_id("app/none").send().await);
     aws.expect(refused, NOT_FOUND);
     aws.expect(message, secret_not_found);
 }
 
 async fn gets_by_arn(aws: Peer) {
-    let created = aws.client.create_secret().name("app/db-main").secret_string("x").send().await.unwrap();
+    let created =
+        aws.client.create_secret().name("app/db-main").secret_string("x").send().await.unwrap();
     let arn = created.arn().unwrap();
     aws.expect(aws.get(arn).await, "x");
     // Without the suffix that AWS gave it.
@@ -311,7 +331,10 @@ async fn moves_labels(aws: Peer) {
     aws.expect(aws.get_by_label("app/a", "AWSCURRENT").await, "two");
 
     aws.expect(aws.move_label("app/a", "AWSCURRENT", None, Some("v1")).await, INVALID_PARAMETER);
-    aws.expect(aws.move_label("app/a", "AWSCURRENT", Some("v1"), Some("v1")).await, INVALID_PARAMETER);
+    aws.expect(
+        aws.move_label("app/a", "AWSCURRENT", Some("v1"), Some("v1")).await,
+        INVALID_PARAMETER,
+    );
     aws.expect_but(
         aws.move_label("app/a", "AWSCURRENT", Some("v2"), Some("v9")).await,
         NOT_FOUND,
@@ -399,10 +422,12 @@ async fn lists_by_filters(aws: Peer) {
         ("gaara/production", "A neighbour", vec![tag("teams", "rows")]),
         ("Gaara/prod/x", "Another one", vec![tag("stage", "prod")]),
     ] {
-        let create = aws.client.create_secret().name(name).description(description).secret_string("x");
+        let create =
+            aws.client.create_secret().name(name).description(description).secret_string("x");
         create.set_tags(Some(tags)).send().await.unwrap();
     }
-    let all = ["gaara/prod", "gaara/prod/database", "gaara/prod/jwt", "gaara/production", "Gaara/prod/x"];
+    let all =
+        ["gaara/prod", "gaara/prod/database", "gaara/prod/jwt", "gaara/production", "Gaara/prod/x"];
     for (filters, expected) in [
         (vec![], all.to_vec()),
         // A prefix, and no more: whoever means a folder says so.
@@ -411,7 +436,10 @@ async fn lists_by_filters(aws: Peer) {
         (vec![filter("name", &["prod"])], vec![]),
         (vec![filter("name", &["!gaara/prod/"])], vec![all[0], all[3], all[4]]),
         (vec![filter("name", &["gaara/prod/d", "Gaara"])], vec![all[1], all[4]]),
-        (vec![filter("name", &["gaara/prod"]), filter("name", &["!gaara/prod/"])], vec![all[0], all[3]]),
+        (
+            vec![filter("name", &["gaara/prod"]), filter("name", &["!gaara/prod/"])],
+            vec![all[0], all[3]],
+        ),
         (vec![filter("tag-key", &["team"])], all[1..4].to_vec()),
         (vec![filter("tag-key", &["Team"])], vec![]),
         (vec![filter("tag-value", &["ro"])], vec![all[1], all[3]]),
@@ -488,7 +516,8 @@ async fn lists_in_order(aws: Peer) {
 }
 
 async fn describes(aws: Peer) {
-    let create = aws.client.create_secret().name("app/a").description("A secret").tags(tag("k", "v"));
+    let create =
+        aws.client.create_secret().name("app/a").description("A secret").tags(tag("k", "v"));
     let create = create.secret_string("hunter2").client_request_token(token("v1"));
     let arn = create.kms_key_id("alias/mine").send().await.unwrap().arn.unwrap();
     let described = aws.client.describe_secret().secret_id("app/a").send().await.unwrap();
@@ -518,12 +547,9 @@ async fn lists_versions(aws: Peer) {
     let list = || aws.client.list_secret_version_ids().secret_id("app/a");
     let versions = async |deprecated: bool| {
         let answer = list().include_deprecated(deprecated).send().await.unwrap();
-        shown(
-            answer
-                .versions()
-                .iter()
-                .map(|version| (version.version_id().unwrap().to_owned(), version.version_stages().to_vec())),
-        )
+        shown(answer.versions().iter().map(|version| {
+            (version.version_id().unwrap().to_owned(), version.version_stages().to_vec())
+        }))
     };
     let all = ["v1", "v2: AWSPREVIOUS", "v3: AWSCURRENT"];
     aws.expect(versions(true).await, all);
@@ -590,7 +616,10 @@ async fn batches_by_ids(aws: Peer) {
     );
     let both = batch().secret_id_list("app/a").filters(filter("name", &["app"]));
     aws.expect(code(both.send().await), INVALID_PARAMETER);
-    aws.expect(code(batch().secret_id_list("app/a").max_results(1).send().await), INVALID_PARAMETER);
+    aws.expect(
+        code(batch().secret_id_list("app/a").max_results(1).send().await),
+        INVALID_PARAMETER,
+    );
     aws.expect_but(
         code(batch().send().await),
         INVALID_PARAMETER,
@@ -649,7 +678,10 @@ async fn deletes_and_restores(aws: Peer) {
     aws.expect_but(
         message.contains("because it was marked for deletion"),
         true,
-        MotoFault("the message is another one, with a piece of source code's indentation in it", false),
+        MotoFault(
+            "the message is another one, with a piece of source code's indentation in it",
+            false,
+        ),
     );
     aws.expect(aws.get_by_label("app/a", "AWSCURRENT").await, INVALID_REQUEST);
     aws.expect(code(delete().send().await), INVALID_REQUEST);
@@ -672,7 +704,8 @@ async fn deletes_and_restores(aws: Peer) {
 
 async fn deletes_for_good(aws: Peer) {
     aws.create("app/a", "one", "v1").await;
-    let delete = |id: &str| aws.client.delete_secret().secret_id(id).force_delete_without_recovery(true);
+    let delete =
+        |id: &str| aws.client.delete_secret().secret_id(id).force_delete_without_recovery(true);
     delete("app/a").send().await.unwrap();
     aws.expect(aws.get("app/a").await, NOT_FOUND);
     let all = aws.client.list_secrets().include_planned_deletion(true);
@@ -729,7 +762,8 @@ async fn tags(aws: Peer) {
     let remove = aws.client.untag_resource().secret_id("app/a").tag_keys("a").tag_keys("none");
     remove.send().await.unwrap();
     aws.expect(shown().await, ["b=3", "c="]);
-    let reserved = aws.client.tag_resource().secret_id("app/a").tags(tag("aws:x", "1")).send().await;
+    let reserved =
+        aws.client.tag_resource().secret_id("app/a").tags(tag("aws:x", "1")).send().await;
     aws.expect_but(
         code(reserved),
         INVALID_PARAMETER,
@@ -743,8 +777,9 @@ async fn makes_passwords(aws: Peer) {
     let password = || aws.client.get_random_password();
     let made = password().send().await.unwrap().random_password.unwrap();
     aws.expect(made.chars().count(), 32);
-    for kind in [char::is_lowercase, char::is_uppercase, char::is_numeric, |c: char| c.is_ascii_punctuation()]
-    {
+    for kind in [char::is_lowercase, char::is_uppercase, char::is_numeric, |c: char| {
+        c.is_ascii_punctuation()
+    }] {
         assert!(made.contains(kind), "one of each kind in {made}");
     }
     let made = password().password_length(64).exclude_punctuation(true).exclude_characters("aZ0");
@@ -765,7 +800,12 @@ async fn answers_errors_with_status_400(aws: Peer) {
     let status = missing.raw_response().unwrap().status().as_u16();
     aws.expect_but(status, 400, MotoFault("what is not found has status 404", 404));
     aws.create("app/a", "one", "v1").await;
-    let get = aws.client.get_secret_value().secret_id("app/a").version_id(token("v1")).version_stage("blue");
+    let get = aws
+        .client
+        .get_secret_value()
+        .secret_id("app/a")
+        .version_id(token("v1"))
+        .version_stage("blue");
     let mismatch = get.send().await.unwrap_err();
     aws.expect(mismatch.code(), Some(INVALID_REQUEST));
     let status = mismatch.raw_response().unwrap().status().as_u16();
@@ -788,7 +828,8 @@ async fn keeps_connections(aws: Peer) {
     while !received.ends_with(b"}") {
         assert_ne!(stream.read_buf(&mut received).await.unwrap(), 0, "broke off");
     }
-    let kept = !String::from_utf8_lossy(&received).to_lowercase().contains("\r\nconnection: close\r\n");
+    let kept =
+        !String::from_utf8_lossy(&received).to_lowercase().contains("\r\nconnection: close\r\n");
     aws.expect_but(kept, true, MotoFault("every answer closes its connection", false));
     received.clear();
     if kept {

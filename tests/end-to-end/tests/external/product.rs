@@ -27,7 +27,11 @@ struct Database {
 
 impl Settings {
     fn all(&self) -> [&str; 3] {
-        [&self.database.username, self.database.password.expose_secret(), self.jwt_secret.expose_secret()]
+        [
+            &self.database.username,
+            self.database.password.expose_secret(),
+            self.jwt_secret.expose_secret(),
+        ]
     }
 }
 
@@ -122,7 +126,8 @@ async fn single_gets_do_as_well(peer: Peer) {
 /// `merge` is synchronous, and blocks the test's thread: the fake is served by another one.
 async fn figment_merges_inside_a_runtime(peer: Peer) {
     seed(&peer).await;
-    let figment = Figment::new().merge(Dotenv::file(".env")).merge(Env::raw()).merge(manager(&peer).await);
+    let figment =
+        Figment::new().merge(Dotenv::file(".env")).merge(Env::raw()).merge(manager(&peer).await);
     assert_eq!(figment.extract::<Settings>().unwrap().all(), FIRST);
 }
 
@@ -133,7 +138,11 @@ async fn a_secret_deleted_by_the_client_keeps_its_last_value(peer: Peer) {
     aws.run(["delete-secret", "--secret-id", "gaara/prod/jwt-secret"]).await;
     let error = live.refresh().await.unwrap_err();
     assert_eq!(error.secret(), Some("gaara/prod/jwt-secret"));
-    assert_eq!(error.kind(), ErrorKind::PendingDeletion, "AWS's words and moto's both speak of deletion");
+    assert_eq!(
+        error.kind(),
+        ErrorKind::PendingDeletion,
+        "AWS's words and moto's both speak of deletion"
+    );
     assert_eq!(live.load().all(), ["user-2", "password-2", "jwt-1"], "the others go ahead");
 
     aws.run(["restore-secret", "--secret-id", "gaara/prod/jwt-secret"]).await;

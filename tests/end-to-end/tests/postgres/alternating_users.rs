@@ -40,5 +40,9 @@ async fn no_request_fails(framework: Framework) {
     let tally = load.finish().await;
     report(&format!("alternating users, {framework:?}: {rotations} rotations, {tally}"));
     assert!(tally.failures.is_empty(), "{tally}");
-    assert!(["app", "app_clone"].iter().all(|user| tally.answers.contains_key(*user)), "{:?}", tally.answers);
+    assert!(
+        ["app", "app_clone"].iter().all(|user| tally.answers.contains_key(*user)),
+        "{:?}",
+        tally.answers
+    );
 }

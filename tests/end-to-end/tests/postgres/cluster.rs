@@ -42,7 +42,8 @@ async fn it_ends_when_its_owner_is_killed() {
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(owner.stdout.take().unwrap()).lines().map(Result::unwrap);
-    let folder = lines.find_map(|line| Some(PathBuf::from(line.split_once("cluster in ")?.1))).unwrap();
+    let folder =
+        lines.find_map(|line| Some(PathBuf::from(line.split_once("cluster in ")?.1))).unwrap();
     let process = std::fs::read_to_string(folder.join("data/postmaster.pid")).unwrap();
     let process = Path::new("/proc").join(process.lines().next().unwrap());
     assert!(process.exists());

@@ -82,7 +82,9 @@ impl Tally {
     }
 
     fn with(mut self, other: Self) -> Self {
-        for (all, some) in [(&mut self.answers, other.answers), (&mut self.failures, other.failures)] {
+        for (all, some) in
+            [(&mut self.answers, other.answers), (&mut self.failures, other.failures)]
+        {
             for (text, number) in some {
                 *all.entry(text).or_default() += number;
             }
@@ -95,11 +97,18 @@ impl Tally {
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let failed: u64 = self.failures.values().sum();
-        write!(f, "{:.1} s, {} requests, {failed} failed", self.took.as_secs_f64(), self.requests())?;
+        write!(
+            f,
+            "{:.1} s, {} requests, {failed} failed",
+            self.took.as_secs_f64(),
+            self.requests()
+        )?;
         if failed > 0 {
             write!(f, " {:?}", self.failures)?;
         }
-        let Some(last) = self.waits.len().checked_sub(1) else { return f.write_str(", none retried") };
+        let Some(last) = self.waits.len().checked_sub(1) else {
+            return f.write_str(", none retried");
+        };
         let [median, late, longest] =
             [50, 99, 100].map(|percent| self.waits[last * percent / 100].as_secs_f64());
         let number = self.waits.len();
@@ -152,7 +161,8 @@ async fn ask(
     };
     let request = Request::get(path).header(HOST, address.to_string()).body(Empty::new()).unwrap();
     let response = sending.send_request(request).await.map_err(|error| format!("HTTP: {error}"))?;
-    let attempts = response.headers().get(ATTEMPTS).and_then(|value| value.to_str().ok()?.parse().ok());
+    let attempts =
+        response.headers().get(ATTEMPTS).and_then(|value| value.to_str().ok()?.parse().ok());
     let status = response.status();
     let text = text(response).await.map_err(|error| format!("HTTP: {error}"))?;
     match (status.is_success(), attempts) {
@@ -161,7 +171,9 @@ async fn ask(
     }
 }
 
-async fn connect(address: SocketAddr) -> Result<Connection, Box<dyn std::error::Error + Send + Sync>> {
+async fn connect(
+    address: SocketAddr,
+) -> Result<Connection, Box<dyn std::error::Error + Send + Sync>> {
     let (sender, driver) = handshake(TokioIo::new(TcpStream::connect(address).await?)).await?;
     tokio::spawn(driver);
     Ok(sender)

@@ -52,7 +52,8 @@ async fn reaches<T>(live: &Live<T>, generation: u64) {
         }
     };
     let reached = tokio::time::timeout(PATIENCE, reaching).await;
-    reached.unwrap_or_else(|_| panic!("generation {generation} does not come: {:?}", live.status()));
+    reached
+        .unwrap_or_else(|_| panic!("generation {generation} does not come: {:?}", live.status()));
 }
 
 /// How often to rotate.

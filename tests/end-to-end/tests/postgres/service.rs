@@ -62,7 +62,11 @@ fn serve_axum(listener: TcpListener, pool: Live<PgPool>) -> AbortHandle {
     type Response = (StatusCode, [(&'static str, String); 1], String);
 
     fn respond(answer: Answer) -> Response {
-        (StatusCode::from_u16(answer.status).unwrap(), [(ATTEMPTS, answer.attempts.to_string())], answer.text)
+        (
+            StatusCode::from_u16(answer.status).unwrap(),
+            [(ATTEMPTS, answer.attempts.to_string())],
+            answer.text,
+        )
     }
 
     async fn plain(Current(pool): Current<PgPool>) -> Response {
@@ -73,7 +77,10 @@ fn serve_axum(listener: TcpListener, pool: Live<PgPool>) -> AbortHandle {
         respond(Answer::with_fresh(&pool).await)
     }
 
-    let app = axum::Router::new().route("/plain", get(plain)).route("/fresh", get(fresh)).with_state(pool);
+    let app = axum::Router::new()
+        .route("/plain", get(plain))
+        .route("/fresh", get(fresh))
+        .with_state(pool);
     let listener = tokio::net::TcpListener::from_std(listener).unwrap();
     tokio::spawn(async move { axum::serve(listener, app).await }).abort_handle()
 }

@@ -71,7 +71,11 @@ async fn a_probe_keeps_it_out(framework: Framework) {
             (generation, generation),
             "never served"
         );
-        assert!(matches!(status.health(), Health::Stale | Health::Failing), "{:?}", status.health());
+        assert!(
+            matches!(status.health(), Health::Stale | Health::Failing),
+            "{:?}",
+            status.health()
+        );
         assert_eq!(status.secrets()[0].version_id(), version);
         let why = status.last_error().unwrap().message();
         assert!(why.contains("settings rejected: the database answered SQLSTATE 28P01"), "{why}");

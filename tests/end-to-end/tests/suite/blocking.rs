@@ -21,8 +21,11 @@ struct Remote {
 
 impl Remote {
     fn start() -> Self {
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
         // On a thread without a runtime: the test itself may run inside one.
         let (runtime, fake) = std::thread::spawn(move || {
             let fake = runtime.block_on(FakeSecretsManager::start()).unwrap();
@@ -40,7 +43,12 @@ impl Remote {
 
     /// The line that users write.
     fn merge(&self) -> Settings {
-        Figment::new().merge(Dotenv::file(".env")).merge(Env::raw()).merge(self.manager()).extract().unwrap()
+        Figment::new()
+            .merge(Dotenv::file(".env"))
+            .merge(Env::raw())
+            .merge(self.manager())
+            .extract()
+            .unwrap()
     }
 }
 
@@ -114,8 +122,9 @@ fn a_client_whose_connections_belong_to_the_blocked_runtime_does_not_stall_it() 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let client = end_to_end::client(&remote.fake);
-        let manager =
-            SecretsManager::prefix("gaara/prod").timeout(Duration::from_secs(20)).client(client.clone());
+        let manager = SecretsManager::prefix("gaara/prod")
+            .timeout(Duration::from_secs(20))
+            .client(client.clone());
 
         manager.fetch().await.unwrap();
         let pooled = remote.fake.connections();
@@ -130,7 +139,11 @@ fn a_client_whose_connections_belong_to_the_blocked_runtime_does_not_stall_it() 
         );
         client.get_secret_value().secret_id("gaara/prod/token").send().await.unwrap();
         manager.fetch().await.unwrap();
-        assert_eq!(remote.fake.connections(), pooled + 1, "the async road goes on with its own connection");
+        assert_eq!(
+            remote.fake.connections(),
+            pooled + 1,
+            "the async road goes on with its own connection"
+        );
     });
 }
 

@@ -135,7 +135,11 @@ impl Case {
     fn check_trees(&self, about: &str, snapshot: &Snapshot) {
         let tree = self.tree.as_ref().unwrap();
         assert_eq!(snapshot.extract::<Value>().unwrap(), *tree, "{about}");
-        assert_eq!(Figment::from(snapshot.clone()).extract::<Value>().unwrap(), *tree, "{about}, by figment");
+        assert_eq!(
+            Figment::from(snapshot.clone()).extract::<Value>().unwrap(),
+            *tree,
+            "{about}, by figment"
+        );
         let config = Config::builder().add_source(snapshot.clone()).build().unwrap();
         assert_eq!(config.try_deserialize::<Value>().unwrap(), *tree, "{about}, by config-rs");
         let Some(merged) = &self.merged else { return };
@@ -226,7 +230,8 @@ async fn config_rs_fetches_the_expected_trees_by_itself() {
 fn a_tree_of_files_yields_the_expected_trees() {
     for (name, case) in cases() {
         let folder = tempfile::tempdir().unwrap();
-        let is_folder = |name: &str| case.secrets.keys().any(|other| other.starts_with(&format!("{name}/")));
+        let is_folder =
+            |name: &str| case.secrets.keys().any(|other| other.starts_with(&format!("{name}/")));
         let binaries = case.write(folder.path(), "\n", |name| match is_folder(name) {
             true => format!("{name}/.self"),
             false => name.to_owned(),
@@ -241,11 +246,16 @@ fn a_tree_of_files_yields_the_expected_trees() {
 fn a_mount_with_aliases_yields_the_expected_trees() {
     for (name, case) in cases() {
         let folder = tempfile::tempdir().unwrap();
-        let file = |name: &str| format!("s{}", case.secrets.keys().position(|other| other == name).unwrap());
+        let file = |name: &str| {
+            format!("s{}", case.secrets.keys().position(|other| other == name).unwrap())
+        };
         let binaries = case.write(folder.path(), "", file);
-        let directory = binaries.into_iter().fold(Directory::mounted(folder.path()), Directory::binary);
-        let aliased =
-            case.secrets.keys().fold(directory, |directory, name| directory.alias(file(name), name));
+        let directory =
+            binaries.into_iter().fold(Directory::mounted(folder.path()), Directory::binary);
+        let aliased = case
+            .secrets
+            .keys()
+            .fold(directory, |directory, name| directory.alias(file(name), name));
         case.check(&name, case.manager().backend(aliased).fetch_blocking());
     }
 }

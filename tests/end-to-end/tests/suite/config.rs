@@ -42,15 +42,21 @@ fn snapshot(name: &str, text: &str) -> Snapshot {
 async fn secrets_lie_over_a_file_and_the_environment_and_below_what_follows() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("settings.json");
-    std::fs::write(&file, r#"{"database": {"host": "file", "port": 1, "password": "file", "pool": 7}}"#)
-        .unwrap();
+    std::fs::write(
+        &file,
+        r#"{"database": {"host": "file", "port": 1, "password": "file", "pool": 7}}"#,
+    )
+    .unwrap();
     let fake = FakeSecretsManager::new();
     put(&fake, r#"{"password": "secret", "sslmode": "require"}"#);
     let below = Config::builder()
         .set_default("database.schema", "default")
         .unwrap()
         .add_source(File::from(file))
-        .add_source(environment(&[("APP_DATABASE__PORT", "2"), ("APP_DATABASE__PASSWORD", "environment")]));
+        .add_source(environment(&[
+            ("APP_DATABASE__PORT", "2"),
+            ("APP_DATABASE__PASSWORD", "environment"),
+        ]));
     let fetched = manager(&fake).fetch().await.unwrap();
     let expected = serde_json::json!({"database": {
         "schema": "default", "host": "file", "pool": 7, "port": "2", "password": "secret", "sslmode": "require"
@@ -60,9 +66,10 @@ async fn secrets_lie_over_a_file_and_the_environment_and_below_what_follows() {
     for config in [by_snapshot, by_manager] {
         assert_eq!(config.try_deserialize::<serde_json::Value>().unwrap(), expected);
     }
-    let over = below
-        .add_source(fetched)
-        .add_source(environment(&[("APP_DATABASE__PASSWORD", "over"), ("APP_DATABASE__EXTRA", "x")]));
+    let over = below.add_source(fetched).add_source(environment(&[
+        ("APP_DATABASE__PASSWORD", "over"),
+        ("APP_DATABASE__EXTRA", "x"),
+    ]));
     let config = over.build().unwrap();
     assert_eq!(config.get_string("database.password").unwrap(), "over");
     assert_eq!(config.get_string("database.sslmode").unwrap(), "require");
@@ -76,11 +83,19 @@ fn a_table_and_a_scalar_replace_each_other() {
         (r#"{"x": "text"}"#, r#"{"a": 1}"#, serde_json::json!({"x": {"a": 1}})),
         (r#"{"x": [1, 2]}"#, r#"{}"#, serde_json::json!({"x": {}})),
         (r#"{"x": {"a": [1, 2]}}"#, r#"{"a": [3]}"#, serde_json::json!({"x": {"a": [3]}})),
-        (r#"{"x": {"a": 1}}"#, r#"{"a": null, "b": 2}"#, serde_json::json!({"x": {"a": 1, "b": 2}})),
+        (
+            r#"{"x": {"a": 1}}"#,
+            r#"{"a": null, "b": 2}"#,
+            serde_json::json!({"x": {"a": 1, "b": 2}}),
+        ),
     ] {
         let builder = Config::builder().add_source(File::from_str(below, FileFormat::Json));
         let config = builder.add_source(snapshot("app/x", secret)).build().unwrap();
-        assert_eq!(config.try_deserialize::<serde_json::Value>().unwrap(), expected, "{below} and {secret}");
+        assert_eq!(
+            config.try_deserialize::<serde_json::Value>().unwrap(),
+            expected,
+            "{below} and {secret}"
+        );
     }
 }
 
@@ -190,7 +205,10 @@ async fn live(fake: &FakeSecretsManager) -> Result<Live<Settings>, secrets_provi
     let layers = |secrets: &Snapshot| {
         Config::builder()
             .set_default("database.port", 5432)?
-            .add_source(environment(&[("APP_DATABASE__HOST", "h"), ("APP_DATABASE__PASSWORD", "hunter1")]))
+            .add_source(environment(&[
+                ("APP_DATABASE__HOST", "h"),
+                ("APP_DATABASE__PASSWORD", "hunter1"),
+            ]))
             .add_source(secrets.clone())
             .build()
     };
@@ -203,7 +221,10 @@ async fn live_rotates_over_config_rs_layers() {
     put(&fake, r#"{"password": "p1"}"#);
     let settings = live(&fake).await.unwrap();
     let mut changes = settings.changes();
-    assert_eq!((settings.load().database.host.as_str(), settings.load().database.port), ("h", 5432));
+    assert_eq!(
+        (settings.load().database.host.as_str(), settings.load().database.port),
+        ("h", 5432)
+    );
     assert_eq!(settings.load().database.password.expose_secret(), "p1");
 
     put(&fake, r#"{"password": "p2", "port": "6432"}"#);
@@ -226,7 +247,8 @@ async fn live_errors_over_config_rs_layers_name_key_and_secret_and_show_no_value
     assert!(error.to_string().contains(&version), "{error}");
     assert_eq!(settings.load().database.password.expose_secret(), "p1");
     let status = settings.status();
-    let ours: String = log.text().lines().filter(|line| line.contains("secrets_provider")).collect();
+    let ours: String =
+        log.text().lines().filter(|line| line.contains("secrets_provider")).collect();
     let shown = format!("{error} {error:?} {settings:?} {status:?} {ours}");
     assert!(ours.contains("settings_rejected") && !shown.contains("hunter"), "{shown}");
 }
@@ -253,7 +275,8 @@ async fn live_names_the_layer_of_a_wrong_value_and_keeps_it_to_itself() {
         ("database.port", "config source `the environment`"),
         ("database.password", "secret `gaara/prod/database`"),
     ] {
-        let line = shown.lines().find(|line| line.contains(key)).unwrap_or_else(|| panic!("{shown}"));
+        let line =
+            shown.lines().find(|line| line.contains(key)).unwrap_or_else(|| panic!("{shown}"));
         assert!(line.contains(layer), "{line}");
     }
     assert!(!format!("{shown} {error:?}").contains("hunter"), "{shown}");
@@ -335,7 +358,8 @@ async fn live_has_the_previous_values_of_secrets() {
         secrets.put("app/jwt-secret", format!("jwt{n}"));
         secrets.put("app/database", format!(r#"{{"password": "p{n}"}}"#));
     }
-    let manager = SecretsManager::prefix("app").with_previous(["jwt-secret", "database"]).backend(secrets);
+    let manager =
+        SecretsManager::prefix("app").with_previous(["jwt-secret", "database"]).backend(secrets);
     let settings: Live<Settings> = Live::builder(manager)
         .layers(|secrets| Config::builder().add_source(secrets.clone()).build())
         .start()
@@ -344,7 +368,8 @@ async fn live_has_the_previous_values_of_secrets() {
     let settings = settings.load();
     let jwt: Vec<_> = settings.jwt_secret.iter().collect();
     assert_eq!(jwt, ["jwt2", "jwt1"]);
-    let passwords: Vec<_> = settings.database.iter().map(|database| database["password"].as_str()).collect();
+    let passwords: Vec<_> =
+        settings.database.iter().map(|database| database["password"].as_str()).collect();
     assert_eq!(passwords, ["p2", "p1"]);
 }
 
@@ -360,7 +385,10 @@ async fn a_config_that_cannot_be_built_is_told_without_its_content() {
         (folder.path().join("none.json"), "none.json` does not exist"),
     ] {
         let builder = Live::<Settings>::builder(manager(&fake)).layers(move |secrets| {
-            Config::builder().add_source(File::from(file.as_path())).add_source(secrets.clone()).build()
+            Config::builder()
+                .add_source(File::from(file.as_path()))
+                .add_source(secrets.clone())
+                .build()
         });
         let error = builder.start().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Invalid);

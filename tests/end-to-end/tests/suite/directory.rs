@@ -102,8 +102,9 @@ fn a_mount_is_flat_and_exact() {
         ("key", "raw"),
         ("..2024_11_22/gaara_prod_database", "hidden"),
     ]);
-    let mounted =
-        Directory::mounted(folder.path()).alias("key", "gaara/prod/tls/key").binary("gaara/prod/tls/key");
+    let mounted = Directory::mounted(folder.path())
+        .alias("key", "gaara/prod/tls/key")
+        .binary("gaara/prod/tls/key");
     let listed = below("gaara/prod", mounted.clone()).unwrap();
     let expected = json!({
         "log_level": "debug",
@@ -113,21 +114,27 @@ fn a_mount_is_flat_and_exact() {
     });
     assert_eq!(tree(&listed), expected);
     let only = ["database", "api-keys/clerk", "tls/key"];
-    let asked = SecretsManager::prefix("gaara/prod").only(only).backend(mounted).fetch_blocking().unwrap();
-    let expected = json!({"database": {"port": 5432}, "api_keys": {"clerk": "sk\n"}, "tls": {"key": "cmF3"}});
+    let asked =
+        SecretsManager::prefix("gaara/prod").only(only).backend(mounted).fetch_blocking().unwrap();
+    let expected =
+        json!({"database": {"port": 5432}, "api_keys": {"clerk": "sk\n"}, "tls": {"key": "cmF3"}});
     assert_eq!(tree(&asked), expected);
 }
 
 #[test]
 fn names_that_lead_elsewhere_read_nothing() {
     let outer = folder(&[("outside", "c4nary"), ("secrets/app/a", "a")]);
-    for directory in
-        [Directory::new(outer.path().join("secrets")), Directory::mounted(outer.path().join("secrets"))]
-    {
+    for directory in [
+        Directory::new(outer.path().join("secrets")),
+        Directory::mounted(outer.path().join("secrets")),
+    ] {
         let absolute = outer.path().join("outside").to_string_lossy().into_owned();
-        for name in ["../outside", "app/../../outside", "./app/a", "app//a", "app/.self", &absolute] {
-            let error =
-                SecretsManager::names([name]).backend(directory.clone()).fetch_blocking().unwrap_err();
+        for name in ["../outside", "app/../../outside", "./app/a", "app//a", "app/.self", &absolute]
+        {
+            let error = SecretsManager::names([name])
+                .backend(directory.clone())
+                .fetch_blocking()
+                .unwrap_err();
             assert_eq!((error.kind(), error.secret()), (ErrorKind::Config, Some(name)), "{error}");
             assert!(error.hint().is_some() && !format!("{error:?}").contains("c4nary"), "{error}");
         }
@@ -145,7 +152,8 @@ fn names_that_lead_elsewhere_read_nothing() {
 #[test]
 fn links_are_followed_within_the_folder_alone() {
     use std::os::unix::fs::symlink;
-    let outer = folder(&[("outside/x", "c4nary"), ("secrets/app/a", "a"), ("secrets/shared/b", "b")]);
+    let outer =
+        folder(&[("outside/x", "c4nary"), ("secrets/app/a", "a"), ("secrets/shared/b", "b")]);
     let secrets = outer.path().join("secrets");
     symlink("../shared/b", secrets.join("app/b")).unwrap();
     symlink("../shared", secrets.join("app/all")).unwrap();
@@ -163,7 +171,8 @@ fn links_are_followed_within_the_folder_alone() {
         ("app/folder/x", ErrorKind::Config),
         ("app/nowhere", ErrorKind::NotFound),
     ] {
-        let error = SecretsManager::names([name]).backend(directory.clone()).fetch_blocking().unwrap_err();
+        let error =
+            SecretsManager::names([name]).backend(directory.clone()).fetch_blocking().unwrap_err();
         assert_eq!((error.kind(), error.secret()), (kind, Some(name)), "{error}");
         assert!(!format!("{error:?}").contains("c4nary"), "{error}");
     }
@@ -176,7 +185,11 @@ fn links_are_followed_within_the_folder_alone() {
 
 #[test]
 fn what_cannot_be_read_says_where_it_was_looked_for() {
-    let folder = folder(&[("app/database.json", "{}"), ("app/jwt-secret", "c4nary"), ("app/smtp/user", "u")]);
+    let folder = folder(&[
+        ("app/database.json", "{}"),
+        ("app/jwt-secret", "c4nary"),
+        ("app/smtp/user", "u"),
+    ]);
     let directory = Directory::new(folder.path());
     write(folder.path(), "app/large", "x".repeat(65_537));
     let cases = [
@@ -192,7 +205,8 @@ fn what_cannot_be_read_says_where_it_was_looked_for() {
         ("app/large", ErrorKind::Malformed, &["app/large`", "65536"]),
     ];
     for (name, kind, mentions) in cases {
-        let error = SecretsManager::names([name]).backend(directory.clone()).fetch_blocking().unwrap_err();
+        let error =
+            SecretsManager::names([name]).backend(directory.clone()).fetch_blocking().unwrap_err();
         assert_eq!((error.kind(), error.secret()), (kind, Some(name)), "{error}");
         for mention in mentions {
             assert!(error.to_string().contains(mention), "no {mention} in {error}");
@@ -208,7 +222,10 @@ fn what_cannot_be_read_says_where_it_was_looked_for() {
         }
     }
     let error = below("other", directory).unwrap_err();
-    assert!(error.kind() == ErrorKind::NotFound && error.to_string().contains("holds `app`"), "{error}");
+    assert!(
+        error.kind() == ErrorKind::NotFound && error.to_string().contains("holds `app`"),
+        "{error}"
+    );
 }
 
 #[cfg(unix)]
@@ -333,7 +350,10 @@ async fn an_edit_is_live_within_a_second_as_one_generation() {
         let edited = tokio::time::Instant::now();
         let change = changes.next().await.unwrap();
         assert!(edited.elapsed() <= Duration::from_millis(1100), "{:?}", edited.elapsed());
-        assert_eq!((change.generation(), change.keys()), (n, &["a".to_owned(), "b".to_owned()][..]));
+        assert_eq!(
+            (change.generation(), change.keys()),
+            (n, &["a".to_owned(), "b".to_owned()][..])
+        );
         let current = settings.load();
         assert_eq!((&current.a, &current.b), (&n.to_string(), &n.to_string()));
     }
@@ -351,7 +371,10 @@ async fn a_change_is_signalled_and_nothing_else_is() {
     let minute = Duration::from_secs(60);
     assert!(tokio::time::timeout(minute, signals.next()).await.is_err(), "nothing changed");
     write(folder.path(), "other/c", "2");
-    assert!(tokio::time::timeout(minute, signals.next()).await.is_err(), "nobody asked for that one");
+    assert!(
+        tokio::time::timeout(minute, signals.next()).await.is_err(),
+        "nobody asked for that one"
+    );
     let changes: [fn(&Path); 4] = [
         |folder| write(folder, "app/a", "2"),
         |folder| fs::rename(folder.join("app/b"), folder.join("app/c")).unwrap(),
@@ -363,7 +386,10 @@ async fn a_change_is_signalled_and_nothing_else_is() {
         tokio::time::timeout(Duration::from_millis(1100), signals.next()).await.unwrap().unwrap();
         // A look that was under way may have seen half of it, and the next one the other half.
         let _ = tokio::time::timeout(Duration::from_millis(1100), signals.next()).await;
-        assert!(tokio::time::timeout(minute, signals.next()).await.is_err(), "nothing changed again");
+        assert!(
+            tokio::time::timeout(minute, signals.next()).await.is_err(),
+            "nothing changed again"
+        );
     }
 }
 
@@ -450,7 +476,9 @@ async fn a_swap_of_the_mount_is_one_generation() {
         assert_eq!((change.generation(), change.keys().len()), (n as u64, 2));
         assert_eq!(settings.load().b, n.to_string());
         let status = settings.status();
-        assert!(status.secrets().iter().all(|secret| secret.version_id().contains(&format!(".{n}-"))));
+        assert!(
+            status.secrets().iter().all(|secret| secret.version_id().contains(&format!(".{n}-")))
+        );
     }
     let error = fs::remove_file(mount.path().join("..data"));
     error.unwrap();
@@ -518,7 +546,10 @@ mod signalling {
     }
 
     impl Signalling {
-        pub(super) fn new(memory: Memory, signals: impl Stream<Item = ()> + Send + 'static) -> Self {
+        pub(super) fn new(
+            memory: Memory,
+            signals: impl Stream<Item = ()> + Send + 'static,
+        ) -> Self {
             Self { memory, signals: Mutex::new(Some(signals.boxed())) }
         }
     }
@@ -561,7 +592,8 @@ mod signals {
     use super::signalling::{Signalling, builder};
     use super::*;
 
-    fn channel() -> (mpsc::UnboundedSender<()>, impl futures_util::Stream<Item = ()> + Send + 'static) {
+    fn channel()
+    -> (mpsc::UnboundedSender<()>, impl futures_util::Stream<Item = ()> + Send + 'static) {
         let (sender, receiver) = mpsc::unbounded_channel();
         let signals = stream::unfold(receiver, async |mut receiver: mpsc::UnboundedReceiver<()>| {
             receiver.recv().await.map(|()| ((), receiver))

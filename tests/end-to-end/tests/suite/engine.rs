@@ -47,7 +47,9 @@ fn manager(fake: &FakeSecretsManager) -> SecretsManager {
 
 /// Secrets alone: nothing of the process environment counts. No refresh comes by itself.
 fn quiet<T>(fake: &FakeSecretsManager) -> LiveBuilder<T> {
-    Live::builder(manager(fake)).layers(|secrets| Layers::new().secrets(secrets)).refresh_every(NEVER)
+    Live::builder(manager(fake))
+        .layers(|secrets| Layers::new().secrets(secrets))
+        .refresh_every(NEVER)
 }
 
 async fn start(fake: &FakeSecretsManager) -> Live<Settings> {

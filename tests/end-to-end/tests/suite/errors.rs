@@ -20,9 +20,9 @@ const UNREACHABLE: &str = "hint: check region, AWS_ENDPOINT_URL, DNS and network
                            security group on it that lets in port 443";
 const IN_BETWEEN: &str = "hint: Secrets Manager does not answer so: look at what is in between, a proxy or load \
                           balancer, and at AWS_ENDPOINT_URL";
-const LATE: &str =
-    "hint: check network, proxy and, in a VPC, the interface endpoint; `.timeout(..)` sets the time";
-const NO_SUCH_NAME: &str = "check name, region and account; a secret of another account needs its full ARN";
+const LATE: &str = "hint: check network, proxy and, in a VPC, the interface endpoint; `.timeout(..)` sets the time";
+const NO_SUCH_NAME: &str =
+    "check name, region and account; a secret of another account needs its full ARN";
 const CHAIN: &str = "hint: unless told otherwise, the SDK looks, in this order, at the environment (AWS_ACCESS_KEY_ID \
                      and AWS_SECRET_ACCESS_KEY), the AWS profile (AWS_PROFILE; one with `sso` or `credential_process` \
                      needs the feature of that name), web identity (AWS_WEB_IDENTITY_TOKEN_FILE and AWS_ROLE_ARN), \
@@ -175,7 +175,10 @@ async fn a_secret_without_a_value_or_about_to_be_deleted_says_so() {
     fake.client().create_secret().name("app/prod/empty").send().await.unwrap();
     fake.client().delete_secret().secret_id("app/prod/database").send().await.unwrap();
     assert_eq!(
-        refusal(SecretsManager::prefix("app/prod").only(["empty", "database"]).client(fake.client())).await,
+        refusal(
+            SecretsManager::prefix("app/prod").only(["empty", "database"]).client(fake.client())
+        )
+        .await,
         "2 failures:\n\
          - secret `app/prod/empty`: no version of it is labelled AWSCURRENT (GetSecretValue)\n  \
          hint: put a value into it, or move the label to the version meant: \
@@ -203,7 +206,10 @@ async fn what_does_not_exist_comes_with_the_names_like_it() {
     let named = |name: &str| SecretsManager::names([name.to_owned()]);
     for (manager, expected) in [
         (named("app/prod/databse"), missing("app/prod/databse", "there is `app/prod/database`; ")),
-        (named("app/prd/JWT_SECRET"), missing("app/prd/JWT_SECRET", "there is `app/prod/jwt-secret`; ")),
+        (
+            named("app/prd/JWT_SECRET"),
+            missing("app/prd/JWT_SECRET", "there is `app/prod/jwt-secret`; "),
+        ),
         (named("app/prod/sentry-dsn"), missing("app/prod/sentry-dsn", "")),
         (named("other"), missing("other", "")),
         (SecretsManager::prefix("app/prd"), nothing("app/prd", "there is `app/prod`; ")),
@@ -231,9 +237,11 @@ async fn what_does_not_exist_comes_with_the_names_like_it() {
 #[tokio::test(start_paused = true)]
 async fn names_are_looked_for_once_by_a_failing_start_and_never_by_a_refresh() {
     let fake = seeded();
-    let manager = SecretsManager::names(["app/prod/database", "app/prod/jwt-secret"]).client(fake.client());
+    let manager =
+        SecretsManager::names(["app/prod/database", "app/prod/jwt-secret"]).client(fake.client());
     let builder = || {
-        Live::<serde_json::Value>::builder(manager.clone()).layers(|secrets| Layers::new().secrets(secrets))
+        Live::<serde_json::Value>::builder(manager.clone())
+            .layers(|secrets| Layers::new().secrets(secrets))
     };
     let settings = builder().start().await.unwrap();
     assert_eq!(fake.calls("ListSecrets"), 0, "nothing is missing");
@@ -244,7 +252,9 @@ async fn names_are_looked_for_once_by_a_failing_start_and_never_by_a_refresh() {
     assert_eq!(fake.calls("ListSecrets"), 0, "the service runs");
 
     // Nor does a start that gets along without the missing one.
-    for manager in [manager.clone().optional(["app/prod/database"]), manager.clone().fallback_to_env()] {
+    for manager in
+        [manager.clone().optional(["app/prod/database"]), manager.clone().fallback_to_env()]
+    {
         manager.fetch().await.unwrap();
     }
     assert_eq!(fake.calls("ListSecrets"), 0, "nothing failed");
@@ -304,7 +314,8 @@ async fn each_outage_says_where_to_look() {
 #[tokio::test]
 async fn an_endpoint_that_nobody_serves_is_named_as_such() {
     let fake = FakeSecretsManager::start().await.unwrap();
-    let config = end_to_end::config(&fake.endpoint_url()).retry_config(RetryConfig::disabled()).build();
+    let config =
+        end_to_end::config(&fake.endpoint_url()).retry_config(RetryConfig::disabled()).build();
     fake.stop().await;
     let client = aws_sdk_secretsmanager::Client::from_conf(config);
     assert_eq!(
@@ -330,7 +341,8 @@ impl ProvideCredentials for Failing {
 async fn a_configuration_that_cannot_work_says_what_it_lacks() {
     let fake = seeded();
     let config = || fake.sdk_config().to_builder();
-    let region = |region: Option<&'static str>| config().region(region.map(Region::from_static)).build();
+    let region =
+        |region: Option<&'static str>| config().region(region.map(Region::from_static)).build();
     let failing = |error| {
         let provider = SharedCredentialsProvider::new(Failing(error));
         config().credentials_provider(provider).build()
@@ -389,7 +401,9 @@ async fn a_configuration_that_cannot_work_says_what_it_lacks() {
     assert!(
         !format!(
             "{:?}",
-            one().aws_config(&config().credentials_provider(SharedCredentialsProvider::new(denied)).build())
+            one().aws_config(
+                &config().credentials_provider(SharedCredentialsProvider::new(denied)).build()
+            )
         )
         .contains("canary")
     );
@@ -459,9 +473,15 @@ fn secrets_that_have_no_place_say_why() {
             vec![("app/db", r#"{"a": {"PORT": "hunter2", "port": 2}}"#.to_owned())],
             "secret `app/db`: the JSON object gives key `a.port` twice".to_owned(),
         ),
-        (vec![("app/db", deep)], "secret `app/db`: the JSON object nests deeper than 64 levels".to_owned()),
         (
-            vec![("app/db", r#"{"url": "hunter2"}"#.to_owned()), ("app/db/url", "hunter2".to_owned())],
+            vec![("app/db", deep)],
+            "secret `app/db`: the JSON object nests deeper than 64 levels".to_owned(),
+        ),
+        (
+            vec![
+                ("app/db", r#"{"url": "hunter2"}"#.to_owned()),
+                ("app/db/url", "hunter2".to_owned()),
+            ],
             "secrets `app/db` and `app/db/url` both give key `db.url`\n\
              hint: remove one of them, or place one elsewhere with `.rename(..)`"
                 .to_owned(),
@@ -529,7 +549,12 @@ fn settings_that_do_not_fit_say_which_key_of_which_layer() {
     ] {
         std::fs::write(&file, dotenv).unwrap();
         let secrets = assembled(&[("app/database", secret.to_owned())]).unwrap();
-        let error = Layers::new().dotenv(&file).secrets(&secrets).extract::<Settings>().unwrap_err();
-        assert_eq!(message(&error).replace(&file.display().to_string(), "FILE"), expected, "{about}");
+        let error =
+            Layers::new().dotenv(&file).secrets(&secrets).extract::<Settings>().unwrap_err();
+        assert_eq!(
+            message(&error).replace(&file.display().to_string(), "FILE"),
+            expected,
+            "{about}"
+        );
     }
 }

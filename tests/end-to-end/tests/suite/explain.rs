@@ -24,7 +24,8 @@ struct Database {
 fn shown(explanation: &Explanation, versions: &[&str]) -> String {
     let mut text = explanation.to_string();
     for (n, version) in versions.iter().enumerate() {
-        text = text.replace(version, &format!("{:<width$}", format!("v{n}"), width = version.len()));
+        text =
+            text.replace(version, &format!("{:<width$}", format!("v{n}"), width = version.len()));
     }
     text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ") + "\n").collect()
 }
@@ -34,7 +35,8 @@ async fn it_belongs_to_the_live_generation() {
     let fake = FakeSecretsManager::new();
     let first = fake.put("app/database", r#"{"username": "hunter2", "password": "hunter2"}"#);
     let manager = SecretsManager::prefix("app").client(fake.client());
-    let variables = [("DATABASE__PASSWORD", "hunter2"), ("PORT", "80"), ("PATH", "/bin"), ("HOME", "/")];
+    let variables =
+        [("DATABASE__PASSWORD", "hunter2"), ("PORT", "80"), ("PATH", "/bin"), ("HOME", "/")];
     let settings: Live<Settings> = Live::builder(manager)
         .layers(move |secrets| Layers::new().environment_from(variables).secrets(secrets))
         .start()
@@ -59,7 +61,8 @@ async fn it_belongs_to_the_live_generation() {
     fake.put("app/database", "hunter4");
     settings.refresh().await.unwrap_err();
     let explanation = settings.explain();
-    let all = format!("{explanation} {explanation:?} {}", serde_json::to_string(&explanation).unwrap());
+    let all =
+        format!("{explanation} {explanation:?} {}", serde_json::to_string(&explanation).unwrap());
     assert!(all.contains(&second) && !all.contains("hunter"), "{all}");
 }
 

@@ -27,8 +27,11 @@ fn fake(json: &str) -> (FakeSecretsManager, String) {
 fn secrets_lie_over_environment_and_dotenv() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("env-file");
-    std::fs::write(&file, "E2E_DATABASE__HOST=from-dotenv\nE2E_DATABASE__PORT=1\nE2E_X=from-dotenv\n")
-        .unwrap();
+    std::fs::write(
+        &file,
+        "E2E_DATABASE__HOST=from-dotenv\nE2E_DATABASE__PORT=1\nE2E_X=from-dotenv\n",
+    )
+    .unwrap();
     let (fake, _) = fake(r#"{"host": "from-secret"}"#);
     let figment = Figment::new()
         .merge(Dotenv::file(&file).prefixed("E2E_").split("__"))
@@ -77,7 +80,8 @@ fn a_failed_fetch_is_figments_error_with_our_words() {
 #[test]
 fn a_failed_provider_is_named_by_settings_too() {
     let manager = SecretsManager::prefix("gaara/prod").backend(Memory::new());
-    let error = Figment::from(manager).merge(Toml::string("no TOML")).settings::<Settings>().unwrap_err();
+    let error =
+        Figment::from(manager).merge(Toml::string("no TOML")).settings::<Settings>().unwrap_err();
     let mut told: Vec<String> = error.errors().iter().map(ToString::to_string).collect();
     told.sort();
     assert_eq!(told[0], "the figment cannot be read: TOML source string failed");
@@ -89,7 +93,8 @@ fn profiles_outrank_the_order_of_merges() {
     let (fake, _) = fake(r#"{"host": "from-secret"}"#);
     let manager = SecretsManager::prefix("gaara/prod").client(fake.client());
     let file =
-        Toml::string("[default.database]\nhost = 'default'\n[prod.database]\nhost = 'prod'\n").nested();
+        Toml::string("[default.database]\nhost = 'default'\n[prod.database]\nhost = 'prod'\n")
+            .nested();
     let host = |figment: Figment| figment.extract_inner::<String>("database.host").unwrap();
     let figment = Figment::from(file);
     assert_eq!(host(figment.clone().merge(&manager)), "from-secret");
@@ -97,7 +102,10 @@ fn profiles_outrank_the_order_of_merges() {
     let ours = manager.clone().profile("prod");
     assert_eq!(host(figment.clone().merge(&ours).select("prod")), "from-secret");
     assert_eq!(host(figment.clone().merge(&ours)), "default");
-    assert_eq!(host(figment.merge(manager.profile(figment::Profile::Global)).select("prod")), "from-secret");
+    assert_eq!(
+        host(figment.merge(manager.profile(figment::Profile::Global)).select("prod")),
+        "from-secret"
+    );
 }
 
 #[test]
@@ -117,7 +125,8 @@ fn a_variable_means_the_same_in_dotenv_and_in_env() {
     ];
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("env-file");
-    let lines: String = values.iter().map(|(name, value)| format!("DTV_{name}='{value}'\n")).collect();
+    let lines: String =
+        values.iter().map(|(name, value)| format!("DTV_{name}='{value}'\n")).collect();
     std::fs::write(&file, lines).unwrap();
     let child = std::process::Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "figment::print_env", "--nocapture", "--include-ignored"])
@@ -127,8 +136,11 @@ fn a_variable_means_the_same_in_dotenv_and_in_env() {
         .unwrap();
     let printed = String::from_utf8(child.stdout).unwrap();
     let by_env: serde_json::Value = {
-        let json =
-            printed.lines().find_map(|line| line.split_once("DTV=")).unwrap_or_else(|| panic!("{printed}")).1;
+        let json = printed
+            .lines()
+            .find_map(|line| line.split_once("DTV="))
+            .unwrap_or_else(|| panic!("{printed}"))
+            .1;
         serde_json::from_str(json).unwrap()
     };
     let by_dotenv: serde_json::Value =
@@ -153,13 +165,20 @@ async fn live_takes_a_figment_and_names_each_values_source() {
     let with_defaults = |secrets: &secrets_provider::Snapshot| {
         Figment::from(Serialized::default("database.host", "default")).merge(secrets)
     };
-    let settings: Live<Settings> = Live::builder(manager).layers(with_defaults).start().await.unwrap();
-    assert_eq!((settings.load().database.host.as_str(), settings.load().database.port), ("h", 5432));
+    let settings: Live<Settings> =
+        Live::builder(manager).layers(with_defaults).start().await.unwrap();
+    assert_eq!(
+        (settings.load().database.host.as_str(), settings.load().database.port),
+        ("h", 5432)
+    );
 
     memory.put("app/database", r#"{"port": "hunter2"}"#);
     let error = settings.refresh().await.unwrap_err();
     let message = error.to_string();
-    assert!(message.contains("`database.port`") && message.contains("secret `app/database`"), "{message}");
+    assert!(
+        message.contains("`database.port`") && message.contains("secret `app/database`"),
+        "{message}"
+    );
     assert!(!message.contains("hunter2"), "{message}");
     assert_eq!(settings.load().database.port, 5432);
 }

@@ -8,7 +8,9 @@ const KEY: &str = "arn:aws:kms:us-east-1:123456789012:key/0d1e2f";
 
 fn seeded() -> FakeSecretsManager {
     let fake = FakeSecretsManager::new();
-    for name in ["app/prod", "app/prod/db", "app/prod/deep/er", "app/production", "app/prod-eu", "other"] {
+    for name in
+        ["app/prod", "app/prod/db", "app/prod/deep/er", "app/production", "app/prod-eu", "other"]
+    {
         fake.put(name, r#"{"a": {}}"#);
     }
     fake
@@ -25,9 +27,17 @@ fn modes(fake: &FakeSecretsManager) -> Vec<(&'static str, SecretsManager, usize)
         ("only, singly", SecretsManager::prefix("app/prod").only(["", "db"]).batch(false), 2),
         ("names and ARNs", SecretsManager::names(["app/prod-eu".to_owned(), arn, partial]), 3),
         ("a name, singly", SecretsManager::names(["other"]).batch(false), 1),
-        ("with the version before", SecretsManager::prefix("app/prod").only(["db"]).with_previous(["db"]), 1),
+        (
+            "with the version before",
+            SecretsManager::prefix("app/prod").only(["db"]).with_previous(["db"]),
+            1,
+        ),
         ("optional", SecretsManager::prefix("app/prod").only(["db"]).optional(["none"]), 1),
-        ("rotation windows", SecretsManager::prefix("app/prod").only(["db"]).rotation_windows(true), 1),
+        (
+            "rotation windows",
+            SecretsManager::prefix("app/prod").only(["db"]).rotation_windows(true),
+            1,
+        ),
     ]
 }
 
@@ -139,7 +149,11 @@ async fn a_policy_allows_nothing_else() {
         fake.enforce_policy(&selection.client(fake.client()).iam_policy()).unwrap();
         for other in others {
             let manager = SecretsManager::names([*other]).batch(false);
-            assert_eq!(fetch(&fake, &manager).await.unwrap_err().kind(), ErrorKind::AccessDenied, "{other}");
+            assert_eq!(
+                fetch(&fake, &manager).await.unwrap_err().kind(),
+                ErrorKind::AccessDenied,
+                "{other}"
+            );
         }
     }
     // The same key for another secret: the decryption is bound to the secrets of the policy.
@@ -165,14 +179,17 @@ async fn the_statement_that_a_denial_names_mends_it() {
     for batch in [true, false] {
         let manager = SecretsManager::prefix("app/prod").batch(batch);
         // A policy must have a statement.
-        let harmless = r#"{"Effect": "Allow", "Action": "secretsmanager:DescribeSecret", "Resource": "*"}"#;
+        let harmless =
+            r#"{"Effect": "Allow", "Action": "secretsmanager:DescribeSecret", "Resource": "*"}"#;
         let mut statements = vec![harmless.to_owned()];
         for _ in 0..10 {
-            let policy = format!(r#"{{"Version": "2012-10-17", "Statement": [{}]}}"#, statements.join(","));
+            let policy =
+                format!(r#"{{"Version": "2012-10-17", "Statement": [{}]}}"#, statements.join(","));
             fake.enforce_policy(&policy).unwrap();
             let Err(error) = fetch(&fake, &manager).await else { break };
             for error in error.errors() {
-                let statement = error.hint().and_then(|hint| hint.split_once(" statement ")).unwrap().1;
+                let statement =
+                    error.hint().and_then(|hint| hint.split_once(" statement ")).unwrap().1;
                 statements.push(statement.to_owned());
             }
         }

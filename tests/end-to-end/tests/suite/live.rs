@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use fake_secrets_manager::{FakeSecretsManager, Fault};
 use secrecy::{ExposeSecret as _, SecretString};
-use secrets_provider::{Change, ErrorKind, Layers, Live, LiveBuilder, Rejected, Rotating, SecretsManager};
+use secrets_provider::{
+    Change, ErrorKind, Layers, Live, LiveBuilder, Rejected, Rotating, SecretsManager,
+};
 use serde::Deserialize;
 
 #[derive(Debug, Deserialize)]
@@ -23,7 +25,11 @@ struct Database {
 
 impl Settings {
     fn all(&self) -> [&str; 3] {
-        [&self.database.username, self.database.password.expose_secret(), self.jwt_secret.expose_secret()]
+        [
+            &self.database.username,
+            self.database.password.expose_secret(),
+            self.jwt_secret.expose_secret(),
+        ]
     }
 }
 
@@ -77,9 +83,16 @@ async fn a_rotation_of_two_secrets_is_one_generation() {
     assert_eq!(held.all(), generation(1), "whoever holds a generation keeps it whole");
     let status = settings.status();
     assert_eq!(status.generation(), 2);
-    assert!(!settings.refresh().await.unwrap().changed(), "held against the new generation from now on");
-    let secrets: Vec<_> = status.secrets().iter().map(|secret| (secret.name(), secret.key_path())).collect();
-    assert_eq!(secrets, [("gaara/prod/database", "database"), ("gaara/prod/jwt-secret", "jwt_secret")]);
+    assert!(
+        !settings.refresh().await.unwrap().changed(),
+        "held against the new generation from now on"
+    );
+    let secrets: Vec<_> =
+        status.secrets().iter().map(|secret| (secret.name(), secret.key_path())).collect();
+    assert_eq!(
+        secrets,
+        [("gaara/prod/database", "database"), ("gaara/prod/jwt-secret", "jwt_secret")]
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -168,7 +181,10 @@ async fn a_secret_that_cannot_be_read_keeps_its_value_while_others_go_ahead() {
     fake.deny_secret("gaara/prod/database");
     rotate(&fake, 2);
     let error = settings.refresh().await.unwrap_err();
-    assert_eq!((error.kind(), error.secret()), (ErrorKind::AccessDenied, Some("gaara/prod/database")));
+    assert_eq!(
+        (error.kind(), error.secret()),
+        (ErrorKind::AccessDenied, Some("gaara/prod/database"))
+    );
     assert_eq!(settings.load().all(), ["user-1", "password-1", "jwt-2"]);
     let errors: Vec<_> = settings.status().secrets().iter().map(|secret| secret.error()).collect();
     assert_eq!(errors, [Some(ErrorKind::AccessDenied), None]);
@@ -183,8 +199,11 @@ async fn a_secret_that_cannot_be_read_keeps_its_value_while_others_go_ahead() {
 #[tokio::test(start_paused = true)]
 async fn a_deleted_secret_keeps_its_value_and_a_new_one_is_found() {
     let fake = fake();
-    let settings: Live<serde_json::Value> =
-        Live::builder(manager(&fake)).layers(|secrets| Layers::new().secrets(secrets)).start().await.unwrap();
+    let settings: Live<serde_json::Value> = Live::builder(manager(&fake))
+        .layers(|secrets| Layers::new().secrets(secrets))
+        .start()
+        .await
+        .unwrap();
     fake.remove("gaara/prod/jwt-secret");
     fake.put("gaara/prod/new", "n");
     settings.refresh().await.unwrap_err();
@@ -224,7 +243,10 @@ async fn an_outage_is_outlived() {
     assert_eq!(settings.load().all(), generation(1));
     let status = settings.status();
     assert_eq!(status.last_error().unwrap().kind(), ErrorKind::Unavailable);
-    assert!(status.last_success_age() >= Duration::from_secs(3 * 3600), "freshness is told on tokio's clock");
+    assert!(
+        status.last_success_age() >= Duration::from_secs(3 * 3600),
+        "freshness is told on tokio's clock"
+    );
 
     fake.remove_fault(outage);
     let mut changes = settings.changes();
@@ -237,8 +259,11 @@ async fn an_outage_of_the_real_endpoint_is_outlived() {
     let fake = FakeSecretsManager::start().await.unwrap();
     rotate(&fake, 1);
     let manager = SecretsManager::prefix("gaara/prod").client(end_to_end::client(&fake));
-    let settings: Live<Settings> =
-        Live::builder(manager).layers(|secrets| Layers::new().secrets(secrets)).start().await.unwrap();
+    let settings: Live<Settings> = Live::builder(manager)
+        .layers(|secrets| Layers::new().secrets(secrets))
+        .start()
+        .await
+        .unwrap();
     fake.stop().await;
     assert_eq!(settings.refresh().await.unwrap_err().kind(), ErrorKind::Unavailable);
     assert_eq!(settings.load().all(), generation(1));
@@ -458,8 +483,11 @@ async fn a_rotating_field_follows_the_labels() {
     };
     let fake = fake();
     let manager = manager(&fake).with_previous(["jwt-secret"]);
-    let settings: Live<Rotated> =
-        Live::builder(manager).layers(|secrets| Layers::new().secrets(secrets)).start().await.unwrap();
+    let settings: Live<Rotated> = Live::builder(manager)
+        .layers(|secrets| Layers::new().secrets(secrets))
+        .start()
+        .await
+        .unwrap();
     assert_eq!(seen(&settings), ("jwt-1".into(), None));
 
     let second = fake.put("gaara/prod/jwt-secret", "jwt-2");
@@ -479,7 +507,8 @@ async fn a_rotating_field_follows_the_labels() {
 
     // Rolled back: AWSCURRENT moves to the version before, which leaves AWSPREVIOUS with the other.
     let client = fake.client();
-    let current = client.get_secret_value().secret_id("gaara/prod/jwt-secret").send().await.unwrap();
+    let current =
+        client.get_secret_value().secret_id("gaara/prod/jwt-secret").send().await.unwrap();
     client
         .update_secret_version_stage()
         .secret_id("gaara/prod/jwt-secret")

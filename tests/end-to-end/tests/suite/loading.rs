@@ -23,8 +23,8 @@ fn key_paths(snapshot: &Snapshot) -> Vec<&str> {
 
 /// Calls by operation: ListSecrets, BatchGetSecretValue, GetSecretValue.
 fn calls(fake: &FakeSecretsManager) -> [usize; 3] {
-    let calls =
-        ["ListSecrets", "BatchGetSecretValue", "GetSecretValue"].map(|operation| fake.calls(operation));
+    let calls = ["ListSecrets", "BatchGetSecretValue", "GetSecretValue"]
+        .map(|operation| fake.calls(operation));
     assert_eq!(fake.total_calls(), calls.iter().sum::<usize>(), "no other call is made");
     calls
 }
@@ -66,7 +66,9 @@ async fn only_lists_nothing_and_names_take_names_and_arns() {
 async fn the_secret_named_as_the_prefix_is_found() {
     let fake = seeded(1);
     fake.put("app", r#"{"ROOT": 1}"#);
-    for manager in [SecretsManager::prefix("app/"), SecretsManager::prefix("app").only(["", "s000"])] {
+    for manager in
+        [SecretsManager::prefix("app/"), SecretsManager::prefix("app").only(["", "s000"])]
+    {
         let snapshot = manager.client(fake.client()).fetch().await.unwrap();
         assert_eq!(snapshot.extract::<serde_json::Value>().unwrap()["root"], 1);
         assert_eq!(snapshot.secrets().len(), 2);
@@ -90,7 +92,9 @@ async fn a_denied_batch_is_replaced_by_single_calls_and_not_tried_again() {
 
 #[tokio::test(start_paused = true)]
 async fn a_batch_that_fails_as_a_whole_is_left_alone_for_a_while() {
-    for fault in [Fault::internal_error(), Fault::throttled(), Fault::malformed_body(), Fault::html(502)] {
+    for fault in
+        [Fault::internal_error(), Fault::throttled(), Fault::malformed_body(), Fault::html(502)]
+    {
         let fake = seeded(3);
         let id = fake.inject(fault.on("BatchGetSecretValue"));
         let manager = SecretsManager::prefix("app").only(names(3)).client(fake.client());
@@ -160,7 +164,12 @@ async fn every_secrets_failure_is_reported_and_none_is_dropped() {
 async fn a_batch_denied_for_one_secrets_sake_still_reads_the_others() {
     let fake = seeded(3);
     fake.deny_secret_at_endpoint("app/s001");
-    let error = SecretsManager::prefix("app").only(names(3)).client(fake.client()).fetch().await.unwrap_err();
+    let error = SecretsManager::prefix("app")
+        .only(names(3))
+        .client(fake.client())
+        .fetch()
+        .await
+        .unwrap_err();
     assert_eq!(error.errors().len(), 1);
     assert_eq!((error.kind(), error.secret()), (ErrorKind::AccessDenied, Some("app/s001")));
     assert_eq!(calls(&fake), [0, 1, 3]);
@@ -196,7 +205,8 @@ async fn an_unreachable_endpoint_is_not_asked_for_each_secret() {
     let config = end_to_end::config(&fake.endpoint_url()).retry_config(retries).build();
     fake.stop().await;
     let client = aws_sdk_secretsmanager::Client::from_conf(config);
-    let error = SecretsManager::prefix("app").only(["a", "b"]).client(client).fetch().await.unwrap_err();
+    let error =
+        SecretsManager::prefix("app").only(["a", "b"]).client(client).fetch().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     assert!(error.hint().unwrap().contains("endpoint"), "{error}");
 }
@@ -220,7 +230,8 @@ async fn descriptions_that_make_no_sense_are_refused_before_any_call() {
         assert!(error.to_string().contains(mention) && error.hint().is_some(), "{error}");
     }
     assert_eq!(fake.total_calls(), 0);
-    let error = SecretsManager::prefix("elsewhere").client(fake.client()).fetch().await.unwrap_err();
+    let error =
+        SecretsManager::prefix("elsewhere").client(fake.client()).fetch().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
 }
 
@@ -247,7 +258,8 @@ async fn what_a_server_says_does_not_leak() {
     }
     let snapshot = SecretsManager::prefix("app").client(fake.client()).fetch().await.unwrap();
     assert!(!format!("{snapshot:?}").contains("canary"));
-    let ours: String = log.text().lines().filter(|line| line.contains("secrets_provider")).collect();
+    let ours: String =
+        log.text().lines().filter(|line| line.contains("secrets_provider")).collect();
     assert!(!ours.is_empty() && !ours.contains("canary"), "{ours}");
 }
 
@@ -260,11 +272,17 @@ struct Vault {
 }
 
 impl secrets_provider::Backend for Vault {
-    fn list<'a>(&'a self, prefix: &'a str) -> secrets_provider::BoxFuture<'a, Result<Vec<String>, Error>> {
+    fn list<'a>(
+        &'a self,
+        prefix: &'a str,
+    ) -> secrets_provider::BoxFuture<'a, Result<Vec<String>, Error>> {
         self.memory.list(prefix)
     }
 
-    fn fetch<'a>(&'a self, ids: &'a [String]) -> secrets_provider::BoxStream<'a, secrets_provider::Outcome> {
+    fn fetch<'a>(
+        &'a self,
+        ids: &'a [String],
+    ) -> secrets_provider::BoxStream<'a, secrets_provider::Outcome> {
         self.memory.fetch(ids)
     }
 }

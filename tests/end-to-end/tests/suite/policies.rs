@@ -47,7 +47,9 @@ async fn live(
     environment: &'static [(&'static str, &'static str)],
 ) -> Result<Live<Settings>, secrets_provider::Error> {
     Live::builder(manager)
-        .layers(move |secrets| Layers::new().environment_from(environment.iter().copied()).secrets(secrets))
+        .layers(move |secrets| {
+            Layers::new().environment_from(environment.iter().copied()).secrets(secrets)
+        })
         .start()
         .await
 }
@@ -152,7 +154,10 @@ async fn each_kind_of_failure_has_its_policy() {
             assert_eq!(status.health(), health, "{case}");
             assert_eq!(
                 states(&status),
-                [("app/database", SecretState::Current, None), ("app/sentry-dsn", state, Some(kind))],
+                [
+                    ("app/database", SecretState::Current, None),
+                    ("app/sentry-dsn", state, Some(kind))
+                ],
                 "{case}"
             );
             assert_eq!(status.secrets()[1].key_path(), "sentry_dsn");
@@ -170,7 +175,10 @@ async fn every_failure_of_required_secrets_is_in_one_error_beside_optional_ones(
     let error = live(manager, LOCAL).await.unwrap_err();
     let failures: Vec<_> =
         error.errors().iter().map(|error| (error.kind(), error.secret().unwrap())).collect();
-    assert_eq!(failures, [(ErrorKind::AccessDenied, "app/database"), (ErrorKind::NotFound, "app/jwt")]);
+    assert_eq!(
+        failures,
+        [(ErrorKind::AccessDenied, "app/database"), (ErrorKind::NotFound, "app/jwt")]
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -192,7 +200,10 @@ async fn a_start_in_an_outage_is_outlived_and_the_secrets_come_as_one_generation
         fake.remove_fault(outage);
         // Nobody asks.
         let change = changes.next().await.unwrap();
-        assert_eq!((change.generation(), change.keys()), (2, &["database".into(), "sentry_dsn".into()][..]));
+        assert_eq!(
+            (change.generation(), change.keys()),
+            (2, &["database".into(), "sentry_dsn".into()][..])
+        );
         assert_eq!(settings.load().both(), ("db-1", Some("dsn-1")));
         tokio::task::yield_now().await;
         assert_eq!(settings.status().health(), Health::Fresh);
@@ -201,9 +212,11 @@ async fn a_start_in_an_outage_is_outlived_and_the_secrets_come_as_one_generation
         let warning = log.text();
         let warning = warning.lines().find(|line| line.contains("aws_unavailable")).unwrap();
         assert!(warning.contains("WARN"), "{warning}");
-        for secret in
-            if status.secrets().is_empty() { &["app/*"][..] } else { &["app/database", "app/sentry-dsn"] }
-        {
+        for secret in if status.secrets().is_empty() {
+            &["app/*"][..]
+        } else {
+            &["app/database", "app/sentry-dsn"]
+        } {
             assert!(warning.contains(secret), "{warning}");
         }
 
@@ -297,8 +310,11 @@ async fn settings_that_lower_layers_cannot_complete_fail_with_both_reasons() {
         Layers::new().secrets(&snapshot).extract::<Settings>().unwrap_err(),
     ];
     for error in errors {
-        let failures: Vec<_> =
-            error.errors().iter().map(|error| (error.kind(), error.key(), error.secret())).collect();
+        let failures: Vec<_> = error
+            .errors()
+            .iter()
+            .map(|error| (error.kind(), error.key(), error.secret()))
+            .collect();
         assert_eq!(
             failures,
             [
@@ -318,7 +334,8 @@ async fn what_is_fetched_once_falls_back_and_says_so_once() {
         manager.fetch().await.unwrap();
     }
     let defaults = serde_json::json!({"jwt": "env", "database": "env"});
-    let figment = Figment::new().merge(figment::providers::Serialized::defaults(defaults)).merge(&manager);
+    let figment =
+        Figment::new().merge(figment::providers::Serialized::defaults(defaults)).merge(&manager);
     let value: serde_json::Value = figment.extract().unwrap();
     assert_eq!(value, serde_json::json!({"jwt": "env", "database": "db-1"}));
     // A clone is the same manager; one of which more is said is not.
@@ -345,9 +362,9 @@ async fn an_optional_secret_is_picked_up_when_it_appears_and_kept_when_it_goes()
         tokio::task::yield_now().await;
         assert_eq!(settings.status().health(), Health::Fresh);
 
-        for break_it in
-            [(|fake| fake.deny_secret("app/sentry-dsn")) as Break, |fake| fake.remove("app/sentry-dsn")]
-        {
+        for break_it in [(|fake| fake.deny_secret("app/sentry-dsn")) as Break, |fake| {
+            fake.remove("app/sentry-dsn")
+        }] {
             break_it(&fake);
             assert!(!settings.refresh().await.unwrap().changed(), "no error");
             assert_eq!(settings.load().both(), ("db-1", Some("dsn-2")), "the last good value");
@@ -393,10 +410,14 @@ async fn a_denied_optional_secret_is_asked_for_ever_more_rarely_but_at_once_on_r
     // Nothing else is selected, and that rests.
     let fake = FakeSecretsManager::new();
     fake.deny_secret("app/sentry-dsn");
-    let manager = SecretsManager::prefix("app").only([""; 0]).optional(["sentry-dsn"]).client(fake.client());
+    let manager =
+        SecretsManager::prefix("app").only([""; 0]).optional(["sentry-dsn"]).client(fake.client());
     let settings = live(manager, LOCAL).await.unwrap();
     tokio::time::sleep(Duration::from_secs(1200)).await;
-    assert_eq!((settings.status().health(), settings.status().last_error().is_none()), (Health::Fresh, true));
+    assert_eq!(
+        (settings.status().health(), settings.status().last_error().is_none()),
+        (Health::Fresh, true)
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -422,15 +443,22 @@ async fn health_follows_the_refreshes() {
     settings.refresh().await.unwrap_err();
     assert_eq!((settings.status().health(), settings.status().is_ready()), (Health::Stale, true));
     tokio::time::sleep(INTERVAL * 3).await;
-    assert_eq!((settings.status().health(), settings.status().is_ready()), (Health::Failing, false));
+    assert_eq!(
+        (settings.status().health(), settings.status().is_ready()),
+        (Health::Failing, false)
+    );
     fake.remove_fault(outage);
     settings.refresh().await.unwrap();
     assert_eq!((settings.status().health(), settings.status().is_ready()), (Health::Fresh, true));
     let json = serde_json::to_value(settings.status()).unwrap();
-    assert_eq!((&json["health"], &json["secrets"][0]["state"]), (&"fresh".into(), &"current".into()));
+    assert_eq!(
+        (&json["health"], &json["secrets"][0]["state"]),
+        (&"fresh".into(), &"current".into())
+    );
     // Nobody refreshes any more.
     settings.shutdown().await;
-    for (health, ready) in [(Health::Fresh, true), (Health::Stale, true), (Health::Failing, false)] {
+    for (health, ready) in [(Health::Fresh, true), (Health::Stale, true), (Health::Failing, false)]
+    {
         tokio::time::sleep(INTERVAL + Duration::from_secs(1)).await;
         assert_eq!((settings.status().health(), settings.status().is_ready()), (health, ready));
     }
@@ -448,7 +476,11 @@ async fn the_bound_of_health_and_readiness_can_be_chosen() {
             .start()
             .await
             .unwrap();
-        assert_eq!(times(&log, "max_staleness_too_short"), warnings, "a refresh may be 330 s after the last");
+        assert_eq!(
+            times(&log, "max_staleness_too_short"),
+            warnings,
+            "a refresh may be 330 s after the last"
+        );
         assert_eq!(settings.status().max_staleness(), Some(bound));
         fake.inject(Fault::drop_connection());
         settings.refresh().await.unwrap_err();
@@ -476,7 +508,10 @@ async fn fallback_hides_neither_an_outage_of_what_was_read_nor_the_end() {
         fake.deny_secret("app/sentry-dsn");
         let settings = live(prefix(&fake).fallback_to_env(), LOCAL).await.unwrap();
         tokio::time::sleep(INTERVAL * 10).await;
-        assert_eq!((settings.status().health(), settings.status().is_ready()), (Health::Fallback, true));
+        assert_eq!(
+            (settings.status().health(), settings.status().is_ready()),
+            (Health::Fallback, true)
+        );
         if ends {
             settings.shutdown().await;
         } else {

@@ -116,6 +116,9 @@ async fn assert_steady<T: DeserializeOwned + Send + Sync + 'static>(
         assert_eq!(fake.total_denied_calls(), usize::from(batch));
         assert_eq!(fake.total_calls(), fake.calls("GetSecretValue") + usize::from(batch));
         assert_eq!(settings.status().health(), Health::Fresh);
-        assert!(!log.text().contains("secret_access_denied"), "that batch is no reason to wake anybody");
+        assert!(
+            !log.text().contains("secret_access_denied"),
+            "that batch is no reason to wake anybody"
+        );
     }
 }

@@ -21,7 +21,11 @@ pub(crate) struct BatchGetSecretValue {
     next_token: Option<String>,
 }
 
-pub(crate) fn batch_get(state: &mut State, caller: Caller, request: &BatchGetSecretValue) -> ApiResult<Json> {
+pub(crate) fn batch_get(
+    state: &mut State,
+    caller: Caller,
+    request: &BatchGetSecretValue,
+) -> ApiResult<Json> {
     const OPERATION: &str = "BatchGetSecretValue";
     state.authorize_any(caller, OPERATION)?;
     let filters = request.filters.as_deref().filter(|list| !list.is_empty());
@@ -83,6 +87,9 @@ fn check_ids(ids: &[String]) -> ApiResult<()> {
     match ids.len() {
         1..=MAX => Ok(()),
         0 => Err(ApiError::constraint("secretIdList", "have length greater than or equal to 1")),
-        _ => Err(ApiError::constraint("secretIdList", format!("have length less than or equal to {MAX}"))),
+        _ => Err(ApiError::constraint(
+            "secretIdList",
+            format!("have length less than or equal to {MAX}"),
+        )),
     }
 }

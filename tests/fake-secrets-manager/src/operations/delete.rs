@@ -66,7 +66,11 @@ pub(crate) struct RestoreSecret {
     secret_id: String,
 }
 
-pub(crate) fn restore(state: &mut State, caller: Caller, request: &RestoreSecret) -> ApiResult<Json> {
+pub(crate) fn restore(
+    state: &mut State,
+    caller: Caller,
+    request: &RestoreSecret,
+) -> ApiResult<Json> {
     check_id(&request.secret_id)?;
     state.authorize_secret(caller, "RestoreSecret", &request.secret_id, &[])?;
     let (name, now) = (state.get(&request.secret_id)?.name.clone(), state.now());

@@ -67,9 +67,16 @@ pub(crate) fn secrets(state: &mut State, caller: Caller, request: &ListSecrets) 
         found,
         size,
         request.next_token.as_deref(),
-        (OPERATION, &request.filters, &request.sort_by, descending, request.include_planned_deletion),
+        (
+            OPERATION,
+            &request.filters,
+            &request.sort_by,
+            descending,
+            request.include_planned_deletion,
+        ),
     )?;
-    let list: Vec<Json> = page.iter().map(|secret| description(secret, "SecretVersionsToStages")).collect();
+    let list: Vec<Json> =
+        page.iter().map(|secret| description(secret, "SecretVersionsToStages")).collect();
     let mut answer = json!({ "SecretList": list });
     if let Some(next) = next {
         answer["NextToken"] = next.into();
@@ -87,7 +94,11 @@ pub(crate) struct ListSecretVersionIds {
     include_deprecated: bool,
 }
 
-pub(crate) fn versions(state: &mut State, caller: Caller, request: &ListSecretVersionIds) -> ApiResult<Json> {
+pub(crate) fn versions(
+    state: &mut State,
+    caller: Caller,
+    request: &ListSecretVersionIds,
+) -> ApiResult<Json> {
     const OPERATION: &str = "ListSecretVersionIds";
     check_id(&request.secret_id)?;
     state.authorize_secret(caller, OPERATION, &request.secret_id, &[])?;

@@ -73,9 +73,10 @@ const MAX_VALUE_BYTES: usize = 65_536;
 fn value(text: Option<String>, binary: Option<&str>) -> ApiResult<Option<Value>> {
     let check = |member: &str, length: usize| match length {
         0 => Err(ApiError::constraint(member, "have length greater than or equal to 1")),
-        length if length > MAX_VALUE_BYTES => {
-            Err(ApiError::constraint(member, format!("have length less than or equal to {MAX_VALUE_BYTES}")))
-        }
+        length if length > MAX_VALUE_BYTES => Err(ApiError::constraint(
+            member,
+            format!("have length less than or equal to {MAX_VALUE_BYTES}"),
+        )),
         _ => Ok(()),
     };
     match (text, binary) {
@@ -99,17 +100,24 @@ fn value(text: Option<String>, binary: Option<&str>) -> ApiResult<Option<Value>>
 /// Which error a missing ClientRequestToken is depends on the operation.
 fn token(token: Option<String>, missing: fn(String) -> ApiError) -> ApiResult<String> {
     let token = token.ok_or_else(|| {
-        missing("You must provide a ClientRequestToken value. We recommend a UUID-type value.".to_owned())
+        missing(
+            "You must provide a ClientRequestToken value. We recommend a UUID-type value."
+                .to_owned(),
+        )
     })?;
     if !(32..=64).contains(&token.chars().count()) {
-        return Err(ApiError::invalid_parameter("ClientRequestToken must be 32-64 characters long."));
+        return Err(ApiError::invalid_parameter(
+            "ClientRequestToken must be 32-64 characters long.",
+        ));
     }
     Ok(token)
 }
 
 fn is_name(text: &str, also: &[char]) -> bool {
     text.chars().all(|character| {
-        character.is_ascii_alphanumeric() || "/_+=.@-".contains(character) || also.contains(&character)
+        character.is_ascii_alphanumeric()
+            || "/_+=.@-".contains(character)
+            || also.contains(&character)
     })
 }
 

@@ -21,14 +21,21 @@ pub(crate) struct GetSecretValue {
     pub(super) version_stage: Option<String>,
 }
 
-pub(crate) fn get_value(state: &mut State, caller: Caller, request: &GetSecretValue) -> ApiResult<Json> {
+pub(crate) fn get_value(
+    state: &mut State,
+    caller: Caller,
+    request: &GetSecretValue,
+) -> ApiResult<Json> {
     check_id(&request.secret_id)?;
     let (version_id, label) = (request.version_id.as_deref(), request.version_stage.as_deref());
     state.authorize_secret(
         caller,
         "GetSecretValue",
         &request.secret_id,
-        &[("VersionId", version_id), ("VersionStage", label.or(version_id.is_none().then_some(CURRENT)))],
+        &[
+            ("VersionId", version_id),
+            ("VersionStage", label.or(version_id.is_none().then_some(CURRENT))),
+        ],
     )?;
     let secret = state.get_live(&request.secret_id)?;
     let version = choose(secret, version_id, label)?;
@@ -45,7 +52,11 @@ pub(crate) fn get_value(state: &mut State, caller: Caller, request: &GetSecretVa
     Ok(answer)
 }
 
-fn choose<'a>(secret: &'a Secret, version_id: Option<&str>, label: Option<&str>) -> ApiResult<&'a Version> {
+fn choose<'a>(
+    secret: &'a Secret,
+    version_id: Option<&str>,
+    label: Option<&str>,
+) -> ApiResult<&'a Version> {
     let Some(id) = version_id else {
         let label = label.unwrap_or(CURRENT);
         return secret.labelled(label).ok_or_else(|| ApiError::no_value_for_label(label));
@@ -81,7 +92,11 @@ pub(crate) struct DescribeSecret {
     secret_id: String,
 }
 
-pub(crate) fn describe(state: &mut State, caller: Caller, request: &DescribeSecret) -> ApiResult<Json> {
+pub(crate) fn describe(
+    state: &mut State,
+    caller: Caller,
+    request: &DescribeSecret,
+) -> ApiResult<Json> {
     check_id(&request.secret_id)?;
     state.authorize_secret(caller, "DescribeSecret", &request.secret_id, &[])?;
     Ok(description(state.get(&request.secret_id)?, "VersionIdsToStages"))
@@ -104,10 +119,9 @@ pub(super) fn description(secret: &Secret, labels_member: &str) -> Json {
     set("LastAccessedDate", secret.accessed.map(seconds));
     set("DeletedDate", secret.deletion.map(seconds));
     set("OwningService", secret.owning_service.clone().map(Json::from));
-    let tags = secret
-        .tags
-        .as_ref()
-        .map(|tags| tags.iter().map(|(key, value)| json!({ "Key": key, "Value": value })).collect());
+    let tags = secret.tags.as_ref().map(|tags| {
+        tags.iter().map(|(key, value)| json!({ "Key": key, "Value": value })).collect()
+    });
     set("Tags", tags);
     let labels: Map<String, Json> = secret
         .versions
@@ -142,7 +156,8 @@ fn rules(rotation: &Rotation) -> Option<Json> {
 
 /// A date as awsJson1.1 writes it: seconds since the epoch, with milliseconds as the fraction.
 pub(super) fn seconds(at: SystemTime) -> Json {
-    let milliseconds = at.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_millis());
+    let milliseconds =
+        at.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_millis());
     #[allow(clippy::cast_precision_loss)]
     let seconds = milliseconds as f64 / 1000.0;
     json!(seconds)

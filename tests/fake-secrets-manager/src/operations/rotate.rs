@@ -55,7 +55,12 @@ pub(crate) fn rotate(state: &mut State, caller: Caller, request: RotateSecret) -
     Done { answer, job }
 }
 
-fn start(state: &mut State, caller: Caller, request: RotateSecret, job: &mut Option<Job>) -> ApiResult<Json> {
+fn start(
+    state: &mut State,
+    caller: Caller,
+    request: RotateSecret,
+    job: &mut Option<Job>,
+) -> ApiResult<Json> {
     check_id(&request.secret_id)?;
     state.authorize_secret(caller, "RotateSecret", &request.secret_id, &[])?;
     let token = token(request.client_request_token, ApiError::invalid_parameter)?;
@@ -75,7 +80,8 @@ fn start(state: &mut State, caller: Caller, request: RotateSecret, job: &mut Opt
                  this call.",
             ));
         }
-        rotation.function_arn = Some(format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:fake-rotation"));
+        rotation.function_arn =
+            Some(format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:fake-rotation"));
     }
     if !has_closure {
         return Err(ApiError::access_denied(
@@ -98,7 +104,8 @@ fn start(state: &mut State, caller: Caller, request: RotateSecret, job: &mut Opt
         .filter(|version| !version.labels.contains(CURRENT))
         .map(|version| version.id.clone());
     if let Some(pending) = unfinished {
-        *job = Some(Job { name, arn: secret.arn.clone(), token: pending.clone(), steps: Steps::All });
+        *job =
+            Some(Job { name, arn: secret.arn.clone(), token: pending.clone(), steps: Steps::All });
         if pending != token {
             return Err(ApiError::invalid_request(
                 "A previous rotation isn't complete. That rotation will be reattempted.",
@@ -142,7 +149,9 @@ fn apply(rules: Rules, rotation: &mut Rotation) -> ApiResult<()> {
         rotation.schedule_expression = None;
     }
     if let Some(schedule) = rules.schedule_expression {
-        if !(schedule.starts_with("rate(") || schedule.starts_with("cron(")) || !schedule.ends_with(')') {
+        if !(schedule.starts_with("rate(") || schedule.starts_with("cron("))
+            || !schedule.ends_with(')')
+        {
             return Err(ApiError::invalid_parameter(
                 "The ScheduleExpression isn't a rate() or cron() expression.",
             ));
@@ -200,7 +209,9 @@ pub(crate) fn finish(state: &mut State, job: &Job, outcome: Result<(), String>) 
             })
             .map_err(|error| error.message)?
             .then_some(())
-            .ok_or_else(|| "finishSecret returned, but AWSCURRENT isn't on the pending version".to_owned())
+            .ok_or_else(|| {
+                "finishSecret returned, but AWSCURRENT isn't on the pending version".to_owned()
+            })
     });
     match outcome {
         Ok(()) => state.rotation_errors.remove(&job.name),
@@ -214,7 +225,11 @@ pub(crate) struct CancelRotateSecret {
     secret_id: String,
 }
 
-pub(crate) fn cancel(state: &mut State, caller: Caller, request: CancelRotateSecret) -> ApiResult<Json> {
+pub(crate) fn cancel(
+    state: &mut State,
+    caller: Caller,
+    request: CancelRotateSecret,
+) -> ApiResult<Json> {
     check_id(&request.secret_id)?;
     state.authorize_secret(caller, "CancelRotateSecret", &request.secret_id, &[])?;
     let name = state.get_live(&request.secret_id)?.name.clone();

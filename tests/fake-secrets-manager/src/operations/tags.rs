@@ -30,7 +30,10 @@ pub(super) fn merge(tags: &mut Option<Vec<(String, String)>>, new: Vec<Tag>) -> 
             return Err(ApiError::constraint("tags.1.member.key", "have length between 1 and 128"));
         }
         if tag.value.chars().count() > 256 {
-            return Err(ApiError::constraint("tags.1.member.value", "have length less than or equal to 256"));
+            return Err(ApiError::constraint(
+                "tags.1.member.value",
+                "have length less than or equal to 256",
+            ));
         }
         if tag.key.to_lowercase().starts_with("aws:") {
             return Err(ApiError::invalid_parameter("Tag keys that begin with aws: are reserved."));
@@ -41,7 +44,9 @@ pub(super) fn merge(tags: &mut Option<Vec<(String, String)>>, new: Vec<Tag>) -> 
         }
     }
     if tags.len() > MAX_TAGS {
-        return Err(ApiError::invalid_parameter(format!("A secret can have at most {MAX_TAGS} tags.")));
+        return Err(ApiError::invalid_parameter(format!(
+            "A secret can have at most {MAX_TAGS} tags."
+        )));
     }
     Ok(())
 }

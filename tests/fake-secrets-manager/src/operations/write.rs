@@ -23,8 +23,10 @@ pub(crate) struct PutSecretValue {
 pub(crate) fn put(state: &mut State, caller: Caller, request: PutSecretValue) -> ApiResult<Json> {
     check_id(&request.secret_id)?;
     state.authorize_secret(caller, "PutSecretValue", &request.secret_id, &[])?;
-    let value = value(request.secret_string, request.secret_binary.as_deref())?
-        .ok_or_else(|| ApiError::invalid_request("You must provide either SecretString or SecretBinary."))?;
+    let value =
+        value(request.secret_string, request.secret_binary.as_deref())?.ok_or_else(|| {
+            ApiError::invalid_request("You must provide either SecretString or SecretBinary.")
+        })?;
     let token = token(request.client_request_token, ApiError::invalid_request)?;
     if let Some(labels) = &request.version_stages {
         if !(1..=20).contains(&labels.len()) {

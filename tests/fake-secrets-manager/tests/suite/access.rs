@@ -55,9 +55,18 @@ async fn statements() {
         (vec![allow(GET, "arn:aws:secretsmanager:eu-west-1:*")], [false, false, false]),
         (vec![allow("*", "*"), deny(GET, EXACT)], [false, true, true]),
         (vec![deny("secretsmanager:*", APP), allow(GET, "*")], [false, false, true]),
-        (vec![statement("Allow", json!(["secretsmanager:ListSecrets", GET]), APP)], [true, true, false]),
-        (vec![json!({ "Effect": "Allow", "Action": GET, "NotResource": APP })], [false, false, true]),
-        (vec![json!({ "Effect": "Allow", "NotAction": "kms:*", "Resource": "*" })], [true, true, true]),
+        (
+            vec![statement("Allow", json!(["secretsmanager:ListSecrets", GET]), APP)],
+            [true, true, false],
+        ),
+        (
+            vec![json!({ "Effect": "Allow", "Action": GET, "NotResource": APP })],
+            [false, false, true],
+        ),
+        (
+            vec![json!({ "Effect": "Allow", "NotAction": "kms:*", "Resource": "*" })],
+            [true, true, true],
+        ),
         (
             vec![json!({ "Effect": "Allow", "NotAction": "secretsmanager:*", "Resource": "*" })],
             [false, false, false],
@@ -92,7 +101,10 @@ async fn statements() {
             [true, true, false],
         ),
         (
-            vec![with_condition(allow(GET, "*"), json!({ "Null": { "aws:ResourceTag/Team": "true" } }))],
+            vec![with_condition(
+                allow(GET, "*"),
+                json!({ "Null": { "aws:ResourceTag/Team": "true" } }),
+            )],
             [true, true, false],
         ),
     ] {
@@ -178,7 +190,10 @@ async fn a_denial_says_who_may_not_do_what_on_which_secret_and_why() {
         fake.enforce_policy(&policy(&[denied])).expect("a policy");
         assert_eq!(
             refusal(get().await),
-            (DENIED.to_owned(), format!("{user} with an explicit deny in an identity-based policy"))
+            (
+                DENIED.to_owned(),
+                format!("{user} with an explicit deny in an identity-based policy")
+            )
         );
     })
     .await;
@@ -188,7 +203,8 @@ async fn a_denial_says_who_may_not_do_what_on_which_secret_and_why() {
 async fn a_missing_secret_is_denied_before_it_is_missed() {
     let fake = FakeSecretsManager::new();
     let app = "arn:aws:secretsmanager:us-east-1:123456789012:secret:app/*";
-    fake.enforce_policy(&policy(&[statement("Allow", json!("secretsmanager:*"), app)])).expect("a policy");
+    fake.enforce_policy(&policy(&[statement("Allow", json!("secretsmanager:*"), app)]))
+        .expect("a policy");
     assert_eq!(read(&fake, "app/missing").await, "ResourceNotFoundException");
     assert_eq!(read(&fake, "other/missing").await, DENIED);
 }
@@ -208,16 +224,32 @@ async fn every_operation_asks_for_its_own_action() {
             ("GetRandomPassword", code(client.get_random_password().send().await)),
             ("GetSecretValue", code(client.get_secret_value().secret_id(id).send().await)),
             ("ListSecrets", code(client.list_secrets().send().await)),
-            ("ListSecretVersionIds", code(client.list_secret_version_ids().secret_id(id).send().await)),
-            ("PutSecretValue", code(client.put_secret_value().secret_id(id).secret_string("y").send().await)),
+            (
+                "ListSecretVersionIds",
+                code(client.list_secret_version_ids().secret_id(id).send().await),
+            ),
+            (
+                "PutSecretValue",
+                code(client.put_secret_value().secret_id(id).secret_string("y").send().await),
+            ),
             ("RestoreSecret", code(client.restore_secret().secret_id(id).send().await)),
             ("RotateSecret", code(client.rotate_secret().secret_id(id).send().await)),
             ("TagResource", code(client.tag_resource().secret_id(id).tags(tag).send().await)),
-            ("UntagResource", code(client.untag_resource().secret_id(id).tag_keys("k").send().await)),
+            (
+                "UntagResource",
+                code(client.untag_resource().secret_id(id).tag_keys("k").send().await),
+            ),
             ("UpdateSecret", code(client.update_secret().secret_id(id).send().await)),
             (
                 "UpdateSecretVersionStage",
-                code(client.update_secret_version_stage().secret_id(id).version_stage("blue").send().await),
+                code(
+                    client
+                        .update_secret_version_stage()
+                        .secret_id(id)
+                        .version_stage("blue")
+                        .send()
+                        .await,
+                ),
             ),
         ] {
             assert_eq!(code, DENIED, "{operation}");

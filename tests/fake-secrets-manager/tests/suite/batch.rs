@@ -13,7 +13,9 @@ fn errors(answer: &BatchGetSecretValueOutput) -> Vec<(&str, &str)> {
     answer
         .errors()
         .iter()
-        .map(|error| (error.secret_id().unwrap_or_default(), error.error_code().unwrap_or_default()))
+        .map(|error| {
+            (error.secret_id().unwrap_or_default(), error.error_code().unwrap_or_default())
+        })
         .collect()
 }
 
@@ -95,8 +97,12 @@ async fn filters_lead_through_pages() {
         }
         fake.put("other", "x");
         fake.deny_secret("app/4");
-        let mut pages =
-            client.batch_get_secret_value().filters(by_name("app/")).max_results(3).into_paginator().send();
+        let mut pages = client
+            .batch_get_secret_value()
+            .filters(by_name("app/"))
+            .max_results(3)
+            .into_paginator()
+            .send();
         let (mut found, mut failed, mut sizes) = (Vec::new(), Vec::new(), Vec::new());
         while let Some(page) = pages.next().await {
             let page = page.expect("a page");

@@ -10,8 +10,13 @@ use crate::support::{code, on_both_roads, refusal, text};
 async fn a_deleted_secret_is_hidden_until_it_is_restored() {
     on_both_roads(async |fake, client| {
         fake.put("s", "x");
-        let deleted =
-            client.delete_secret().secret_id("s").recovery_window_in_days(7).send().await.expect("delete");
+        let deleted = client
+            .delete_secret()
+            .secret_id("s")
+            .recovery_window_in_days(7)
+            .send()
+            .await
+            .expect("delete");
         let date = SystemTime::try_from(*deleted.deletion_date().expect("a date")).expect("time");
         let window = date.duration_since(SystemTime::now()).expect("in the future");
         let week = Duration::from_secs(7 * 24 * 60 * 60);
@@ -19,7 +24,8 @@ async fn a_deleted_secret_is_hidden_until_it_is_restored() {
 
         let marked = (
             "InvalidRequestException".to_owned(),
-            "You can't perform this operation on the secret because it was marked for deletion.".to_owned(),
+            "You can't perform this operation on the secret because it was marked for deletion."
+                .to_owned(),
         );
         assert_eq!(refusal(client.get_secret_value().secret_id("s").send().await), marked);
         let put = client.put_secret_value().secret_id("s").secret_string("y").send().await;

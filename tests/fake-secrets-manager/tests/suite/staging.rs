@@ -128,7 +128,10 @@ async fn a_rollback_swaps_current_and_previous() {
             .send()
             .await
             .expect("rollback");
-        assert_eq!(labels(&client, "s").await, expected(&[("a", &["AWSCURRENT"]), ("b", &["AWSPREVIOUS"])]));
+        assert_eq!(
+            labels(&client, "s").await,
+            expected(&[("a", &["AWSCURRENT"]), ("b", &["AWSPREVIOUS"])])
+        );
         let plain = client.get_secret_value().secret_id("s").send().await;
         assert_eq!(plain.expect("a value").secret_string(), Some("value of a"));
     })
@@ -351,8 +354,11 @@ async fn twenty_labels_are_the_most() {
     on_both_roads(async |_, client| {
         create(&client, "s", "a").await;
         let labels: Vec<String> = (0..20).map(|number| format!("label{number}")).collect();
-        let put =
-            client.put_secret_value().secret_id("s").client_request_token(token("b")).secret_string("x");
+        let put = client
+            .put_secret_value()
+            .secret_id("s")
+            .client_request_token(token("b"))
+            .secret_string("x");
         put.set_version_stages(Some(labels)).send().await.expect("twenty labels");
         let one_more = client
             .update_secret_version_stage()

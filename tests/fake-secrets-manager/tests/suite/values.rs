@@ -187,9 +187,11 @@ async fn random_passwords_keep_to_their_rules() {
 fn nothing_shows_a_value() {
     let fake = FakeSecretsManager::new();
     fake.put("s", "hunter2");
-    for shown in
-        [format!("{fake:?}"), format!("{:?}", fake.http_client()), format!("{:?}", fake.sdk_config())]
-    {
+    for shown in [
+        format!("{fake:?}"),
+        format!("{:?}", fake.http_client()),
+        format!("{:?}", fake.sdk_config()),
+    ] {
         assert!(!shown.contains("hunter2"), "{shown}");
     }
 }

@@ -80,7 +80,9 @@ pub(crate) fn tree_of(figment: &Figment) -> Result<Table, Error> {
     let selected = figment.profile().clone();
     let mut providers = Providers::of(figment);
     // The order in which figment itself lays profiles over each other.
-    for profile in [Some(Profile::Default), selected.is_custom().then_some(selected), Some(Profile::Global)] {
+    for profile in
+        [Some(Profile::Default), selected.is_custom().then_some(selected), Some(Profile::Global)]
+    {
         if let Some(dict) = profile.and_then(|profile| profiles.remove(&profile)) {
             tree.overlay(providers.table(dict, &mut Vec::new()));
         }
@@ -101,7 +103,8 @@ fn failed(figment: &Figment, error: figment::Error) -> Error {
             Error::new(ErrorKind::Invalid, format!("the figment cannot be read: {provider} failed"))
         })
     });
-    Error::all(failures).unwrap_or_else(|| Error::new(ErrorKind::Invalid, "the figment cannot be read"))
+    Error::all(failures)
+        .unwrap_or_else(|| Error::new(ErrorKind::Invalid, "the figment cannot be read"))
 }
 
 /// What a figment knows of where its values came from.
@@ -115,7 +118,8 @@ struct Providers<'a> {
 
 impl<'a> Providers<'a> {
     fn of(figment: &'a Figment) -> Self {
-        let known = figment.metadata().map(|metadata| (metadata, fetch_of(metadata).and_then(Result::ok)));
+        let known =
+            figment.metadata().map(|metadata| (metadata, fetch_of(metadata).and_then(Result::ok)));
         Self { figment, known: known.collect(), ranks_from: 0 }
     }
 
@@ -139,19 +143,23 @@ impl<'a> Providers<'a> {
         let rank = at.and_then(|at| u32::try_from(self.ranks_from + at).ok()).unwrap_or_default();
         let snapshot = at.and_then(|at| self.known[at].1.as_ref());
         // In a focused figment another value stands at this path, in an array that others added to a longer one.
-        let secret = snapshot.and_then(|snapshot| snapshot.tree().find(path)).filter(|node| match &value {
-            F::Dict(..) => !node.is_leaf(),
-            value => node.is_leaf() && super::value(node) == *value,
-        });
+        let secret =
+            snapshot.and_then(|snapshot| snapshot.tree().find(path)).filter(|node| match &value {
+                F::Dict(..) => !node.is_leaf(),
+                value => node.is_leaf() && super::value(node) == *value,
+            });
         match (secret, value) {
             // Other providers may have members in it.
             (Some(node), F::Dict(_, dict)) => self.merged(dict, node, path),
             (Some(node), _) => node.clone(),
             (None, value) => {
                 let origin = Origin::Figment {
-                    provider: metadata
-                        .map_or_else(|| "figment".to_owned(), |metadata| self.place(metadata, path)),
-                    variable: metadata.is_some_and(|metadata| metadata.name.contains("variable(s)")),
+                    provider: metadata.map_or_else(
+                        || "figment".to_owned(),
+                        |metadata| self.place(metadata, path),
+                    ),
+                    variable: metadata
+                        .is_some_and(|metadata| metadata.name.contains("variable(s)")),
                 };
                 Node::new(self.value(value, path), Arc::new(origin))
             }
@@ -167,7 +175,9 @@ impl<'a> Providers<'a> {
             F::Bool(_, value) => Value::Bool(value),
             F::Num(_, number) => Value::Number(Text::new(number_text(number))),
             F::Empty(..) => Value::Null,
-            F::Array(_, items) => Value::Array(items.into_iter().map(|item| self.node(item, path)).collect()),
+            F::Array(_, items) => {
+                Value::Array(items.into_iter().map(|item| self.node(item, path)).collect())
+            }
             F::Dict(_, dict) => Value::Table(self.table(dict, path)),
         }
     }

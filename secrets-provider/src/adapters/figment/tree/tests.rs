@@ -27,7 +27,13 @@ fn of_two_spellings_the_provider_merged_later_wins_secret_or_not() {
     for (figment, expected) in [
         (Figment::new().merge(text("databaseUrl = 'file'")).merge(secret()), "secret"),
         (Figment::new().merge(secret()).merge(text("databaseUrl = 'file'")), "file"),
-        (Figment::new().merge(secret()).merge(text("database-url = 'file'")).merge(text("x = 1")), "file"),
+        (
+            Figment::new()
+                .merge(secret())
+                .merge(text("database-url = 'file'"))
+                .merge(text("x = 1")),
+            "file",
+        ),
         // Exactness breaks a tie within one provider alone.
         (Figment::new().merge(secret()).merge(text("databaseUrl = 'r'\ndatabase_url = 'e'")), "e"),
         (
@@ -93,7 +99,8 @@ fn a_failed_fetch_comes_out_whole() {
 fn failures_of_other_providers_come_beside_it_and_without_their_text() {
     let empty = SecretsManager::names(["app/a"]).backend(Memory::new());
     let broken = text("port = hunter2");
-    let error = Figment::from(broken).merge(empty).settings::<Settings>().expect_err("two failures");
+    let error =
+        Figment::from(broken).merge(empty).settings::<Settings>().expect_err("two failures");
     let kinds: Vec<_> = error.errors().iter().map(Error::kind).collect();
     assert_eq!(kinds, [ErrorKind::Invalid, ErrorKind::NotFound]);
     assert!(error.to_string().contains("TOML source string failed"), "{error}");
@@ -115,7 +122,8 @@ fn an_array_that_another_provider_added_to_has_all_items() {
     struct Settings {
         hosts: Vec<String>,
     }
-    let figment = Figment::from(secrets(r#"{"hosts": ["a", 1.50]}"#)).admerge(text("hosts = ['b']"));
+    let figment =
+        Figment::from(secrets(r#"{"hosts": ["a", 1.50]}"#)).admerge(text("hosts = ['b']"));
     assert_eq!(figment.settings::<Settings>().expect("settings").hosts, ["a", "1.5", "b"]);
 }
 
@@ -142,7 +150,8 @@ fn each_threads_metadata_gets_its_own_fetch() {
     memory.put("app/port", "1");
     let manager = SecretsManager::prefix("app").backend(memory);
     let ours = manager.metadata();
-    let theirs = std::thread::scope(|scope| scope.spawn(|| manager.metadata()).join().expect("a thread"));
+    let theirs =
+        std::thread::scope(|scope| scope.spawn(|| manager.metadata()).join().expect("a thread"));
     manager.data().expect("data");
     assert!(fetch_of(&ours).is_some() && fetch_of(&theirs).is_none());
 }

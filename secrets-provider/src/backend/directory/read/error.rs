@@ -25,7 +25,10 @@ pub(super) fn no_folder(folder: &Path, error: &io::Error) -> Error {
     let shown = folder.display();
     let hint = match std::env::current_dir() {
         Ok(current) if folder.is_relative() => {
-            format!("the path is taken from the working directory, which is `{}`", current.display())
+            format!(
+                "the path is taken from the working directory, which is `{}`",
+                current.display()
+            )
         }
         _ => "create it, or give the folder that holds the secrets".to_owned(),
     };
@@ -34,7 +37,8 @@ pub(super) fn no_folder(folder: &Path, error: &io::Error) -> Error {
             Error::new(ErrorKind::NotFound, format!("there is no folder `{shown}`")).with_hint(hint)
         }
         io::ErrorKind::NotADirectory => {
-            Error::new(ErrorKind::NotFound, format!("`{shown}` is a file, not a folder")).with_hint(hint)
+            Error::new(ErrorKind::NotFound, format!("`{shown}` is a file, not a folder"))
+                .with_hint(hint)
         }
         _ => unreadable(folder, error),
     }
@@ -42,14 +46,19 @@ pub(super) fn no_folder(folder: &Path, error: &io::Error) -> Error {
 
 /// A mount whose generations came and went faster than they could be read.
 pub(super) fn swapping(folder: &Path, patience: Duration) -> Error {
-    let message =
-        format!("`{}` was swapped again and again for {patience:?} while it was read", folder.display());
+    let message = format!(
+        "`{}` was swapped again and again for {patience:?} while it was read",
+        folder.display()
+    );
     Error::new(ErrorKind::Unavailable, message)
 }
 
 /// A file that was never the same before and after it was read.
 pub(super) fn changing(id: &str) -> Error {
-    Error::new(ErrorKind::Unavailable, format!("secret `{id}`: its file changed each time it was read"))
+    Error::new(
+        ErrorKind::Unavailable,
+        format!("secret `{id}`: its file changed each time it was read"),
+    )
 }
 
 /// More than a secret can hold.
@@ -65,13 +74,17 @@ impl Failures<'_> {
             io::ErrorKind::NotFound if fs::symlink_metadata(path).is_ok() => {
                 Error::new(ErrorKind::NotFound, format!("`{shown}` is a link that leads nowhere"))
             }
-            io::ErrorKind::NotFound => {
-                Error::new(ErrorKind::NotFound, format!("secret `{}`: there is no file `{shown}`", self.id))
-                    .with_hint(self.advice(path))
-            }
+            io::ErrorKind::NotFound => Error::new(
+                ErrorKind::NotFound,
+                format!("secret `{}`: there is no file `{shown}`", self.id),
+            )
+            .with_hint(self.advice(path)),
             io::ErrorKind::NotADirectory => Error::new(
                 ErrorKind::NotFound,
-                format!("secret `{}`: there is no file `{shown}`, as it would be in a file", self.id),
+                format!(
+                    "secret `{}`: there is no file `{shown}`, as it would be in a file",
+                    self.id
+                ),
             )
             .with_hint(format!("a secret that is a folder too is the file `{OWN_FILE}` in it")),
             _ => unreadable(path, error),
@@ -82,20 +95,29 @@ impl Failures<'_> {
     pub(super) fn no_file(&self, path: &Path, metadata: &Metadata) -> Error {
         let shown = path.display();
         if metadata.is_dir() {
-            let error =
-                Error::new(ErrorKind::NotFound, format!("secret `{}`: `{shown}` is a folder", self.id));
+            let error = Error::new(
+                ErrorKind::NotFound,
+                format!("secret `{}`: `{shown}` is a folder", self.id),
+            );
             return match self.names.layout() {
                 Layout::Tree => error,
                 Layout::Mounted => error.with_hint("for files in folders, use `Directory::new`"),
             };
         }
-        Error::new(ErrorKind::Malformed, format!("secret `{}`: `{shown}` is no regular file", self.id))
+        Error::new(
+            ErrorKind::Malformed,
+            format!("secret `{}`: `{shown}` is no regular file", self.id),
+        )
     }
 
     pub(super) fn leads_out(&self, path: &Path) -> Error {
         Error::new(
             ErrorKind::Config,
-            format!("secret `{}`: `{}` leads out of the folder of the secrets", self.id, path.display()),
+            format!(
+                "secret `{}`: `{}` leads out of the folder of the secrets",
+                self.id,
+                path.display()
+            ),
         )
         .with_hint("copy the file into the folder in place of the link")
     }
@@ -118,10 +140,12 @@ impl Failures<'_> {
         if nearest.is_empty() {
             return format!("`{shown}` holds no secrets");
         }
-        let extension =
-            nearest.iter().any(|name| name.strip_prefix(missing).is_some_and(|e| e.starts_with('.')));
+        let extension = nearest
+            .iter()
+            .any(|name| name.strip_prefix(missing).is_some_and(|e| e.starts_with('.')));
         let listed = nearest.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-        let rule = if extension { "; a file is named as its secret, without an extension" } else { "" };
+        let rule =
+            if extension { "; a file is named as its secret, without an extension" } else { "" };
         format!("`{shown}` holds {listed}{rule}")
     }
 }
@@ -141,7 +165,9 @@ fn unreadable(path: &Path, error: &io::Error) -> Error {
 
 /// The names most like one, most like first: those that continue it, then by the changes it takes.
 fn nearest(name: &str, mut names: Vec<String>) -> Vec<String> {
-    names.sort_by_cached_key(|other| (!other.starts_with(name), distance(name, other), other.clone()));
+    names.sort_by_cached_key(|other| {
+        (!other.starts_with(name), distance(name, other), other.clone())
+    });
     names.truncate(OFFERED);
     names
 }
@@ -166,9 +192,13 @@ mod tests {
 
     #[test]
     fn the_nearest_names_come_first() {
-        for (a, b, expected) in
-            [("", "", 0), ("a", "", 1), ("", "ab", 2), ("database", "databse", 1), ("kitten", "sitting", 3)]
-        {
+        for (a, b, expected) in [
+            ("", "", 0),
+            ("a", "", 1),
+            ("", "ab", 2),
+            ("database", "databse", 1),
+            ("kitten", "sitting", 3),
+        ] {
             assert_eq!(distance(a, b), expected, "{a} {b}");
         }
         let names = ["jwt-secret", "smtp", "databse", "database.json", "x"].map(str::to_owned);

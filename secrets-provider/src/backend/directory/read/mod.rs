@@ -67,13 +67,15 @@ impl Root {
             return Err(io::ErrorKind::NotADirectory.into());
         }
         let generation = fs::read_link(real.join(GENERATION)).ok();
-        let folder = generation.as_ref().map_or_else(|| folder.to_owned(), |target| folder.join(target));
+        let folder =
+            generation.as_ref().map_or_else(|| folder.to_owned(), |target| folder.join(target));
         Ok(Self { folder, real, generation })
     }
 
     /// Whether the generation is another one by now.
     fn is_past(&self) -> bool {
-        self.generation.is_some() && fs::read_link(self.real.join(GENERATION)).ok() != self.generation
+        self.generation.is_some()
+            && fs::read_link(self.real.join(GENERATION)).ok() != self.generation
     }
 
     fn version_id(&self, metadata: &Metadata) -> String {
@@ -103,8 +105,11 @@ impl Reader {
     /// The secrets with these names or ARNs, in their order, all of one generation.
     pub(super) fn read(&self, ids: &[String]) -> Vec<Reading> {
         let failed = |error: Error| -> Vec<Reading> {
-            let reading =
-                |id| Reading { outcome: Err(error.clone().with_secret(id)), version_id: None, exposed: None };
+            let reading = |id| Reading {
+                outcome: Err(error.clone().with_secret(id)),
+                version_id: None,
+                exposed: None,
+            };
             ids.iter().map(reading).collect()
         };
         self.whole(
@@ -134,10 +139,15 @@ impl Reader {
 
     /// Does something within one generation. What may be incomplete because the generation was removed meanwhile is
     /// done again with the next.
-    fn whole<T>(&self, work: impl Fn(&Root) -> T, complete: impl Fn(&T) -> bool) -> Result<T, Error> {
+    fn whole<T>(
+        &self,
+        work: impl Fn(&Root) -> T,
+        complete: impl Fn(&T) -> bool,
+    ) -> Result<T, Error> {
         let start = Instant::now();
         loop {
-            let root = Root::find(&self.folder).map_err(|error| error::no_folder(&self.folder, &error))?;
+            let root =
+                Root::find(&self.folder).map_err(|error| error::no_folder(&self.folder, &error))?;
             let result = work(&root);
             if complete(&result) || !root.is_past() {
                 return Ok(result);
@@ -149,7 +159,8 @@ impl Reader {
     }
 
     fn read_one(&self, root: &Root, id: &str) -> Reading {
-        let mut reading = Reading { outcome: Err(error::changing(id)), version_id: None, exposed: None };
+        let mut reading =
+            Reading { outcome: Err(error::changing(id)), version_id: None, exposed: None };
         let found = self.find(root, id);
         let (place, path, metadata) = match found {
             Ok(found) => found,
@@ -167,8 +178,9 @@ impl Reader {
             })
             .and_then(|content| content.ok_or_else(|| error::changing(id)))
             .and_then(|(bytes, metadata)| {
-                let payload =
-                    self.payload(id, &place.name, bytes).ok_or_else(|| error::too_large(&path, MAX_BYTES))?;
+                let payload = self
+                    .payload(id, &place.name, bytes)
+                    .ok_or_else(|| error::too_large(&path, MAX_BYTES))?;
                 Ok(Fetched::new(place.name, root.version_id(&metadata), payload))
             })
             .map_err(|error| error.with_secret(id));
@@ -201,15 +213,22 @@ impl Reader {
                 Err(error) => missing = Some(failures.unreadable(&path, &error)),
             }
         }
-        Err(missing.unwrap_or_else(|| failures.unreadable(&root.folder, &io::ErrorKind::NotFound.into())))
+        Err(missing
+            .unwrap_or_else(|| failures.unreadable(&root.folder, &io::ErrorKind::NotFound.into())))
     }
 
     /// What a file holds, and what the file system says of exactly that; `None` if it changes all the time.
-    fn content(&self, root: &Root, path: &Path) -> io::Result<Option<(Zeroizing<Vec<u8>>, Metadata)>> {
+    fn content(
+        &self,
+        root: &Root,
+        path: &Path,
+    ) -> io::Result<Option<(Zeroizing<Vec<u8>>, Metadata)>> {
         let start = Instant::now();
         loop {
             // Opened by the path without links, which was found to be within the folder.
-            let Some(real) = root.confined(path)? else { return Err(io::ErrorKind::NotFound.into()) };
+            let Some(real) = root.confined(path)? else {
+                return Err(io::ErrorKind::NotFound.into());
+            };
             let mut file = File::open(real)?;
             let before = file.metadata()?;
             // Files of a generation are never written again.
@@ -225,7 +244,9 @@ impl Reader {
             // Room for all of it, so that no copy of the value is left behind by growing.
             let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_BYTES + NEWLINE_AND_MORE));
             (&mut file).take((MAX_BYTES + NEWLINE_AND_MORE) as u64).read_to_end(&mut bytes)?;
-            if root.generation.is_some() || root.version_id(&file.metadata()?) == root.version_id(&before) {
+            if root.generation.is_some()
+                || root.version_id(&file.metadata()?) == root.version_id(&before)
+            {
                 return Ok(Some((bytes, before)));
             }
             // One that never settles is tried for as long again without that.
@@ -258,8 +279,10 @@ impl Reader {
         let failures = Failures { names: &self.names, folder: &root.folder, id: prefix };
         let path = self.names.path(prefix, prefix)?;
         if self.names.layout() == Layout::Mounted {
-            let files = entries(&root.folder).map_err(|error| failures.unreadable(&root.folder, &error))?;
-            let files = files.iter().filter(|entry| !entry.path.is_dir()).map(|entry| entry.name.as_str());
+            let files =
+                entries(&root.folder).map_err(|error| failures.unreadable(&root.folder, &error))?;
+            let files =
+                files.iter().filter(|entry| !entry.path.is_dir()).map(|entry| entry.name.as_str());
             return Ok(self.names.mounted(prefix, &files.collect::<Vec<_>>()));
         }
         let path = root.folder.join(path);

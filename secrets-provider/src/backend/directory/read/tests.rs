@@ -67,8 +67,9 @@ fn a_value_has_at_most_as_many_bytes_as_in_aws() {
         (format!("{full}\r\n"), true, false),
         (format!("{full}x"), false, false),
     ] {
-        let fits =
-            |reader: &Reader| reader.payload("a", "a", Zeroizing::new(bytes.clone().into_bytes())).is_some();
+        let fits = |reader: &Reader| {
+            reader.payload("a", "a", Zeroizing::new(bytes.clone().into_bytes())).is_some()
+        };
         assert_eq!((fits(&tree), fits(&mounted)), (in_tree, in_mount), "{}", bytes.len());
     }
 }

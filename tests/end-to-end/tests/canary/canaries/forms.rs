@@ -40,7 +40,11 @@ pub(super) fn of_text(text: &str) -> Vec<Form> {
         Form::new("in clear", if number { Digits } else { AnyCase }, text),
         Form::new("escaped as Debug does", AnyCase, debug.as_str()),
         Form::new("escaped as Debug does, twice", AnyCase, debug.escape_debug().to_string()),
-        Form::new("escaped as JSON, and that as Debug does", AnyCase, json.escape_debug().to_string()),
+        Form::new(
+            "escaped as JSON, and that as Debug does",
+            AnyCase,
+            json.escape_debug().to_string(),
+        ),
         Form::new("escaped by escape_default", AnyCase, text.escape_default().to_string()),
         Form::new("escaped as JSON", AnyCase, json.as_str()),
         Form::new("escaped as JSON, twice", AnyCase, in_json(&json)),
@@ -52,14 +56,22 @@ pub(super) fn of_text(text: &str) -> Vec<Form> {
         Form::new("encoded as a form", AnyCase, percent(text, is_in_form).replace("%20", "+")),
         Form::new("percent-encoded throughout", AnyCase, percent(text, |_| false)),
         Form::new("escaped as HTML", AnyCase, in_html(text)),
-        Form::new("as a list of characters", Squeezed, listed(text.chars().map(|c| format!("{c:?}")))),
+        Form::new(
+            "as a list of characters",
+            Squeezed,
+            listed(text.chars().map(|c| format!("{c:?}"))),
+        ),
     ];
     if !number {
         forms.retain(|form| form.name == "in clear" || form.needle != text.as_bytes());
     } else {
-        forms.retain(|form| matches!(form.matching, Digits | Squeezed) || form.needle != text.as_bytes());
+        forms.retain(|form| {
+            matches!(form.matching, Digits | Squeezed) || form.needle != text.as_bytes()
+        });
     }
-    forms.extend(of_bytes(text.as_bytes()).into_iter().filter(|form| form.needle != text.as_bytes()));
+    forms.extend(
+        of_bytes(text.as_bytes()).into_iter().filter(|form| form.needle != text.as_bytes()),
+    );
     forms
 }
 

@@ -43,7 +43,9 @@ fn any_eight_characters_are_found_however_text_is_escaped() {
         ("escape_default", &|text| text.escape_default().to_string()),
         ("escape_unicode", &|text| text.chars().map(|c| c.escape_debug().to_string()).collect()),
         ("JSON", &|text| serde_json::json!({ "key": text }).to_string()),
-        ("JSON in JSON", &|text| serde_json::json!(serde_json::json!([text]).to_string()).to_string()),
+        ("JSON in JSON", &|text| {
+            serde_json::json!(serde_json::json!([text]).to_string()).to_string()
+        }),
         ("JSON in Debug", &|text| format!("{:?}", serde_json::json!(text).to_string())),
         ("a URL's password", &url),
         ("a form", &form),
@@ -79,12 +81,18 @@ fn bytes_and_text_are_found_in_hex_and_in_base64_at_each_alignment() {
     let bytes = canaries.bytes("bytes", 32);
     let windows = |canary: &[u8]| canary.windows(WINDOW).map(<[u8]>::to_vec).collect::<Vec<_>>();
     let of_chars = (0..20).map(|start| piece(&awkward, start).into_bytes()).collect();
-    for (name, pieces) in [("text", windows(&text)), ("awkward", of_chars), ("bytes", windows(&bytes))] {
+    for (name, pieces) in
+        [("text", windows(&text)), ("awkward", of_chars), ("bytes", windows(&bytes))]
+    {
         for piece in pieces {
             for before in 0..4 {
                 for after in 0..4 {
-                    let whole = [&b"\xfb\xff\xbf"[..before.min(3)], &piece, &b"\xfb\xff\xbf"[..after.min(3)]]
-                        .concat();
+                    let whole = [
+                        &b"\xfb\xff\xbf"[..before.min(3)],
+                        &piece,
+                        &b"\xfb\xff\xbf"[..after.min(3)],
+                    ]
+                    .concat();
                     assert!(
                         found(&canaries, BASE64_STANDARD.encode(&whole)),
                         "{name}: base64, {before} before"
@@ -96,11 +104,19 @@ fn bytes_and_text_are_found_in_hex_and_in_base64_at_each_alignment() {
                 }
             }
             let hex: Vec<String> = piece.iter().map(|byte| format!("{byte:02x}")).collect();
-            for hex in [hex.concat(), hex.join(" "), hex.join(":"), format!("\\x{}", hex.join("\\x"))] {
-                assert!(found(&canaries, &hex) && found(&canaries, hex.to_uppercase()), "{name}: hex");
+            for hex in
+                [hex.concat(), hex.join(" "), hex.join(":"), format!("\\x{}", hex.join("\\x"))]
+            {
+                assert!(
+                    found(&canaries, &hex) && found(&canaries, hex.to_uppercase()),
+                    "{name}: hex"
+                );
             }
             assert!(found(&canaries, format!("{piece:?}")), "{name}: Debug of bytes");
-            assert!(found(&canaries, serde_json::json!(piece).to_string()), "{name}: JSON of bytes");
+            assert!(
+                found(&canaries, serde_json::json!(piece).to_string()),
+                "{name}: JSON of bytes"
+            );
         }
     }
 }
@@ -111,7 +127,9 @@ fn a_number_is_found_but_not_within_an_id() {
     let number = canaries.number("here");
     assert_eq!(number.parse::<u64>().expect("a number").to_string(), number);
     let piece = &number[4..12];
-    for shown in [format!("u16: {piece}."), piece.to_owned(), format!("x{piece}/"), format!("n={number}z")] {
+    for shown in
+        [format!("u16: {piece}."), piece.to_owned(), format!("x{piece}/"), format!("n={number}z")]
+    {
         assert!(found(&canaries, &shown));
     }
     for id in [format!("0{piece}1c3"), format!("d{piece}"), format!("4f{piece}-81")] {
@@ -137,7 +155,8 @@ fn seven_characters_are_no_leak_and_neither_is_other_text() {
             }
         }
     }
-    let noise = [others.plain("plain"), others.awkward("awkward"), others.number("number")].concat();
+    let noise =
+        [others.plain("plain"), others.awkward("awkward"), others.number("number")].concat();
     assert!(!found(&canaries, &noise) && !found(&canaries, BASE64_STANDARD.encode(&noise)));
     assert!(!found(&canaries, "the quick brown fox jumps over the lazy dog, 1234567890 times"));
 }
@@ -163,7 +182,8 @@ fn canaries_are_distinct_and_the_same_in_each_run() {
 fn what_is_found_is_named_and_not_shown() {
     let mut canaries = Canaries::of("naming");
     let canary = canaries.plain("the password");
-    let caught = std::panic::catch_unwind(|| canaries.assert_absent("an error", format!("x {canary}")));
+    let caught =
+        std::panic::catch_unwind(|| canaries.assert_absent("an error", format!("x {canary}")));
     let message = caught.expect_err("a sighting");
     let message = message.downcast_ref::<String>().expect("text");
     assert!(

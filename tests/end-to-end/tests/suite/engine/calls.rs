@@ -70,7 +70,8 @@ async fn names_are_listed_no_oftener_than_they_last() {
         (Duration::from_secs(100), Some(Duration::ZERO), 5, 7),
     ] {
         let fake = many(3);
-        let builder = values(SecretsManager::prefix("app").client(fake.client())).refresh_every(every);
+        let builder =
+            values(SecretsManager::prefix("app").client(fake.client())).refresh_every(every);
         let builder = match rediscover {
             Some(rediscover) => builder.rediscover_every(rediscover),
             None => builder,
@@ -145,7 +146,11 @@ async fn throttled_batches_give_way_to_single_calls_and_come_back() {
     fake.remove_fault(throttling);
     fake.reset_calls();
     settings.refresh().await.unwrap();
-    assert_eq!((fake.calls("BatchGetSecretValue"), fake.calls("GetSecretValue")), (0, 5), "they rest");
+    assert_eq!(
+        (fake.calls("BatchGetSecretValue"), fake.calls("GetSecretValue")),
+        (0, 5),
+        "they rest"
+    );
     let mut cycles = 1;
     while fake.calls("BatchGetSecretValue") == 0 {
         settings.refresh().await.unwrap();

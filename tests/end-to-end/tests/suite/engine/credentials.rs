@@ -54,12 +54,21 @@ impl ProvideCredentials for Role {
         Self: 'a,
     {
         if self.down.load(Ordering::Relaxed) {
-            return future::ProvideCredentials::ready(Err(CredentialsError::provider_error("down")));
+            return future::ProvideCredentials::ready(Err(CredentialsError::provider_error(
+                "down",
+            )));
         }
         let expiry = self.clock.now() + LIFE;
-        let key = format!("T{}", expiry.duration_since(UNIX_EPOCH).expect("a date of today").as_secs());
+        let key =
+            format!("T{}", expiry.duration_since(UNIX_EPOCH).expect("a date of today").as_secs());
         let session = Some("session".to_owned());
-        future::ProvideCredentials::ready(Ok(Credentials::new(key, "key", session, Some(expiry), "Role")))
+        future::ProvideCredentials::ready(Ok(Credentials::new(
+            key,
+            "key",
+            session,
+            Some(expiry),
+            "Role",
+        )))
     }
 }
 

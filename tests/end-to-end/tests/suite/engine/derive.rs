@@ -204,7 +204,11 @@ async fn a_search_past_what_is_built_of_in_vain_comes_to_an_end() {
     put_password(&fake, 4);
     let error = derived.refresh_past(&seen).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Rejected, "newer ones, but no build of them: {error}");
-    assert!(begun.elapsed() <= Duration::from_secs(31 + 1 + 2 + 4 + 8 + 16), "{:?}", begun.elapsed());
+    assert!(
+        begun.elapsed() <= Duration::from_secs(31 + 1 + 2 + 4 + 8 + 16),
+        "{:?}",
+        begun.elapsed()
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -213,7 +217,10 @@ async fn a_first_build_that_fails_is_the_error() {
     let settings = start(&fake).await;
     let refuse = |_: Arc<Settings>| async { Err::<(), _>(Rejected::new("no connection")) };
     let error = settings.derive("database", refuse).await.unwrap_err();
-    assert_eq!((error.kind(), error.to_string().contains("no connection")), (ErrorKind::Rejected, true));
+    assert_eq!(
+        (error.kind(), error.to_string().contains("no connection")),
+        (ErrorKind::Rejected, true)
+    );
     assert!(settings.status().derived().is_empty());
 }
 
@@ -222,8 +229,9 @@ async fn refused_credentials_of_a_pool_are_searched_past_in_the_settings() {
     let fake = fake();
     let settings = start(&fake).await;
     let (pool, _drops) = pool(&settings).await;
-    let log_in =
-        |pool: Arc<Pool>| async move { if pool.password == "password-2" { Ok(()) } else { Err("28P01") } };
+    let log_in = |pool: Arc<Pool>| async move {
+        if pool.password == "password-2" { Ok(()) } else { Err("28P01") }
+    };
     let rotation = async {
         tokio::time::sleep(Duration::from_secs(1)).await;
         // Something else comes first, which is not what is searched for.
@@ -276,7 +284,10 @@ async fn a_shutdown_of_the_settings_ends_it_too_and_one_of_it_leaves_them() {
     settings.refresh().await.unwrap();
     assert_eq!((first.status().health(), second.status().health()), (Health::Stale, Health::Fresh));
     tokio::time::sleep(bound.mul_f64(0.2)).await;
-    assert_eq!((first.status().health(), second.status().health()), (Health::Failing, Health::Fresh));
+    assert_eq!(
+        (first.status().health(), second.status().health()),
+        (Health::Failing, Health::Fresh)
+    );
     assert!(first.status().is_ready(), "what it is made of is known");
 
     settings.shutdown().await;
@@ -288,23 +299,33 @@ async fn a_shutdown_of_the_settings_ends_it_too_and_one_of_it_leaves_them() {
 #[tokio::test(start_paused = true)]
 async fn what_lags_behind_its_settings_worsens_by_itself() {
     let fake = fake();
-    let settings: Live<Settings> = quiet(&fake).refresh_every(Duration::from_secs(60)).start().await.unwrap();
+    let settings: Live<Settings> =
+        quiet(&fake).refresh_every(Duration::from_secs(60)).start().await.unwrap();
     let derived = settings
         .derive("database", |settings: Arc<Settings>| {
             let password = settings.database.password.clone();
             async move {
-                if password == "password-2" { Err(Rejected::new("no connection")) } else { Ok(password) }
+                if password == "password-2" {
+                    Err(Rejected::new("no connection"))
+                } else {
+                    Ok(password)
+                }
             }
         })
         .await
         .unwrap();
-    let upper = derived.derive("", |password: Arc<String>| async move { Ok(password.len()) }).await.unwrap();
+    let upper = derived
+        .derive("", |password: Arc<String>| async move { Ok(password.len()) })
+        .await
+        .unwrap();
     put_password(&fake, 2);
     settings.refresh().await.unwrap();
     derived.refresh().await.unwrap_err();
-    let healths = || [settings.status().health(), derived.status().health(), upper.status().health()];
+    let healths =
+        || [settings.status().health(), derived.status().health(), upper.status().health()];
     let since = settings.status().derived()[0].failing_since().unwrap();
-    let told = serde_json::to_value(settings.status()).unwrap()["derived"][0]["failing_since"].clone();
+    let told =
+        serde_json::to_value(settings.status()).unwrap()["derived"][0]["failing_since"].clone();
     assert!(told.as_u64().is_some(), "{told}");
     assert_eq!(healths(), [Health::Fresh, Health::Stale, Health::Stale]);
     tokio::time::sleep(Duration::from_secs(170)).await;
@@ -314,7 +335,10 @@ async fn what_lags_behind_its_settings_worsens_by_itself() {
     assert!(derived.status().is_ready());
     assert!(derived.status().last_success_age() <= Duration::from_secs(66), "that of its settings");
     let still = settings.status().derived()[0].failing_since().unwrap();
-    assert!(still.duration_since(since).unwrap_or_default() < Duration::from_secs(100), "the first of them");
+    assert!(
+        still.duration_since(since).unwrap_or_default() < Duration::from_secs(100),
+        "the first of them"
+    );
 
     put_password(&fake, 3);
     upper.refresh().await.unwrap();
@@ -327,7 +351,8 @@ async fn what_is_derived_can_be_derived_from() {
     let fake = fake();
     let settings = start(&fake).await;
     let (pool, _drops) = pool(&settings).await;
-    let length = pool.derive("", |pool: Arc<Pool>| async move { Ok(pool.password.len()) }).await.unwrap();
+    let length =
+        pool.derive("", |pool: Arc<Pool>| async move { Ok(pool.password.len()) }).await.unwrap();
     assert_eq!(*length.load(), 10);
     put_password(&fake, 1000);
     length.refresh().await.unwrap();
@@ -355,7 +380,11 @@ async fn a_part_is_as_live_as_the_whole() {
     put_password(&fake, 2);
     database.live().refresh().await.unwrap();
     assert_eq!((&*database.load().password, &*password.load()), ("password-2", "password-2"));
-    assert_eq!((&*held.password, &*held.username), ("password-1", "app"), "whoever holds a part keeps it");
+    assert_eq!(
+        (&*held.password, &*held.username),
+        ("password-1", "app"),
+        "whoever holds a part keeps it"
+    );
 }
 
 /// The user's code is also what a build leaves behind.
@@ -375,7 +404,8 @@ async fn a_build_that_panics_when_it_is_dropped_is_tried_again_and_at_once_for_w
     let hanging = hangs.clone();
     let derived = settings
         .derive("database", move |settings: Arc<Settings>| {
-            let (password, hangs) = (settings.database.password.clone(), hanging.load(Ordering::Relaxed));
+            let (password, hangs) =
+                (settings.database.password.clone(), hanging.load(Ordering::Relaxed));
             async move {
                 if hangs {
                     let _guard = Guard;

@@ -7,7 +7,8 @@ use std::task::Poll;
 
 use futures_util::{StreamExt as _, stream};
 use secrets_provider::{
-    Backend, BoxFuture, BoxStream, Error, Layers, Live, Memory, Outcome, RotationWindow, SecretsManager,
+    Backend, BoxFuture, BoxStream, Error, Layers, Live, Memory, Outcome, RotationWindow,
+    SecretsManager,
 };
 use serde::Deserialize;
 
@@ -43,7 +44,10 @@ impl Backend for Hesitant {
         Box::pin(stream::empty())
     }
 
-    fn rotation_windows<'a>(&'a self, _: &'a [String]) -> BoxFuture<'a, BTreeMap<String, RotationWindow>> {
+    fn rotation_windows<'a>(
+        &'a self,
+        _: &'a [String],
+    ) -> BoxFuture<'a, BTreeMap<String, RotationWindow>> {
         Box::pin(async {
             tokio::task::yield_now().await;
             BTreeMap::new()

@@ -19,7 +19,8 @@ fn rotate(fake: &FakeSecretsManager, n: u32) {
 
 fn serves(settings: &Live<Settings>, n: u32) -> bool {
     let settings = settings.load();
-    settings.database.password == format!("password-{n}") && settings.jwt_secret == format!("jwt-{n}")
+    settings.database.password == format!("password-{n}")
+        && settings.jwt_secret == format!("jwt-{n}")
 }
 
 /// Waits, for a day at most, until the newest generation is served and all is well.
@@ -51,12 +52,13 @@ async fn faults_in_the_middle_are_outlived() {
     ] {
         let case = format!("{fault:?}");
         let fake = fake();
-        let settings: Live<Settings> = Live::builder(manager(&fake).timeout(Duration::from_secs(20)))
-            .layers(|secrets| Layers::new().secrets(secrets))
-            .refresh_every(Duration::from_secs(60))
-            .start()
-            .await
-            .unwrap();
+        let settings: Live<Settings> =
+            Live::builder(manager(&fake).timeout(Duration::from_secs(20)))
+                .layers(|secrets| Layers::new().secrets(secrets))
+                .refresh_every(Duration::from_secs(60))
+                .start()
+                .await
+                .unwrap();
         fake.inject(fault);
         rotate(&fake, 2);
         settings.refresh().await.unwrap_err();
@@ -106,7 +108,10 @@ async fn a_third_of_all_calls_failing_delays_a_rotation_and_tears_none() {
                 assert!(now >= last, "generations never go back");
                 last = now;
                 tokio::time::sleep(Duration::from_millis(500)).await;
-                assert!(swapped.elapsed() < Duration::from_secs(900), "seed {seed}: it is never served");
+                assert!(
+                    swapped.elapsed() < Duration::from_secs(900),
+                    "seed {seed}: it is never served"
+                );
             }
         }
         failures += u32::from(settings.status().last_error().is_some());
@@ -122,7 +127,8 @@ async fn an_outage_at_the_start_is_an_error_or_a_fallback_that_ends() {
     let error = Live::<Settings>::builder(manager()).start().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
 
-    let variables = [("DATABASE__USERNAME", "env"), ("DATABASE__PASSWORD", "env"), ("JWT_SECRET", "env")];
+    let variables =
+        [("DATABASE__USERNAME", "env"), ("DATABASE__PASSWORD", "env"), ("JWT_SECRET", "env")];
     let settings: Live<Settings> = Live::builder(manager().fallback_to_env())
         .layers(move |secrets| Layers::new().environment_from(variables).secrets(secrets))
         .refresh_every(Duration::from_secs(60))
@@ -142,7 +148,8 @@ async fn an_outage_at_the_start_is_an_error_or_a_fallback_that_ends() {
 async fn expired_credentials_are_an_outage_of_optional_secrets_too() {
     let fake = fake();
     let optional = || manager(&fake).optional(["jwt-secret"]);
-    let builder = || Live::<Settings>::builder(optional()).layers(|secrets| Layers::new().secrets(secrets));
+    let builder =
+        || Live::<Settings>::builder(optional()).layers(|secrets| Layers::new().secrets(secrets));
     let settings = builder().refresh_every(Duration::from_secs(60)).start().await.unwrap();
     fake.inject(Fault::error("ExpiredTokenException", 400, "expired"));
     builder().start().await.unwrap_err();
@@ -190,14 +197,19 @@ async fn a_storm_of_throttling_ends_with_every_value_read() {
     let begun = Instant::now();
     while settings.load().values().any(|value| *value != 2) {
         tokio::time::sleep(Duration::from_secs(1)).await;
-        assert!(begun.elapsed() < Duration::from_secs(3600), "{:?}", settings.status().last_error());
+        assert!(
+            begun.elapsed() < Duration::from_secs(3600),
+            "{:?}",
+            settings.status().last_error()
+        );
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_denial_ends_when_the_policy_is_mended() {
     let fake = fake();
-    let settings: Live<Settings> = quiet(&fake).refresh_every(Duration::from_secs(60)).start().await.unwrap();
+    let settings: Live<Settings> =
+        quiet(&fake).refresh_every(Duration::from_secs(60)).start().await.unwrap();
     fake.deny_secret("app/database");
     rotate(&fake, 2);
     settings.refresh().await.unwrap_err();
@@ -213,7 +225,8 @@ async fn a_denial_ends_when_the_policy_is_mended() {
 #[tokio::test(start_paused = true)]
 async fn a_jump_of_the_clock_is_one_refresh() {
     let fake = fake();
-    let settings: Live<Settings> = quiet(&fake).refresh_every(Duration::from_secs(60)).start().await.unwrap();
+    let settings: Live<Settings> =
+        quiet(&fake).refresh_every(Duration::from_secs(60)).start().await.unwrap();
     rotate(&fake, 2);
     let mut changes = settings.changes();
     fake.reset_calls();
@@ -284,12 +297,18 @@ async fn a_panic_in_each_of_the_users_closures_stops_nothing() {
         fake.put("app/value", format!("panic-in-{at}"));
         let error = settings.refresh().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Rejected, "{at}");
-        assert!(!format!("{error:?}").contains("a panic of the user's"), "its payload is not repeated: {at}");
+        assert!(
+            !format!("{error:?}").contains("a panic of the user's"),
+            "its payload is not repeated: {at}"
+        );
         assert_eq!(settings.load().value.0, "1");
     }
     fake.put("app/value", "panic-in-derive");
     assert!(derived.refresh().await.is_err());
-    assert_eq!((settings.load().value.0.as_str(), derived.load().as_str()), ("panic-in-derive", "1"));
+    assert_eq!(
+        (settings.load().value.0.as_str(), derived.load().as_str()),
+        ("panic-in-derive", "1")
+    );
     PANICS.store(true, Ordering::Relaxed);
     fake.put("app/value", "2");
     derived.refresh().await.unwrap();

@@ -44,7 +44,9 @@ async fn a_secret_that_is_gone_keeps_its_last_good_value_and_holds_up_no_other()
     let fake = fake();
     let client = fake.client();
     const KEY: &str = "arn:aws:kms:us-east-1:123456789012:key/0d1e2f";
-    for case in ["scheduled for deletion", "deleted", "without AWSCURRENT", "denied", "its key is disabled"] {
+    for case in
+        ["scheduled for deletion", "deleted", "without AWSCURRENT", "denied", "its key is disabled"]
+    {
         fake.put("app/a", "a-1");
         fake.put("app/b", "b-1");
         let settings = builder(&fake).start().await.unwrap();
@@ -73,7 +75,8 @@ async fn a_secret_that_is_gone_keeps_its_last_good_value_and_holds_up_no_other()
                 ErrorKind::NotFound
             }
         };
-        let expected = ("a-1".into(), "b-2".into(), SecretState::LastGood, Some(error), Health::Stale);
+        let expected =
+            ("a-1".into(), "b-2".into(), SecretState::LastGood, Some(error), Health::Stale);
         assert_eq!(outcome(&fake, &settings).await, expected, "{case}");
         if case == "scheduled for deletion" {
             client.restore_secret().secret_id("app/a").send().await.unwrap();
@@ -106,11 +109,15 @@ async fn a_value_that_has_become_malformed_keeps_the_last_good_one_and_holds_up_
     let settings = builder(&fake).start().await.unwrap();
     fake.put("app/a", r#"{"x": 1, "x": 2}"#);
     let x = serde_json::json!({"x": 1});
-    let expected = (x, "b-2".into(), SecretState::LastGood, Some(ErrorKind::Malformed), Health::Stale);
+    let expected =
+        (x, "b-2".into(), SecretState::LastGood, Some(ErrorKind::Malformed), Health::Stale);
     assert_eq!(outcome(&fake, &settings).await, expected);
     fake.put("app/a", r#"{"x": 3}"#);
     settings.refresh().await.unwrap();
-    assert_eq!((settings.load()["a"]["x"].clone(), settings.status().health()), (3.into(), Health::Fresh));
+    assert_eq!(
+        (settings.load()["a"]["x"].clone(), settings.status().health()),
+        (3.into(), Health::Fresh)
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -137,11 +144,17 @@ async fn a_secret_that_was_added_is_found_and_a_malformed_one_is_named() {
     assert_eq!((error.kind(), error.secret()), (ErrorKind::Malformed, Some("app/d")));
     assert_eq!(*settings.current(), serde_json::json!({"a": "a-1", "b": "b-2", "c": "c-1"}));
     let status = settings.status();
-    let states: Vec<_> = status.secrets().iter().map(|secret| (secret.name(), secret.state())).collect();
+    let states: Vec<_> =
+        status.secrets().iter().map(|secret| (secret.name(), secret.state())).collect();
     let current = SecretState::Current;
     assert_eq!(
         states,
-        [("app/a", current), ("app/b", current), ("app/c", current), ("app/d", SecretState::Unread)]
+        [
+            ("app/a", current),
+            ("app/b", current),
+            ("app/c", current),
+            ("app/d", SecretState::Unread)
+        ]
     );
     assert_eq!(status.health(), Health::Stale);
 }
@@ -157,7 +170,8 @@ async fn a_secret_that_was_renamed_is_an_added_one_and_a_deleted_one() {
     settings.refresh().await.unwrap_err();
     assert_eq!(*settings.current(), serde_json::json!({"a": "a-1", "a_new": "a-1", "b": "b-1"}));
     let status = settings.status();
-    let states: Vec<_> = status.secrets().iter().map(|secret| (secret.name(), secret.state())).collect();
+    let states: Vec<_> =
+        status.secrets().iter().map(|secret| (secret.name(), secret.state())).collect();
     let (current, last_good) = (SecretState::Current, SecretState::LastGood);
     assert_eq!(states, [("app/a", last_good), ("app/a-new", current), ("app/b", current)]);
     assert_eq!(status.health(), Health::Stale);
@@ -172,7 +186,10 @@ async fn an_added_secret_that_conflicts_holds_up_no_other() {
         fake.put("app/b", b);
         let error = settings.refresh().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
-        assert!(["`app/A`", "`app/a`"].iter().all(|name| error.to_string().contains(name)), "{error}");
+        assert!(
+            ["`app/A`", "`app/a`"].iter().all(|name| error.to_string().contains(name)),
+            "{error}"
+        );
         assert_eq!((&settings.load()["a"], &settings.load()["b"]), (&"a-1".into(), &b.into()));
         let status = settings.status();
         let named: Vec<_> = status.secrets().iter().map(|secret| secret.name()).collect();
@@ -196,15 +213,24 @@ async fn a_new_value_that_conflicts_keeps_the_last_good_one_and_holds_up_no_othe
     let held = settings.status().secrets()[0].version_id().to_owned();
     let error = settings.refresh().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict);
-    assert!(["`app/a`", "`app/a/y`"].iter().all(|name| error.to_string().contains(name)), "{error}");
+    assert!(
+        ["`app/a`", "`app/a/y`"].iter().all(|name| error.to_string().contains(name)),
+        "{error}"
+    );
     assert_eq!(*settings.current(), serde_json::json!({"a": {"x": 1, "y": "y-1"}, "b": "b-2"}));
     let status = settings.status();
     let a = &status.secrets()[0];
-    assert_eq!((a.name(), a.state(), a.version_id()), ("app/a", SecretState::Current, held.as_str()));
+    assert_eq!(
+        (a.name(), a.state(), a.version_id()),
+        ("app/a", SecretState::Current, held.as_str())
+    );
     assert_eq!((settings.status().health(), settings.status().is_ready()), (Health::Stale, true));
     fake.put("app/a", r#"{"x": 3}"#);
     settings.refresh().await.unwrap();
-    assert_eq!((settings.load()["a"]["x"].clone(), settings.status().health()), (3.into(), Health::Fresh));
+    assert_eq!(
+        (settings.load()["a"]["x"].clone(), settings.status().health()),
+        (3.into(), Health::Fresh)
+    );
 }
 
 /// What is amiss with one secret, or with new settings, takes no replica out of the balance; not to know does.
@@ -225,7 +251,11 @@ async fn a_replica_is_ready_as_long_as_it_knows_what_it_serves() {
         ("new settings refused", |fake| drop(fake.put("app/a", "refuse")), true),
         ("names not listed", |fake| fake.deny_action("secretsmanager:ListSecrets"), true),
         ("a secret in use denied", |fake| fake.deny_secret("app/a"), false),
-        ("an outage", |fake| _ = fake.inject(fake_secrets_manager::Fault::drop_connection()), false),
+        (
+            "an outage",
+            |fake| _ = fake.inject(fake_secrets_manager::Fault::drop_connection()),
+            false,
+        ),
     ];
     for (case, arrange, ready) in arrange {
         let fake = fake();

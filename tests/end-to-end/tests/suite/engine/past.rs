@@ -37,7 +37,11 @@ async fn a_storm_of_refused_requests_shares_one_fetch_of_values_alone() {
     fake.reset_calls();
     let newer = join_all((0..1000).map(|_| settings.refresh_past(&seen))).await;
     assert!(newer.iter().all(|newer| password(newer.as_ref().unwrap()) == "password-2"));
-    assert_eq!((fake.calls("BatchGetSecretValue"), fake.total_calls()), (1, 1), "no name is listed");
+    assert_eq!(
+        (fake.calls("BatchGetSecretValue"), fake.total_calls()),
+        (1, 1),
+        "no name is listed"
+    );
 }
 
 /// The database has changed its password before AWSCURRENT moves.
@@ -65,14 +69,20 @@ async fn a_search_in_vain_costs_five_fetches_and_then_nothing_for_a_while() {
     fake.reset_calls();
     let begun = Instant::now();
     let errors = join_all((0..100).map(|_| settings.refresh_past(&seen))).await;
-    assert!(errors.iter().all(|result| result.as_ref().unwrap_err().kind() == ErrorKind::Unavailable));
+    assert!(
+        errors.iter().all(|result| result.as_ref().unwrap_err().kind() == ErrorKind::Unavailable)
+    );
     assert_eq!(fake.calls("BatchGetSecretValue"), 5);
     let took = begun.elapsed();
     assert!((Duration::from_secs(20)..=Duration::from_secs(31)).contains(&took), "{took:?}");
 
     let begun = Instant::now();
     settings.refresh_past(&seen).await.unwrap_err();
-    assert_eq!((fake.total_calls(), begun.elapsed()), (5, Duration::ZERO), "told at once, without a call");
+    assert_eq!(
+        (fake.total_calls(), begun.elapsed()),
+        (5, Duration::ZERO),
+        "told at once, without a call"
+    );
     tokio::time::sleep(Duration::from_secs(31)).await;
     put_password(&fake, 2);
     assert_eq!(password(&settings.refresh_past(&seen).await.unwrap()), "password-2");
@@ -81,8 +91,11 @@ async fn a_search_in_vain_costs_five_fetches_and_then_nothing_for_a_while() {
 #[tokio::test(start_paused = true)]
 async fn the_budget_can_be_chosen() {
     let fake = fake();
-    let settings =
-        quiet::<Settings>(&fake).refresh_past_budget(3, Duration::from_secs(3)).start().await.unwrap();
+    let settings = quiet::<Settings>(&fake)
+        .refresh_past_budget(3, Duration::from_secs(3))
+        .start()
+        .await
+        .unwrap();
     fake.reset_calls();
     let begun = Instant::now();
     settings.refresh_past(&settings.current()).await.unwrap_err();
@@ -181,7 +194,8 @@ async fn an_operation_runs_again_with_newer_credentials() {
     let settings = start(&fake).await;
     put_password(&fake, 2);
     let database = Database { password: "password-2", refused: AtomicUsize::new(0) };
-    let row = settings.with_fresh(|settings| database.query(settings), |error| *error == "28P01").await;
+    let row =
+        settings.with_fresh(|settings| database.query(settings), |error| *error == "28P01").await;
     assert_eq!(row, Ok("row"));
     assert_eq!(database.refused.load(Ordering::Relaxed), 1);
 }
@@ -212,7 +226,10 @@ async fn a_lost_connection_is_tried_again_at_once_and_not_for_ever() {
         async { Err::<(), _>("connection lost") }
     };
     settings.with_fresh(lost, |_| Retry::Now).await.unwrap_err();
-    assert_eq!((runs.load(Ordering::Relaxed), fake.total_calls(), begun.elapsed()), (5, 0, Duration::ZERO));
+    assert_eq!(
+        (runs.load(Ordering::Relaxed), fake.total_calls(), begun.elapsed()),
+        (5, 0, Duration::ZERO)
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -220,9 +237,14 @@ async fn the_operations_own_error_is_returned_where_nothing_newer_comes() {
     let fake = fake();
     let settings = start(&fake).await;
     let database = Database { password: "another", refused: AtomicUsize::new(0) };
-    let result = settings.with_fresh(|settings| database.query(settings), |error| *error == "28P01").await;
+    let result =
+        settings.with_fresh(|settings| database.query(settings), |error| *error == "28P01").await;
     assert_eq!(result, Err("28P01"));
-    assert_eq!(database.refused.load(Ordering::Relaxed), 1, "no login with a password that was refused");
+    assert_eq!(
+        database.refused.load(Ordering::Relaxed),
+        1,
+        "no login with a password that was refused"
+    );
 }
 
 /// It looked at the secrets in use alone: that it succeeds does not mean that all is well.

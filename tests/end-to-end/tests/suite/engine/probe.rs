@@ -20,7 +20,9 @@ async fn what_a_probe_refuses_is_never_served_and_tried_again() {
             let n = counted.fetch_add(1, Ordering::Relaxed);
             async move {
                 match settings.database.password.as_str() {
-                    "password-2" if n < 3 => Err(Rejected::new("the database refuses the password")),
+                    "password-2" if n < 3 => {
+                        Err(Rejected::new("the database refuses the password"))
+                    }
                     _ => Ok(()),
                 }
             }

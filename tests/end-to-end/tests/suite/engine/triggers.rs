@@ -39,7 +39,10 @@ async fn a_storm_of_triggers_is_one_refresh_a_second() {
     assert!((9..=12).contains(&refreshes), "{refreshes} in ten seconds");
     fake.reset_calls();
     tokio::time::sleep(Duration::from_secs(60)).await;
-    assert!(fake.calls("BatchGetSecretValue") <= 1, "what came together is one, and leaves no queue");
+    assert!(
+        fake.calls("BatchGetSecretValue") <= 1,
+        "what came together is one, and leaves no queue"
+    );
     drop(settings);
 }
 
@@ -62,7 +65,10 @@ async fn of_triggers_that_wait_together_the_widest_counts() {
         .await
         .unwrap();
     tokio::time::sleep(Duration::from_secs(6)).await;
-    assert!(fake.calls("BatchGetSecretValue") <= 7, "five thousand are not five thousand refreshes");
+    assert!(
+        fake.calls("BatchGetSecretValue") <= 7,
+        "five thousand are not five thousand refreshes"
+    );
     let listings = fake.calls("ListSecrets");
     // Both kinds are there when the refresher next looks.
     tokio::time::advance(period).await;
@@ -120,7 +126,8 @@ async fn an_endless_stream_of_triggers_holds_up_nobody() {
 #[tokio::test]
 async fn a_hangup_refreshes() {
     let fake = fake();
-    let settings = quiet::<Settings>(&fake).refresh_on(Trigger::hangups().unwrap()).start().await.unwrap();
+    let settings =
+        quiet::<Settings>(&fake).refresh_on(Trigger::hangups().unwrap()).start().await.unwrap();
     let mut changes = settings.changes();
     put_password(&fake, 2);
     // The shell's own `kill`: a program of that name is not everywhere.

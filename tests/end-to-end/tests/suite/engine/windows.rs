@@ -4,7 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use fake_secrets_manager::{FakeSecretsManager, Fault};
 use secrets_provider::{
-    Backend, BoxFuture, BoxStream, Error, Layers, Live, Memory, Outcome, RotationWindow, SecretsManager,
+    Backend, BoxFuture, BoxStream, Error, Layers, Live, Memory, Outcome, RotationWindow,
+    SecretsManager,
 };
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -29,7 +30,10 @@ impl Backend for Scheduled {
         self.memory.fetch(ids)
     }
 
-    fn rotation_windows<'a>(&'a self, ids: &'a [String]) -> BoxFuture<'a, BTreeMap<String, RotationWindow>> {
+    fn rotation_windows<'a>(
+        &'a self,
+        ids: &'a [String],
+    ) -> BoxFuture<'a, BTreeMap<String, RotationWindow>> {
         let window = self.opens..self.opens + Duration::from_secs(3600);
         Box::pin(async move { ids.iter().map(|id| (id.clone(), window.clone())).collect() })
     }
@@ -88,7 +92,11 @@ async fn describe_secret_is_called_where_it_is_wanted_and_nothing_is_listed() {
         fake.put("app/0", "v2");
         settings.refresh().await.unwrap();
         tokio::time::sleep(Duration::from_secs(3600)).await;
-        assert_eq!(fake.calls("DescribeSecret"), calls + usize::from(calls > 0), "after a new version");
+        assert_eq!(
+            fake.calls("DescribeSecret"),
+            calls + usize::from(calls > 0),
+            "after a new version"
+        );
     }
 }
 

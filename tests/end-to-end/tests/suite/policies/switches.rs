@@ -18,7 +18,10 @@ async fn child() {
         "gaara" => SecretsManager::from_env_or_prefix("gaara-store/{env}")
             .map(|manager| manager.only(["jwt-secret", "database-url"]).optional(["sentry-dsn"])),
         "muejam" => SecretsManager::from_env_or_prefix("{env}").map(|manager| {
-            manager.only(["database/primary"]).rename("database/primary", "database").fallback_to_env()
+            manager
+                .only(["database/primary"])
+                .rename("database/primary", "database")
+                .fallback_to_env()
         }),
         "pazpaz" => SecretsManager::from_env().map(|manager| {
             manager.rename("pazpaz/encryption-key-v{n}", "encryption_master_key").fallback_to_env()
@@ -107,21 +110,28 @@ async fn gaaras_file_works() {
     // Exported, as the guide has it for staging and production; the other guide names the prefix.
     fake.put("gaara/prod/jwt-secret", "other");
     fake.put("gaara/prod/database-url", "other");
-    let prefix = format!("ENVIRONMENT=production\nSECRETS_MANAGER_PREFIX=gaara/prod\n{}", aws(&fake));
+    let prefix =
+        format!("ENVIRONMENT=production\nSECRETS_MANAGER_PREFIX=gaara/prod\n{}", aws(&fake));
     let told = run("gaara", &prefix, &[]).await;
     assert_eq!(told["settings"]["jwt_secret"], "other");
 
     fake.reset_calls();
-    let told = run("gaara", &dotenv, &[("ENVIRONMENT", "development"), ("JWT_SECRET", "mine")]).await;
-    assert_eq!((&told["settings"]["jwt_secret"], &told["health"]), (&"mine".into(), &"fresh".into()));
+    let told =
+        run("gaara", &dotenv, &[("ENVIRONMENT", "development"), ("JWT_SECRET", "mine")]).await;
+    assert_eq!(
+        (&told["settings"]["jwt_secret"], &told["health"]),
+        (&"mine".into(), &"fresh".into())
+    );
     assert_eq!(fake.total_calls(), 0);
 }
 
 #[tokio::test]
 async fn muejams_file_works() {
     let fake = serving().await;
-    let production =
-        format!("USE_SECRETS_MANAGER=True\nENVIRONMENT=production\nSECRETS_CACHE_TTL=300\n{}", aws(&fake));
+    let production = format!(
+        "USE_SECRETS_MANAGER=True\nENVIRONMENT=production\nSECRETS_CACHE_TTL=300\n{}",
+        aws(&fake)
+    );
     let told = run("muejam", &production, &[]).await;
     assert_eq!(told["settings"]["database"]["username"], "muejam_user");
 
@@ -153,7 +163,8 @@ async fn pazpazs_file_works() {
     );
 
     // Test 3 of the guide.
-    let missing = [("ENVIRONMENT", "staging"), ("SECRETS_MANAGER_KEY_NAME", "pazpaz/nonexistent-key")];
+    let missing =
+        [("ENVIRONMENT", "staging"), ("SECRETS_MANAGER_KEY_NAME", "pazpaz/nonexistent-key")];
     let told = run("pazpaz", &staging, &missing).await;
     assert_eq!(
         (&told["settings"]["encryption_master_key"], &told["health"]),
@@ -164,7 +175,10 @@ async fn pazpazs_file_works() {
     let local = "# .env\nENVIRONMENT=local\n\n# Use environment variable (no AWS required)\n\
                  ENCRYPTION_MASTER_KEY=rT8x9kp3QwE7yLmN2oA5vK1uG4hJ6fD9cB8sZ0tX3iY=\n";
     let told = run("pazpaz", local, &[]).await;
-    assert_eq!(told["settings"]["encryption_master_key"], "rT8x9kp3QwE7yLmN2oA5vK1uG4hJ6fD9cB8sZ0tX3iY=");
+    assert_eq!(
+        told["settings"]["encryption_master_key"],
+        "rT8x9kp3QwE7yLmN2oA5vK1uG4hJ6fD9cB8sZ0tX3iY="
+    );
     assert_eq!(fake.total_calls(), 0);
 
     // Production: the variables are in the environment, which the SDK reads itself; the key has its own place.
@@ -184,8 +198,10 @@ async fn pazpazs_file_works() {
 #[tokio::test]
 async fn the_file_says_how_often_to_refresh() {
     let fake = serving().await;
-    let dotenv =
-        format!("SECRETS_MANAGER_KEY_NAME=k=pazpaz/encryption-key-v1\nSECRETS_CACHE_TTL=1\n{}", aws(&fake));
+    let dotenv = format!(
+        "SECRETS_MANAGER_KEY_NAME=k=pazpaz/encryption-key-v1\nSECRETS_CACHE_TTL=1\n{}",
+        aws(&fake)
+    );
     let program = run("waits", &dotenv, &[]);
     let rotation = async {
         fake.wait_for_calls("BatchGetSecretValue", 2).await;
@@ -205,7 +221,11 @@ async fn variables_of_the_sdk_are_handed_over() {
     let (url, other_url) = (fake.endpoint_url(), other.endpoint_url());
     let keys = "AWS_ACCESS_KEY_ID=AKIAEXAMPLE\nAWS_SECRET_ACCESS_KEY=example\n";
     for (file, environment, key) in [
-        (format!("AWS_DEFAULT_REGION=eu-west-1\n{keys}AWS_ENDPOINT_URL={url}\n"), vec![], "key-of-aws"),
+        (
+            format!("AWS_DEFAULT_REGION=eu-west-1\n{keys}AWS_ENDPOINT_URL={url}\n"),
+            vec![],
+            "key-of-aws",
+        ),
         (
             format!(
                 "AWS_REGION=eu-west-1\n{keys}AWS_ENDPOINT_URL={other_url}\nAWS_ENDPOINT_URL_SECRETS_MANAGER={url}"
@@ -224,7 +244,9 @@ async fn variables_of_the_sdk_are_handed_over() {
             "other",
         ),
         (
-            format!("AWS_ENDPOINT_URL={url}\nAWS_PROFILE=p\nAWS_CONFIG_FILE=./aws\nAWS_MAX_ATTEMPTS=1\n"),
+            format!(
+                "AWS_ENDPOINT_URL={url}\nAWS_PROFILE=p\nAWS_CONFIG_FILE=./aws\nAWS_MAX_ATTEMPTS=1\n"
+            ),
             vec![
                 ("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE"),
                 ("AWS_SECRET_ACCESS_KEY", "example"),
@@ -241,5 +263,8 @@ async fn variables_of_the_sdk_are_handed_over() {
     assert!(error.contains("AWS_SECRET_ACCESS_KEY") && !error.contains("hunter2"), "{error}");
     let told = run("other", "SECRET_CACHE_TTL=hunter2\n", &[("ENVIRONMENT", "production")]).await;
     let error = told["error"].as_str().unwrap();
-    assert!(error.contains("SECRETS_MANAGER_PREFIX") && error.contains("SECRET_CACHE_TTL"), "{error}");
+    assert!(
+        error.contains("SECRETS_MANAGER_PREFIX") && error.contains("SECRET_CACHE_TTL"),
+        "{error}"
+    );
 }

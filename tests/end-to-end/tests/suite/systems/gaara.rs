@@ -93,9 +93,21 @@ const KEY: &str = "arn:aws:kms:us-east-1:123456789012:key/abc-123";
 
 /// Name, key and value of each secret that the setup guide creates.
 const SECRETS: [(&str, &str, &str); 7] = [
-    ("secret-key", "secret_key", "e15085f24c5d7dd1f60b95d26310022350105c26dd3af48a1130c347e32cfa3a"),
-    ("jwt-secret", "jwt_secret", "849c4a304f1d276f5a09549baa2b92e76ed575d4388afd30f60c6ae3eea1f9a5"),
-    ("encryption-key", "encryption_key", "ce8525174c4af33fcac6a79b5a9a1378c961f8ff1498a2f8a988a03428630207"),
+    (
+        "secret-key",
+        "secret_key",
+        "e15085f24c5d7dd1f60b95d26310022350105c26dd3af48a1130c347e32cfa3a",
+    ),
+    (
+        "jwt-secret",
+        "jwt_secret",
+        "849c4a304f1d276f5a09549baa2b92e76ed575d4388afd30f60c6ae3eea1f9a5",
+    ),
+    (
+        "encryption-key",
+        "encryption_key",
+        "ce8525174c4af33fcac6a79b5a9a1378c961f8ff1498a2f8a988a03428630207",
+    ),
     ("database-url", "database.url", "postgresql://user:pass@host:5432/gaara_store"),
     ("redis-password", "redis_password", "bwvFrj93A"),
     ("mail-password", "mail_password", "HaRrMa123!@#"),
@@ -116,7 +128,8 @@ fn store(fake: &FakeSecretsManager, environment: &str, stored: fn(&str) -> Strin
 /// What `/` answers for these keys; the others are absent.
 fn expected<'a>(values: impl IntoIterator<Item = (&'a str, &'a str)>) -> Value {
     let keys = SECRETS.iter().map(|(_, key, _)| *key).chain(["redis_url"]);
-    let mut expected: serde_json::Map<_, _> = keys.map(|key| (key.to_owned(), Value::Null)).collect();
+    let mut expected: serde_json::Map<_, _> =
+        keys.map(|key| (key.to_owned(), Value::Null)).collect();
     expected.extend(values.into_iter().map(|(key, value)| (key.to_owned(), fingerprint(value))));
     expected.into()
 }
@@ -154,12 +167,21 @@ async fn production_reads_the_secrets_however_they_were_created() {
 async fn no_call_is_denied_in_steady_state() {
     let fake = FakeSecretsManager::new();
     store(&fake, "production", str::to_owned);
-    assert_steady::<Settings>(&fake, selected(SecretsManager::prefix("gaara-store/production")), named).await;
+    assert_steady::<Settings>(
+        &fake,
+        selected(SecretsManager::prefix("gaara-store/production")),
+        named,
+    )
+    .await;
     fake.put("gaara/prod/database", r#"{"url": "postgresql://..."}"#);
     fake.put("gaara/prod/jwt-secret", r#"{"value": "jwt"}"#);
     fake.enforce_policy(DESIGN_POLICY).unwrap();
-    assert_steady::<Settings>(&fake, selected_by_the_design(SecretsManager::prefix("gaara/prod")), named)
-        .await;
+    assert_steady::<Settings>(
+        &fake,
+        selected_by_the_design(SecretsManager::prefix("gaara/prod")),
+        named,
+    )
+    .await;
 }
 
 /// Deployed to staging with the `.env` of development left in its folder.
@@ -169,7 +191,8 @@ async fn staging_is_exported_and_its_secrets_go_over_env() {
     store(&fake, "staging", str::to_owned);
     fake.put("gaara-store/staging/redis-url", "redis://localhost:6379/0");
     fake.use_kms_key("gaara-store/staging/redis-url", KEY);
-    let setup = Setup::new("gaara", &fake).dotenv(USAGE).dotenv("JWT_SECRET_KEY=old\nDATABASE_URL=old\n");
+    let setup =
+        Setup::new("gaara", &fake).dotenv(USAGE).dotenv("JWT_SECRET_KEY=old\nDATABASE_URL=old\n");
     let gaara = setup.exports(STAGING).start().await;
     let redis = [("redis_url", "redis://localhost:6379/0")];
     assert_eq!(gaara.get("/").await, expected(all_but(&[]).chain(redis)));
@@ -217,7 +240,10 @@ async fn a_rotation_is_seen_without_being_asked_for() {
     let fake = FakeSecretsManager::start().await.unwrap();
     store(&fake, "production", str::to_owned);
     let gaara = production(&fake).variable("SECRET_CACHE_TTL", "1").start().await;
-    fake.put("gaara-store/production/database-url", "postgresql://user:rotated@host:5432/gaara_store");
+    fake.put(
+        "gaara-store/production/database-url",
+        "postgresql://user:rotated@host:5432/gaara_store",
+    );
     gaara.logged("settings_changed").await;
     let rotated = [("database.url", "postgresql://user:rotated@host:5432/gaara_store")];
     assert_eq!(gaara.get("/").await, expected(all_but(&[]).chain(rotated)));
@@ -233,7 +259,8 @@ async fn development_reads_env_and_calls_nobody() {
         let least = format!("DATABASE_URL=postgresql://localhost/gaara_store\n{jwt}=of-dotenv\n");
         let also = "SECRET_KEY=s\nENCRYPTION_KEY=e\nREDIS_URL=redis://localhost:6379/0\nREDIS_PASSWORD=r\n\
                     MAIL_PASSWORD=HaRrMa123!@#\nSENTRY_DSN=https://...\n";
-        let read = [("database.url", "postgresql://localhost/gaara_store"), ("jwt_secret", "of-dotenv")];
+        let read =
+            [("database.url", "postgresql://localhost/gaara_store"), ("jwt_secret", "of-dotenv")];
         let also_read = [
             ("secret_key", "s"),
             ("encryption_key", "e"),
@@ -244,7 +271,8 @@ async fn development_reads_env_and_calls_nobody() {
         ];
         let gaara = Setup::new("gaara", &fake).dotenv(USAGE).dotenv(&least).start().await;
         assert_eq!(gaara.get("/").await, expected(read));
-        let gaara = Setup::new("gaara", &fake).dotenv(USAGE).dotenv(&least).dotenv(also).start().await;
+        let gaara =
+            Setup::new("gaara", &fake).dotenv(USAGE).dotenv(&least).dotenv(also).start().await;
         assert_eq!(gaara.get("/").await, expected(read.into_iter().chain(also_read)));
         assert_eq!(gaara.refresh().await, Ok(false));
         assert_eq!(gaara.health().await, "fresh");

@@ -73,7 +73,13 @@ pub(super) async fn settings() -> Result<Live<Settings>, Error> {
 
 fn selected(manager: SecretsManager) -> SecretsManager {
     manager
-        .only(["database/primary", "api-keys/clerk", "api-keys/aws", "api-keys/resend", "api-keys/google"])
+        .only([
+            "database/primary",
+            "api-keys/clerk",
+            "api-keys/aws",
+            "api-keys/resend",
+            "api-keys/google",
+        ])
         .rename("database/primary", "database")
         .fallback_to_env()
 }
@@ -111,8 +117,14 @@ async fn index(Current(s): Current<Settings>) -> Json<Shown> {
         ("aws.rotated_at", json!(aws.map(|aws| &aws.rotated_at))),
         ("resend.api_key", shown_if_any(resend.map(|resend| &resend.api_key))),
         ("resend.rotated_at", json!(resend.map(|resend| &resend.rotated_at))),
-        ("google.safe_browsing_api_key", shown_if_any(google.map(|google| &google.safe_browsing_api_key))),
-        ("google.recaptcha_secret_key", shown_if_any(google.map(|google| &google.recaptcha_secret_key))),
+        (
+            "google.safe_browsing_api_key",
+            shown_if_any(google.map(|google| &google.safe_browsing_api_key)),
+        ),
+        (
+            "google.recaptcha_secret_key",
+            shown_if_any(google.map(|google| &google.recaptcha_secret_key)),
+        ),
         ("google.rotated_at", json!(google.map(|google| &google.rotated_at))),
     ]))
 }
@@ -199,7 +211,8 @@ async fn production_reads_every_category() {
         store(&fake);
         let setup = Setup::new("muejam", &fake).dotenv(dotenv).dotenv(CACHE);
         // Left in the environment, which must not win.
-        let muejam = setup.variable("DATABASE_URL", "old").variable("CLERK_SECRET_KEY", "old").start().await;
+        let muejam =
+            setup.variable("DATABASE_URL", "old").variable("CLERK_SECRET_KEY", "old").start().await;
         assert_eq!(muejam.get("/").await, production());
         for _ in 0..5 {
             assert_eq!(muejam.refresh().await, Ok(false));
@@ -228,8 +241,7 @@ async fn a_rotation_is_seen_without_being_asked_for() {
     let rotated = json!({"api_key": "re_rotated", "rotated_at": "2024-04-01T00:00:00Z"});
     fake.put("production/api-keys/resend", rotated.to_string());
     muejam.logged("settings_changed").await;
-    let others =
-        json!({"resend.api_key": fingerprint("re_rotated"), "resend.rotated_at": "2024-04-01T00:00:00Z"});
+    let others = json!({"resend.api_key": fingerprint("re_rotated"), "resend.rotated_at": "2024-04-01T00:00:00Z"});
     assert_eq!(muejam.get("/").await, changed(&[], others));
     assert!(!muejam.log().contains("re_rotated"), "a value is in the log");
 }
@@ -239,11 +251,17 @@ async fn development_reads_variables_and_calls_nobody() {
     let fake = FakeSecretsManager::start().await.unwrap();
     store(&fake);
     let muejam = Setup::new("muejam", &fake).dotenv(DEVELOPMENT).start().await;
-    assert_eq!(muejam.get("/").await, of_variables("sk_test_xxxxxxxxxxxxx", "pk_test_xxxxxxxxxxxxx"));
+    assert_eq!(
+        muejam.get("/").await,
+        of_variables("sk_test_xxxxxxxxxxxxx", "pk_test_xxxxxxxxxxxxx")
+    );
     // Switched off where the environment is that of production.
     let setup = Setup::new("muejam", &fake).dotenv(PRODUCTION).dotenv(FALLBACK).dotenv(OTHERS);
     let muejam = setup.variable("USE_SECRETS_MANAGER", "False").start().await;
-    assert_eq!(muejam.get("/").await, of_variables("sk_live_xxxxxxxxxxxxx", "pk_live_xxxxxxxxxxxxx"));
+    assert_eq!(
+        muejam.get("/").await,
+        of_variables("sk_live_xxxxxxxxxxxxx", "pk_live_xxxxxxxxxxxxx")
+    );
     assert_eq!(muejam.refresh().await, Ok(false));
     assert_eq!(muejam.health().await, "fresh", "nothing is lacking");
     assert_eq!((fake.total_calls(), fake.connections()), (0, 0));
@@ -256,10 +274,14 @@ async fn variables_serve_while_secrets_manager_is_unavailable() {
     fake.inject(Fault::drop_connection());
     let setup = Setup::new("muejam", &fake).dotenv(PRODUCTION).dotenv(FALLBACK).dotenv(OTHERS);
     let muejam = setup.start().await;
-    assert_eq!(muejam.get("/").await, of_variables("sk_live_xxxxxxxxxxxxx", "pk_live_xxxxxxxxxxxxx"));
+    assert_eq!(
+        muejam.get("/").await,
+        of_variables("sk_live_xxxxxxxxxxxxx", "pk_live_xxxxxxxxxxxxx")
+    );
     assert_eq!(muejam.health().await, "fallback");
     let log = muejam.log();
-    let warning = log.lines().find(|line| line.contains("aws_unavailable_using_env_fallback")).unwrap();
+    let warning =
+        log.lines().find(|line| line.contains("aws_unavailable_using_env_fallback")).unwrap();
     for (name, _) in SECRETS {
         assert!(warning.contains(name), "{warning}");
     }

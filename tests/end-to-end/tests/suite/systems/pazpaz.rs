@@ -51,7 +51,10 @@ pub(super) struct Ring {
 
 pub(super) async fn ring() -> Result<Live<Ring>, Error> {
     let manager = selected(SecretsManager::from_env_or_prefix("pazpaz")?);
-    Live::builder(manager).layers(|secrets| named_in_the_ring(Layers::standard(secrets))).start().await
+    Live::builder(manager)
+        .layers(|secrets| named_in_the_ring(Layers::standard(secrets)))
+        .start()
+        .await
 }
 
 /// The next version may be created whenever its time has come.
@@ -96,7 +99,10 @@ pub(super) async fn serve_ring(settings: Result<Live<Ring>, Error>) -> Result<()
     Ok(())
 }
 
-async fn serve_with<T: Send + Sync + 'static>(settings: Live<T>, routes: fn(&mut web::ServiceConfig)) {
+async fn serve_with<T: Send + Sync + 'static>(
+    settings: Live<T>,
+    routes: fn(&mut web::ServiceConfig),
+) {
     async fn refresh<T: Send + Sync + 'static>(settings: web::Data<Live<T>>) -> web::Json<Value> {
         web::Json(super::refreshed(&settings).await)
     }
@@ -281,7 +287,8 @@ async fn the_variable_is_the_key_while_the_secret_cannot_be_read() {
 async fn the_secret_takes_over_when_its_endpoint_can_be_reached() {
     let fake = serving(OF_AWS).await;
     fake.stop().await;
-    let pazpaz = production("pazpaz", &fake).variable("ENCRYPTION_MASTER_KEY", MASTER).start().await;
+    let pazpaz =
+        production("pazpaz", &fake).variable("ENCRYPTION_MASTER_KEY", MASTER).start().await;
     assert!(uses(&pazpaz, MASTER).await);
     assert!(pazpaz.log().contains(EVENT));
     fake.serve_again().await.unwrap();
@@ -304,7 +311,8 @@ async fn a_key_of_the_wrong_length_is_refused_and_nothing_stands_in() {
     }
     // One that runs keeps the last good key.
     store(&fake, NAME, OF_AWS);
-    let pazpaz = production("pazpaz", &fake).variable("ENCRYPTION_MASTER_KEY", MASTER).start().await;
+    let pazpaz =
+        production("pazpaz", &fake).variable("ENCRYPTION_MASTER_KEY", MASTER).start().await;
     fake.put(NAME, SHORT);
     let error = pazpaz.refresh().await.unwrap_err();
     assert!(error.contains("must be 32 bytes, got 24"), "{error}");
@@ -317,7 +325,8 @@ async fn of_a_ring_the_newest_key_encrypts_and_all_decrypt() {
     let fake = serving(MASTER).await;
     let environment = [("ENVIRONMENT", "production"), ("AWS_REGION", "us-east-1")];
     let setup = Setup::new("pazpaz with a ring", &fake);
-    let setup = environment.into_iter().fold(setup, |setup, (name, value)| setup.variable(name, value));
+    let setup =
+        environment.into_iter().fold(setup, |setup, (name, value)| setup.variable(name, value));
     let pazpaz = setup.start().await;
     let old = pazpaz.post("/encrypt", PLAINTEXT).await;
     let by_version_1 = cipher::decrypt(&cipher::key(MASTER), old.strip_prefix("v1:").unwrap());

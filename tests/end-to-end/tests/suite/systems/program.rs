@@ -48,7 +48,8 @@ impl<'a> Setup<'a> {
 
     /// Sets what a guide's shell commands export.
     pub(super) fn exports(self, script: &str) -> Self {
-        let exports = script.lines().filter_map(|line| line.strip_prefix("export ")?.split_once('='));
+        let exports =
+            script.lines().filter_map(|line| line.strip_prefix("export ")?.split_once('='));
         exports.fold(self, |setup, (name, value)| setup.variable(name, value))
     }
 
@@ -93,7 +94,13 @@ impl<'a> Setup<'a> {
         while let Some(line) = timeout(PATIENCE, stdout.next_line()).await.unwrap().unwrap() {
             if let Some((_, address)) = line.split_once("listening on ") {
                 let address = address.to_owned();
-                return Ok(Program { address, log, _child: child, _stdout: stdout, _folder: folder });
+                return Ok(Program {
+                    address,
+                    log,
+                    _child: child,
+                    _stdout: stdout,
+                    _folder: folder,
+                });
             }
         }
         // Until its end, too.
