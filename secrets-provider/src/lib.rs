@@ -15,6 +15,7 @@ mod live;
 mod load;
 mod observe;
 mod tree;
+mod unwind;
 
 #[cfg(any(doc, doctest))]
 #[doc = include_str!("../docs/operations.md")]
@@ -26,6 +27,7 @@ pub use backend::{
     Backend, BoxFuture, BoxStream, Directory, Fetched, Memory, Outcome, RotationWindow,
 };
 pub use endpoints::page::StatusPage;
+pub use engine::handle::{Change, Refreshed};
 pub use engine::trigger::{Trigger, TriggerSender};
 pub use error::{Error, ErrorKind};
 pub use extract::key::Key;
@@ -33,10 +35,7 @@ pub use extract::rotating::Rotating;
 pub use layers::Layers;
 pub use layers::explain::{ExplainedKey, Explanation, Layer, Provenance};
 pub use layers::stack::LayerStack;
-pub use live::{
-    Change, Changes, Guard, Live, LiveBuilder, Mapped, Part, Reader, Refreshed, Rejected, Retry,
-    View,
-};
+pub use live::{Changes, Guard, Live, LiveBuilder, Mapped, Part, Reader, Rejected, Retry, View};
 pub use load::manager::SecretsManager;
 pub use load::snapshot::{SecretVersion, Snapshot};
 pub use observe::status::{
@@ -47,6 +46,3 @@ pub use observe::status::{
 #[cfg(doc)]
 #[doc = include_str!("../docs/postgres.md")]
 pub mod _postgres {}
-
-/// The `tracing` target of every event.
-const TARGET: &str = "secrets_provider";

@@ -35,6 +35,15 @@ pub type Outcome = (String, Result<Fetched, Error>);
 /// When a secret is expected to rotate: at some moment from the start to the end.
 pub type RotationWindow = Range<SystemTime>;
 
+/// The tokio runtime that a fetch runs on. A client's connections are driven by the runtime that opened them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Runtime {
+    /// The caller's own.
+    Caller,
+    /// That of the thread which serves blocking calls.
+    Worker,
+}
+
 /// A store of secrets. AWS Secrets Manager is one, [`Directory`] and [`Memory`] are others; what selects, maps and merges them
 /// stands above and is the same for all.
 ///

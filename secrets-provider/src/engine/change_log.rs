@@ -1,4 +1,7 @@
-//! Which generation each key last changed in: what tells a derived value whether it is behind.
+//! Which generation each key last changed in.
+//!
+//! A derived value is behind its settings if a key at or below its path has changed since it was built, and a search for
+//! newer settings has succeeded if one has changed since the caller read them. Both ask here.
 
 use std::collections::BTreeMap;
 
@@ -9,33 +12,34 @@ fn relaxed(segment: &str) -> String {
 
 /// For each key, the generation that last changed it.
 #[derive(Debug, Default)]
-pub(crate) struct Journal {
+pub(crate) struct ChangeLog {
     keys: BTreeMap<String, u64>,
-    /// The generation that last changed as a whole, keys unknown.
-    whole: u64,
+    /// The last generation whose changed keys are not known.
+    all: u64,
     /// The last generation.
     last: u64,
 }
 
-impl Journal {
+impl ChangeLog {
     /// The first generation: everything is new.
     pub(crate) fn started() -> Self {
-        Self { keys: BTreeMap::new(), whole: 1, last: 1 }
+        Self { keys: BTreeMap::new(), all: 1, last: 1 }
     }
 
-    pub(crate) fn note(&mut self, generation: u64, keys: &[String]) {
+    /// These keys changed with a generation.
+    pub(crate) fn record(&mut self, generation: u64, keys: &[String]) {
         self.last = generation;
         for key in keys {
             self.keys.insert(key.clone(), generation);
         }
     }
 
-    /// A generation of which no keys are known.
-    pub(crate) fn note_whole(&mut self, generation: u64) {
-        (self.last, self.whole) = (generation, generation);
+    /// Any key may have changed with a generation.
+    pub(crate) fn record_all(&mut self, generation: u64) {
+        (self.last, self.all) = (generation, generation);
     }
 
-    /// The last generation in which a key at or below this path changed; of the empty path, the last one.
+    /// The last generation in which a key at or below this path changed; for the empty path, the last generation.
     pub(crate) fn last_change(&self, path: &str) -> u64 {
         if path.is_empty() {
             return self.last;
@@ -45,11 +49,12 @@ impl Journal {
             .iter()
             .filter(|(key, _)| concerns(key, path))
             .map(|(_, generation)| *generation);
-        touched.max().unwrap_or_default().max(self.whole)
+        touched.max().unwrap_or_default().max(self.all)
     }
 }
 
-/// Whether a change of this key is one at or below the path; or above it, where a table came or went whole.
+/// Whether a change of this key concerns the path: it is at or below the path, or above it, when a whole table came or
+/// went.
 pub(crate) fn concerns(key: &str, path: &str) -> bool {
     key.split('.').zip(path.split('.')).all(|(key, path)| relaxed(key) == relaxed(path))
 }
@@ -59,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_change_concerns_what_it_is_at_below_or_above() {
+    fn a_change_concerns_the_paths_at_below_and_above_it() {
         for (key, path, expected) in [
             ("database.password", "database", true),
             ("database", "database", true),
@@ -76,25 +81,20 @@ mod tests {
 
     #[test]
     fn the_last_change_is_kept_for_each_key() {
-        let mut journal = Journal::started();
-        assert_eq!((journal.last_change("a"), journal.last_change("")), (1, 1));
-        journal.note(2, &["a.b".to_owned()]);
-        journal.note(3, &["c".to_owned()]);
-        journal.note(4, &[]);
+        let mut log = ChangeLog::started();
+        assert_eq!((log.last_change("a"), log.last_change("")), (1, 1));
+        log.record(2, &["a.b".to_owned()]);
+        log.record(3, &["c".to_owned()]);
+        log.record(4, &[]);
         assert_eq!(
-            [
-                journal.last_change("a"),
-                journal.last_change("c"),
-                journal.last_change("d"),
-                journal.last_change("")
-            ],
+            [log.last_change("a"), log.last_change("c"), log.last_change("d"), log.last_change("")],
             [2, 3, 1, 4]
         );
-        journal.note_whole(5);
-        assert_eq!(journal.last_change("d"), 5);
+        log.record_all(5);
+        assert_eq!(log.last_change("d"), 5);
         // Of several keys below a path, the one that changed last.
-        journal.note(6, &["a.x".to_owned()]);
-        journal.note(7, &["a.b".to_owned()]);
-        assert_eq!(journal.last_change("a"), 7);
+        log.record(6, &["a.x".to_owned()]);
+        log.record(7, &["a.b".to_owned()]);
+        assert_eq!(log.last_change("a"), 7);
     }
 }

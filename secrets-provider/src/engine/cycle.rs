@@ -1,68 +1,94 @@
-//! One look at the secrets: what counts as new, and check before swap (rules R1, R2).
+//! One refresh: read, compare, check, swap (rules R1 and R2).
+//!
+//! Whatever fails on the way, the live settings stay and the status says why. One secret with a bad value keeps its
+//! last good one and does not hold up the others: values that fit nowhere are refused one by one, and of values that
+//! conflict with each other, the new ones are left out.
 
-use std::collections::BTreeSet;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
-use futures_util::FutureExt as _;
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
-use super::{Candidate, Refresher, Wake, Ways, panicked};
-use crate::TARGET;
-use crate::backend::Fetched;
-use crate::engine::missing::Held;
+use super::candidate::Candidate;
+use super::handle::{Change, Refreshed};
+use super::refresher::Refresher;
+use super::secrets::Secrets;
 use crate::error::{Error, ErrorKind};
-use crate::live::{Change, Refreshed};
-use crate::load::fetch::{Look, Reading, Unread, each_once};
+use crate::load::fetch::{FetchResult, Scope, Unread};
 use crate::load::required::Verdict;
-use crate::observe::events;
+use crate::observe::events::{self, TARGET};
 use crate::observe::metrics;
-
-impl<T: Send + Sync + 'static> Ways<T> {
-    /// A candidate, or why there is none; a panic in the user's code is one reason, and its payload is not repeated.
-    pub(super) async fn checked(&self, secrets: &[Fetched]) -> Result<Candidate<T>, Error> {
-        let candidate = catch_unwind(AssertUnwindSafe(|| (self.build)(secrets)))
-            .unwrap_or_else(|_| Err(panicked("extracting or checking")))?;
-        for probe in &self.probes {
-            probe(candidate.value.clone()).await?;
-        }
-        Ok(candidate)
-    }
-}
+use crate::unwind;
 
 impl<T: Send + Sync + 'static> Refresher<T> {
-    /// One refresh, whatever happens in it.
-    pub(super) async fn cycle(&mut self, wake: &Wake) -> Result<Refreshed, Error> {
-        let span = tracing::info_span!(target: TARGET, "refresh", generation = self.cell.status().generation());
-        self.checked = false;
-        let cycle = AssertUnwindSafe(self.look(wake)).catch_unwind().instrument(span);
-        let result = cycle.await.unwrap_or_else(|_| Err(panicked("reading or dropping")));
-        let secrets = self.gaps.statuses(&self.served, &self.held, &self.source);
-        let calls = catch_unwind(AssertUnwindSafe(|| self.source.calls())).unwrap_or_default();
+    /// One refresh, and its traces in status and metrics. It never panics.
+    pub(super) async fn refresh(&mut self, scope: &Scope) -> Result<Refreshed, Error> {
+        let generation = self.cell.status().generation();
+        let span = tracing::info_span!(target: TARGET, "refresh", generation);
+        self.all_checked = false;
+        let result = unwind::catch_future(self.read_and_apply(scope)).instrument(span).await;
+        let result =
+            result.unwrap_or_else(|panic| Err(panic.rejection("reading or dropping the settings")));
+        let secrets = self.missing.statuses(&self.served, &self.used, &self.fetcher);
+        let calls = unwind::catch(|| self.fetcher.calls()).unwrap_or_default();
         let status = {
             let mut status = self.cell.status();
-            status.describe(secrets, self.gaps.fallback());
+            status.describe(secrets, self.missing.is_on_fallback());
             status.called(calls);
-            if self.checked {
+            if self.all_checked {
                 status.checked();
             }
             match &result {
-                found if matches!(wake, Wake::Search) => status.searched(found.as_ref().err()),
+                found if scope.is_partial() => status.searched(found.as_ref().err()),
                 Ok(_) => status.succeeded(),
                 Err(error) => status.failed(error),
             }
             status.clone()
         };
-        // A recorder is somebody else's code: not under our lock.
+        // A recorder is foreign code: it is not called while the status is locked.
         result.as_ref().err().into_iter().for_each(metrics::failed);
         metrics::stands(&status);
         result
     }
 
-    /// Whether it is known of every secret in use what its value is now, or that it has none: not, if one could not be
-    /// reached, or looked at.
-    fn all_answered(&self, reading: &Reading) -> bool {
-        let definite = |unread: &Unread| match unread.error.kind() {
+    /// Reads, and swaps if anything is new.
+    async fn read_and_apply(&mut self, scope: &Scope) -> Result<Refreshed, Error> {
+        let known = self.missing.known(&self.used, self.valid_listing(), Instant::now());
+        let begun = Instant::now();
+        let mut result = self.fetcher.read(scope, &known).await;
+        if let Some(names) = result.listed.take() {
+            (self.listing.names, self.listing.at) = (Some(names), begun);
+            self.rotation.listed(self.used.ids());
+        } else if result.listing_error.is_some() {
+            // Until names can be listed again, they are not known.
+            self.listing.names = None;
+        }
+        self.refuse_unplaceable(&mut result);
+        self.all_checked = self.all_answered(&result);
+        result.log();
+        self.missing.record(scope, &result, &self.used, self.schedule, Instant::now());
+        let mut error = result.error();
+        let complete = result.listing_error.is_none() && !scope.is_partial();
+
+        let mut found = self.used.clone();
+        for (id, outcome) in result.outcomes {
+            if let Ok(secret) = outcome {
+                let new = !self.used.has_version(&id, &secret);
+                events::secret_fetched(secret.name(), secret.version_id(), new);
+                found.insert(id, secret);
+            }
+        }
+        let refreshed = self.apply(found, complete, &mut error).await;
+        // What could not be read may be the reason for a rejection.
+        let refreshed = refreshed.map_err(|rejection| rejection.beside(error.clone()))?;
+        match error {
+            Some(error) => Err(error),
+            None => Ok(refreshed),
+        }
+    }
+
+    /// Whether the store has answered for every secret in use: with its value, or that it has none. It has not if a
+    /// secret could not be reached, or was not covered.
+    fn all_answered(&self, result: &FetchResult) -> bool {
+        let is_answer = |unread: &Unread| match unread.error.kind() {
             _ if unread.verdict == Verdict::Absent => true,
             ErrorKind::Unavailable
             | ErrorKind::Throttled
@@ -70,157 +96,99 @@ impl<T: Send + Sync + 'static> Refresher<T> {
             | ErrorKind::Kms => false,
             _ => true,
         };
-        self.held.keys().all(|id| match reading.outcomes.get(id) {
+        self.used.ids().all(|id| match result.outcomes.get(id) {
             Some(Ok(_)) => true,
-            Some(Err(unread)) => definite(unread),
-            None => reading.rested.contains(id),
+            Some(Err(unread)) => is_answer(unread),
+            None => result.rested.contains(id),
         })
     }
 
-    /// Reads, and swaps if anything is new.
-    async fn look(&mut self, wake: &Wake) -> Result<Refreshed, Error> {
-        // Whoever asks, or says that something changed, means everything, even what was denied a moment ago.
-        // So does a search, of what is in use.
-        let all = matches!(wake, Wake::Everything | Wake::Search);
-        let mut memory = self.gaps.memory(&self.held, all, Instant::now());
-        memory.look = self.look_for(wake);
-        let begun = Instant::now();
-        let mut reading = self.source.read(&memory).await;
-        if let Some(names) = reading.listed.take() {
-            (self.names.listed, self.names.at) = (Some(names), begun);
-            self.windows.listed(self.held.keys());
-        } else if reading.problem.is_some() {
-            // Until they can be listed again, they are not known.
-            self.names.listed = None;
-        }
-        self.refuse_misfits(&mut reading);
-        self.checked = self.all_answered(&reading);
-        events::denied(&reading);
-        events::absent(&reading);
-        match memory.look {
-            // What was not asked for is not known to be amiss, or mended.
-            Look::Held => self.gaps.note_some(&reading, &self.held, self.schedule, Instant::now()),
-            _ => self.gaps.note(&reading, &self.held, self.schedule, Instant::now()),
-        }
-        let mut trouble = reading.trouble();
-        let complete = reading.problem.is_none() && !matches!(memory.look, Look::Held);
-
-        let mut found = self.held.clone();
-        for (id, outcome) in reading.outcomes {
-            if let Ok(secret) = outcome {
-                let known =
-                    self.held.get(&id).is_some_and(|held| held.versions() == secret.versions());
-                events::fetched(&secret, !known);
-                found.insert(id, secret);
-            }
-        }
-        // What could not be read may be the reason for a refusal.
-        let refreshed = self.apply(found, complete, &mut trouble).await;
-        let refreshed = refreshed.map_err(|error| error.beside(trouble.clone()))?;
-        match trouble {
-            Some(error) => Err(error),
-            None => Ok(refreshed),
-        }
-    }
-
-    /// A secret whose new value has no place keeps its last good one, as one that cannot be read does: what is wrong
-    /// with it must not hold up the others' rotation.
-    fn refuse_misfits(&self, reading: &mut Reading) {
-        for (id, outcome) in &mut reading.outcomes {
-            let Ok(secret) = outcome else { continue };
-            let known = self.held.get(id).is_some_and(|held| held.versions() == secret.versions());
-            if known {
-                continue;
-            }
-            if let Err(error) = self.source.check(secret) {
+    /// Treats a secret whose new value has no place like one that cannot be read: it keeps its last good value, and
+    /// does not hold up the others' rotation.
+    fn refuse_unplaceable(&self, result: &mut FetchResult) {
+        for (id, outcome) in &mut result.outcomes {
+            if let Ok(secret) = outcome
+                && !self.used.has_version(id, secret)
+                && let Err(error) = self.fetcher.check(secret)
+            {
                 *outcome = Err(Unread { error, verdict: Verdict::Failure });
             }
         }
     }
 
+    /// Makes settings of the secrets found, and swaps them in. Secrets that are left out because they conflict are
+    /// added to `error`.
     async fn apply(
         &mut self,
-        mut found: Held,
+        mut found: Secrets,
         complete: bool,
-        trouble: &mut Option<Error>,
+        error: &mut Option<Error>,
     ) -> Result<Refreshed, Error> {
-        if versions(&found) == versions(&self.held) {
-            self.held = found;
-            self.gaps.closed(&self.held, complete);
-            return Ok(Refreshed { generation: self.cell.status().generation(), changed: false });
+        if found.same_versions(&self.used) {
+            self.used = found;
+            self.missing.now_used(&self.used, complete);
+            return Ok(self.unchanged());
         }
-        let mut result = self.ways.checked(&each_once(found.values())).await;
-        if let Err(error) = &result
-            && error.kind() == ErrorKind::Conflict
-            && let Err(conflict) = self.source.fit_together(&each_once(found.values()))
+        let mut candidate = self.pipeline.run(&found.each_once()).await;
+        if let Err(rejection) = &candidate
+            && rejection.kind() == ErrorKind::Conflict
+            && let Err(conflict) = self.fetcher.fit_together(&found.each_once())
         {
-            // What is new and conflicts must not hold up the others' rotation.
+            // New values that conflict must not hold up the others' rotation.
             found = self.without_conflicts(found);
-            *trouble = Some(self.rejected(conflict).beside(trouble.take()));
-            if versions(&found) == versions(&self.held) {
-                return Ok(Refreshed {
-                    generation: self.cell.status().generation(),
-                    changed: false,
-                });
+            *error = Some(self.log_rejection(conflict).beside(error.take()));
+            if found.same_versions(&self.used) {
+                return Ok(self.unchanged());
             }
-            result = self.ways.checked(&each_once(found.values())).await;
+            candidate = self.pipeline.run(&found.each_once()).await;
         }
-        let candidate = result.map_err(|error| self.rejected(error))?;
+        let candidate = candidate.map_err(|rejection| self.log_rejection(rejection))?;
         Ok(self.swap(candidate, found, complete))
     }
 
-    /// What is in use, with what was found new as far as it conflicts with nothing, in the order of the names.
-    fn without_conflicts(&self, found: Held) -> Held {
-        let mut fitting = self.held.clone();
-        for (id, secret) in found {
-            let before = fitting.insert(id.clone(), secret);
-            if self.source.fit_together(&each_once(fitting.values())).is_err() {
+    fn unchanged(&self) -> Refreshed {
+        Refreshed { generation: self.cell.status().generation(), changed: false }
+    }
+
+    /// The secrets in use, with those new ones that conflict with nothing, taken in the order of their names.
+    fn without_conflicts(&self, found: Secrets) -> Secrets {
+        let mut fitting = self.used.clone();
+        for (id, secret) in found.iter() {
+            let before = fitting.insert(id.clone(), secret.clone());
+            if self.fetcher.fit_together(&fitting.each_once()).is_err() {
                 match before {
-                    Some(before) => fitting.insert(id, before),
-                    None => fitting.remove(&id),
+                    Some(before) => fitting.insert(id.clone(), before),
+                    None => fitting.remove(id),
                 };
             }
         }
         fitting
     }
 
-    fn rejected(&self, error: Error) -> Error {
-        let generation = self.cell.status().generation();
-        tracing::error!(target: TARGET, generation, error.kind = %error.kind(), error.message = %error, "settings_rejected");
+    fn log_rejection(&self, error: Error) -> Error {
+        events::settings_rejected(self.cell.status().generation(), &error);
         error
     }
 
-    fn swap(&mut self, candidate: Candidate<T>, found: Held, complete: bool) -> Refreshed {
+    fn swap(&mut self, candidate: Candidate<T>, found: Secrets, complete: bool) -> Refreshed {
         let keys = self.tree.changed_keys(&candidate.tree);
-        let renewed = |(id, secret): &(&String, &Fetched)| {
-            self.held.get(*id).is_none_or(|held| held.version_id() != secret.version_id())
-        };
-        self.windows.renewed(found.iter().filter(renewed).map(|(id, _)| id.clone()));
-        self.held = found;
+        self.rotation.renewed(found.renewed_since(&self.used));
+        self.used = found;
         self.served = candidate.snapshot.secrets().to_vec();
         self.tree = candidate.tree;
-        self.gaps.closed(&self.held, complete);
-        let secrets = self.gaps.statuses(&self.served, &self.held, &self.source);
+        self.missing.now_used(&self.used, complete);
+        let secrets = self.missing.statuses(&self.served, &self.used, &self.fetcher);
         let (generation, old) = self.cell.swap(candidate.value, Some(&keys), |status| {
             status.swapped();
-            status.describe(secrets, self.gaps.fallback());
+            status.describe(secrets, self.missing.is_on_fallback());
             self.cell.explain(candidate.explanation);
         });
-        // First of all: whatever fails from here on, this is live, and whoever follows it must hear of it.
+        // First of all: whatever fails from here on, this generation is live, and its followers must learn of it.
         self.changes.send_replace(Some(Change { generation, keys: keys.clone() }));
-        tracing::info!(target: TARGET, generation, keys = keys.join(","), "settings_changed");
+        events::settings_changed(generation, &keys);
         metrics::swapped();
         // A panic in it is the user's, and no failed refresh.
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(old)));
+        unwind::drop_quietly(old);
         Refreshed { generation, changed: true }
     }
-}
-
-/// What tells whether anything is new.
-fn versions(secrets: &Held) -> BTreeSet<(String, String, Option<String>)> {
-    let versions = |secret: &Fetched| {
-        let (version, previous) = secret.versions();
-        (secret.identity().to_owned(), version.to_owned(), previous.map(str::to_owned))
-    };
-    secrets.values().map(versions).collect()
 }

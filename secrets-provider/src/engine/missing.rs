@@ -1,77 +1,80 @@
-//! What the live settings lack, from one refresh to the next: optional secrets that are absent, and those that lower
-//! layers stand in for. Pure but for the clock that is handed in.
+//! What the live settings lack, from one refresh to the next (rules R2 and R5): optional secrets that are absent,
+//! secrets that failed, and those that lower layers replace.
+//!
+//! The refresher records every read here, asks what the next read should know, and takes each secret's status from it.
+//! Pure except for the clock, which is passed in.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use tokio::time::Instant;
 
-use crate::backend::Fetched;
 use crate::engine::schedule::Schedule;
+use crate::engine::secrets::Secrets;
 use crate::error::ErrorKind;
-use crate::load::fetch::{Look, Memory, Reading, Source};
+use crate::load::fetch::{FetchResult, Fetcher, Known, Scope};
 use crate::load::required::{Verdict, denied};
 use crate::load::snapshot::SecretVersion;
 use crate::observe::status::{SecretState, SecretStatus};
 
-/// The secrets in use, by the name or ARN they are asked for.
-pub(crate) type Held = BTreeMap<String, Fetched>;
-
 #[derive(Debug, Default)]
-pub(crate) struct Gaps {
+pub(crate) struct Missing {
     /// Since the start, names could not be listed, or there were none.
-    whole: bool,
+    everything: bool,
     /// Why the last refresh could not read a secret that settings need.
     failed: BTreeMap<String, ErrorKind>,
-    /// Never read: lower layers stand in. Stays until the secret is in use, or not selected any more.
-    stand_ins: BTreeMap<String, ErrorKind>,
+    /// Never read: lower layers are used. Stays until the secret is in use or no longer selected.
+    fallback: BTreeMap<String, ErrorKind>,
     absent: BTreeMap<String, Absence>,
 }
 
-/// An optional secret that is not there, or not any more.
+/// An optional secret that is not there, or no longer.
 #[derive(Debug, Clone, Copy)]
 struct Absence {
     kind: ErrorKind,
     /// How often in a row it was denied.
     denials: u32,
-    /// Until then it is not asked for.
+    /// Until then it is not read.
     rests_until: Option<Instant>,
 }
 
-impl Gaps {
+impl Missing {
     /// What the first reading lacks.
-    pub(crate) fn at_start(reading: &Reading, schedule: Schedule, now: Instant) -> Self {
-        let mut gaps = Self { whole: reading.problem.is_some(), ..Self::default() };
-        gaps.note(reading, &Held::new(), schedule, now);
-        gaps
+    pub(crate) fn at_start(result: &FetchResult, schedule: Schedule, now: Instant) -> Self {
+        let mut missing = Self { everything: result.listing_error.is_some(), ..Self::default() };
+        missing.record(&Scope::everything(), result, &Secrets::default(), schedule, now);
+        missing
     }
 
-    /// What a further reading lacks.
-    pub(crate) fn note(
+    /// What a further read lacks. A partial read says nothing about the secrets that it did not cover.
+    pub(crate) fn record(
         &mut self,
-        reading: &Reading,
-        held: &Held,
+        scope: &Scope,
+        result: &FetchResult,
+        used: &Secrets,
         schedule: Schedule,
         now: Instant,
     ) {
+        if scope.is_partial() {
+            return self.record_outcomes(result, used, schedule, now);
+        }
         self.failed.clear();
-        self.note_some(reading, held, schedule, now);
-        if reading.problem.is_none() {
+        self.record_outcomes(result, used, schedule, now);
+        if result.listing_error.is_none() {
             let selected =
-                |id: &String| reading.outcomes.contains_key(id) || reading.rested.contains(id);
-            self.stand_ins.retain(|id, _| selected(id));
+                |id: &String| result.outcomes.contains_key(id) || result.rested.contains(id);
+            self.fallback.retain(|id, _| selected(id));
             self.absent.retain(|id, _| selected(id));
         }
     }
 
-    /// What a reading lacks that looked for some secrets alone.
-    pub(crate) fn note_some(
+    fn record_outcomes(
         &mut self,
-        reading: &Reading,
-        held: &Held,
+        result: &FetchResult,
+        used: &Secrets,
         schedule: Schedule,
         now: Instant,
     ) {
-        for (id, outcome) in &reading.outcomes {
+        for (id, outcome) in &result.outcomes {
             match outcome {
                 Ok(_) => {
                     self.absent.remove(id);
@@ -88,66 +91,61 @@ impl Gaps {
                     self.absent.remove(id);
                     let kind = unread.error.kind();
                     self.failed.insert(id.clone(), kind);
-                    if unread.verdict == Verdict::Fallback && !held.contains_key(id) {
-                        self.stand_ins.insert(id.clone(), kind);
+                    if unread.verdict == Verdict::Fallback && !used.contains(id) {
+                        self.fallback.insert(id.clone(), kind);
                     }
                 }
             }
         }
     }
 
-    /// What was read, and listed if `listed`, is in use.
-    pub(crate) fn closed(&mut self, held: &Held, listed: bool) {
-        self.stand_ins.retain(|id, _| !held.contains_key(id));
-        self.whole &= !listed;
+    /// These secrets are in use now; `complete` if every selected secret was read.
+    pub(crate) fn now_used(&mut self, used: &Secrets, complete: bool) {
+        self.fallback.retain(|id, _| !used.contains(id));
+        self.everything &= !complete;
     }
 
-    /// Whether lower layers stand in for a secret that settings need.
-    pub(crate) fn fallback(&self) -> bool {
-        self.whole || !self.stand_ins.is_empty()
+    /// Whether lower layers are used in place of a secret that settings need.
+    pub(crate) fn is_on_fallback(&self) -> bool {
+        self.everything || !self.fallback.is_empty()
     }
 
-    /// What the next reading should know; all that rests is asked for again if `all`.
-    pub(crate) fn memory(&self, held: &Held, all: bool, now: Instant) -> Memory {
-        let rests =
-            |absence: &Absence| !all && absence.rests_until.is_some_and(|until| now < until);
-        Memory {
-            held: held.keys().cloned().collect(),
-            awaited: self.stand_ins.keys().cloned().collect(),
-            resting: self.resting(rests),
-            look: Look::default(),
+    /// What the next read should know; `listed` is the last listing, if it is still valid.
+    pub(crate) fn known(&self, used: &Secrets, listed: Option<Vec<String>>, now: Instant) -> Known {
+        let resting = |absence: &Absence| absence.rests_until.is_some_and(|until| now < until);
+        let resting = self.absent.iter().filter(|(_, absence)| resting(absence));
+        Known {
+            in_use: used.ids().cloned().collect(),
+            awaited: self.fallback.keys().cloned().collect(),
+            resting: resting.map(|(id, _)| id.clone()).collect::<BTreeSet<_>>(),
+            listed,
         }
     }
 
-    fn resting(&self, rests: impl Fn(&Absence) -> bool) -> BTreeSet<String> {
-        self.absent.iter().filter(|(_, absence)| rests(absence)).map(|(id, _)| id.clone()).collect()
-    }
-
-    /// Every secret as it stands, in the order of the names: those served, and those that are not.
+    /// The status of every secret, in the order of the names: those served, and those missing.
     pub(crate) fn statuses(
         &self,
         served: &[SecretVersion],
-        held: &Held,
-        source: &Source,
+        used: &Secrets,
+        fetcher: &Fetcher,
     ) -> Vec<SecretStatus> {
         let absent =
             self.absent.iter().map(|(id, absence)| (id, (absence.kind, SecretState::Absent)));
         let failed = self.failed.iter().map(|(id, kind)| (id, (*kind, SecretState::Unread)));
-        let stand_ins =
-            self.stand_ins.iter().map(|(id, kind)| (id, (*kind, SecretState::Fallback)));
-        // A stand-in whose secret has failed since is a stand-in all the same.
-        let unread: BTreeMap<_, _> = absent.chain(failed).chain(stand_ins).collect();
+        let fallback = self.fallback.iter().map(|(id, kind)| (id, (*kind, SecretState::Fallback)));
+        // Later entries win: a secret on fallback that has failed since is still on fallback.
+        let unread: BTreeMap<_, _> = absent.chain(failed).chain(fallback).collect();
 
         let mut errors = BTreeMap::new();
         let mut missing = Vec::new();
         for (id, (kind, state)) in unread {
-            match held.get(id) {
+            match used.get(id) {
                 Some(secret) => {
                     errors.insert(secret.name(), kind);
                 }
                 None => missing.push(SecretStatus {
                     name: id.clone(),
-                    key_path: source.key_path(id),
+                    key_path: fetcher.key_path(id),
                     version_id: String::new(),
                     state,
                     error: Some(kind),

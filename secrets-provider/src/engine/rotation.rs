@@ -1,4 +1,7 @@
-//! When secrets are expected to rotate, as the backend tells it: asked on the side, so that nobody waits for it.
+//! When secrets are expected to rotate, as far as the backend knows (rule R3).
+//!
+//! Windows are asked for in tasks of their own, so that no refresh waits for them, and only for secrets that are new or
+//! have a new version. Waits of the schedule are shortened around the windows that are known.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -9,39 +12,39 @@ use tokio::time::Instant;
 
 use crate::backend::RotationWindow;
 use crate::engine::schedule::Schedule;
-use crate::load::fetch::Source;
+use crate::load::fetch::Fetcher;
 
 #[derive(Debug, Default)]
-pub(super) struct Windows {
+pub(super) struct RotationSchedule {
     known: BTreeMap<String, Window>,
-    /// Secrets of which it is not known, or not any more.
+    /// Secrets whose window is not known, or no longer.
     unknown: Vec<String>,
-    /// Ends of windows that are over: a listing may tell of them for a while yet.
+    /// Ends of windows that are over: listings may still report them for a while.
     over: BTreeMap<String, SystemTime>,
     asking: JoinSet<BTreeMap<String, RotationWindow>>,
 }
 
-/// A window on the clock that waits are of, and its end as it was told.
+/// A window on tokio's clock, and its end as the backend reported it.
 #[derive(Debug)]
 struct Window {
     range: Range<Instant>,
     end: SystemTime,
 }
 
-impl Windows {
-    /// These secrets are new, or have a new version: their windows are others from now on.
+impl RotationSchedule {
+    /// These secrets are new or have a new version, so their windows have changed.
     pub(super) fn renewed(&mut self, ids: impl IntoIterator<Item = String>) {
         self.unknown.extend(ids);
     }
 
-    /// Names were listed, which tells of windows too.
+    /// Names were listed, so the backend may know more windows.
     pub(super) fn listed<'a>(&mut self, ids: impl IntoIterator<Item = &'a String>) {
         let unknown = ids.into_iter().filter(|id| !self.known.contains_key(*id));
         self.unknown.extend(unknown.cloned());
     }
 
-    /// Asks for the windows that are not known, or past.
-    pub(super) fn ask(&mut self, source: &Source) {
+    /// Asks for the windows that are not known or are over.
+    pub(super) fn ask(&mut self, fetcher: &Fetcher) {
         let now = Instant::now();
         let past = self.known.iter().filter(|(_, window)| Schedule::past(&window.range, now));
         self.unknown.extend(past.map(|(id, _)| id.clone()));
@@ -54,21 +57,26 @@ impl Windows {
                 self.over.insert(id.clone(), window.end);
             }
         }
-        let source = source.clone();
-        self.asking.spawn(async move { source.rotation_windows(&ids).await });
+        let fetcher = fetcher.clone();
+        self.asking.spawn(async move { fetcher.rotation_windows(&ids).await });
     }
 
-    /// Waits until something was told, and notes it; for ever, if nothing was asked.
-    pub(super) async fn told(&mut self) {
-        // A panic is the backend's, which then tells nothing.
+    /// Waits for an answer and takes it in; for ever, if nothing was asked.
+    pub(super) async fn answered(&mut self) {
+        // If the backend panicked, there is no answer.
         if let Some(Ok(windows)) = self.asking.join_next().await {
-            self.note(windows, SystemTime::now(), Instant::now());
+            self.record(windows, SystemTime::now(), Instant::now());
         } else if self.asking.is_empty() {
             std::future::pending().await
         }
     }
 
-    fn note(&mut self, windows: BTreeMap<String, RotationWindow>, wall: SystemTime, now: Instant) {
+    fn record(
+        &mut self,
+        windows: BTreeMap<String, RotationWindow>,
+        wall: SystemTime,
+        now: Instant,
+    ) {
         for (id, window) in windows {
             if self.over.get(&id) != Some(&window.end)
                 && let Some(range) = on_clock(&window, wall, now)
@@ -79,19 +87,19 @@ impl Windows {
         }
     }
 
-    /// How long names last while a rotation is expected: as long as they do at other times.
-    pub(super) fn names_last(&self, interval: Duration) -> Duration {
+    /// How long a listing stays valid while a rotation is expected: as long as at other times.
+    pub(super) fn listing_lasts(&self, interval: Duration) -> Duration {
         if self.known.is_empty() { Duration::ZERO } else { interval.mul_f64(0.9) }
     }
 
-    /// A wait cut short where a rotation is expected.
-    pub(super) fn mindful(&self, wait: Duration, random: f64) -> Duration {
+    /// A wait, shortened if a rotation is expected.
+    pub(super) fn shorten(&self, wait: Duration, random: f64) -> Duration {
         let ranges = self.known.values().map(|window| &window.range);
-        Schedule::mindful(wait, ranges, Instant::now(), random)
+        Schedule::shorten_for_rotation(wait, ranges, Instant::now(), random)
     }
 }
 
-/// A window on tokio's clock, which never jumps; none, where it is further away than that counts.
+/// A window on tokio's clock, which never jumps; `None` if it is too far away for that clock.
 fn on_clock(window: &RotationWindow, wall: SystemTime, now: Instant) -> Option<Range<Instant>> {
     let ahead = |at: SystemTime| now.checked_add(at.duration_since(wall).unwrap_or_default());
     let late = wall.duration_since(window.end).unwrap_or_default();

@@ -1,4 +1,6 @@
-//! When the next refresh comes. Pure: randomness and clock are the caller's.
+//! When to read again, as arithmetic: intervals, backoff, jitter, budgets, rotation windows (rules R3 to R5).
+//!
+//! Pure. Callers pass in the clock and the random numbers, so that tests can pin them.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -8,35 +10,35 @@ use tokio::time::Instant;
 /// The longest wait after a first failure; it doubles with each further one.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 
-/// The longest that an optional secret rests which is denied again and again.
-const LONGEST_REST: Duration = Duration::from_secs(3600);
+/// How long an optional secret rests at most that is denied again and again.
+const MAX_REST: Duration = Duration::from_secs(3600);
 
-/// The shortest of the waits that are cut short because a rotation is expected.
-const EXPECTANT: Duration = Duration::from_secs(60);
+/// The shortest wait while a rotation is expected.
+const MIN_EXPECTANT_WAIT: Duration = Duration::from_secs(60);
 
-/// In how many parts a window of rotation is cut, to look once in each.
-const LOOKS: u32 = 60;
+/// Into how many parts a rotation window is divided; each part gets one read.
+const READS_PER_WINDOW: u32 = 60;
 
-/// The shortest wait between two tries of a search.
-const SHORTEST: Duration = Duration::from_millis(250);
+/// The shortest wait between two reads of a search.
+const MIN_SEARCH_WAIT: Duration = Duration::from_millis(250);
 
-/// How long after its window a rotation is still expected: one that fails is retried.
-const OVERTIME: Duration = Duration::from_secs(3600);
+/// How long after its window a rotation is still expected, because a failed one is retried.
+const ROTATION_GRACE: Duration = Duration::from_secs(3600);
 
-/// How long names last that were listed, where nothing else is said and refreshes come oftener.
-const NAMES_LAST: Duration = Duration::from_secs(60);
+/// How long a listing of names stays valid unless `rediscover_every` says otherwise.
+const DEFAULT_LISTING_LASTS: Duration = Duration::from_secs(60);
 
-/// When to look again. `random` is always uniform in `0.0..1.0`.
+/// When to read again. `random` is always uniform in `0.0..1.0`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Schedule {
     pub(crate) interval: Duration,
-    /// How long names last that were listed.
+    /// How long a listing of names stays valid.
     pub(crate) rediscover: Duration,
-    /// How newer values are looked for when credentials were refused.
-    pub(crate) pursuit: Budget,
+    /// How newer values are searched for after credentials were refused.
+    pub(crate) search: Budget,
 }
 
-/// How often, and within what time, something is tried.
+/// How often, and within which time, something is tried.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Budget {
     pub(crate) tries: u32,
@@ -50,57 +52,60 @@ impl Default for Budget {
 }
 
 impl Budget {
-    /// The wait before the next try, after `done` of them: doubling, so that all tries fill the time; less up to a
-    /// fifth, so that replicas that were refused together spread out.
+    /// The wait before the next try, after `done` tries. Waits double, so that all tries fill the time, and are shortened
+    /// by up to a fifth, so that replicas that were refused together spread out.
     pub(crate) fn wait(self, done: u32, random: f64) -> Duration {
-        // Of 2^(n-1) - 1 parts in all, the first wait has one, the next two, and so on.
+        // The time has 2^(n-1) - 1 parts: one for the first wait, two for the next, and so on.
         let parts = f64::from(2_u32.saturating_pow(self.tries.saturating_sub(1).min(30))) - 1.0;
         let share =
             f64::from(2_u32.saturating_pow(done.saturating_sub(1).min(30))) / parts.max(1.0);
-        self.within.mul_f64(share.min(1.0) * (1.0 - 0.2 * random)).max(SHORTEST.min(self.within))
+        self.within
+            .mul_f64(share.min(1.0) * (1.0 - 0.2 * random))
+            .max(MIN_SEARCH_WAIT.min(self.within))
     }
 }
 
 impl Schedule {
-    /// Every so often; names at each refresh, but no oftener than once a minute, unless said otherwise.
-    pub(crate) fn new(interval: Duration, rediscover: Option<Duration>, pursuit: Budget) -> Self {
-        Self { interval, rediscover: rediscover.unwrap_or(NAMES_LAST), pursuit }
+    /// Refreshes at this interval. Names are listed at each refresh, but at most once a minute unless `rediscover` says
+    /// otherwise.
+    pub(crate) fn new(interval: Duration, rediscover: Option<Duration>, search: Budget) -> Self {
+        Self { interval, rediscover: rediscover.unwrap_or(DEFAULT_LISTING_LASTS), search }
     }
 
-    /// A wait cut short by the windows in which secrets are expected to rotate: it ends soon after the next one
-    /// opens, and while one is open it is no longer than a sixtieth of it, or a minute. A window of a day is no reason to
-    /// look oftener than every 24 minutes: a database that is ahead of its secret is what a search is for.
-    pub(crate) fn mindful<'a>(
+    /// A wait, shortened by the windows in which secrets are expected to rotate. It ends soon after the next window
+    /// opens, and during a window it is at most a sixtieth of the window, or a minute if that is longer. So a window of a
+    /// day means a read every 24 minutes; if a database is ahead of its secret, the search for newer values helps.
+    pub(crate) fn shorten_for_rotation<'a>(
         wait: Duration,
         windows: impl IntoIterator<Item = &'a Range<Instant>>,
         now: Instant,
         random: f64,
     ) -> Duration {
         windows.into_iter().filter(|window| !Self::past(window, now)).fold(wait, |wait, window| {
-            let part = window.end.saturating_duration_since(window.start) / LOOKS;
-            let expectant = part.max(EXPECTANT).mul_f64(1.0 + 0.5 * random);
+            let part = window.end.saturating_duration_since(window.start) / READS_PER_WINDOW;
+            let expectant = part.max(MIN_EXPECTANT_WAIT).mul_f64(1.0 + 0.5 * random);
             wait.min(window.start.saturating_duration_since(now) + expectant)
         })
     }
 
-    /// Whether a window of rotation is past, so that there is a next one to ask for.
+    /// Whether a rotation window is over, so that the next one can be asked for.
     pub(crate) fn past(window: &Range<Instant>, now: Instant) -> bool {
-        now >= window.end + OVERTIME
+        now >= window.end + ROTATION_GRACE
     }
 
-    /// After the start: anywhere in the first period, so that replicas started together spread out.
+    /// After the start: anywhere in the first interval, so that replicas that started together spread out.
     pub(crate) fn first(self, random: f64) -> Duration {
         self.interval.mul_f64(random)
     }
 
-    /// After a success: the interval, give or take a tenth.
+    /// After a success: the interval, plus or minus a tenth.
     pub(crate) fn next(self, random: f64) -> Duration {
         self.interval.mul_f64(0.9 + 0.2 * random)
     }
 
     /// After the `failures`th failure in a row: exponential backoff with full jitter
-    /// (<https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>), up to where it would reach the
-    /// interval: lasting trouble makes no more calls than health.
+    /// (<https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>), until it reaches the
+    /// interval: a lasting outage makes no more calls than a healthy service.
     pub(crate) fn retry(self, failures: u32, random: f64) -> Duration {
         match doubled(failures) {
             wait if wait < self.interval => wait.mul_f64(random),
@@ -108,15 +113,15 @@ impl Schedule {
         }
     }
 
-    /// The same without an interval, up to a longest wait.
+    /// Exponential backoff with full jitter up to a longest wait.
     pub(crate) fn backoff(failures: u32, longest: Duration, random: f64) -> Duration {
         doubled(failures).min(longest).mul_f64(random)
     }
 
-    /// How long an optional secret rests after its `denials`th denial in a row: each asking is a denied call in the
-    /// account's trail. Twice the interval, doubling up to an hour.
+    /// How long an optional secret rests after its `denials`th denial in a row, because each read is another denied call
+    /// in CloudTrail. Twice the interval, doubling up to an hour.
     pub(crate) fn denied(self, denials: u32) -> Duration {
-        self.interval.saturating_mul(1 << denials.min(30)).min(LONGEST_REST.max(self.interval))
+        self.interval.saturating_mul(1 << denials.min(30)).min(MAX_REST.max(self.interval))
     }
 }
 
@@ -161,12 +166,12 @@ mod tests {
         assert_eq!(budget.wait(1, 0.5).as_secs_f64(), 1.8);
         for (tries, done) in [(0, 0), (1, 1), (2, 1), (40, 39), (u32::MAX, u32::MAX)] {
             let wait = Budget { tries, within: Duration::from_secs(30) }.wait(done, 0.0);
-            assert!((SHORTEST..=Duration::from_secs(30)).contains(&wait), "{tries} {done}");
+            assert!((MIN_SEARCH_WAIT..=Duration::from_secs(30)).contains(&wait), "{tries} {done}");
         }
     }
 
     #[test]
-    fn a_wait_minds_the_windows_of_rotation() {
+    fn waits_are_shortened_around_rotation_windows() {
         let seconds = Duration::from_secs;
         let start = Instant::now();
         for (case, from, to, at, random, expected) in [
@@ -180,20 +185,25 @@ mod tests {
             ("open for a day", 0, 86_400, 200, 0.0, 300),
         ] {
             let window = start + seconds(from)..start + seconds(to);
-            let wait = Schedule::mindful(seconds(300), &[window], start + seconds(at), random);
+            let wait = Schedule::shorten_for_rotation(
+                seconds(300),
+                &[window],
+                start + seconds(at),
+                random,
+            );
             assert_eq!(wait.as_secs(), expected, "{case}");
         }
         assert_eq!(
-            Schedule::mindful(seconds(5), &[start..start + seconds(60)], start, 0.5),
+            Schedule::shorten_for_rotation(seconds(5), &[start..start + seconds(60)], start, 0.5),
             seconds(5)
         );
-        assert_eq!(Schedule::mindful(seconds(300), &[], start, 0.5), seconds(300));
+        assert_eq!(Schedule::shorten_for_rotation(seconds(300), &[], start, 0.5), seconds(300));
     }
 
-    /// The guide's table of calls per second, held against the rules that it follows.
+    /// The table of calls per second in the guide follows the schedule's rules.
     #[test]
-    fn the_table_of_quotas_is_right() {
-        let names_last = NAMES_LAST.as_secs_f64();
+    fn the_table_of_quotas_agrees_with_the_schedule() {
+        let names_last = DEFAULT_LISTING_LASTS.as_secs_f64();
         let mut cells = 0;
         for line in include_str!("../../docs/operations.md")
             .lines()
@@ -209,10 +219,10 @@ mod tests {
                     (replicas * (secrets / 100.0).ceil() / names_last.max(interval), 100.0),
                     (replicas * secrets / interval, 10_000.0),
                 ];
-                for (told, (expected, quota)) in column.split(" · ").zip(calls) {
-                    let off = (number(told) - expected).abs() / expected;
-                    assert!(off < 0.05, "{line}: {told} is {expected}");
-                    assert_eq!(told.contains('*'), expected > quota, "{line}: {told}");
+                for (shown, (expected, quota)) in column.split(" · ").zip(calls) {
+                    let off = (number(shown) - expected).abs() / expected;
+                    assert!(off < 0.05, "{line}: {shown} is {expected}");
+                    assert_eq!(shown.contains('*'), expected > quota, "{line}: {shown}");
                     cells += 1;
                 }
             }

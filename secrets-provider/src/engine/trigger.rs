@@ -1,16 +1,24 @@
-//! What makes a refresh come before its time.
+//! [`Trigger`]: what makes a refresh come before its time.
+//!
+//! A trigger carries the reason, which is logged, and the scope of what to read. Streams of triggers are foreign code,
+//! so [`fuse_quietly`] keeps one that ends or panics from ending the others.
 
 use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
+use futures_util::stream::BoxStream;
 use futures_util::{Stream, StreamExt as _, stream};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
+use crate::load::fetch::Scope;
+use crate::observe::events;
+use crate::unwind;
+
 /// A reason to refresh now: the item of the streams that [`LiveBuilder::refresh_on`](crate::LiveBuilder::refresh_on)
-/// takes. Any stream will do that can be mapped to it, such as a queue of EventBridge's notices; ready-made are
-/// [`every`](Self::every), [`channel`](Self::channel) and, with the feature `signal`, `hangups`.
+/// takes. Any stream that can be mapped to triggers will do, such as a queue of EventBridge events. Ready-made streams
+/// are [`every`](Self::every), [`channel`](Self::channel) and, with the feature `signal`, `hangups`.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
@@ -36,25 +44,24 @@ use tokio_stream::wrappers::ReceiverStream;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trigger {
     reason: Cow<'static, str>,
-    /// Names are looked for anew, too.
-    pub(crate) names: bool,
+    /// What is read because of it.
+    pub(crate) scope: Scope,
 }
 
 impl Trigger {
-    /// A trigger with its reason, which is logged: put no value into it.
+    /// A trigger that reads everything, with its reason. The reason is logged, so do not put a value into it.
     pub fn new(reason: impl Into<Cow<'static, str>>) -> Self {
-        Self { reason: reason.into(), names: true }
+        Self { reason: reason.into(), scope: Scope::everything() }
     }
 
-    /// Why.
+    /// Why the refresh is asked for.
     pub fn reason(&self) -> &str {
         &self.reason
     }
 
-    /// A trigger for each period, the first after one of them: beside the builder's own interval, which is jittered,
-    /// for times that are to be kept. A period that passes while a refresh is under way is not made up for. Unlike
-    /// other triggers, it finds secrets that were added no sooner than a refresh at the interval does. Zero counts as a
-    /// second.
+    /// A trigger after each period, for exact times; the builder's own interval is jittered. A period that passes during
+    /// a refresh is skipped. Unlike other triggers, it does not list names before their listing expires, so secrets that
+    /// were added are found no sooner than by a refresh at the interval. Zero counts as a second.
     pub fn every(period: Duration) -> impl Stream<Item = Self> + Send + 'static {
         let period = if period.is_zero() { Duration::from_secs(1) } else { period };
         stream::unfold(None, move |timer: Option<tokio::time::Interval>| async move {
@@ -66,23 +73,23 @@ impl Trigger {
                 timer
             });
             timer.tick().await;
-            Some((Self { reason: "interval".into(), names: false }, Some(timer)))
+            Some((Self { reason: "interval".into(), scope: Scope::due() }, Some(timer)))
         })
     }
 
-    /// A trigger to be fired by hand, from anywhere, and the stream of its firings.
+    /// A sender that fires triggers from anywhere in the program, and the stream of those triggers.
     pub fn channel() -> (TriggerSender, impl Stream<Item = Self> + Send + 'static) {
-        // One that waits is as good as many.
+        // One waiting trigger is as good as many.
         let (sender, receiver) = mpsc::channel(1);
         (TriggerSender(sender), ReceiverStream::new(receiver))
     }
 
-    /// A trigger for each SIGHUP, which then no longer ends the process: the custom of daemons for "read your
-    /// configuration again".
+    /// A trigger for each SIGHUP, by which daemons are asked to read their configuration again. The signal then no
+    /// longer ends the process.
     ///
     /// # Errors
     ///
-    /// If no handler can be installed.
+    /// If the signal handler cannot be installed.
     ///
     /// # Panics
     ///
@@ -102,8 +109,8 @@ impl Trigger {
 pub struct TriggerSender(mpsc::Sender<Trigger>);
 
 impl TriggerSender {
-    /// Asks for a refresh, without waiting for it. Firings that come together are one. Without effect when the
-    /// settings are gone.
+    /// Asks for a refresh without waiting for it. Triggers that are fired together are one refresh. Has no effect once
+    /// the settings are gone.
     pub fn fire(&self) {
         let _ = self.0.try_send(Trigger::new("channel"));
     }
@@ -115,20 +122,17 @@ impl fmt::Debug for TriggerSender {
     }
 }
 
-/// A stream that may end or panic, as one that then is silent.
-pub(crate) fn endless(
+/// A stream that may end or panic, as one that yields nothing more then.
+pub(crate) fn fuse_quietly(
     stream: impl Stream<Item = Trigger> + Send + 'static,
-) -> crate::BoxStream<'static, Trigger> {
-    use std::panic::AssertUnwindSafe;
-
-    // At its end the stream is dropped, which is the user's code, too: inside. After a panic it is over.
-    let quiet = AssertUnwindSafe(stream.chain(stream::pending())).catch_unwind().filter_map(
-        async |trigger| {
-            if trigger.is_err() {
-                tracing::error!(target: crate::TARGET, "trigger_panicked");
-            }
-            trigger.ok()
-        },
-    );
+) -> BoxStream<'static, Trigger> {
+    // The end is chained inside the guard, because the stream is dropped at its end, which is foreign code too.
+    let guarded = unwind::catch_stream(stream.chain(stream::pending()));
+    let quiet = guarded.filter_map(async |trigger| {
+        if trigger.is_err() {
+            events::trigger_panicked();
+        }
+        trigger.ok()
+    });
     Box::pin(quiet.chain(stream::pending()))
 }

@@ -49,35 +49,3 @@ impl Sealed for Layers {
         Layers::merged_and_explained(&self).map(|(tree, explanation)| (Merged(tree), explanation))
     }
 }
-
-#[cfg(feature = "figment")]
-impl LayerStack for figment::Figment {}
-
-#[cfg(feature = "figment")]
-impl Sealed for figment::Figment {
-    fn merged(self, _: &Snapshot) -> Result<Merged, Error> {
-        crate::adapters::figment::tree_of(&self).map(Merged)
-    }
-}
-
-#[cfg(feature = "config")]
-impl LayerStack for config::Config {}
-
-#[cfg(feature = "config")]
-impl Sealed for config::Config {
-    fn merged(self, secrets: &Snapshot) -> Result<Merged, Error> {
-        Ok(Merged(crate::adapters::config::tree_of(self, secrets)))
-    }
-}
-
-/// What `build()` returns, so that the closure need not unwrap it. An error is told in words of ours: config-rs's own
-/// may quote values.
-#[cfg(feature = "config")]
-impl LayerStack for Result<config::Config, config::ConfigError> {}
-
-#[cfg(feature = "config")]
-impl Sealed for Result<config::Config, config::ConfigError> {
-    fn merged(self, secrets: &Snapshot) -> Result<Merged, Error> {
-        self.map_err(crate::adapters::config::rebuilt)?.merged(secrets)
-    }
-}

@@ -1,41 +1,47 @@
-//! From a description of the secrets to a live value.
+//! [`LiveBuilder`]: which secrets, which layers, which checks, and how often; then [`start`](LiveBuilder::start).
+//!
+//! This is the only place where a description of secrets ([`SecretsManager`]) becomes a running [`Live`]. The pipeline
+//! that turns secrets into checked settings is put together here and run by `engine`: `Fetcher::snapshot`, the layers,
+//! `extract`, the checks, the probes.
 
 use std::fmt;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
+use futures_util::stream::BoxStream;
 use futures_util::{FutureExt as _, Stream};
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
-use super::Live;
-use crate::LayerStack;
-use crate::TARGET;
-use crate::backend::{BoxFuture, BoxStream, Fetched};
+use super::{Live, Origin};
+use crate::backend::{Fetched, Runtime};
+use crate::engine;
+use crate::engine::candidate::{self, Candidate, Pipeline};
 use crate::engine::schedule::{Budget, Schedule};
 use crate::engine::trigger::{self, Trigger};
-use crate::engine::{self, Candidate, Ways};
 use crate::error::{Error, ErrorKind};
 use crate::extract;
 use crate::layers::Layers;
 use crate::layers::explain::{self, Explanation};
-use crate::layers::stack::{Merged, Sealed};
-use crate::load::manager::{LONGEST, Road, SecretsManager};
+use crate::layers::stack::{LayerStack, Merged, Sealed};
+use crate::load::manager::{MAX_DURATION, SecretsManager};
 use crate::load::snapshot::Snapshot;
+use crate::observe::events;
+use crate::unwind;
 
 /// How often settings are refreshed unless [`LiveBuilder::refresh_every`] says otherwise.
-const INTERVAL: Duration = Duration::from_secs(300);
+const DEFAULT_INTERVAL: Duration = Duration::from_secs(300);
 
-/// How long a probe may take, unless [`LiveBuilder::probe_timeout`] says otherwise.
-const PROBE: Duration = Duration::from_secs(10);
+/// How long a probe may take unless [`LiveBuilder::probe_timeout`] says otherwise.
+const DEFAULT_PROBE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Why a check refuses settings, in words that may be shown: they stand in errors, logs and the status.
+/// Why a check rejects settings, in words that may be shown: errors, logs and the status contain them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejected(String);
 
 impl Rejected {
-    /// A refusal with its reason. Put no value into it.
+    /// A rejection with its reason. Do not put a value into it.
     pub fn new(reason: impl Into<String>) -> Self {
         Self(reason.into())
     }
@@ -49,7 +55,7 @@ impl fmt::Display for Rejected {
 
 impl std::error::Error for Rejected {}
 
-/// How a [`Live`] is made and kept current.
+/// How a [`Live`] is made and kept current. [`Live::builder`] makes one.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
@@ -83,7 +89,7 @@ pub struct LiveBuilder<T> {
     interval: Option<Duration>,
     rediscover: Option<Duration>,
     max_staleness: Option<Duration>,
-    pursuit: Budget,
+    search: Budget,
     triggers: Vec<BoxStream<'static, Trigger>>,
 }
 
@@ -102,20 +108,21 @@ impl<T> LiveBuilder<T> {
             }),
             checks: Vec::new(),
             probes: Vec::new(),
-            probe_timeout: PROBE,
+            probe_timeout: DEFAULT_PROBE_TIMEOUT,
             interval: None,
             rediscover: None,
             max_staleness: None,
-            pursuit: Budget::default(),
+            search: Budget::default(),
             triggers: Vec::new(),
         }
     }
 
-    /// What the settings are made of, in place of `.env` < environment < secrets: [`Layers`] of your choice, a
-    /// `Figment` or a `config::Config`. Called for each new set of secrets, so files and variables are read anew with it.
+    /// What the settings are made of, in place of `.env` < environment < secrets: [`Layers`] of your choice, a `Figment`
+    /// or a `config::Config`. The closure is called for each new set of secrets, so it also reads files and variables
+    /// again.
     ///
-    /// With a `Figment`, merge the snapshot that is given rather than the `SecretsManager`, which would fetch again.
-    /// So too with a `Config`, whose `build()` may be returned as it is, error and all.
+    /// Into a `Figment` or a `Config`, merge the given snapshot rather than the `SecretsManager`, which would fetch again.
+    /// The closure may return what `Config::builder().build()` returns, a `Result`.
     pub fn layers<L, F>(mut self, layers: F) -> Self
     where
         L: LayerStack,
@@ -125,60 +132,59 @@ impl<T> LiveBuilder<T> {
         self
     }
 
-    /// How often to refresh. Default 300 s, or what the switches of [`SecretsManager::from_env`] say. Each wait is
-    /// within a tenth of it; the first is anywhere between zero and this, so that replicas started together spread out.
-    /// After failures it is shorter: from a second on, doubling up to this, with full jitter; and while a secret is
-    /// expected to rotate within hours, it is cut short (see [`SecretsManager::rotation_windows`]). Zero counts as a
-    /// millisecond, and more than a year as a year.
+    /// How often to refresh. Default 300 s, or what the switches of [`SecretsManager::from_env`] set. Each wait differs
+    /// from it by up to a tenth, and the first wait is anywhere between zero and the interval, so that replicas that
+    /// started together spread out. After a failure, waits begin at a second and double up to the interval, with full
+    /// jitter. While a secret is expected to rotate within hours, waits are shorter too (see
+    /// [`SecretsManager::rotation_windows`]). Zero counts as a millisecond, and more than a year as a year.
     pub fn refresh_every(mut self, interval: Duration) -> Self {
-        self.interval = Some(interval.clamp(Duration::from_millis(1), LONGEST));
+        self.interval = Some(interval.clamp(Duration::from_millis(1), MAX_DURATION));
         self
     }
 
-    /// How long names last that were listed: below a prefix, secrets that were added are found no sooner than this after
-    /// the last listing. Default a minute, so that at the default interval each refresh lists; zero lists at each. Values
-    /// are read at each refresh all the same. A listing that was asked for ([`Live::refresh`], most triggers) happens at
-    /// once.
+    /// How long a listing of names below a prefix stays valid: secrets that were added are found no sooner than this
+    /// after the last listing. Default a minute, so that every refresh lists at the default interval; zero lists at every
+    /// refresh. Values are read at every refresh in any case. [`Live::refresh`] and most triggers list at once.
     pub fn rediscover_every(mut self, interval: Duration) -> Self {
-        self.rediscover = Some(interval.min(LONGEST));
+        self.rediscover = Some(interval.min(MAX_DURATION));
         self
     }
 
-    /// How old the last success may become before the settings count as [`Failing`](crate::Health::Failing), and the
-    /// last check of all secrets in use before their replica is not [ready](crate::Status::is_ready). Default three
-    /// intervals. Refreshes are an interval and up to a tenth apart, and take their time, so a bound below that says
-    /// `Failing` of a healthy service between any two of them; the start warns of it (`max_staleness_too_short`).
+    /// How old the last success may become before the settings count as [`Failing`](crate::Health::Failing), and how old
+    /// the last check of all secrets in use may become before the replica is not [ready](crate::Status::is_ready).
+    /// Default three intervals. Refreshes are up to an interval and a tenth apart, so with a shorter bound even a healthy
+    /// service is `Failing` between two of them; the start warns of that (`max_staleness_too_short`).
     pub fn max_staleness(mut self, bound: Duration) -> Self {
         self.max_staleness = Some(bound);
         self
     }
 
-    /// How newer settings are looked for by [`Live::refresh_past`]: at most so many fetches, spread over so long, the
-    /// first at once and each wait twice the one before. Default 5 over 30 s. One fetch is made at least.
+    /// How [`Live::refresh_past`] searches for newer settings: with at most `tries` reads over `within`, the first at
+    /// once and each wait twice the one before. Default 5 reads over 30 s. At least one read is made.
     ///
-    /// Whoever waits does so until the look that finds the new settings. By default, looks come after about 2, 6, 14 and
-    /// 30 s; with 8 over 30 s, after 0.2, 0.7, 1.6, 3.5, 7, 15 and 30 s (all up to a fifth earlier), which serves better
-    /// where a database is ahead of its secret for a second or two. After a search in vain comes a rest as long as the
-    /// budget.
+    /// Callers wait until the read that finds the new settings. By default, reads come after about 2, 6, 14 and 30 s;
+    /// with 8 over 30 s, they come after 0.2, 0.7, 1.6, 3.5, 7, 15 and 30 s (each up to a fifth earlier), which is better
+    /// if a database is ahead of its secret for a second or two. After a search that finds nothing, the next one waits as
+    /// long as the budget.
     pub fn refresh_past_budget(mut self, tries: u32, within: Duration) -> Self {
-        self.pursuit = Budget { tries: tries.max(1), within: within.min(LONGEST) };
+        self.search = Budget { tries: tries.max(1), within: within.min(MAX_DURATION) };
         self
     }
 
-    /// Refreshes at each item of a stream, besides at the interval; may be given more than once. See [`Trigger`] for
-    /// ready-made ones. Items that come while a refresh is under way are one, and no more than one refresh a second is
-    /// made of them. A stream that ends, or panics, is over; the rest goes on.
+    /// Refreshes at each item of a stream, in addition to the interval; may be given more than once. See [`Trigger`] for
+    /// ready-made streams. Items that come during a refresh count as one, and they cause at most one refresh a second. A
+    /// stream that ends or panics is not polled again; everything else goes on.
     pub fn refresh_on<S>(mut self, triggers: S) -> Self
     where
         S: Stream<Item = Trigger> + Send + 'static,
     {
-        self.triggers.push(trigger::endless(triggers));
+        self.triggers.push(trigger::fuse_quietly(triggers));
         self
     }
 
-    /// A check that new settings must pass before they are served; may be given more than once. What it refuses is
-    /// reported with the [`Rejected`]'s text and tried again at the next refresh, while the last good settings stay.
-    /// A panic in it counts as a refusal.
+    /// A check that new settings must pass before they are served; may be given more than once. Settings that it rejects
+    /// are reported with the [`Rejected`]'s text and tried again at the next refresh, while the last good ones stay. A
+    /// panic counts as a rejection.
     pub fn validate<F>(mut self, check: F) -> Self
     where
         F: Fn(&T) -> Result<(), Rejected> + Send + Sync + 'static,
@@ -187,9 +193,9 @@ impl<T> LiveBuilder<T> {
         self
     }
 
-    /// A check that takes its time, such as opening a connection with the new credentials; may be given more than
-    /// once, and runs after every [`validate`](Self::validate). Readers are not held up by it. What it refuses is
-    /// handled as there; so is a panic, or not being done within [`probe_timeout`](Self::probe_timeout).
+    /// An asynchronous check, such as opening a connection with the new credentials; may be given more than once, and
+    /// runs after every [`validate`](Self::validate). Readers do not wait for it. A rejection, a panic, or a probe that
+    /// takes longer than [`probe_timeout`](Self::probe_timeout) is handled as there.
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
@@ -224,7 +230,7 @@ impl<T> LiveBuilder<T> {
 
     /// How long each probe may take. Default 10 s.
     pub fn probe_timeout(mut self, timeout: Duration) -> Self {
-        self.probe_timeout = timeout.min(LONGEST);
+        self.probe_timeout = timeout.min(MAX_DURATION);
         self
     }
 }
@@ -234,64 +240,82 @@ impl<T: DeserializeOwned + Send + Sync + 'static> LiveBuilder<T> {
     ///
     /// # Errors
     ///
-    /// As [`SecretsManager::fetch`]; `Invalid` if the merged layers do not fit `T`, with every wrong value listed;
-    /// `Rejected` if a check refuses them.
+    /// Those of [`SecretsManager::fetch`]; `Invalid` if the merged layers do not fit `T`, with every wrong value listed;
+    /// `Rejected` if a check rejects them.
     ///
     /// # Panics
     ///
     /// Outside a tokio runtime.
     pub async fn start(self) -> Result<Live<T>, Error> {
         let Self { manager, layers, checks, probes, probe_timeout, .. } = self;
-        let source = manager.source(Road::Async)?;
-        let interval = self.interval.or(manager.interval()).unwrap_or(INTERVAL);
+        let interval = self.interval.or(manager.interval).unwrap_or(DEFAULT_INTERVAL);
+        let fetcher = manager.fetcher(Runtime::Caller)?;
+        let placing = fetcher.clone();
         let build = move |secrets: &[Fetched]| {
-            let snapshot = manager.assemble(secrets)?;
+            let snapshot = placing.snapshot(secrets)?;
             let (Merged(tree), explanation) = layers(&snapshot)?;
             let fields = explain::fields_of::<T>();
             let (value, guessed) = extract::extract_with_guesses(&tree)?;
             let explanation = explanation.with_fields(fields).with_guessed(&guessed, fields);
             for check in &checks {
-                check(&value).map_err(refused)?;
+                check(&value).map_err(rejected)?;
             }
             Ok(Candidate { value: Arc::new(value), tree, snapshot, explanation })
         };
-        let ways = Ways {
+        let pipeline = Pipeline {
             build: Box::new(build),
-            probes: probes.into_iter().map(|probe| within(probe_timeout, probe)).collect(),
+            probes: probes.into_iter().map(|probe| limited(probe_timeout, probe)).collect(),
         };
-        let schedule = Schedule::new(interval, self.rediscover, self.pursuit);
+        let schedule = Schedule::new(interval, self.rediscover, self.search);
         if let Some(bound) = self.max_staleness.filter(|bound| *bound < schedule.next(1.0)) {
-            tracing::warn!(
-                target: TARGET,
-                max_staleness = ?bound,
-                interval = ?interval,
-                hint = "settings are failing, and not ready, before each refresh: give it more than the interval and a tenth",
-                "max_staleness_too_short"
-            );
+            events::max_staleness_too_short(bound, interval);
         }
-        engine::start(source, ways, schedule, self.max_staleness, self.triggers).await
+        let (cell, handle) =
+            engine::start(fetcher, pipeline, schedule, self.max_staleness, self.triggers).await?;
+        Ok(Live::new(cell, handle, Origin::Secrets))
     }
 }
 
-fn refused(rejected: Rejected) -> Error {
-    Error::new(ErrorKind::Rejected, format!("settings rejected: {rejected}"))
+impl<T> Live<T> {
+    /// How the settings are made and kept current, beyond what [`SecretsManager::live`] assumes.
+    pub fn builder(manager: SecretsManager) -> LiveBuilder<T> {
+        LiveBuilder::new(manager)
+    }
+}
+
+impl SecretsManager {
+    /// Fetches the secrets, merges them over the environment and `.env`, and keeps the result current in the
+    /// background: [`Live::builder`] with its defaults.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`LiveBuilder::start`].
+    pub async fn live<T>(self) -> Result<Live<T>, Error>
+    where
+        T: DeserializeOwned + Send + Sync + 'static,
+    {
+        Live::builder(self).start().await
+    }
+}
+
+fn rejected(reason: Rejected) -> Error {
+    Error::new(ErrorKind::Rejected, format!("settings rejected: {reason}"))
 }
 
 /// A probe that may fail, panic or hang, as one that only fails.
-fn within<T: Send + Sync + 'static>(longest: Duration, probe: Probe<T>) -> engine::Probe<T> {
+fn limited<T: Send + Sync + 'static>(limit: Duration, probe: Probe<T>) -> candidate::Probe<T> {
     Box::new(move |settings| {
         // The closure itself may panic too, before there is a future.
-        let probing = std::panic::catch_unwind(AssertUnwindSafe(|| probe(settings)));
+        let probing = unwind::catch(|| probe(settings));
         async move {
-            let panicked = |_| engine::panicked("probing");
-            let probing = AssertUnwindSafe(probing.map_err(panicked)?).catch_unwind();
-            match timeout(longest, probing).await {
-                Ok(result) => result.map_err(panicked)?.map_err(refused),
+            let panicked = |panic: unwind::Panicked| panic.rejection("probing the settings");
+            let probing = unwind::catch_future(probing.map_err(panicked)?);
+            match timeout(limit, probing).await {
+                Ok(result) => result.map_err(panicked)?.map_err(rejected),
                 Err(_) => {
-                    let message =
-                        format!("settings rejected: a probe was not done within {longest:?}");
+                    let message = format!("settings rejected: a probe took longer than {limit:?}");
                     Err(Error::new(ErrorKind::Rejected, message)
-                        .with_hint("`.probe_timeout(..)` sets the time"))
+                        .with_hint("`.probe_timeout(..)` sets the limit"))
                 }
             }
         }

@@ -1,27 +1,31 @@
-//! What to do when the credentials in hand have just been refused.
+//! What to do when credentials were just refused: wait for newer settings, and run the operation again.
+//!
+//! A database learns of a new password before Secrets Manager names it `AWSCURRENT`, so a request may meet a refusal
+//! that newer settings will mend within seconds. The search for them is the engine's; see `engine/search`.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
-use super::{Live, Request, Waiting};
+use super::Live;
+use crate::engine::handle::{Request, Waiting};
 use crate::error::{Error, ErrorKind};
 
-/// The most attempts that [`Live::with_fresh`] makes at one operation.
-const ATTEMPTS: u32 = 5;
+/// How often [`Live::with_fresh`] runs one operation at most.
+const MAX_ATTEMPTS: u32 = 5;
 
-/// How much longer than its budget a search is waited for: it ends with an answer of its own.
-const GRACE: Duration = Duration::from_secs(1);
+/// How much longer than its budget to wait for a search, which ends with an answer of its own.
+const SEARCH_GRACE: Duration = Duration::from_secs(1);
 
-/// What to do about an error of an operation: what the second closure of [`Live::with_fresh`] returns, where a `bool`
-/// is not enough. `true` is [`Fresh`](Self::Fresh), `false` is [`No`](Self::No).
+/// What to do about an operation's error: what the second closure of [`Live::with_fresh`] returns if a `bool` is not
+/// enough. `true` is [`Fresh`](Self::Fresh), `false` is [`No`](Self::No).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Retry {
     /// Nothing: newer settings would not help.
     No,
-    /// Try again at once with the settings of that moment: a connection was lost, a pool was closed.
+    /// Try again at once with the current settings: a connection was lost, or a pool was closed.
     Now,
     /// Try again with newer settings, and wait for them: the credentials were refused.
     Fresh,
@@ -34,21 +38,21 @@ impl From<bool> for Retry {
 }
 
 impl<T> Live<T> {
-    /// Newer settings than those whose credentials were just refused. Returns at once, if there are newer ones
-    /// already. Otherwise the secrets are read now, by one fetch for all who ask, and again a few times within a
-    /// budget, because a database learns of a new password before `AWSCURRENT` names it: by default five times over
-    /// 30 s, or as [`refresh_past_budget`](crate::LiveBuilder::refresh_past_budget) says.
+    /// Waits for settings that are newer than `seen`, whose credentials were just refused. Returns at once if there
+    /// are newer settings already. Otherwise the secrets are read now, in one fetch for all callers, and again a few
+    /// times within a budget, because a database learns of a new password before `AWSCURRENT` names it. The budget is
+    /// five reads over 30 s unless [`refresh_past_budget`](crate::LiveBuilder::refresh_past_budget) sets another.
     ///
-    /// A storm of failing requests costs no more than that: all wait for the same reads, names are not listed, and
-    /// after a search in vain the next one begins only after a rest as long as the budget; until then this returns that
-    /// search's error at once.
+    /// A storm of failing requests costs no more than that: all wait for the same reads, and names are not listed.
+    /// After a search that found nothing, the next one begins only after a rest as long as the budget; until then this
+    /// returns that search's error at once.
     ///
-    /// Of a [derived](Self::derive) value, such as a pool: the next one, built of newer settings.
+    /// For a [derived](Self::derive) value such as a pool, this waits for one that was built from newer settings.
     ///
     /// # Errors
     ///
-    /// `Unavailable`, if nothing newer came within the budget, with what failed meanwhile; always, for a
-    /// [`constant`](Self::constant), and once the background task has ended.
+    /// `Unavailable` if nothing newer came within the budget, together with what failed meanwhile; always for a
+    /// [`constant`](Self::constant); and once the background task has ended.
     pub async fn refresh_past(&self, seen: &Arc<T>) -> Result<Arc<T>, Error> {
         let (current, generation) = self.pair();
         if !Arc::ptr_eq(&current, seen) {
@@ -57,22 +61,24 @@ impl<T> Live<T> {
         drop(current);
         if self.is_constant() {
             return Err(Error::new(ErrorKind::Unavailable, "these settings are constant")
-                .with_hint("there is no secret that newer ones could come from"));
+                .with_hint("no secret is behind them, so there is nothing newer to wait for"));
         }
         let asking = self
-            .engine
+            .link
+            .handle
             .ask(|reply| Request::Past(Waiting { seen: generation, path: String::new(), reply }));
-        let (patience, begun) = (self.engine.patience, Instant::now());
-        match timeout(patience + GRACE, asking).await {
+        let (limit, begun) = (self.link.handle.search_timeout, Instant::now());
+        match timeout(limit + SEARCH_GRACE, asking).await {
             Ok(answer) => answer.map(|_| self.current()),
             Err(_) => {
                 let message = format!(
-                    "no newer settings came within {patience:?}: the store does not answer in time"
+                    "no newer settings came within {limit:?}: the store does not answer in time"
                 );
                 let status = self.status();
-                let met = status.last_error().filter(|error| error.instant() >= begun);
-                let met = met.map(|error| Error::new(error.kind(), error.message().to_owned()));
-                Err(Error::new(ErrorKind::Unavailable, message).beside(met))
+                let recent = status.last_error().filter(|error| error.instant() >= begun);
+                let recent =
+                    recent.map(|error| Error::new(error.kind(), error.message().to_owned()));
+                Err(Error::new(ErrorKind::Unavailable, message).beside(recent))
             }
         }
     }
@@ -80,13 +86,13 @@ impl<T> Live<T> {
     /// Runs an operation with the current settings, and again with newer ones when its error says that the
     /// credentials were refused.
     ///
-    /// The second closure tells what to do about an error: `true` to retry with newer settings, which are waited for as
-    /// by [`refresh_past`](Self::refresh_past); `false` to give up; or a [`Retry`], for errors such as a lost
-    /// connection, after which the same settings are worth another try. Five attempts are made at most. The operation's
-    /// own last error is returned, also where no newer settings came; `status` tells why they did not.
+    /// The second closure decides about an error: `true` to retry with newer settings, which are waited for as in
+    /// [`refresh_past`](Self::refresh_past); `false` to give up; or a [`Retry`] for errors such as a lost connection,
+    /// after which the same settings are worth another try. At most five attempts are made. If they all fail, or no
+    /// newer settings come, this returns the operation's own last error; `status` says why no newer settings came.
     ///
-    /// **Only for what may run twice.** A read may, and a write with an idempotency key; a transaction whose COMMIT was
-    /// cut off may have been carried out.
+    /// **Use it only for operations that may run twice**, such as a read, or a write with an idempotency key. A
+    /// transaction whose COMMIT was cut off may have been carried out.
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
@@ -117,7 +123,7 @@ impl<T> Live<T> {
         R: Into<Retry>,
     {
         let mut settings = self.current();
-        for _ in 1..ATTEMPTS {
+        for _ in 1..MAX_ATTEMPTS {
             let error = match operation(settings.clone()).await {
                 Ok(output) => return Ok(output),
                 Err(error) => error,

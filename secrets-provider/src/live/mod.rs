@@ -1,43 +1,41 @@
-//! The handle that handlers hold: the current settings, lock-free, and whatever keeps them current.
+//! [`Live`], the handle that request handlers hold: the current settings, and what keeps them current.
+//!
+//! Reading is lock-free; everything that changes the settings is in `engine`. A handle is two `Arc`s: the cell with
+//! the value, and the link to the background task, which stops when the last handle is dropped. Derived values are
+//! handles too, with another origin. Builder, derived values, views and streams of changes are in files of their own.
 
 mod builder;
 mod changes;
 mod derive;
 mod fresh;
+mod origin;
 mod reader;
 mod view;
 
 use std::fmt;
 use std::ops::Deref;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Duration;
-
-use arc_swap::ArcSwap;
-use serde::Serialize;
-use tokio::sync::{mpsc, oneshot, watch};
+use std::sync::Arc;
 
 pub use builder::{LiveBuilder, Rejected};
-pub use changes::{Change, Changes};
+pub use changes::Changes;
 pub use fresh::Retry;
-
 pub use reader::Reader;
-
 pub use view::{Mapped, Part, View};
 
-use derive::Built;
+use origin::{Link, Origin};
 
-use crate::engine::change_log::Journal;
-use crate::error::{Error, ErrorKind};
+use crate::engine::cell::Cell;
+use crate::engine::handle::{Handle, Refreshed, Request};
+use crate::error::Error;
 use crate::layers::explain::Explanation;
-use crate::load::manager::SecretsManager;
 use crate::observe::status::{DerivedStatus, Status};
 
-/// Settings that stay current: a cheap handle, to be cloned into application state.
+/// Settings that stay current: a cheap handle to clone into application state.
 ///
-/// Readers are never blocked and never see half of a change: [`load`](Self::load) and [`current`](Self::current)
-/// return one whole generation. A background task refreshes them; it stops when the last handle is dropped.
+/// Readers never block and never see half of a change: [`load`](Self::load) and [`current`](Self::current) return one
+/// whole generation. A background task refreshes the settings and stops when the last handle is dropped.
 ///
-/// Read once per request and pass the value on: two loads may see two generations. The extractors of
+/// Read once per request and pass the value on, because two loads may see two generations. The extractors of
 /// `secrets-provider-axum` and `secrets-provider-actix` do that.
 ///
 /// ```
@@ -57,167 +55,14 @@ use crate::observe::status::{DerivedStatus, Status};
 /// assert_eq!(settings.load().jwt_secret, "second");
 /// # Ok::<(), secrets_provider::Error>(()) }).unwrap();
 /// ```
-#[must_use = "with its last handle the refreshing ends"]
+#[must_use = "the refresher stops when the last handle is dropped"]
 pub struct Live<T> {
     cell: Arc<Cell<T>>,
-    engine: Arc<Engine>,
+    link: Arc<Link>,
 }
 
-/// The value and what is told about it.
-pub(crate) struct Cell<T> {
-    value: ArcSwap<T>,
-    /// Held while a swap happens too, so that value and status can be read as a pair.
-    status: Mutex<Status>,
-    /// Where the value's keys come from. Changed while the status is held.
-    explanation: ArcSwap<Explanation>,
-    /// When each key last changed. Changed while the status is held.
-    journal: Mutex<Journal>,
-    /// What is made of the value, as long as someone has it.
-    derived: Mutex<Vec<Weak<Built>>>,
-}
-
-impl<T> Cell<T> {
-    pub(crate) fn new(value: Arc<T>, status: Status) -> Self {
-        Self {
-            value: ArcSwap::new(value),
-            status: Mutex::new(status),
-            explanation: ArcSwap::default(),
-            journal: Mutex::new(Journal::started()),
-            derived: Mutex::default(),
-        }
-    }
-
-    pub(crate) fn status(&self) -> MutexGuard<'_, Status> {
-        self.status.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn journal(&self) -> MutexGuard<'_, Journal> {
-        self.journal.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// How all stands that is made of the value and still in use.
-    fn derived(&self) -> Vec<DerivedStatus> {
-        let mut derived = self.derived.lock().unwrap_or_else(PoisonError::into_inner);
-        derived.retain(|built| built.strong_count() > 0);
-        derived.iter().filter_map(Weak::upgrade).map(|built| built.status()).collect()
-    }
-
-    /// Says where the value's keys come from: before it is shared, or in a swap's `update`.
-    pub(crate) fn explain(&self, explanation: Explanation) {
-        self.explanation.store(Arc::new(explanation));
-    }
-
-    /// Swaps the value in, and changes the status in the same moment. The old one comes back: its `Drop` is the user's
-    /// code, and may run when all else is done. `keys` are those that changed; unknown, if `None`.
-    pub(crate) fn swap(
-        &self,
-        value: Arc<T>,
-        keys: Option<&[String]>,
-        update: impl FnOnce(&mut Status),
-    ) -> (u64, Arc<T>) {
-        let mut status = self.status();
-        let old = self.value.swap(value);
-        update(&mut status);
-        let mut journal = self.journal();
-        match keys {
-            Some(keys) => journal.note(status.generation(), keys),
-            None => journal.note_whole(status.generation()),
-        }
-        (status.generation(), old)
-    }
-}
-
-/// The handles' side of the background task. Whoever drops the last one stops it.
-pub(crate) struct Engine {
-    pub(crate) requests: mpsc::UnboundedSender<Request>,
-    pub(crate) stop: watch::Sender<bool>,
-    /// Closed when the task has ended.
-    pub(crate) changes: watch::Receiver<Option<Change>>,
-    pub(crate) origin: Origin,
-    /// How long a search may last at most.
-    pub(crate) patience: Duration,
-}
-
-/// What a value is made of.
-pub(crate) enum Origin {
-    /// Of itself: there is nothing to refresh.
-    Constant,
-    /// Of secrets.
-    Secrets,
-    /// Of another value, which is kept alive.
-    Derived { from: Box<dyn Upstream>, built: Arc<Built> },
-}
-
-/// Settings that something is made of.
-pub(crate) trait Upstream: Send + Sync {
-    fn status(&self) -> Status;
-    fn explanation(&self) -> Arc<Explanation>;
-    /// Nothing will ever change in it.
-    fn is_constant(&self) -> bool;
-    /// Nothing will change in it any more.
-    fn has_ended(&self) -> bool;
-}
-
-impl<T: Send + Sync> Upstream for Live<T> {
-    fn status(&self) -> Status {
-        Live::status(self)
-    }
-
-    fn explanation(&self) -> Arc<Explanation> {
-        self.explanation()
-    }
-
-    fn is_constant(&self) -> bool {
-        self.is_constant()
-    }
-
-    fn has_ended(&self) -> bool {
-        self.has_ended()
-    }
-}
-
-/// What a background task is asked for.
-#[derive(Debug)]
-pub(crate) enum Request {
-    /// A refresh of everything.
-    Refresh(Reply),
-    /// Something newer than was seen.
-    Past(Waiting),
-}
-
-/// Someone who waits until a key at or below a path is newer than in the generation that was seen.
-#[derive(Debug)]
-pub(crate) struct Waiting {
-    pub(crate) seen: u64,
-    pub(crate) path: String,
-    pub(crate) reply: Reply,
-}
-
-/// Where an answer goes.
-pub(crate) type Reply = oneshot::Sender<Result<Refreshed, Error>>;
-
-/// What a refresh came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct Refreshed {
-    pub(crate) generation: u64,
-    pub(crate) changed: bool,
-}
-
-impl Refreshed {
-    /// The number of the generation that is live after it.
-    pub fn generation(&self) -> u64 {
-        self.generation
-    }
-
-    /// Whether it brought a new generation.
-    pub fn changed(&self) -> bool {
-        self.changed
-    }
-}
-
-/// One generation, borrowed: what [`Live::load`] returns. Short-lived: keep it out of `.await` and structs, where
-/// [`Live::current`] belongs.
+/// One generation, borrowed: what [`Live::load`] returns. Short-lived: do not hold it across `.await` or in a struct;
+/// use [`Live::current`] there.
 pub struct Guard<T>(arc_swap::Guard<Arc<T>>);
 
 impl<T> Deref for Guard<T> {
@@ -235,11 +80,6 @@ impl<T> fmt::Debug for Guard<T> {
 }
 
 impl<T> Live<T> {
-    /// Says how the settings are made and kept current, beyond what [`SecretsManager::live`] assumes.
-    pub fn builder(manager: SecretsManager) -> LiveBuilder<T> {
-        LiveBuilder::new(manager)
-    }
-
     /// Settings that never change, for tests and for programs without secrets. Needs no runtime.
     ///
     /// ```
@@ -249,20 +89,12 @@ impl<T> Live<T> {
     /// assert_eq!(*port.load(), 8080);
     /// ```
     pub fn constant(value: T) -> Self {
-        let (requests, _) = mpsc::unbounded_channel();
-        let (_, changes) = watch::channel(None);
-        let engine = Engine {
-            requests,
-            stop: watch::Sender::new(true),
-            changes,
-            origin: Origin::Constant,
-            patience: Duration::ZERO,
-        };
-        Self::assemble(Arc::new(Cell::new(Arc::new(value), Status::started(None, None))), engine)
+        let cell = Cell::new(Arc::new(value), Status::started(None, None));
+        Self::new(Arc::new(cell), Handle::without_task(), Origin::Constant)
     }
 
-    pub(crate) fn assemble(cell: Arc<Cell<T>>, engine: Engine) -> Self {
-        Self { cell, engine: Arc::new(engine) }
+    fn new(cell: Arc<Cell<T>>, handle: Handle, origin: Origin) -> Self {
+        Self { cell, link: Arc::new(Link { handle, origin }) }
     }
 
     /// The current settings, borrowed: lock-free, no allocation.
@@ -270,80 +102,77 @@ impl<T> Live<T> {
         Guard(self.cell.value.load())
     }
 
-    /// The current settings, shared: to hold across `.await`, for as long as one piece of work lasts.
+    /// The current settings, shared: to hold across `.await`, for as long as one piece of work takes.
     pub fn current(&self) -> Arc<T> {
         self.cell.value.load_full()
     }
 
-    /// Generation, health, last error, each secret's version, what was derived, and the calls made.
+    /// Generation, health, last error, each secret's version, the derived values, and the calls made.
     ///
-    /// Of a [derived](Self::derive) value: generation and change are its own, all else is of the settings that it is
-    /// made of; its health is worse where its builds fail, or it was shut down.
+    /// For a [derived](Self::derive) value, generation and time of change are its own, and the rest is that of the
+    /// settings it is derived from. Its health is worse than theirs if its builds fail or it was shut down.
     pub fn status(&self) -> Status {
         let own = self.cell.status().clone();
-        self.whole(own)
+        self.full_status(own)
     }
 
-    /// Settings and status of the same moment, which two calls would not be. Takes a short lock.
+    /// Settings and status of the same moment; two calls could see two generations. Takes a short lock.
     pub fn current_with_status(&self) -> (Arc<T>, Status) {
         let (value, own) = {
             let status = self.cell.status();
             (self.cell.value.load_full(), status.clone())
         };
-        (value, self.whole(own))
+        (value, self.full_status(own))
     }
 
-    /// What the cell itself knows, and what stands above and below it.
-    fn whole(&self, own: Status) -> Status {
+    /// The cell's own status, with that of the settings above it and of the values derived from it.
+    fn full_status(&self, own: Status) -> Status {
         let below = self.cell.derived();
-        match &self.engine.origin {
-            Origin::Derived { from, built } => {
-                let built = DerivedStatus { generation: own.generation(), ..built.status() };
-                from.status().of_derived(built, below)
+        match &self.link.origin {
+            Origin::Derived { from, state } => {
+                let own = DerivedStatus { generation: own.generation(), ..state.status() };
+                from.status().of_derived(own, below)
             }
             Origin::Constant | Origin::Secrets => own.with_derived(below),
         }
     }
 
-    /// The current value and its generation.
     fn pair(&self) -> (Arc<T>, u64) {
-        let status = self.cell.status();
-        (self.cell.value.load_full(), status.generation())
+        self.cell.pair()
     }
 
     fn is_constant(&self) -> bool {
-        match &self.engine.origin {
+        match &self.link.origin {
             Origin::Constant => true,
             Origin::Secrets => false,
             Origin::Derived { from, .. } => from.is_constant(),
         }
     }
 
-    /// Whether the task is gone that kept it current.
+    /// Whether the task that kept the value current has ended.
     pub(crate) fn has_ended(&self) -> bool {
-        match &self.engine.origin {
+        match &self.link.origin {
             Origin::Constant => false,
-            Origin::Secrets => self.engine.changes.has_changed().is_err(),
+            Origin::Secrets => self.link.handle.has_ended(),
             Origin::Derived { from, .. } => {
-                !from.is_constant() && self.engine.changes.has_changed().is_err()
-                    || from.has_ended()
+                !from.is_constant() && self.link.handle.has_ended() || from.has_ended()
             }
         }
     }
 
-    /// Status and explanation of the same generation, which two calls may not be.
+    /// Status and explanation of the same generation; two calls could see two.
     pub(crate) fn status_with_explanation(&self) -> (Status, Arc<Explanation>) {
         let (own, explanation) = {
             let status = self.cell.status();
             (status.clone(), self.explanation())
         };
-        (self.whole(own), explanation)
+        (self.full_status(own), explanation)
     }
 
     fn explanation(&self) -> Arc<Explanation> {
-        match &self.engine.origin {
+        match &self.link.origin {
             Origin::Derived { from, .. } => from.explanation(),
-            Origin::Constant | Origin::Secrets => self.cell.explanation.load_full(),
+            Origin::Constant | Origin::Secrets => self.cell.explanation(),
         }
     }
 
@@ -351,8 +180,8 @@ impl<T> Live<T> {
     /// what it hides, such as a variable that a secret overrides. No values. Empty for a
     /// [`constant`](Self::constant).
     ///
-    /// Of a `Figment` or `Config` that [`layers`](LiveBuilder::layers) returned, only the outcome is known: what its
-    /// layers hide of each other is not, but what they hide of the secrets is.
+    /// If [`layers`](LiveBuilder::layers) returned a `Figment` or a `Config`, only its result is known: what it hides
+    /// of the secrets is shown, and what its own layers hide of each other is not.
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
@@ -368,66 +197,51 @@ impl<T> Live<T> {
     /// # Ok::<(), secrets_provider::Error>(()) }).unwrap();
     /// ```
     ///
-    /// Of a [derived](Self::derive) value, it is that of the settings that it is made of.
+    /// For a [derived](Self::derive) value, this explains the settings that it is derived from.
     pub fn explain(&self) -> Explanation {
         Explanation::clone(&self.explanation())
     }
 
-    /// A stream of changes from now on. A slow reader skips to the newest; it never holds up a refresh. It ends
-    /// with the background task, which it does not keep alive.
+    /// A stream of the changes from now on. A slow reader skips to the newest and never delays a refresh. The stream
+    /// ends with the background task, which it does not keep alive.
     pub fn changes(&self) -> Changes {
-        Changes::new(self.engine.changes.clone())
+        Changes::new(self.link.handle.changes.clone())
     }
 
-    /// Refreshes now, and waits for what comes of it. Joins a refresh that is asked for but has not begun; one that
-    /// is already under way may have read too early, so the next one is waited for.
+    /// Refreshes now and waits for the result. Joins a refresh that was requested but has not begun. A refresh that is
+    /// already running may have read too early, so this waits for the next one.
+    ///
+    /// A [derived](Self::derive) value refreshes the settings that it is derived from and waits until it is rebuilt, if
+    /// it has to be. A build that failed is tried again at once.
+    ///
+    /// Requests that come together are one refresh. Nothing else limits how often this may be called.
     ///
     /// # Errors
     ///
-    /// What could not be read, or why the new values were refused; the last good ones stay. Where only some secrets
-    /// failed, the others have gone ahead. `Unavailable`, if the background task has ended.
-    /// A [derived](Self::derive) value refreshes the settings that it is made of, and waits until it is rebuilt, where
-    /// it must be; a build that failed is tried again at once.
-    ///
-    /// Nothing limits how often this is asked for, but that requests which come together are one refresh.
+    /// What could not be read, or why the new values were rejected; the last good ones stay. If only some secrets
+    /// failed, the others were refreshed. `Unavailable` if the background task has ended.
     pub async fn refresh(&self) -> Result<Refreshed, Error> {
         if self.is_constant() {
             return Ok(Refreshed { generation: self.pair().1, changed: false });
         }
-        self.engine.ask(Request::Refresh).await
+        self.link.handle.ask(Request::Refresh).await
     }
 
-    /// Stops the background task and waits until it is gone. The last settings can still be read. A
-    /// [derived](Self::derive) value stops following its settings, which go on.
+    /// Stops the background task and waits until it has ended. The last settings can still be read. A
+    /// [derived](Self::derive) value stops following its settings, which are still refreshed.
     pub async fn shutdown(&self) {
-        self.engine.stop.send_replace(true);
-        let mut changes = self.engine.changes.clone();
-        while changes.changed().await.is_ok() {}
+        self.link.handle.shutdown().await;
     }
 
-    /// Whether two handles are of the same settings.
+    /// Whether two handles share the same settings.
     pub fn ptr_eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.cell, &other.cell)
     }
 }
 
-impl Engine {
-    /// Asks the background task, and waits for its answer.
-    async fn ask(&self, request: impl FnOnce(Reply) -> Request) -> Result<Refreshed, Error> {
-        let (reply, answer) = oneshot::channel();
-        self.requests.send(request(reply)).map_err(|_| ended())?;
-        answer.await.map_err(|_| ended())?
-    }
-}
-
-fn ended() -> Error {
-    Error::new(ErrorKind::Unavailable, "the background refresh has ended")
-        .with_hint("`shutdown` was called, or the runtime that it ran on is gone")
-}
-
 impl<T> Clone for Live<T> {
     fn clone(&self) -> Self {
-        Self { cell: self.cell.clone(), engine: self.engine.clone() }
+        Self { cell: self.cell.clone(), link: self.link.clone() }
     }
 }
 

@@ -1,4 +1,4 @@
-//! For loops so hot that even a load counts.
+//! [`Reader`]: for loops so hot that even a [`Live::load`] counts.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,14 +6,15 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use arc_swap::cache::Cache;
 
-use super::{Cell, Live};
+use super::Live;
+use crate::engine::cell::Cell;
 
-/// A reader of its own for one thread or task: it keeps the generation that it last saw, and asks only whether there
-/// is a newer one, which costs a small part of [`Live::load`] (see BENCHMARKS.md). For loops that read millions of
-/// times a second; a request handler wants [`Live::load`] or [`Live::current`].
+/// A reader for one thread or task. It keeps the generation that it last saw and only checks whether there is a newer
+/// one, which costs a small part of a [`Live::load`] (see BENCHMARKS.md). It is meant for loops that read millions of
+/// times a second; in a request handler, use [`Live::load`] or [`Live::current`].
 ///
-/// The generation that it last saw lives on until the next [`load`](Self::load), or until it is dropped: a reader that
-/// sleeps keeps old secrets in memory. It does not keep the refresher alive.
+/// It holds the generation that it last saw until the next [`load`](Self::load) or until it is dropped, so a reader
+/// that sleeps keeps old secrets in memory. It does not keep the refresher alive.
 ///
 /// ```
 /// use secrets_provider::Live;
@@ -24,7 +25,7 @@ use super::{Cell, Live};
 /// ```
 pub struct Reader<T>(Cache<Value<T>, Arc<T>>);
 
-/// The way to the value that the cell holds.
+/// Gives arc-swap's cache access to the value in the cell.
 struct Value<T>(Arc<Cell<T>>);
 
 impl<T> std::ops::Deref for Value<T> {

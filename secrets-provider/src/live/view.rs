@@ -1,4 +1,4 @@
-//! A part of the settings, as live as the whole.
+//! [`View`]: a part of the settings that is refreshed with them, for code that should see only that part.
 
 use std::fmt;
 use std::ops::Deref;
@@ -6,28 +6,29 @@ use std::sync::Arc;
 
 use super::{Guard, Live};
 
-/// The way from the whole to the part.
+/// Finds the part in the whole.
 type Project<T, U> = Arc<dyn Fn(&T) -> &U + Send + Sync>;
 
-/// A part of a [`Live`]: what [`Live::map`] returns. It reads the whole's current generation each time, and keeps its
-/// refresher alive. Cheap to clone. To be handed to code that needs, and should see, no more than that part.
+/// A part of a [`Live`]: what [`Live::map`] returns. It reads the current generation of the whole each time, and keeps
+/// the refresher alive. Cheap to clone. Give it to code that should see only that part.
 pub struct View<T, U: ?Sized> {
     live: Live<T>,
     project: Project<T, U>,
 }
 
 impl<T, U: ?Sized> View<T, U> {
-    /// The part's current value, borrowed: as [`Live::load`], lock-free and without an allocation. Short-lived.
+    /// The part's current value, borrowed: lock-free and without an allocation, like [`Live::load`]. Short-lived.
     pub fn load(&self) -> Mapped<'_, T, U> {
         Mapped { whole: self.live.load(), project: &self.project }
     }
 
-    /// The part's current value, shared: as [`Live::current`], to hold across `.await`. It holds the whole generation.
+    /// The part's current value, shared, to hold across `.await`, like [`Live::current`]. It keeps the whole generation
+    /// in memory.
     pub fn current(&self) -> Part<T, U> {
         Part { whole: self.live.current(), project: self.project.clone() }
     }
 
-    /// The settings that it is a part of.
+    /// The settings that this is a part of.
     pub fn live(&self) -> &Live<T> {
         &self.live
     }
@@ -45,7 +46,7 @@ impl<T, U: ?Sized> View<T, U> {
 }
 
 impl<T> Live<T> {
-    /// A part of the settings, as live as the whole: for code that needs no more than that.
+    /// A part of the settings that stays current with them, for code that needs only that part.
     ///
     /// ```
     /// use secrets_provider::{Live, View};
@@ -62,7 +63,8 @@ impl<T> Live<T> {
     }
 }
 
-/// A part of one generation, borrowed: what [`View::load`] returns. Short-lived: keep it out of `.await` and structs.
+/// A part of one generation, borrowed: what [`View::load`] returns. Short-lived: do not hold it across
+/// `.await` or in a struct.
 pub struct Mapped<'a, T, U: ?Sized> {
     whole: Guard<T>,
     project: &'a Project<T, U>,

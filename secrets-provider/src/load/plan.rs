@@ -32,6 +32,9 @@ pub(crate) struct Plan {
     pub(crate) policy: Policy,
     /// Nothing is read at all.
     pub(crate) off: bool,
+    /// The figment profile of the secrets.
+    #[cfg(feature = "figment")]
+    pub(crate) profile: figment::Profile,
 }
 
 /// All that is said about the choice of secrets.
@@ -46,6 +49,9 @@ pub(crate) struct Choice {
     pub(crate) fallback: bool,
     /// Nothing is read, whatever is selected.
     pub(crate) off: bool,
+    /// The figment profile of the secrets.
+    #[cfg(feature = "figment")]
+    pub(crate) profile: figment::Profile,
 }
 
 impl Choice {
@@ -58,6 +64,8 @@ impl Choice {
             previous: Vec::new(),
             fallback: false,
             off: false,
+            #[cfg(feature = "figment")]
+            profile: figment::Profile::Default,
         }
     }
 
@@ -104,6 +112,8 @@ impl Choice {
             previous,
             policy: Policy { optional, fallback: self.fallback },
             off: self.off,
+            #[cfg(feature = "figment")]
+            profile: self.profile.clone(),
         })
     }
 

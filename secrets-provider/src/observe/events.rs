@@ -1,18 +1,21 @@
-//! What is logged of secrets: names, versions and kinds of failure.
+//! Every event that this crate logs: one function each, named as its event.
+//!
+//! Users filter and alert on these names, so they are part of the interface. `docs/operations.md` has them in one
+//! table, and `tests/events.rs` compares table and code. Fields carry names of secrets, versions, kinds and error
+//! messages, which hold no values. The functions take words and numbers, not the types of the rooms that call them.
 
 use std::fmt::Display;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use crate::TARGET;
-use crate::backend::Fetched;
 use crate::error::{Error, ErrorKind};
-use crate::load::fetch::Reading;
-use crate::load::required::Verdict;
 use crate::observe::metrics;
 
-/// Every value that is read leaves a trace, with its version.
-pub(crate) fn fetched(secret: &Fetched, new: bool) {
-    let (secret, version_id) = (secret.name(), secret.version_id());
+/// The `tracing` target of every event.
+pub(crate) const TARGET: &str = "secrets_provider";
+
+/// A value was read, with its version. At INFO if the version is new, else at DEBUG.
+pub(crate) fn secret_fetched(secret: &str, version_id: &str, new: bool) {
     metrics::accessed(secret, new);
     if new {
         tracing::info!(target: TARGET, secret, version_id, "secret_fetched");
@@ -21,58 +24,207 @@ pub(crate) fn fetched(secret: &Fetched, new: bool) {
     }
 }
 
-/// What is denied, but for optional secrets, of which nothing is amiss.
-pub(crate) fn denied(reading: &Reading) {
-    let Some(error) = reading.trouble() else { return };
-    for error in error.errors().iter().filter(|error| error.kind() == ErrorKind::AccessDenied) {
-        tracing::error!(
-            target: TARGET,
-            secret = error.secret(),
-            error.kind = %error.kind(),
-            hint = error.hint(),
-            "secret_access_denied"
-        );
-    }
+/// A secret that settings need may not be read.
+pub(crate) fn secret_access_denied(error: &Error) {
+    tracing::error!(
+        target: TARGET,
+        secret = error.secret(),
+        error.kind = %error.kind(),
+        hint = error.hint(),
+        "secret_access_denied"
+    );
 }
 
-/// Which optional secrets are not there.
-pub(crate) fn absent(reading: &Reading) {
-    for (id, unread) in reading.unread().filter(|(_, unread)| unread.verdict == Verdict::Absent) {
-        tracing::debug!(target: TARGET, secret = id, error.kind = %unread.error.kind(), "optional_secret_absent");
-    }
+/// An optional secret is absent, or may not be read.
+pub(crate) fn optional_secret_absent(secret: &str, kind: ErrorKind) {
+    tracing::debug!(target: TARGET, secret, error.kind = %kind, "optional_secret_absent");
 }
 
-/// What a manager says once in its life.
+/// Settings start for the first time.
+pub(crate) fn settings_loaded(generation: u64, secrets: usize) {
+    tracing::info!(target: TARGET, generation, secrets, "settings_loaded");
+}
+
+/// A new generation is live.
+pub(crate) fn settings_changed(generation: u64, keys: &[String]) {
+    tracing::info!(target: TARGET, generation, keys = keys.join(","), "settings_changed");
+}
+
+/// New values make no valid settings; `generation` stays live.
+pub(crate) fn settings_rejected(generation: u64, error: &Error) {
+    tracing::error!(
+        target: TARGET,
+        generation,
+        error.kind = %error.kind(),
+        error.message = %error,
+        "settings_rejected"
+    );
+}
+
+/// A trigger asked for a refresh.
+pub(crate) fn refresh_triggered(reason: &str) {
+    tracing::debug!(target: TARGET, reason, "refresh_triggered");
+}
+
+/// A refresh failed, wholly or for some secrets.
+pub(crate) fn refresh_failed(attempts: u32, error: &Error, next_try: Duration) {
+    tracing::warn!(
+        target: TARGET,
+        attempts,
+        error.kind = %error.kind(),
+        error.message = %error,
+        next_try_ms = millis(next_try),
+        "refresh_failed"
+    );
+}
+
+/// A refresh succeeded after failures.
+pub(crate) fn refresh_recovered(attempts: u32) {
+    tracing::info!(target: TARGET, attempts, "refresh_recovered");
+}
+
+/// The background task itself panicked, which is a defect of this crate. The last settings stay.
+pub(crate) fn refresher_panicked() {
+    tracing::error!(target: TARGET, "refresher_panicked");
+}
+
+/// A stream of triggers panicked. It is not polled again.
+pub(crate) fn trigger_panicked() {
+    tracing::error!(target: TARGET, "trigger_panicked");
+}
+
+/// The bound on staleness is shorter than the time between two refreshes.
+pub(crate) fn max_staleness_too_short(max_staleness: Duration, interval: Duration) {
+    tracing::warn!(
+        target: TARGET,
+        max_staleness = ?max_staleness,
+        interval = ?interval,
+        hint = "settings count as failing, and not ready, before each refresh: set it above the interval plus a tenth",
+        "max_staleness_too_short"
+    );
+}
+
+/// A derived value was rebuilt.
+pub(crate) fn derived_rebuilt(path: &str, generation: u64, built_from: u64) {
+    tracing::info!(target: TARGET, path, generation, built_from, "derived_rebuilt");
+}
+
+/// A derived value could not be rebuilt. The old one stays.
+pub(crate) fn derived_build_failed(path: &str, attempts: u32, error: &Error, next_try: Duration) {
+    tracing::error!(
+        target: TARGET,
+        path,
+        attempts,
+        error.message = %error,
+        next_try_ms = millis(next_try),
+        "derived_build_failed"
+    );
+}
+
+/// No key of the settings is at or below the path of a derived value.
+pub(crate) fn derive_matches_nothing(path: &str) {
+    tracing::warn!(
+        target: TARGET,
+        path,
+        hint = "no key of the settings is at or below it, so nothing would rebuild it; `explain` shows the keys",
+        "derive_matches_nothing"
+    );
+}
+
+/// The task that follows the settings for a derived value panicked. The last value stays.
+pub(crate) fn derived_follower_panicked() {
+    tracing::error!(target: TARGET, "derived_follower_panicked");
+}
+
+/// A variable says that no secret is read.
+pub(crate) fn secrets_manager_off(variable: &str) {
+    tracing::info!(target: TARGET, variable, "secrets_manager_off");
+}
+
+/// Variables of the `.env` have no effect there.
+#[cfg(feature = "aws")]
+pub(crate) fn dotenv_variables_ignored(variables: &[&str]) {
+    tracing::warn!(
+        target: TARGET,
+        variables = variables.join(","),
+        hint = "the AWS SDK reads these variables only from the environment: set them there",
+        "dotenv_variables_ignored"
+    );
+}
+
+/// The service refused a call.
+#[cfg(feature = "aws")]
+pub(crate) fn call_failed(operation: &str, secret: Option<&str>, kind: ErrorKind, request: &str) {
+    tracing::debug!(
+        target: TARGET,
+        operation,
+        secret,
+        error.kind = %kind,
+        request_id = request,
+        "call_failed"
+    );
+}
+
+/// An operation that is not essential is not used any more, or not for a while.
+#[cfg(feature = "aws")]
+pub(crate) fn operation_not_used(operation: &str, for_good: bool) {
+    tracing::debug!(target: TARGET, operation, for_good, "operation_not_used");
+}
+
+/// A secret's file can be read by users other than its owner.
+pub(crate) fn secret_file_readable_by_others(path: impl Display, mode: u32) {
+    tracing::warn!(
+        target: TARGET,
+        %path,
+        mode = format!("{mode:04o}"),
+        hint = "let only its owner read it: chmod 600",
+        "secret_file_readable_by_others"
+    );
+}
+
+/// Lower layers are used in place of secrets that could not be read.
+fn aws_unavailable_using_env_fallback(secrets: &[String], error: &Error) {
+    tracing::warn!(
+        target: TARGET,
+        secrets = secrets.join(","),
+        error.kind = %error.kind(),
+        error.message = %error,
+        "aws_unavailable_using_env_fallback"
+    );
+}
+
+/// A rename is about none of the selected secrets.
+fn rename_matches_nothing(rename: impl Display) {
+    tracing::warn!(
+        target: TARGET,
+        %rename,
+        hint = "the name is looked for below the prefix, if there is one; upper and lower case differ",
+        "rename_matches_nothing"
+    );
+}
+
+/// Warnings that one manager gives once in its life.
 #[derive(Debug, Default)]
-pub(crate) struct Notices {
+pub(crate) struct WarnOnce {
     fallback: AtomicBool,
     renames: AtomicBool,
 }
 
-impl Notices {
+impl WarnOnce {
     pub(crate) fn of_fallback(&self, secrets: &[String], error: &Error) {
         if !self.fallback.swap(true, Ordering::Relaxed) {
-            tracing::warn!(
-                target: TARGET,
-                secrets = secrets.join(","),
-                error.kind = %error.kind(),
-                error.message = %error,
-                "aws_unavailable_using_env_fallback"
-            );
+            aws_unavailable_using_env_fallback(secrets, error);
         }
     }
 
-    /// Looks at the renames the first time alone: a secret that is deleted later on makes none of them wrong.
+    /// Only the first call looks at the renames: a secret that is deleted later makes none of them wrong.
     pub(crate) fn of_idle_renames<R: Display>(&self, idle: impl FnOnce() -> Vec<R>) {
         if !self.renames.swap(true, Ordering::Relaxed) {
-            for rename in idle() {
-                tracing::warn!(
-                    target: TARGET,
-                    %rename,
-                    hint = "the name is meant below the prefix, where there is one, and by upper and lower case",
-                    "rename_matches_nothing"
-                );
-            }
+            idle().iter().for_each(rename_matches_nothing);
         }
     }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

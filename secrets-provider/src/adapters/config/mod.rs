@@ -6,14 +6,31 @@ mod tree;
 use std::mem;
 
 use async_trait::async_trait;
-use config::{AsyncSource, ConfigError, Map, Source, Value, ValueKind};
+use config::{AsyncSource, Config, ConfigError, Map, Source, Value, ValueKind};
 
-pub(crate) use error::rebuilt;
-pub(crate) use tree::tree_of;
-
+use crate::error::Error;
+use crate::layers::stack::{LayerStack, Merged, Sealed};
 use crate::load::manager::SecretsManager;
 use crate::load::snapshot::Snapshot;
 use crate::tree::{Node, Table, Value as TreeValue, base64};
+
+impl LayerStack for Config {}
+
+impl Sealed for Config {
+    fn merged(self, secrets: &Snapshot) -> Result<Merged, Error> {
+        Ok(Merged(tree::tree_of(self, secrets)))
+    }
+}
+
+/// What `build()` returns, so that the closure need not unwrap it. The error is rebuilt: config-rs's own may quote
+/// values.
+impl LayerStack for Result<Config, ConfigError> {}
+
+impl Sealed for Result<Config, ConfigError> {
+    fn merged(self, secrets: &Snapshot) -> Result<Merged, Error> {
+        self.map_err(error::rebuilt)?.merged(secrets)
+    }
+}
 
 /// Secrets that are already here, as a source that needs no network. Each value has its secret and version as its
 /// origin, which config-rs names in errors.

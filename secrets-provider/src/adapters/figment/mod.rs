@@ -4,59 +4,26 @@ mod dotenv;
 mod tree;
 
 use std::cell::RefCell;
-use std::collections::HashMap;
-use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::thread::{self, ThreadId};
+use std::sync::{Arc, OnceLock};
 
 use figment::value::{Dict, Empty, Map, Num, Tag};
 use figment::{Metadata, Profile, Provider};
 
 pub use dotenv::Dotenv;
 pub use tree::FigmentExt;
-pub(crate) use tree::tree_of;
 
 use crate::error::Error;
+use crate::layers::stack::{LayerStack, Merged, Sealed};
 use crate::load::manager::SecretsManager;
 use crate::load::snapshot::Snapshot;
+use crate::observe::events::WarnOnce;
 use crate::tree::{Node, Table, Value, base64};
 
 /// How figment's errors name this provider.
 const NAME: &str = "AWS Secrets Manager";
 
-/// What [`SecretsManager`] keeps for figment: the profile, and the cell that links the metadata it has handed out to
-/// the data that follow.
-#[derive(Default)]
-pub(crate) struct State {
-    profile: Option<Profile>,
-    /// By thread: another's merge may come in between.
-    announced: Mutex<HashMap<ThreadId, Arc<OnceLock<Fetch>>>>,
-}
-
-/// What came of the fetch: figment would keep an error's text alone.
+/// The result of a fetch: figment itself would keep only an error's text.
 type Fetch = Result<Snapshot, Error>;
-
-impl State {
-    pub(crate) fn profile(&self) -> Profile {
-        self.profile.clone().unwrap_or_default()
-    }
-
-    fn announced(&self) -> MutexGuard<'_, HashMap<ThreadId, Arc<OnceLock<Fetch>>>> {
-        self.announced.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Clone for State {
-    fn clone(&self) -> Self {
-        Self { profile: self.profile.clone(), announced: Mutex::default() }
-    }
-}
-
-impl fmt::Debug for State {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("State").field("profile", &self.profile).finish_non_exhaustive()
-    }
-}
 
 impl SecretsManager {
     /// The figment profile that the secrets are in: `default` unless set. figment lays a selected profile over
@@ -79,25 +46,40 @@ impl SecretsManager {
     /// # Ok::<(), figment::Error>(())
     /// ```
     pub fn profile(mut self, profile: impl Into<Profile>) -> Self {
-        self.figment.profile = Some(profile.into());
+        self.choice.profile = profile.into();
         self
     }
 }
 
+thread_local! {
+    /// The metadata that a manager has handed out on this thread and that waits for its data.
+    static ANNOUNCED: RefCell<Option<Announced>> = const { RefCell::new(None) };
+}
+
+/// Metadata waiting for data.
+struct Announced {
+    /// Whose metadata: another provider may be asked in between.
+    manager: Arc<WarnOnce>,
+    fetch: Arc<OnceLock<Fetch>>,
+}
+
+/// figment asks a provider for its metadata first and for its data right after, on one thread, and keeps no link
+/// between the two. The metadata's interpolater needs the fetch that the data come from, to name secrets in errors, so
+/// `metadata` leaves an empty cell behind and `data` fills it.
 impl Provider for SecretsManager {
     fn metadata(&self) -> Metadata {
-        // figment asks for metadata first. What the interpolater looks into is filled by the call to `data`.
-        let cell = Arc::new(OnceLock::new());
-        self.figment.announced().insert(thread::current().id(), cell.clone());
-        named(move |keys| cell.get().map_or_else(|| keys.join("."), |fetch| answer(fetch, keys)))
+        let fetch = Arc::new(OnceLock::new());
+        ANNOUNCED.set(Some(Announced { manager: self.warn_once.clone(), fetch: fetch.clone() }));
+        named(move |keys| fetch.get().map_or_else(|| keys.join("."), |fetch| answer(fetch, keys)))
     }
 
     fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
         let fetch = self.fetch_blocking();
-        let cell = self.figment.announced().remove(&thread::current().id());
-        if let Some(cell) = cell {
+        let announced = ANNOUNCED.take();
+        let announced = announced.filter(|other| Arc::ptr_eq(&other.manager, &self.warn_once));
+        if let Some(announced) = announced {
             // Fresh from `metadata`, so never filled before.
-            let _ = cell.set(fetch.clone());
+            let _ = announced.fetch.set(fetch.clone());
         }
         fetch.map_err(|error| figment::Error::from(error.to_string()))?.data()
     }
@@ -111,6 +93,14 @@ impl Provider for Snapshot {
 
     fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
         Ok(self.figment_profile().collect(dict(self.tree())))
+    }
+}
+
+impl LayerStack for figment::Figment {}
+
+impl Sealed for figment::Figment {
+    fn merged(self, _: &Snapshot) -> Result<Merged, Error> {
+        tree::tree_of(&self).map(Merged)
     }
 }
 

@@ -8,6 +8,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use super::denied;
 use crate::backend::iam::Scope;
 use crate::error::{Error, ErrorKind};
+use crate::observe::events;
 
 /// Why a BatchGetSecretValue gave no answer at all.
 #[derive(Debug)]
@@ -44,14 +45,8 @@ impl Call<'_> {
                     context.raw().headers().get("x-amzn-requestid").unwrap_or_default();
                 let status = context.raw().status().as_u16();
                 let error = self.refused(error.code(), error.message(), Some(status));
-                tracing::debug!(
-                    target: crate::TARGET,
-                    operation = self.action,
-                    secret = self.id,
-                    error.kind = %error.kind(),
-                    request_id = error_text(request_id),
-                    "call_failed"
-                );
+                let request_id = error_text(request_id);
+                events::call_failed(self.action, self.id, error.kind(), request_id);
                 error
             }
             SdkError::ConstructionFailure(_) => self

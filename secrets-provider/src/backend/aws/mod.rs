@@ -31,10 +31,10 @@ use calls::Counter;
 use error::Call;
 use rotation::Windows;
 
-use super::{Backend, BoxFuture, BoxStream, Fetched, Outcome, RotationWindow};
+use super::{Backend, BoxFuture, BoxStream, Fetched, Outcome, RotationWindow, Runtime};
 use crate::backend::iam::Scope;
 use crate::error::{Error, ErrorKind};
-use crate::load::manager::Road;
+use crate::observe::events;
 use crate::observe::status::Calls;
 
 /// The most secrets one BatchGetSecretValue takes.
@@ -90,13 +90,13 @@ impl Connections {
     pub(crate) fn backend(
         &self,
         access: &Access,
-        road: Road,
+        road: Runtime,
         manner: Manner,
         timeout: Duration,
     ) -> Arc<dyn Backend> {
         let runtime = Handle::current().id();
         let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let slot = &mut slots[usize::from(road == Road::Blocking)];
+        let slot = &mut slots[usize::from(road == Runtime::Worker)];
         match slot {
             Some((id, backend)) if *id == runtime => backend.clone(),
             _ => {
@@ -119,7 +119,7 @@ impl Connections {
 #[derive(Debug)]
 pub(crate) struct Aws {
     access: Access,
-    road: Road,
+    road: Runtime,
     timeout: Duration,
     client: OnceCell<Client>,
     /// For how many more fetches values are read one by one; `MAX` is for good.
@@ -171,7 +171,7 @@ impl Aws {
         let pooled = client.config().http_client().is_none_or(|http| {
             http.connector_metadata().is_some_and(|metadata| metadata.name() == "hyper")
         });
-        if self.road == Road::Async || !pooled {
+        if self.road == Runtime::Caller || !pooled {
             return client;
         }
         let mut config = client.config().to_builder();
@@ -257,7 +257,7 @@ impl Aws {
             Err(error) => {
                 if call.failed(&error).kind() == ErrorKind::AccessDenied {
                     self.describes.store(false, Ordering::Relaxed);
-                    tracing::debug!(target: crate::TARGET, operation = "DescribeSecret", "not used: denied");
+                    events::operation_not_used("DescribeSecret", true);
                 }
                 None
             }
@@ -442,12 +442,8 @@ impl Aws {
                     ),
                     Err(failure) => {
                         self.rest_batches(&failure);
-                        tracing::debug!(
-                            target: crate::TARGET,
-                            operation = "BatchGetSecretValue",
-                            for_good = matches!(failure, error::Whole::Refused),
-                            "reading secrets one by one instead"
-                        );
+                        let for_good = matches!(failure, error::Whole::Refused);
+                        events::operation_not_used("BatchGetSecretValue", for_good);
                         (Vec::new(), singly(ids))
                     }
                 },

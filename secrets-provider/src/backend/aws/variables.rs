@@ -10,9 +10,9 @@ use aws_credential_types::Credentials;
 use aws_sdk_secretsmanager::Client;
 use aws_types::SdkConfig;
 
-use crate::TARGET;
 use crate::env::Environment;
 use crate::error::{Error, ErrorKind};
+use crate::observe::events;
 
 const KEY_ID: &str = "AWS_ACCESS_KEY_ID";
 const SECRET_KEY: &str = "AWS_SECRET_ACCESS_KEY";
@@ -60,12 +60,7 @@ impl Variables {
             .filter(|name| environment.of_dotenv(name).is_some())
             .collect();
         if !ignored.is_empty() {
-            tracing::warn!(
-                target: TARGET,
-                variables = ignored.join(","),
-                hint = "the SDK reads them from the environment alone: set them there",
-                "dotenv_variables_ignored"
-            );
+            events::dotenv_variables_ignored(&ignored);
         }
         let text = |name: &str| environment.of_dotenv(name).map(str::to_owned);
         let first = |names: [&str; 2]| {

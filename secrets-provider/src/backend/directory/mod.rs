@@ -17,8 +17,8 @@ use self::layout::{Layout, Names};
 use self::read::{Exposed, Reader};
 use self::watch::{Asked, Sightings};
 use super::{Backend, BoxFuture, BoxStream, Outcome};
-use crate::TARGET;
 use crate::error::{Error, ErrorKind};
+use crate::observe::events;
 
 /// Secrets in the files of a folder: for development without AWS, and for secrets that are mounted.
 ///
@@ -152,13 +152,7 @@ impl Directory {
     fn warn(&self, exposed: impl IntoIterator<Item = Exposed>) {
         for Exposed { path, mode } in exposed {
             if self.memory().warned.insert(path.clone()) {
-                tracing::warn!(
-                    target: TARGET,
-                    path = %path.display(),
-                    mode = format!("{mode:04o}"),
-                    hint = "let its owner alone read it: chmod 600",
-                    "secret_file_readable_by_others"
-                );
+                events::secret_file_readable_by_others(path.display(), mode);
             }
         }
     }

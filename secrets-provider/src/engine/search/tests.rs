@@ -1,24 +1,21 @@
 use std::time::Duration;
 
-use tokio::sync::oneshot;
-
 use super::*;
+use crate::engine::handle::{Answer, Reply};
 
-type Answer = oneshot::Receiver<Result<Refreshed, Error>>;
-
-/// Someone who waits, and where the answer comes.
+/// A caller that waits, and where its answer arrives.
 fn waiting(seen: u64, path: &str) -> (Waiting, Answer) {
-    let (reply, answer) = oneshot::channel();
+    let (reply, answer) = Reply::channel();
     (Waiting { seen, path: path.to_owned(), reply }, answer)
 }
 
-fn journal(generation: u64, keys: &[&str]) -> Journal {
-    let mut journal = Journal::started();
+fn change_log(generation: u64, keys: &[&str]) -> ChangeLog {
+    let mut log = ChangeLog::started();
     let keys: Vec<String> = keys.iter().map(|key| (*key).to_owned()).collect();
     if generation > 1 {
-        journal.note(generation, &keys);
+        log.record(generation, &keys);
     }
-    journal
+    log
 }
 
 fn generation(answer: &mut Answer) -> Option<Result<u64, ErrorKind>> {
@@ -28,113 +25,113 @@ fn generation(answer: &mut Answer) -> Option<Result<u64, ErrorKind>> {
 
 #[test]
 fn whoever_has_seen_an_older_generation_is_answered_at_once() {
-    let mut pursuit = Pursuit::new(Budget::default());
+    let mut search = Search::new(Budget::default());
     let (asked, mut answer) = waiting(1, "");
-    pursuit.ask(asked, 2, &journal(2, &["a"]), Instant::now());
+    search.ask(asked, 2, &change_log(2, &["a"]), Instant::now());
     assert_eq!(generation(&mut answer), Some(Ok(2)));
-    assert_eq!(pursuit.due(), None, "nothing to search for");
+    assert_eq!(search.due(), None, "nothing to search for");
 }
 
 #[test]
 fn one_search_serves_all_who_ask_and_ends_with_a_newer_generation() {
     let now = Instant::now();
-    let mut pursuit = Pursuit::new(Budget::default());
-    let old = journal(1, &[]);
+    let mut search = Search::new(Budget::default());
+    let old = change_log(1, &[]);
     let mut answers: Vec<_> = (0..1000)
         .map(|_| {
             let (asked, answer) = waiting(1, "");
-            pursuit.ask(asked, 1, &old, now);
+            search.ask(asked, 1, &old, now);
             answer
         })
         .collect();
-    assert_eq!(pursuit.due(), Some(now), "the first try is at once");
-    pursuit.refreshed(1, &old);
-    pursuit.tried(1, None, now, 0.0);
-    assert_eq!(pursuit.due(), Some(now + Duration::from_secs(2)));
-    pursuit.refreshed(2, &journal(2, &["a"]));
+    assert_eq!(search.due(), Some(now), "the first try is at once");
+    search.refreshed(1, &old);
+    search.tried(1, None, now, 0.0);
+    assert_eq!(search.due(), Some(now + Duration::from_secs(2)));
+    search.refreshed(2, &change_log(2, &["a"]));
     assert!(answers.iter_mut().all(|answer| generation(answer) == Some(Ok(2))));
-    assert_eq!(pursuit.due(), None);
+    assert_eq!(search.due(), None);
 }
 
 #[test]
 fn a_change_elsewhere_is_not_what_a_path_waits_for() {
     let now = Instant::now();
-    let mut pursuit = Pursuit::new(Budget::default());
+    let mut search = Search::new(Budget::default());
     let (asked, mut answer) = waiting(1, "database");
-    pursuit.ask(asked, 1, &journal(1, &[]), now);
-    pursuit.refreshed(2, &journal(2, &["jwt_secret"]));
+    search.ask(asked, 1, &change_log(1, &[]), now);
+    search.refreshed(2, &change_log(2, &["jwt_secret"]));
     assert_eq!(generation(&mut answer), None);
-    pursuit.refreshed(2, &journal(2, &["database.password"]));
+    search.refreshed(2, &change_log(2, &["database.password"]));
     assert_eq!(generation(&mut answer), Some(Ok(2)));
 }
 
 #[test]
 fn a_search_in_vain_ends_with_its_budget_and_rests() {
     let start = Instant::now();
-    let mut pursuit = Pursuit::new(Budget::default());
-    let old = journal(1, &[]);
+    let mut search = Search::new(Budget::default());
+    let old = change_log(1, &[]);
     let (asked, mut answer) = waiting(1, "");
-    pursuit.ask(asked, 1, &old, start);
+    search.ask(asked, 1, &old, start);
     let mut tries = 0;
     let mut now = start;
-    while let Some(due) = pursuit.due() {
+    while let Some(due) = search.due() {
         now = due;
-        pursuit.refreshed(1, &old);
-        pursuit.tried(1, None, now, 0.0);
+        search.refreshed(1, &old);
+        search.tried(1, None, now, 0.0);
         tries += 1;
     }
     assert_eq!((tries, now - start), (5, Duration::from_secs(30)));
     assert_eq!(generation(&mut answer), Some(Err(ErrorKind::Unavailable)));
 
     let (asked, mut answer) = waiting(1, "");
-    pursuit.ask(asked, 1, &old, now + Duration::from_secs(29));
+    search.ask(asked, 1, &old, now + Duration::from_secs(29));
     assert_eq!(
         generation(&mut answer),
         Some(Err(ErrorKind::Unavailable)),
         "told at once while it rests"
     );
     let (asked, mut answer) = waiting(2, "");
-    pursuit.ask(asked, 2, &journal(2, &["a"]), now + Duration::from_secs(29));
+    search.ask(asked, 2, &change_log(2, &["a"]), now + Duration::from_secs(29));
     assert_eq!(generation(&mut answer), None, "another generation is searched past at once");
-    assert!(pursuit.due().is_some());
+    assert!(search.due().is_some());
 }
 
 #[test]
 fn after_the_rest_a_new_search_begins() {
     let start = Instant::now();
-    let mut pursuit = Pursuit::new(Budget { tries: 1, within: Duration::from_secs(30) });
-    let old = journal(1, &[]);
+    let mut search = Search::new(Budget { tries: 1, within: Duration::from_secs(30) });
+    let old = change_log(1, &[]);
     let (asked, mut answer) = waiting(1, "");
-    pursuit.ask(asked, 1, &old, start);
-    pursuit.tried(1, Some(&Error::new(ErrorKind::Throttled, "too fast")), start, 0.0);
+    search.ask(asked, 1, &old, start);
+    search.tried(1, Some(&Error::new(ErrorKind::Throttled, "too fast")), start, 0.0);
     let error = answer.try_recv().expect("an answer").expect_err("in vain");
     let kinds: Vec<_> = error.errors().iter().map(Error::kind).collect();
     assert!(kinds.contains(&ErrorKind::Throttled), "what failed meanwhile is told: {kinds:?}");
 
     let (asked, mut answer) = waiting(1, "");
-    pursuit.ask(asked, 1, &old, start + Duration::from_secs(30));
+    search.ask(asked, 1, &old, start + Duration::from_secs(30));
     assert_eq!(generation(&mut answer), None);
-    assert_eq!(pursuit.due(), Some(start + Duration::from_secs(30)));
+    assert_eq!(search.due(), Some(start + Duration::from_secs(30)));
 }
 
 #[test]
 fn a_search_that_nobody_waits_for_any_more_rests_until_someone_does() {
     let start = Instant::now();
-    let mut pursuit = Pursuit::new(Budget::default());
-    let old = journal(1, &[]);
+    let mut search = Search::new(Budget::default());
+    let old = change_log(1, &[]);
     let mut tries = 0;
     // Each gives up before its try ends, and the next asks at once, for a minute.
     for ms in (0..60_000).step_by(100) {
         let now = start + Duration::from_millis(ms);
         let (asked, answer) = waiting(1, "");
-        pursuit.ask(asked, 1, &old, now);
-        let due = pursuit.due().is_some_and(|due| due <= now);
+        search.ask(asked, 1, &old, now);
+        let due = search.due().is_some_and(|due| due <= now);
         drop(answer);
-        pursuit.refreshed(1, &old);
-        assert_eq!(pursuit.due(), None, "for nobody");
+        search.refreshed(1, &old);
+        assert_eq!(search.due(), None, "for nobody");
         if due {
             tries += 1;
-            pursuit.tried(1, None, now, 0.0);
+            search.tried(1, None, now, 0.0);
         }
     }
     assert!((5..=10).contains(&tries), "{tries} tries in a minute");
@@ -144,19 +141,19 @@ fn a_search_that_nobody_waits_for_any_more_rests_until_someone_does() {
 fn a_search_is_forgotten_with_its_time_and_its_generation() {
     let start = Instant::now();
     for (generation, later, tries_left) in [(1, 29, 4), (1, 30, 5), (2, 1, 5)] {
-        let mut pursuit = Pursuit::new(Budget::default());
-        let old = journal(1, &[]);
+        let mut search = Search::new(Budget::default());
+        let old = change_log(1, &[]);
         let (asked, answer) = waiting(1, "");
-        pursuit.ask(asked, 1, &old, start);
+        search.ask(asked, 1, &old, start);
         drop(answer);
-        pursuit.refreshed(1, &old);
-        pursuit.tried(1, None, start, 0.0);
+        search.refreshed(1, &old);
+        search.tried(1, None, start, 0.0);
         let now = start + Duration::from_secs(later);
         let (asked, _answer) = waiting(generation, "");
-        pursuit.ask(asked, generation, &old, now);
+        search.ask(asked, generation, &old, now);
         let mut tries = 0;
-        while pursuit.due().is_some() {
-            pursuit.tried(generation, None, now, 0.0);
+        while search.due().is_some() {
+            search.tried(generation, None, now, 0.0);
             tries += 1;
         }
         assert_eq!(tries, tries_left, "{generation}, {later} s later");
@@ -165,9 +162,9 @@ fn a_search_is_forgotten_with_its_time_and_its_generation() {
 
 #[test]
 fn whoever_has_gone_before_it_is_heard_starts_no_search() {
-    let mut pursuit = Pursuit::new(Budget::default());
+    let mut search = Search::new(Budget::default());
     let (asked, answer) = waiting(1, "");
     drop(answer);
-    pursuit.ask(asked, 1, &journal(1, &[]), Instant::now());
-    assert_eq!(pursuit.due(), None);
+    search.ask(asked, 1, &change_log(1, &[]), Instant::now());
+    assert_eq!(search.due(), None);
 }

@@ -7,6 +7,7 @@ use super::Store;
 use crate::backend::aws;
 use crate::error::Error;
 use crate::load::switches::{self, Switches};
+use crate::observe::events;
 
 impl SecretsManager {
     /// What the environment says, which goes over the `.env` file of the working directory (or the nearest of its
@@ -75,7 +76,7 @@ impl SecretsManager {
             manager.store = Store::Aws(aws::Access::Environment(Box::new(switches.sdk)));
         }
         if let Some(variable) = switches.off {
-            tracing::info!(target: crate::TARGET, variable, "secrets_manager_off");
+            events::secrets_manager_off(variable);
         }
         manager
     }

@@ -8,25 +8,23 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
 #[cfg(feature = "aws")]
 use crate::backend::aws;
-use crate::backend::{self, Backend, Fetched};
+use crate::backend::{self, Backend, Runtime};
 use crate::error::Error;
-use crate::live::Live;
 use crate::load::blocking;
-use crate::load::fetch::{self, Source};
+use crate::load::fetch::{Fetcher, Known, Scope};
 use crate::load::plan::{Choice, Selection};
 use crate::load::snapshot::Snapshot;
-use crate::observe::events::{self, Notices};
+use crate::observe::events::{self, WarnOnce};
 
 /// How long one whole fetch may take unless [`SecretsManager::timeout`] says otherwise.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What "never" comes to: no clock reaches further than it can count.
-pub(crate) const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
+/// The longest duration that a setting may have, so that no deadline overflows the clock.
+pub(crate) const MAX_DURATION: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// Which secrets to load, from where, and under which rules.
 ///
@@ -69,17 +67,15 @@ pub(crate) const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 #[derive(Clone)]
 #[must_use]
 pub struct SecretsManager {
-    choice: Choice,
-    interval: Option<Duration>,
-    notices: Arc<Notices>,
+    pub(crate) choice: Choice,
+    pub(crate) interval: Option<Duration>,
+    pub(crate) warn_once: Arc<WarnOnce>,
     batch: bool,
     describe: bool,
     store: Store,
     timeout: Duration,
     #[cfg(feature = "aws")]
     connections: Arc<aws::Connections>,
-    #[cfg(feature = "figment")]
-    pub(crate) figment: crate::adapters::figment::State,
 }
 
 #[derive(Debug, Clone)]
@@ -90,13 +86,6 @@ enum Store {
     Missing,
     /// With the name of its type.
     Given(Arc<dyn Backend>, &'static str),
-}
-
-/// Whose thread a fetch runs on: a client's connections are driven by the runtime that opened them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Road {
-    Async,
-    Blocking,
 }
 
 impl SecretsManager {
@@ -126,7 +115,7 @@ impl SecretsManager {
         Self {
             choice: Choice::new(selection),
             interval: None,
-            notices: Arc::default(),
+            warn_once: Arc::default(),
             batch: true,
             describe: false,
             #[cfg(feature = "aws")]
@@ -136,8 +125,6 @@ impl SecretsManager {
             timeout: TIMEOUT,
             #[cfg(feature = "aws")]
             connections: Arc::default(),
-            #[cfg(feature = "figment")]
-            figment: crate::adapters::figment::State::default(),
         }
     }
 
@@ -149,7 +136,7 @@ impl SecretsManager {
         self.reconnect()
     }
 
-    /// Whether a [`Live`] asks `DescribeSecret` when each secret is to rotate next, so that it looks oftener while that is
+    /// Whether a [`Live`](crate::Live) asks `DescribeSecret` when each secret is to rotate next, so that it looks oftener while that is
     /// expected ([when](crate::operations#when-it-looks)); off by default, as it is one more permission. It is asked after
     /// the start, after each new version, and no more once it is denied. Secrets that are found by listing a prefix need
     /// it not: `ListSecrets` tells their dates by the way. Concerns AWS alone.
@@ -159,9 +146,9 @@ impl SecretsManager {
     }
 
     /// Bounds one whole fetch: loading configuration and credentials, listing, reading, retries. Default 30 s.
-    /// What has not come by then counts as unavailable; [`Live`] goes ahead with what has. At most a year.
+    /// What has not come by then counts as unavailable; [`Live`](crate::Live) goes ahead with what has. At most a year.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout.min(LONGEST);
+        self.timeout = timeout.min(MAX_DURATION);
         self.reconnect()
     }
 
@@ -177,7 +164,7 @@ impl SecretsManager {
 
     /// Another description than before: what was said of that one is said anew.
     fn anew(mut self) -> Self {
-        self.notices = Arc::default();
+        self.warn_once = Arc::default();
         self
     }
 
@@ -201,7 +188,7 @@ impl SecretsManager {
     ///
     /// Outside a tokio runtime, which the SDK needs for its timers; see [`fetch_blocking`](Self::fetch_blocking).
     pub async fn fetch(&self) -> Result<Snapshot, Error> {
-        self.fetch_on(Road::Async).await
+        self.fetch_on(Runtime::Caller).await
     }
 
     /// Fetches the secrets, blocking the calling thread: outside a runtime, in `spawn_blocking`, or inside a
@@ -218,54 +205,30 @@ impl SecretsManager {
     /// As [`fetch`](Self::fetch).
     pub fn fetch_blocking(&self) -> Result<Snapshot, Error> {
         let manager = self.clone();
-        blocking::run(async move { manager.fetch_on(Road::Blocking).await })?
+        blocking::run(async move { manager.fetch_on(Runtime::Worker).await })?
     }
 
-    /// Fetches the secrets, merges them over the environment and `.env`, and keeps the result current in the
-    /// background: [`Live::builder`] with its defaults.
-    ///
-    /// # Errors
-    ///
-    /// As [`LiveBuilder::start`](crate::LiveBuilder::start).
-    pub async fn live<T>(self) -> Result<Live<T>, Error>
-    where
-        T: DeserializeOwned + Send + Sync + 'static,
-    {
-        Live::builder(self).start().await
-    }
-
-    async fn fetch_on(&self, road: Road) -> Result<Snapshot, Error> {
+    async fn fetch_on(&self, runtime: Runtime) -> Result<Snapshot, Error> {
         let start = Instant::now();
-        let source = self.source(road)?;
-        let reading = source.read(&fetch::Memory::default()).await;
-        events::denied(&reading);
-        events::absent(&reading);
-        if let Some(error) = reading.failure() {
-            return Err(source.advised(error, start).await);
+        let fetcher = self.fetcher(runtime)?;
+        let result = fetcher.read(&Scope::everything(), &Known::default()).await;
+        result.log();
+        if let Some(error) = result.fatal_error() {
+            return Err(fetcher.with_suggestions(error, start).await);
         }
-        let secrets = reading.secrets();
-        secrets.iter().for_each(|secret| events::fetched(secret, true));
-        let fallback = reading.fallback();
-        let snapshot = self.assemble(&secrets).map_err(|error| error.beside(fallback.clone()))?;
-        source.warn_of_fallback(&reading);
+        let secrets = result.secrets();
+        for secret in &secrets {
+            events::secret_fetched(secret.name(), secret.version_id(), true);
+        }
+        let fallback = result.fallback_error();
+        let snapshot =
+            fetcher.snapshot(&secrets).map_err(|error| error.beside(fallback.clone()))?;
+        fetcher.warn_of_fallback(&result);
         Ok(snapshot.lacking(fallback))
     }
 
-    /// What was read as one snapshot.
-    pub(crate) fn assemble(&self, secrets: &[Fetched]) -> Result<Snapshot, Error> {
-        let snapshot = Snapshot::assemble(secrets, &self.choice.plan()?.mapping)?;
-        #[cfg(feature = "figment")]
-        let snapshot = snapshot.profile(self.figment.profile());
-        Ok(snapshot)
-    }
-
-    /// How often the switches say to refresh.
-    pub(crate) fn interval(&self) -> Option<Duration> {
-        self.interval
-    }
-
     /// What reads the secrets, once or again and again.
-    pub(crate) fn source(&self, road: Road) -> Result<Source, Error> {
+    pub(crate) fn fetcher(&self, runtime: Runtime) -> Result<Fetcher, Error> {
         let plan = self.choice.plan()?;
         let backend: Arc<dyn Backend> = match &self.store {
             _ if plan.off => Arc::new(backend::Memory::new()),
@@ -273,11 +236,11 @@ impl SecretsManager {
             #[cfg(feature = "aws")]
             Store::Aws(access) => {
                 let manner = aws::Manner { batch: self.batch, describe: self.describe };
-                self.connections.backend(access, road, manner, self.timeout)
+                self.connections.backend(access, runtime, manner, self.timeout)
             }
             #[cfg(not(feature = "aws"))]
             Store::Missing => {
-                let _ = road;
+                let _ = runtime;
                 return Err(Error::new(
                     crate::error::ErrorKind::Config,
                     "there is no backend to read secrets from",
@@ -285,7 +248,7 @@ impl SecretsManager {
                 .with_hint("enable the feature `aws`, or give one with `.backend(..)`"));
             }
         };
-        Ok(Source::new(backend, plan, self.timeout, self.notices.clone()))
+        Ok(Fetcher::new(backend, plan, self.timeout, self.warn_once.clone()))
     }
 }
 
@@ -297,7 +260,7 @@ impl SecretsManager {
         self.reconnect()
     }
 
-    /// Uses this client as it is; in the blocking road, see [`fetch_blocking`](Self::fetch_blocking).
+    /// Uses this client as it is; for blocking calls, see [`fetch_blocking`](Self::fetch_blocking).
     pub fn client(mut self, client: aws_sdk_secretsmanager::Client) -> Self {
         self.store = Store::Aws(aws::Access::Client(client));
         self.reconnect()

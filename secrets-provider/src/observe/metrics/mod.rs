@@ -2,13 +2,11 @@
 //! which the live generation is. Names of secrets may be labels, values never.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 
 use crate::error::{Error, ErrorKind};
-use crate::live::Cell;
 use crate::observe::status::Status;
 
 const ACCESS: &str = "secrets_access_total";
@@ -108,15 +106,10 @@ pub(crate) fn stands(status: &Status) {
     });
 }
 
-/// Tells how the settings stand, again and again, for as long as there are any: their age grows also while a refresh
-/// hangs.
-pub(crate) fn watch<T: Send + Sync + 'static>(cell: &Arc<Cell<T>>) {
-    let cell: Weak<Cell<T>> = Arc::downgrade(cell);
+/// Reports the status again and again until there is none, so that the age also grows while a refresh hangs.
+pub(crate) fn watch(status: impl Fn() -> Option<Status> + Send + 'static) {
     tokio::spawn(async move {
-        while let Some(cell) = cell.upgrade() {
-            // A recorder is somebody else's code: not under our lock.
-            let status = cell.status().clone();
-            drop(cell);
+        while let Some(status) = status() {
             stands(&status);
             tokio::time::sleep(TICK).await;
         }

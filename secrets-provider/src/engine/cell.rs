@@ -1,0 +1,111 @@
+//! Where one `Live`'s value is kept, with everything that must agree with it.
+//!
+//! The value is in an [`ArcSwap`], so that readers take no lock. A swap happens while the status is locked, so that
+//! value and status can also be read as a pair. Handles read the cell, and the background task writes it.
+
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
+
+use arc_swap::ArcSwap;
+
+use crate::engine::change_log::ChangeLog;
+use crate::layers::explain::Explanation;
+use crate::observe::status::{DerivedStatus, Status};
+use crate::unwind::lock;
+
+/// The current value and its bookkeeping.
+pub(crate) struct Cell<T> {
+    pub(crate) value: ArcSwap<T>,
+    /// Held during a swap too, so that value and status can be read as a pair.
+    status: Mutex<Status>,
+    /// Where the value's keys come from. Changed while the status is locked.
+    explanation: ArcSwap<Explanation>,
+    /// When each key last changed. Changed while the status is locked.
+    change_log: Mutex<ChangeLog>,
+    /// The derived values that are still in use.
+    derived: Mutex<Vec<Weak<DerivedState>>>,
+}
+
+impl<T> Cell<T> {
+    pub(crate) fn new(value: Arc<T>, status: Status) -> Self {
+        Self {
+            value: ArcSwap::new(value),
+            status: Mutex::new(status),
+            explanation: ArcSwap::default(),
+            change_log: Mutex::new(ChangeLog::started()),
+            derived: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn status(&self) -> MutexGuard<'_, Status> {
+        lock(&self.status)
+    }
+
+    pub(crate) fn change_log(&self) -> MutexGuard<'_, ChangeLog> {
+        lock(&self.change_log)
+    }
+
+    /// The current value and its generation.
+    pub(crate) fn pair(&self) -> (Arc<T>, u64) {
+        let status = self.status();
+        (self.value.load_full(), status.generation())
+    }
+
+    pub(crate) fn explanation(&self) -> Arc<Explanation> {
+        self.explanation.load_full()
+    }
+
+    /// Sets where the value's keys come from: before the cell is shared, or in a swap's `update`.
+    pub(crate) fn explain(&self, explanation: Explanation) {
+        self.explanation.store(Arc::new(explanation));
+    }
+
+    /// Adds a derived value to those that the status reports.
+    pub(crate) fn add_derived(&self, state: &Arc<DerivedState>) {
+        let mut derived = lock(&self.derived);
+        derived.retain(|state| state.strong_count() > 0);
+        derived.push(Arc::downgrade(state));
+    }
+
+    /// The status of every derived value that is still in use.
+    pub(crate) fn derived(&self) -> Vec<DerivedStatus> {
+        let mut derived = lock(&self.derived);
+        derived.retain(|state| state.strong_count() > 0);
+        derived.iter().filter_map(Weak::upgrade).map(|state| state.status()).collect()
+    }
+
+    /// Swaps the value in and changes the status in the same moment. `keys` are the keys that changed, or `None` if
+    /// that is not known. Returns the old value, because its `Drop` is the user's code and should run last.
+    pub(crate) fn swap(
+        &self,
+        value: Arc<T>,
+        keys: Option<&[String]>,
+        update: impl FnOnce(&mut Status),
+    ) -> (u64, Arc<T>) {
+        let mut status = self.status();
+        let old = self.value.swap(value);
+        update(&mut status);
+        let mut change_log = self.change_log();
+        match keys {
+            Some(keys) => change_log.record(status.generation(), keys),
+            None => change_log.record_all(status.generation()),
+        }
+        (status.generation(), old)
+    }
+}
+
+/// The state of a derived value: shared by its own status and by that of its settings.
+pub(crate) struct DerivedState(Mutex<DerivedStatus>);
+
+impl DerivedState {
+    pub(crate) fn new(status: DerivedStatus) -> Self {
+        Self(Mutex::new(status))
+    }
+
+    pub(crate) fn status(&self) -> DerivedStatus {
+        self.lock().clone()
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, DerivedStatus> {
+        lock(&self.0)
+    }
+}

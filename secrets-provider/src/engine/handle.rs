@@ -1,0 +1,180 @@
+//! What a handle and its background task share: requests, answers, changes, and the signal to stop.
+//!
+//! [`Handle`] is the handle's end; whoever drops the last one stops the task. [`Live`](crate::Live) wraps it, and the
+//! refresher and the followers of derived values hold the other ends. Nothing here knows what the settings are.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::error::{Error, ErrorKind};
+use crate::unwind;
+
+/// The handles' side of a background task.
+pub(crate) struct Handle {
+    pub(crate) requests: mpsc::UnboundedSender<Request>,
+    pub(crate) stop: watch::Sender<bool>,
+    /// Closed when the task has ended.
+    pub(crate) changes: watch::Receiver<Option<Change>>,
+    /// How long one search may last.
+    pub(crate) search_timeout: Duration,
+}
+
+/// The task's side of a [`Handle`].
+pub(crate) struct TaskEnd {
+    pub(crate) queue: mpsc::UnboundedReceiver<Request>,
+    pub(crate) stopped: watch::Receiver<bool>,
+    pub(crate) changes: watch::Sender<Option<Change>>,
+}
+
+impl Handle {
+    /// A handle and the task's side of it.
+    pub(crate) fn new(search_timeout: Duration) -> (Self, TaskEnd) {
+        let (requests, queue) = mpsc::unbounded_channel();
+        let (stop, stopped) = watch::channel(false);
+        let (changes_sender, changes) = watch::channel(None);
+        let handle = Self { requests, stop, changes, search_timeout };
+        (handle, TaskEnd { queue, stopped, changes: changes_sender })
+    }
+
+    /// The handle of a value that nothing refreshes.
+    pub(crate) fn without_task() -> Self {
+        Self::new(Duration::ZERO).0
+    }
+
+    /// Sends a request to the task and waits for the answer.
+    pub(crate) async fn ask(
+        &self,
+        request: impl FnOnce(Reply) -> Request,
+    ) -> Result<Refreshed, Error> {
+        let (reply, answer) = Reply::channel();
+        self.requests.send(request(reply)).map_err(|_| ended())?;
+        answer.await.map_err(|_| ended())?
+    }
+
+    /// Whether the task has ended.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.changes.has_changed().is_err()
+    }
+
+    /// Stops the task and waits until it has ended.
+    pub(crate) async fn shutdown(&self) {
+        self.stop.send_replace(true);
+        let mut changes = self.changes.clone();
+        while changes.changed().await.is_ok() {}
+    }
+}
+
+/// Runs a background task until it ends, panics or is stopped, then calls `at_end`. The task's side of the handle
+/// should be dropped with the task, so that the end is announced after `at_end`.
+pub(crate) fn spawn(
+    mut stopped: watch::Receiver<bool>,
+    task: impl Future<Output = ()> + Send + 'static,
+    panicked: fn(),
+    at_end: impl FnOnce() + Send + 'static,
+) {
+    tokio::spawn(async move {
+        let mut task = std::pin::pin!(unwind::catch_future(task));
+        tokio::select! {
+            // The last handle was dropped, or `shutdown` was called.
+            _ = stopped.wait_for(|stop| *stop) => {}
+            ended = &mut task => if ended.is_err() {
+                panicked();
+            }
+        }
+        at_end();
+    });
+}
+
+/// What a task can be asked for.
+#[derive(Debug)]
+pub(crate) enum Request {
+    /// A refresh of everything.
+    Refresh(Reply),
+    /// Settings newer than those the caller saw.
+    Past(Waiting),
+}
+
+/// A caller that waits until a key at or below a path is newer than in the generation that it saw.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    pub(crate) seen: u64,
+    pub(crate) path: String,
+    pub(crate) reply: Reply,
+}
+
+/// Where one answer goes.
+#[derive(Debug)]
+pub(crate) struct Reply(oneshot::Sender<Result<Refreshed, Error>>);
+
+/// Where one answer arrives.
+pub(crate) type Answer = oneshot::Receiver<Result<Refreshed, Error>>;
+
+impl Reply {
+    pub(crate) fn channel() -> (Self, Answer) {
+        let (sender, answer) = oneshot::channel();
+        (Self(sender), answer)
+    }
+
+    /// Whether the caller has stopped waiting.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.0.is_closed()
+    }
+
+    /// Answers the caller, if it still waits.
+    pub(crate) fn send(self, result: Result<Refreshed, Error>) {
+        let _ = self.0.send(result);
+    }
+}
+
+/// What a refresh did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Refreshed {
+    pub(crate) generation: u64,
+    pub(crate) changed: bool,
+}
+
+impl Refreshed {
+    /// The number of the generation that is live after the refresh.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Whether the refresh brought a new generation.
+    pub fn changed(&self) -> bool {
+        self.changed
+    }
+}
+
+/// A new generation: its number, and the keys whose values changed with it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Change {
+    pub(crate) generation: u64,
+    pub(crate) keys: Vec<String>,
+}
+
+impl Change {
+    /// The number of the new generation.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// The dotted paths of the keys that this generation added, removed or changed, compared with the one before.
+    /// Empty if a new version holds the same values as the old one. For a [derived](crate::Live::derive) value, the
+    /// path that it follows.
+    ///
+    /// A reader that skipped generations does not see what changed in those. To rebuild something when its keys
+    /// change, however many generations pass, use [`Live::derive`](crate::Live::derive).
+    pub fn keys(&self) -> &[String] {
+        &self.keys
+    }
+}
+
+/// The error of a request to a task that has ended.
+pub(crate) fn ended() -> Error {
+    Error::new(ErrorKind::Unavailable, "the background refresh has ended")
+        .with_hint("`shutdown` was called, or its tokio runtime was shut down")
+}

@@ -1,0 +1,64 @@
+//! The errors of a fetch that failed: what is missing, and which existing names are like it.
+
+use tokio::time::{Duration, Instant, timeout_at};
+
+use super::Fetcher;
+use crate::error::{Error, ErrorKind};
+use crate::load::suggest;
+
+/// How long names like a missing one are looked for: the error matters more.
+const SUGGESTION_TIMEOUT: Duration = Duration::from_secs(3);
+
+impl Fetcher {
+    /// The error of a failed start, with existing names that are like the missing ones, where names may be listed.
+    /// Only for a start, within the time that it has since `start`: a running service lists nothing for this.
+    pub(crate) async fn with_suggestions(&self, error: Error, start: Instant) -> Error {
+        let Some(wanted) = error.errors().iter().find_map(|error| self.missing_name(error)) else {
+            return error;
+        };
+        let deadline = (start + self.timeout).min(Instant::now() + SUGGESTION_TIMEOUT);
+        if deadline <= Instant::now() {
+            return error;
+        }
+        let listing = self.backend.list_some(suggest::first_part(wanted));
+        let Ok(Ok(names)) = timeout_at(deadline, listing).await else { return error };
+        let parts = error.errors().iter().map(|error| {
+            let like = match (self.missing_name(error), error.secret()) {
+                (None, _) => Vec::new(),
+                (Some(wanted), Some(_)) => suggest::nearest(wanted, &names),
+                (Some(prefix), None) => suggest::nearest_prefixes(prefix, &names),
+            };
+            if like.is_empty() {
+                return error.clone();
+            }
+            let like = like.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+            let hint = error.hint().map_or_else(String::new, |hint| format!("; {hint}"));
+            error.clone().with_hint(format!("there is {like}{hint}"))
+        });
+        Error::all(parts).unwrap_or(error.clone())
+    }
+
+    /// The name or prefix that an error says does not exist. Not for ARNs, which name an account of their own.
+    fn missing_name<'a>(&'a self, error: &'a Error) -> Option<&'a str> {
+        match error.secret() {
+            _ if error.kind() != ErrorKind::NotFound => None,
+            Some(id) => (!id.starts_with("arn:")).then_some(id),
+            None => self.plan.mapping.prefix.as_deref(),
+        }
+    }
+
+    pub(super) fn nothing_selected(&self) -> Error {
+        match &self.plan.mapping.prefix {
+            Some(prefix) if self.plan.ids.is_none() => Error::new(
+                ErrorKind::NotFound,
+                format!("there is no secret at or below `{prefix}`"),
+            )
+            .with_hint(
+                "check prefix, region and account; a secret created in the last five minutes may not be \
+                 listed yet",
+            ),
+            _ => Error::new(ErrorKind::Config, "no secret is named")
+                .with_hint("give at least one name or ARN"),
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! One read: find the names, read the values, within one deadline.
+//!
+//! The [`Fetcher`] joins a plan (which secrets, and where they go) with the backend that holds them. A start, a refresh
+//! and `fetch` all read through [`Fetcher::read`]; they differ by [`Scope`] and by what is [`Known`]. A secret that
+//! cannot be read never stops the others: the [`FetchResult`] has a value or a reason for each.
+
+mod explain;
+mod result;
+mod scope;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use futures_util::stream::BoxStream;
+use tokio::time::{Instant, timeout_at};
+
+pub(crate) use result::{FetchResult, Unread, each_once};
+pub(crate) use scope::{Known, Scope};
+
+use crate::backend::{Backend, Fetched, RotationWindow};
+use crate::error::{Error, ErrorKind};
+use crate::load::mapping::{self, below};
+use crate::load::plan::{Plan, names_of};
+use crate::load::required::Verdict;
+use crate::load::snapshot::Snapshot;
+use crate::observe::events::WarnOnce;
+use crate::observe::status::Calls;
+
+/// How many secrets one question for rotation dates names.
+const ROTATION_DATES_PER_CALL: usize = 20;
+
+/// What helps against a deadline that passed.
+const TIMEOUT_HINT: &str =
+    "check network, proxy and, in a VPC, the interface endpoint; `.timeout(..)` sets the time";
+
+/// A plan and the backend to carry it out with.
+#[derive(Debug, Clone)]
+pub(crate) struct Fetcher {
+    backend: Arc<dyn Backend>,
+    plan: Plan,
+    timeout: Duration,
+    warn_once: Arc<WarnOnce>,
+}
+
+impl Fetcher {
+    pub(crate) fn new(
+        backend: Arc<dyn Backend>,
+        plan: Plan,
+        timeout: Duration,
+        warn_once: Arc<WarnOnce>,
+    ) -> Self {
+        Self { backend, plan, timeout, warn_once }
+    }
+
+    /// Reads what the scope covers of the plan's secrets.
+    pub(crate) async fn read(&self, scope: &Scope, known: &Known) -> FetchResult {
+        let mut result = FetchResult::default();
+        if self.plan.off {
+            return result;
+        }
+        let start = Instant::now();
+        let deadline = start + self.timeout;
+        let ids = self.ids(scope, known, start, &mut result).await;
+        let ids = BTreeSet::from_iter(ids);
+        if ids.is_empty() {
+            if !matches!(scope, Scope::Only(_)) {
+                let nothing = || self.listing_failed(self.nothing_selected());
+                result.listing_error.get_or_insert_with(nothing);
+            }
+            return result;
+        }
+        let rests = |id: &String| !scope.includes_resting() && known.resting.contains(id);
+        let (rested, ids) = ids.into_iter().partition(rests);
+        result.rested = rested;
+        self.values(&Vec::from_iter::<BTreeSet<String>>(ids), deadline, &mut result).await;
+        self.previous(deadline, &mut result).await;
+        if !matches!(scope, Scope::Only(_)) {
+            self.check_renames(&result);
+        }
+        result
+    }
+
+    /// The ids that a scope covers: the plan's own, those of a listing, and those that are known, because a listing
+    /// may lag behind.
+    async fn ids(
+        &self,
+        scope: &Scope,
+        known: &Known,
+        start: Instant,
+        result: &mut FetchResult,
+    ) -> Vec<String> {
+        let known_ids = || [&known.in_use[..], &known.awaited].concat();
+        match (scope, &self.plan.ids, &self.plan.mapping.prefix) {
+            (Scope::Only(wanted), ..) => {
+                wanted.iter().filter(|id| self.selects(id, known)).cloned().collect()
+            }
+            (Scope::InUse, ..) if !known.in_use.is_empty() => known_ids(),
+            (_, Some(ids), _) => ids.clone(),
+            (Scope::Due, None, Some(_)) if let Some(listed) = &known.listed => {
+                [&known_ids()[..], listed].concat()
+            }
+            (_, None, Some(prefix)) => {
+                // Known names are read even if the listing takes all the time that it is given.
+                let knows = !known.in_use.is_empty() || !known.awaited.is_empty();
+                let time = if knows { self.timeout / 2 } else { self.timeout };
+                let mut ids = known.in_use.clone();
+                match self.list(prefix, start + time).await {
+                    Ok(listed) => {
+                        ids.extend(listed.iter().cloned());
+                        result.listed = Some(listed);
+                    }
+                    Err(error) => {
+                        ids.extend(known.awaited.iter().cloned());
+                        result.listing_error = Some(self.listing_failed(error));
+                    }
+                }
+                ids
+            }
+            (_, None, None) => Vec::new(),
+        }
+    }
+
+    /// Whether an id, as a push gives it, is one that this plan reads.
+    fn selects(&self, id: &str, known: &Known) -> bool {
+        let below_prefix = |prefix| names_of(id).iter().any(|name| below(prefix, name).is_some());
+        match (&self.plan.ids, &self.plan.mapping.prefix) {
+            (Some(ids), _) => ids.iter().any(|selected| selected == id),
+            (None, Some(prefix)) => {
+                known.in_use.iter().any(|used| used == id) || below_prefix(prefix)
+            }
+            (None, None) => false,
+        }
+    }
+
+    /// The secrets as one snapshot.
+    pub(crate) fn snapshot(&self, secrets: &[Fetched]) -> Result<Snapshot, Error> {
+        let snapshot = Snapshot::assemble(secrets, &self.plan.mapping)?;
+        #[cfg(feature = "figment")]
+        let snapshot = snapshot.profile(self.plan.profile.clone());
+        Ok(snapshot)
+    }
+
+    /// Whether a secret, on its own, can be placed.
+    pub(crate) fn check(&self, secret: &Fetched) -> Result<(), Error> {
+        self.fit_together(std::slice::from_ref(secret))
+    }
+
+    /// Whether these secrets can be placed in one tree.
+    pub(crate) fn fit_together(&self, secrets: &[Fetched]) -> Result<(), Error> {
+        mapping::assemble(secrets, &self.plan.mapping).map(drop)
+    }
+
+    /// The calls that the backend has made.
+    pub(crate) fn calls(&self) -> Calls {
+        self.backend.calls()
+    }
+
+    /// When these secrets are expected to rotate, as far as the backend can tell.
+    pub(crate) async fn rotation_windows(
+        &self,
+        ids: &[String],
+    ) -> BTreeMap<String, RotationWindow> {
+        let mut windows = BTreeMap::new();
+        // A few at a time: what was told of some is not lost if it takes too long for all.
+        for ids in ids.chunks(ROTATION_DATES_PER_CALL) {
+            let deadline = Instant::now() + self.timeout;
+            let answer = timeout_at(deadline, self.backend.rotation_windows(ids)).await;
+            windows.extend(answer.unwrap_or_default());
+        }
+        windows
+    }
+
+    /// Signals that something may have changed, where the backend can tell.
+    pub(crate) fn changes(&self) -> Option<BoxStream<'static, ()>> {
+        self.backend.changes()
+    }
+
+    async fn list(&self, prefix: &str, deadline: Instant) -> Result<Vec<String>, Error> {
+        match timeout_at(deadline, self.backend.list(prefix)).await {
+            Ok(listed) => {
+                Ok(listed?.into_iter().filter(|name| below(prefix, name).is_some()).collect())
+            }
+            Err(_) => Err(Error::new(
+                ErrorKind::Unavailable,
+                format!("the secrets below `{prefix}` were not listed within {:?}", self.timeout),
+            )
+            .with_hint(TIMEOUT_HINT)),
+        }
+    }
+
+    async fn values(&self, ids: &[String], deadline: Instant, result: &mut FetchResult) {
+        let mut outcomes = self.backend.fetch(ids);
+        let message = loop {
+            match timeout_at(deadline, outcomes.next()).await {
+                Ok(Some((id, outcome))) => {
+                    let outcome = outcome.map_err(|error| self.classify(&id, error));
+                    result.outcomes.insert(id, outcome);
+                }
+                Ok(None) => break "the backend said nothing of it".to_owned(),
+                Err(_) => break format!("it was not read within {:?}", self.timeout),
+            };
+        };
+        for id in ids {
+            result.outcomes.entry(id.clone()).or_insert_with(|| {
+                let error = Error::new(ErrorKind::Unavailable, format!("secret `{id}`: {message}"));
+                Err(self.classify(id, error.with_secret(id).with_hint(TIMEOUT_HINT)))
+            });
+        }
+    }
+
+    fn listing_failed(&self, error: Error) -> Unread {
+        let verdict = self.plan.policy.verdict_on_listing(error.kind());
+        Unread { error, verdict }
+    }
+
+    fn classify(&self, id: &str, error: Error) -> Unread {
+        // Credentials that are not accepted make no secret absent.
+        let kind = if error.is_of_caller() { ErrorKind::Unavailable } else { error.kind() };
+        let verdict = self.plan.policy.verdict(id, kind);
+        Unread { error, verdict }
+    }
+
+    /// Reads the versions before. A secret whose version before cannot be told counts as unread: half of what its
+    /// field needs would be missing.
+    async fn previous(&self, deadline: Instant, result: &mut FetchResult) {
+        let read = |id: &&String| matches!(result.outcomes.get(*id), Some(Ok(_)));
+        let ids: Vec<String> = self.plan.previous.iter().filter(read).cloned().collect();
+        if ids.is_empty() {
+            return;
+        }
+        let mut unanswered: BTreeSet<&String> = ids.iter().collect();
+        let mut outcomes = self.backend.fetch_previous(&ids);
+        loop {
+            let (id, outcome) = match timeout_at(deadline, outcomes.next()).await {
+                Ok(Some(outcome)) => outcome,
+                Ok(None) => return,
+                Err(_) => break,
+            };
+            unanswered.remove(&id);
+            match (result.outcomes.get_mut(&id), outcome) {
+                (Some(Ok(secret)), Ok(previous)) => secret.replaces(previous),
+                (_, Err(error)) if error.kind() != ErrorKind::NotFound => {
+                    let unread = self.classify(&id, error);
+                    result.outcomes.insert(id, Err(unread));
+                }
+                _ => {}
+            }
+        }
+        for id in unanswered {
+            let message =
+                format!("secret `{id}`: its version before was not read within {:?}", self.timeout);
+            let error =
+                Error::new(ErrorKind::Unavailable, message).with_secret(id).with_hint(TIMEOUT_HINT);
+            result.outcomes.insert(id.clone(), Err(self.classify(id, error)));
+        }
+    }
+
+    /// Where a secret's value goes, or would go.
+    pub(crate) fn key_path(&self, id: &str) -> String {
+        names_of(id)
+            .first()
+            .map(|name| self.plan.mapping.key_path(name).join("."))
+            .unwrap_or_default()
+    }
+
+    /// Warns, once, of renames that are about no secret that is selected, be it read or not.
+    fn check_renames(&self, result: &FetchResult) {
+        if result.listing_error.is_some() {
+            return;
+        }
+        let read = result.outcomes.values().flatten().map(Fetched::name);
+        let asked = result.outcomes.keys().chain(&result.rested).chain(&self.plan.policy.optional);
+        let names: Vec<&str> = read.chain(asked.flat_map(|id| names_of(id))).collect();
+        self.warn_once.of_idle_renames(|| self.plan.mapping.idle_renames(&names));
+    }
+
+    /// Warns, once, if the layers below stand in for anything.
+    pub(crate) fn warn_of_fallback(&self, result: &FetchResult) {
+        let Some(error) = result.fallback_error() else { return };
+        let secrets = result.unread().filter(|(_, unread)| unread.verdict == Verdict::Fallback);
+        let mut secrets: Vec<String> = secrets.map(|(id, _)| id.clone()).collect();
+        if result.listing_error.is_some()
+            && let Some(prefix) = &self.plan.mapping.prefix
+        {
+            secrets.push(format!("{prefix}/*"));
+        }
+        self.warn_once.of_fallback(&secrets, &error);
+    }
+}

@@ -1,0 +1,130 @@
+//! What one read covers, and what may be concluded from it (rules R3 to R5).
+//!
+//! The engine decides on a [`Scope`], the fetcher reads by it. Four questions hang on it and are answered only here:
+//! which secrets are read, whether names are listed, whether secrets that were denied a moment ago are asked for
+//! again, and whether the result is a complete refresh.
+
+use std::collections::BTreeSet;
+
+/// Which secrets one read covers. The variants are ordered: a later one includes what an earlier one covers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// Only these secrets, by name or ARN: a push says that they changed. Nothing is listed, and names that are not
+    /// selected are not read.
+    Only(BTreeSet<String>),
+    /// The secrets in use, and those that lower layers replace: a search for newer values. Nothing is listed.
+    InUse,
+    /// What is due at the interval: names are listed unless the last listing is still valid.
+    Due,
+    /// Everything, because someone asks for it: names are listed, and nothing rests.
+    Everything,
+}
+
+impl Scope {
+    pub(crate) fn everything() -> Self {
+        Self::Everything
+    }
+
+    pub(crate) fn due() -> Self {
+        Self::Due
+    }
+
+    pub(crate) fn in_use() -> Self {
+        Self::InUse
+    }
+
+    #[cfg_attr(not(test), expect(dead_code, reason = "what a push of one changed secret needs"))]
+    pub(crate) fn only(ids: impl IntoIterator<Item = String>) -> Self {
+        Self::Only(ids.into_iter().collect())
+    }
+
+    /// One scope that covers both, for requests that are served together.
+    pub(crate) fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Only(mut ids), Self::Only(others)) => {
+                ids.extend(others);
+                Self::Only(ids)
+            }
+            // A due read covers the secrets in use, but lets those rest that were denied.
+            (one, other) if other.rank() > one.rank() => other,
+            (one, _) => one,
+        }
+    }
+
+    fn rank(&self) -> u8 {
+        match self {
+            Self::Only(_) => 0,
+            Self::InUse => 1,
+            Self::Due => 2,
+            Self::Everything => 3,
+        }
+    }
+
+    /// Whether secrets are read that rest because they were denied: someone asks, or says that something changed.
+    pub(crate) fn includes_resting(&self) -> bool {
+        !matches!(self, Self::Due)
+    }
+
+    /// Whether the read proves anything about secrets that it does not name. A partial read neither counts as a
+    /// refresh nor postpones the next one.
+    pub(crate) fn is_partial(&self) -> bool {
+        matches!(self, Self::Only(_) | Self::InUse)
+    }
+}
+
+/// What earlier reads found. Nothing, for a first one.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    /// Ids in use: read even if a listing does not (or no longer) contain them.
+    pub(crate) in_use: Vec<String>,
+    /// Ids that were never read: tried again as long as names cannot be listed.
+    pub(crate) awaited: Vec<String>,
+    /// Ids that are left out for now.
+    pub(crate) resting: BTreeSet<String>,
+    /// What the last listing found, while it is valid.
+    pub(crate) listed: Option<Vec<String>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn only(ids: &[&str]) -> Scope {
+        Scope::only(ids.iter().map(|id| (*id).to_owned()))
+    }
+
+    #[test]
+    fn requests_served_together_are_covered_by_one_scope() {
+        let (everything, due, in_use) = (Scope::everything(), Scope::due(), Scope::in_use());
+        for (one, other, both) in [
+            (&everything, &due, &everything),
+            (&everything, &in_use, &everything),
+            (&everything, &only(&["a"]), &everything),
+            (&due, &in_use, &due),
+            (&due, &only(&["a"]), &due),
+            (&in_use, &only(&["a"]), &in_use),
+            (&only(&["a"]), &only(&["b"]), &only(&["a", "b"])),
+        ] {
+            assert_eq!(&one.clone().and(other.clone()), both, "{one:?} and {other:?}");
+            assert_eq!(&other.clone().and(one.clone()), both, "{other:?} and {one:?}");
+        }
+    }
+
+    #[test]
+    fn each_scope_says_what_may_be_concluded() {
+        struct Case {
+            scope: Scope,
+            includes_resting: bool,
+            is_partial: bool,
+        }
+        for Case { scope, includes_resting, is_partial } in [
+            Case { scope: Scope::everything(), includes_resting: true, is_partial: false },
+            Case { scope: Scope::due(), includes_resting: false, is_partial: false },
+            Case { scope: Scope::in_use(), includes_resting: true, is_partial: true },
+            Case { scope: only(&["a"]), includes_resting: true, is_partial: true },
+        ] {
+            assert_eq!(scope.includes_resting(), includes_resting, "{scope:?}");
+            assert_eq!(scope.is_partial(), is_partial, "{scope:?}");
+        }
+    }
+}
