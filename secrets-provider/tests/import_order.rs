@@ -1,0 +1,136 @@
+//! The rooms of `src` import in one direction: each only what stands to its left in [`ROOMS`].
+//!
+//! The same order is drawn in `docs/design.md`. A new room gets its place here; an import that fails this test wants a
+//! type moved to the left or passed in as an argument, not a new order.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The rooms from left to right. Rooms in one group do not know each other.
+const ROOMS: &[&[&str]] = &[
+    &["error"],
+    &["unwind"],
+    &["secret"],
+    &["tree"],
+    &["env", "observe"],
+    &["backend", "extract"],
+    &["load"],
+    &["layers"],
+    &["adapters", "engine"],
+    &["live"],
+    &["endpoints"],
+];
+
+/// What is no room: the list of public names, and the entry points of the fuzzers.
+const OUTSIDE: &[&str] = &["lib", "fuzzing"];
+
+fn position(room: &str) -> Option<usize> {
+    ROOMS.iter().position(|group| group.contains(&room))
+}
+
+/// A file of a room, with its path below `src`.
+struct Source {
+    room: String,
+    path: PathBuf,
+    text: String,
+}
+
+fn sources() -> Vec<Source> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut found = Vec::new();
+    let mut folders = vec![root.clone()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).expect("a folder of src") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            if path.extension().is_none_or(|extension| extension != "rs") {
+                continue;
+            }
+            let below = path.strip_prefix(&root).expect("below src").to_owned();
+            let first = below.iter().next().expect("a name").to_string_lossy();
+            let room = first.trim_end_matches(".rs").to_owned();
+            let text = fs::read_to_string(&path).expect("a source file");
+            found.push(Source { room, path: below, text });
+        }
+    }
+    found.sort_by(|a, b| a.path.cmp(&b.path));
+    found
+}
+
+/// Each place of the code that names something of the crate, with its line and the first segment of its path. Tests are
+/// left out: they may use what their room does not know.
+fn crate_paths(text: &str) -> Vec<(usize, &str, &str)> {
+    let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+    let mut found = Vec::new();
+    for (number, line) in code.lines().enumerate() {
+        if line.trim_start().starts_with("//") {
+            continue;
+        }
+        for (at, _) in line.match_indices("crate::") {
+            let path = &line[at + "crate::".len()..];
+            let end = path.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(path.len());
+            found.push((number + 1, line.trim(), &path[..end]));
+        }
+    }
+    found
+}
+
+/// In a room's `mod.rs`, the lines that reach the crate's root by `super::`.
+fn paths_to_the_root(text: &str) -> Vec<(usize, &str)> {
+    let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+    // In a nested module, one `super` is the room itself.
+    let numbered = code.lines().enumerate().map(|(number, line)| (number + 1, line.trim_start()));
+    numbered.filter(|(_, line)| line.starts_with("use super::")).collect()
+}
+
+fn is_test(path: &Path) -> bool {
+    path.components().any(|part| matches!(part.as_os_str().to_str(), Some("tests" | "tests.rs")))
+}
+
+#[test]
+fn each_room_imports_only_from_its_left() {
+    let mut wrong = String::new();
+    let mut checked = 0;
+    for source in sources().iter().filter(|source| !is_test(&source.path)) {
+        if OUTSIDE.contains(&source.room.as_str()) {
+            continue;
+        }
+        let Some(own) = position(&source.room) else {
+            let _ = writeln!(wrong, "src/{}: not in the list of rooms", source.path.display());
+            continue;
+        };
+        if source.path.ends_with("mod.rs") && source.path.components().count() == 2 {
+            for (line, code) in paths_to_the_root(&source.text) {
+                let _ = writeln!(
+                    wrong,
+                    "src/{}:{line}: write `crate::`, so that this test sees the import\n    {code}",
+                    source.path.display()
+                );
+            }
+        }
+        for (line, code, room) in crate_paths(&source.text) {
+            checked += 1;
+            let why = match position(room) {
+                Some(_) if room == source.room => continue,
+                Some(other) if other < own => continue,
+                Some(_) => format!("`{}` may not import `{room}`", source.room),
+                None => format!("`{room}` is no room: import it from the room that defines it"),
+            };
+            let _ = writeln!(wrong, "src/{}:{line}: {why}\n    {code}", source.path.display());
+        }
+    }
+    assert!(wrong.is_empty(), "imports against the order of the rooms:\n{wrong}");
+    assert!(checked > 300, "only {checked} imports were found: does the test still read them?");
+}
+
+#[test]
+fn every_room_on_the_list_exists() {
+    let sources = sources();
+    for room in ROOMS.iter().copied().flatten() {
+        assert!(sources.iter().any(|source| source.room == *room), "there is no room `{room}`");
+    }
+}
