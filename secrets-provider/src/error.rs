@@ -1,4 +1,8 @@
 //! The one error type: what failed, for which key and secret, and what to do about it.
+//!
+//! Everything here may be logged: no error holds a value or a part of one. An error of another crate is rebuilt as one of
+//! these, never wrapped, because its text may quote values. Each room words its own errors; this module only joins and
+//! shows them.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -9,8 +13,8 @@ use serde::Serialize;
 /// What went wrong while loading, extracting or refreshing settings.
 ///
 /// An error names keys, secrets, variables and files, never a value nor a part of one, so `Display` and
-/// `Debug` are safe to log. One error may stand for several failures: [`errors`](Error::errors) lists them,
-/// gravest first, and [`kind`](Error::kind) is the first one's. Cloning is cheap.
+/// `Debug` are safe to log. One error may hold several failures: [`errors`](Error::errors) lists them, gravest first,
+/// and [`kind`](Error::kind) is that of the first. Cloning is cheap.
 ///
 /// ```
 /// use secrets_provider::{Error, ErrorKind};
@@ -30,37 +34,38 @@ struct Failure {
     hint: Option<String>,
     key: Option<String>,
     secret: Option<String>,
-    /// It is about the caller's credentials, whatever was asked for with them.
+    /// The caller's credentials were refused, so the error says nothing about what was asked for.
     of_caller: bool,
     parts: Vec<Error>,
 }
 
-/// The kinds of failure, gravest first: what no waiting mends stands before what passes by itself.
+/// The kinds of failure, gravest first: failures that someone must correct come before those that may pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The configuration of the provider itself makes no sense: an empty prefix, no region, a bad `rename`.
+    /// The provider is configured wrongly: an empty prefix, no region, a bad `rename`.
     Config,
-    /// A payload that cannot be placed: a root secret that is no JSON object, a key twice, too deep nesting.
+    /// A secret's content has no place in the tree: a root secret that is not a JSON object, a key given twice, nesting that
+    /// is too deep.
     Malformed,
-    /// Two secrets claim one key.
+    /// Two secrets define the same key.
     Conflict,
-    /// A value is missing or does not fit the type of the field it is for.
+    /// A value is missing or does not fit the type of its field.
     Invalid,
-    /// A check of the application refused the settings.
+    /// A check of the application rejected the settings.
     Rejected,
-    /// The secret's key may not be used, is disabled, or is gone.
+    /// The secret's KMS key may not be used, is disabled, or is deleted.
     Kms,
     /// IAM does not allow the call.
     AccessDenied,
-    /// The secret, or the version asked for, does not exist.
+    /// The secret, or the requested version, does not exist.
     NotFound,
     /// The secret is scheduled for deletion.
     PendingDeletion,
-    /// The account's quota is used up for the moment.
+    /// The account's quota is used up for now.
     Throttled,
-    /// Secrets Manager could not be reached, or did not answer in time or in good order.
+    /// Secrets Manager could not be reached, did not answer in time, or answered unintelligibly.
     Unavailable,
 }
 
@@ -107,7 +112,7 @@ impl fmt::Display for ErrorKind {
 }
 
 impl Error {
-    /// An error of a kind. For those who write a [`Backend`](crate::Backend): the message must hold no value.
+    /// An error of a kind. In your own [`Backend`](crate::Backend), put no value into the message.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self(Arc::new(Failure {
             kind,
@@ -126,39 +131,39 @@ impl Error {
         self
     }
 
-    /// The same error, saying that it is about the caller's credentials, whatever was asked for with them.
+    /// The same error, marked as one about the caller's credentials.
     #[cfg(feature = "aws")]
     pub(crate) fn of_caller(mut self) -> Self {
         Arc::make_mut(&mut self.0).of_caller = true;
         self
     }
 
-    /// Whether it tells nothing of what was asked for.
+    /// Whether the caller's credentials were refused, so that nothing is known about what was asked for.
     pub(crate) fn is_of_caller(&self) -> bool {
         self.0.of_caller
     }
 
-    /// The same error, saying which dotted key it is about.
+    /// The same error with the dotted key that it is about.
     pub fn with_key(mut self, key: impl Into<String>) -> Self {
         Arc::make_mut(&mut self.0).key = Some(key.into());
         self
     }
 
-    /// The same error, saying which secret it is about.
+    /// The same error with the secret that it is about.
     pub fn with_secret(mut self, secret: impl Into<String>) -> Self {
         Arc::make_mut(&mut self.0).secret = Some(secret.into());
         self
     }
 
-    /// One error for several, gravest first; for one, that one. `None` if there are none.
+    /// One error that holds all of these, gravest first. A single error is returned as it is; `None` if there is none.
     pub(crate) fn all(errors: impl IntoIterator<Item = Error>) -> Option<Self> {
         let mut parts: Vec<Error> =
             errors.into_iter().flat_map(|error| error.errors().to_vec()).collect();
         parts.sort_by_key(Error::kind);
-        // One cause may be met many times: no region, for each of twenty secrets.
-        let mut told = BTreeSet::new();
+        // One cause may occur many times: no region, for each of twenty secrets.
+        let mut seen = BTreeSet::new();
         parts
-            .retain(|part| told.insert((part.kind(), part.0.message.clone(), part.0.hint.clone())));
+            .retain(|part| seen.insert((part.kind(), part.0.message.clone(), part.0.hint.clone())));
         if parts.len() < 2 {
             return parts.pop();
         }
@@ -168,7 +173,7 @@ impl Error {
         Some(whole)
     }
 
-    /// This error together with one that may be the reason for it.
+    /// This error together with one that may have caused it.
     pub(crate) fn beside(self, other: Option<Error>) -> Self {
         match other {
             None => self,
@@ -176,40 +181,40 @@ impl Error {
         }
     }
 
-    /// What kind of failure this is; of several, the gravest one's.
+    /// The kind of failure; if there are several, the kind of the gravest.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
-    /// What to do about it, where there is something to say; of several, the gravest one's.
+    /// What to do about it, if there is advice; if there are several failures, the advice for the gravest.
     pub fn hint(&self) -> Option<&str> {
         self.first().0.hint.as_deref()
     }
 
-    /// The dotted key path it is about, such as `database.port`; of several, the gravest one's.
+    /// The dotted key path that it is about, such as `database.port`; if there are several failures, that of the gravest.
     pub fn key(&self) -> Option<&str> {
         self.first().0.key.as_deref()
     }
 
-    /// The name (or ARN, as it was asked for) of the secret it is about; of several, the gravest one's.
+    /// The name (or ARN, as it was asked for) of the secret that it is about; if there are several failures, that of the
+    /// gravest.
     pub fn secret(&self) -> Option<&str> {
         self.first().0.secret.as_deref()
     }
 
-    /// Every failure this error stands for, gravest first; an error of one failure lists itself.
+    /// Every failure in this error, gravest first. A single failure lists itself.
     pub fn errors(&self) -> &[Error] {
         if self.0.parts.is_empty() { std::slice::from_ref(self) } else { &self.0.parts }
     }
 
-    /// Whether trying again later may help with no change made by anyone: all of it is throttling or
-    /// unavailability.
+    /// Whether a later try may succeed without anyone changing anything: every failure is throttling or unavailability.
     pub fn is_transient(&self) -> bool {
         self.errors()
             .iter()
             .all(|error| matches!(error.kind(), ErrorKind::Throttled | ErrorKind::Unavailable))
     }
 
-    /// The same failures without the advice, which may speak of the machine that the program runs on.
+    /// The same failures without the advice, which may describe the machine that the program runs on.
     pub(crate) fn without_hints(&self) -> Self {
         let mut failure = Failure::clone(&self.0);
         failure.hint = None;

@@ -78,7 +78,8 @@ fn nothing_else_in_the_crate_logs() {
 
 #[test]
 fn the_guide_lists_every_event_once() {
-    let crates = ["src/observe/events.rs", "../actix-ext/src/current.rs", "../axum-ext/src/current.rs"];
+    let crates =
+        ["src/observe/events.rs", "../actix-ext/src/current.rs", "../axum-ext/src/current.rs"];
     let code: BTreeSet<String> =
         crates.iter().flat_map(|path| logged(&read(path))).map(|(_, event)| event).collect();
     let documented = documented();

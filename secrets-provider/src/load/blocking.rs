@@ -1,39 +1,40 @@
-//! The blocking road: one thread with a runtime of its own, for as long as the process lives.
+//! Blocking calls: one worker thread with a runtime of its own, for as long as the process lives.
 //!
-//! A runtime inside a runtime panics, and a client on somebody else's runtime hangs, so whoever must wait without
-//! `.await` hands the work over to here.
+//! A runtime inside a runtime panics, and a client hangs while the runtime that drives its connections is blocked. So a
+//! caller that must wait without `.await` hands the work to this thread.
 
 use std::cell::Cell;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
+use futures_util::future::BoxFuture;
 use tokio::sync::mpsc::{self, UnboundedSender};
 use tracing::Instrument as _;
 use tracing::instrument::WithSubscriber as _;
 
-use crate::backend::BoxFuture;
 use crate::error::{Error, ErrorKind};
+use crate::unwind::lock;
 
 type Job = BoxFuture<'static, ()>;
 
 thread_local! {
-    /// Whether this is the worker's thread, which would wait for itself.
-    static WORKING: Cell<bool> = const { Cell::new(false) };
+    /// Whether this is the worker thread, which would wait for itself.
+    static IS_WORKER: Cell<bool> = const { Cell::new(false) };
 }
 
 static WORKER: Mutex<Option<UnboundedSender<Job>>> = Mutex::new(None);
 
-/// Runs a future to its end and waits for it. Several callers' futures run side by side.
+/// Runs a future to its end and waits for it. Futures of several callers run concurrently.
 ///
 /// # Errors
 ///
-/// `Unavailable`, if the thread cannot be started, or the future panics; `Config`, if called by what runs there.
+/// `Unavailable` if the thread cannot be started or the future panics; `Config` if called on the worker thread itself.
 pub(crate) fn run<T: Send + 'static>(
     future: impl Future<Output = T> + Send + 'static,
 ) -> Result<T, Error> {
-    if WORKING.get() {
+    if IS_WORKER.get() {
         return Err(Error::new(
             ErrorKind::Config,
-            "secrets are fetched in a blocking way while secrets are fetched",
+            "a blocking fetch was started inside another blocking fetch",
         )
         .with_hint(
             "a `Backend` must not call `fetch_blocking` or merge a `SecretsManager`: use `fetch().await`",
@@ -41,10 +42,10 @@ pub(crate) fn run<T: Send + 'static>(
     }
     let (reply, answer) = std::sync::mpsc::sync_channel(1);
     let job = async move {
-        // Nobody listens any more only if the caller's thread is gone.
+        // The receiver is gone only if the caller's thread is.
         let _ = reply.send(future.await);
     };
-    // The caller's spans and subscriber, which are the thread's own otherwise.
+    // With the caller's span and subscriber in place of the thread's own.
     let job = Box::pin(job.instrument(tracing::Span::current()).with_current_subscriber());
     worker()?.send(job).map_err(|_| lost())?;
     answer.recv().map_err(|_| lost())
@@ -53,12 +54,12 @@ pub(crate) fn run<T: Send + 'static>(
 fn lost() -> Error {
     Error::new(
         ErrorKind::Unavailable,
-        "the thread that fetches secrets gave no answer: the backend panicked",
+        "the thread that fetches secrets did not answer: the backend panicked",
     )
 }
 
 fn worker() -> Result<UnboundedSender<Job>, Error> {
-    let mut worker = WORKER.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut worker = lock(&WORKER);
     if let Some(jobs) = worker.as_ref().filter(|jobs| !jobs.is_closed()) {
         return Ok(jobs.clone());
     }
@@ -73,7 +74,7 @@ fn worker() -> Result<UnboundedSender<Job>, Error> {
     std::thread::Builder::new()
         .name("secrets-provider".to_owned())
         .spawn(move || {
-            WORKING.set(true);
+            IS_WORKER.set(true);
             runtime.block_on(async move {
                 while let Some(job) = queue.recv().await {
                     tokio::spawn(job);
@@ -103,7 +104,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn jobs_run_side_by_side() {
+    async fn jobs_run_concurrently() {
         let (send, receive) = tokio::sync::oneshot::channel();
         let waiting = std::thread::spawn(move || run(async { receive.await.expect("a value") }));
         run(async move { send.send(5).expect("a receiver") }).expect("an answer");

@@ -1,10 +1,12 @@
-//! Which secrets a description means: prefix or names, what is optional, and where each goes. Pure.
+//! From what the caller said about secrets ([`Choice`]) to what is read and where it goes ([`Plan`]).
+//!
+//! All contradictions in a description are found here, before anything is read. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::{Error, ErrorKind};
 use crate::load::mapping::{self, Mapping, Rename, below};
-use crate::load::required::Policy;
+use crate::load::required::Requirement;
 
 /// How the secrets are chosen.
 #[derive(Debug, Clone)]
@@ -17,19 +19,19 @@ pub(crate) enum Selection {
         names: Vec<String>,
         only: bool,
     },
-    /// None: the switches say that no secret is read.
+    /// No secret: the switches turn reading off.
     Nothing,
 }
 
-/// Which secrets to read, where they go, and what it means if one cannot be read.
+/// Which secrets to read, where they go, and what follows if one cannot be read.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
     pub(crate) mapping: Mapping,
-    /// Exactly these names or ARNs; `None` for whatever is listed below the mapping's prefix.
+    /// Exactly these names or ARNs; `None` for everything that is listed below the mapping's prefix.
     pub(crate) ids: Option<Vec<String>>,
-    /// Those of them whose version before is read too.
+    /// Those whose previous version is read too.
     pub(crate) previous: Vec<String>,
-    pub(crate) policy: Policy,
+    pub(crate) requirement: Requirement,
     /// Nothing is read at all.
     pub(crate) off: bool,
     /// The figment profile of the secrets.
@@ -37,17 +39,17 @@ pub(crate) struct Plan {
     pub(crate) profile: figment::Profile,
 }
 
-/// All that is said about the choice of secrets.
+/// What the caller said about the choice of secrets.
 #[derive(Debug, Clone)]
 pub(crate) struct Choice {
     pub(crate) selection: Selection,
     pub(crate) renames: Vec<(String, String)>,
-    /// Key paths of names, given together with the names: they go before all renames.
+    /// Key paths that were given together with names. They take precedence over renames.
     pub(crate) placed: BTreeMap<String, Vec<String>>,
     pub(crate) optional: Vec<String>,
     pub(crate) previous: Vec<String>,
     pub(crate) fallback: bool,
-    /// Nothing is read, whatever is selected.
+    /// Nothing is read, even if something is selected.
     pub(crate) off: bool,
     /// The figment profile of the secrets.
     #[cfg(feature = "figment")]
@@ -69,7 +71,7 @@ impl Choice {
         }
     }
 
-    /// What is to be done, or why the description makes no sense.
+    /// The plan, or why the description is contradictory.
     pub(crate) fn plan(&self) -> Result<Plan, Error> {
         let renames = self
             .renames
@@ -100,9 +102,9 @@ impl Choice {
             |name: &&String| !self.off && ids.as_ref().is_some_and(|ids| !ids.contains(*name));
         if let Some(name) = previous.iter().find(unselected) {
             let message =
-                format!("`with_previous` names `{name}`, which is not among the secrets to load");
+                format!("`with_previous` names `{name}`, which is not among the selected secrets");
             return Err(Error::new(ErrorKind::Config, message).with_secret(name).with_hint(
-                "name it as it is selected: below the prefix, or by the same name or ARN",
+                "give it as it is selected: below the prefix, or by the same name or ARN",
             ));
         }
         let mapping = Mapping { prefix, placed: self.placed.clone(), renames };
@@ -110,14 +112,14 @@ impl Choice {
             mapping,
             ids,
             previous,
-            policy: Policy { optional, fallback: self.fallback },
+            requirement: Requirement { optional, fallback: self.fallback },
             off: self.off,
             #[cfg(feature = "figment")]
             profile: self.profile.clone(),
         })
     }
 
-    /// The optional ones of the names or ARNs, where need be after adding them.
+    /// The ids of the optional secrets, which are added to `ids` if they are not among them.
     fn optional_ids(&self, ids: &mut Vec<String>) -> Result<BTreeSet<String>, Error> {
         let mut optional = BTreeSet::new();
         for name in &self.optional {
@@ -134,7 +136,7 @@ impl Choice {
 }
 
 impl Selection {
-    /// The prefix, if there is one, and the names or ARNs, if nothing need be listed.
+    /// The prefix, if there is one, and the names or ARNs, if nothing has to be listed.
     fn ids(&self) -> Result<(Option<String>, Option<Vec<String>>), Error> {
         match self {
             Self::Prefix { prefix, only } => {
@@ -173,7 +175,7 @@ fn empty(message: &str) -> Error {
     config(message).with_hint("give each secret's name or ARN")
 }
 
-/// A name below the prefix as a whole name.
+/// The whole name of a name below the prefix.
 fn joined(prefix: &str, name: &str) -> String {
     match name.trim_matches('/') {
         "" => prefix.to_owned(),
@@ -181,11 +183,11 @@ fn joined(prefix: &str, name: &str) -> String {
     }
 }
 
-/// The same for an optional one, where a whole name would go unnoticed: nothing has to exist by that name.
+/// The same for an optional secret. A whole name given by mistake is refused, because nothing else would notice it.
 fn full_name(prefix: &str, name: &str) -> Result<String, Error> {
     if name.starts_with("arn:") || below(prefix, name.trim_start_matches('/')).is_some() {
         return Err(config(&format!(
-            "optional secret `{name}`: with a prefix, names are meant below it"
+            "optional secret `{name}`: with a prefix, give the name below it"
         ))
         .with_hint(format!("leave `{prefix}/` out, as in `optional([\"sentry-dsn\"])`")));
     }
@@ -270,7 +272,7 @@ mod tests {
                 ids.map(|ids| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>()).as_deref()
             );
             assert_eq!(
-                plan.policy.optional,
+                plan.requirement.optional,
                 optional_ids.iter().map(|id| (*id).to_owned()).collect()
             );
         }

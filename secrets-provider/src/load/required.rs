@@ -1,30 +1,32 @@
-//! What it means that a secret cannot be read: a failure, an absence, or a case for the layers below. Pure.
+//! What it means that a secret cannot be read: a failure, an absence, or a fallback to lower layers (rule R5).
+//!
+//! Pure: a table over the kind of error, whether the secret is optional, and whether fallback is allowed.
 
 use std::collections::BTreeSet;
 
 use crate::error::ErrorKind;
 
-/// Which secrets may be missing, and who stands in for the others.
+/// Which secrets may be missing, and whether lower layers may replace the others.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Policy {
+pub(crate) struct Requirement {
     /// Names or ARNs, as they are asked for.
     pub(crate) optional: BTreeSet<String>,
     pub(crate) fallback: bool,
 }
 
-/// What a secret that cannot be read comes to.
+/// What follows from a secret that cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// Settings cannot do without it.
+    /// The settings need it.
     Failure,
-    /// It is optional, and there is none for us.
+    /// It is optional, and does not exist or may not be read.
     Absent,
-    /// The layers below stand in for it until it comes.
+    /// Lower layers are used until it can be read.
     Fallback,
 }
 
-impl Policy {
-    /// What becomes of one secret.
+impl Requirement {
+    /// The verdict on one secret.
     pub(crate) fn verdict(&self, id: &str, kind: ErrorKind) -> Verdict {
         match cause(kind) {
             Cause::Missing if self.optional.contains(id) => Verdict::Absent,
@@ -33,7 +35,7 @@ impl Policy {
         }
     }
 
-    /// What becomes of all secrets, if their names cannot even be found.
+    /// The verdict on all secrets, if their names cannot be listed.
     pub(crate) fn verdict_on_listing(&self, kind: ErrorKind) -> Verdict {
         match cause(kind) {
             Cause::Missing | Cause::Outage if self.fallback => Verdict::Fallback,
@@ -42,17 +44,17 @@ impl Policy {
     }
 }
 
-/// Whether a call was denied, by IAM or by the key: asking again changes nothing, and shows in the account's trail.
+/// Whether a call was denied, by IAM or by the KMS key. Another call changes nothing, and shows in CloudTrail.
 pub(crate) fn denied(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::AccessDenied | ErrorKind::Kms)
 }
 
 enum Cause {
-    /// There is no such secret, or none for this caller.
+    /// There is no such secret for this caller.
     Missing,
-    /// It may well be there, but not now.
+    /// It may exist, but cannot be read now.
     Outage,
-    /// Somebody has to mend something; other values in its place would hide that.
+    /// Someone has to correct something; other values in its place would hide that.
     Mistake,
 }
 
@@ -94,16 +96,17 @@ mod tests {
             (K::Rejected, [F; 5]),
         ];
         for (kind, expected) in table {
-            let policy = |fallback| Policy { optional: ["o".to_owned()].into(), fallback };
+            let requirement =
+                |fallback| Requirement { optional: ["o".to_owned()].into(), fallback };
             let verdicts = [
-                policy(false).verdict("r", kind),
-                policy(false).verdict("o", kind),
-                policy(true).verdict("r", kind),
-                policy(true).verdict("o", kind),
-                policy(true).verdict_on_listing(kind),
+                requirement(false).verdict("r", kind),
+                requirement(false).verdict("o", kind),
+                requirement(true).verdict("r", kind),
+                requirement(true).verdict("o", kind),
+                requirement(true).verdict_on_listing(kind),
             ];
             assert_eq!(verdicts, expected, "{kind}");
-            assert_eq!(policy(false).verdict_on_listing(kind), F, "{kind}");
+            assert_eq!(requirement(false).verdict_on_listing(kind), F, "{kind}");
         }
     }
 }

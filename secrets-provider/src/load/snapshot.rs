@@ -1,4 +1,7 @@
-//! What one fetch brought: an immutable tree of secrets, their versions, and where each key came from.
+//! [`Snapshot`]: the secrets of one read as an immutable tree, with the version of each.
+//!
+//! Every key remembers the secret that it came from. Layers, figment and config-rs merge a snapshot without any I/O, so one
+//! read serves them all.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,10 +15,10 @@ use crate::extract;
 use crate::load::mapping::{self, Mapping};
 use crate::tree::Table;
 
-/// The secrets as one fetch found them, already merged into a tree. Immutable; cloning is cheap.
+/// The secrets of one fetch, merged into a tree. Immutable; cloning is cheap.
 ///
-/// It is itself a figment `Provider` (feature `figment`) that needs no network: fetch with `.await` first, then
-/// merge; and a config-rs `Source` (feature `config`) likewise. `Debug` shows names and versions, no values.
+/// It is a figment `Provider` (feature `figment`) and a config-rs `Source` (feature `config`) that needs no network: fetch
+/// with `.await` first, then merge. `Debug` shows names and versions, no values.
 ///
 /// ```
 /// # use secrets_provider::{Memory, SecretsManager};
@@ -39,13 +42,13 @@ pub struct Snapshot(Arc<Content>);
 struct Content {
     tree: Table,
     secrets: Vec<SecretVersion>,
-    /// Why some secrets are not among them, which lower layers stand in for.
+    /// Why lower layers replace some secrets.
     unread: Option<Error>,
     #[cfg(feature = "figment")]
     profile: figment::Profile,
 }
 
-/// One secret of a [`Snapshot`]: what it is called, where its value stands, and which version it is.
+/// One secret of a [`Snapshot`]: its name, the key of its value, and its version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SecretVersion {
     name: String,
@@ -59,7 +62,7 @@ impl SecretVersion {
         &self.name
     }
 
-    /// The dotted key path that its value stands at; empty for one that merges at the root.
+    /// The dotted key path of its value; empty if it merges at the root.
     pub fn key_path(&self) -> &str {
         &self.key_path
     }
@@ -71,7 +74,7 @@ impl SecretVersion {
 }
 
 impl Snapshot {
-    /// Merges what was read; each secret is given once.
+    /// Merges the secrets, each given once.
     pub(crate) fn assemble(secrets: &[Fetched], mapping: &Mapping) -> Result<Self, Error> {
         let tree = mapping::assemble(secrets, mapping)?;
         let secrets = secrets
@@ -92,28 +95,28 @@ impl Snapshot {
         Ok(Self(Arc::new(content)))
     }
 
-    /// The secrets it was made of, in the order of their names.
+    /// The secrets in it, in the order of their names.
     pub fn secrets(&self) -> &[SecretVersion] {
         &self.0.secrets
     }
 
-    /// The secrets alone as a value of a type of yours, no other layer below them.
+    /// Extracts a value of your type from the secrets, without any other layer.
     ///
     /// # Errors
     ///
-    /// `Invalid`, if values are missing or do not fit the fields' types: all are listed, each with its key and the
-    /// secret it is in, none with its value.
+    /// `Invalid` if values are missing or do not fit the types of their fields. All are listed, each with its key and its
+    /// secret, none with its value.
     pub fn extract<T: DeserializeOwned>(&self) -> Result<T, Error> {
         extract::extract(&self.0.tree).map_err(|error| self.explain(error))
     }
 
-    /// The same snapshot, knowing what it lacks.
-    pub(crate) fn lacking(mut self, unread: Option<Error>) -> Self {
+    /// The same snapshot with the reason why secrets are missing from it.
+    pub(crate) fn missing(mut self, unread: Option<Error>) -> Self {
         Arc::make_mut(&mut self.0).unread = unread;
         self
     }
 
-    /// An error of extraction together with why secrets could not be read, which may be the reason for it.
+    /// An error of extraction, with the reason why secrets are missing, which may have caused it.
     pub(crate) fn explain(&self, error: Error) -> Error {
         error.beside(self.0.unread.clone())
     }

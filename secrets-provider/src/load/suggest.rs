@@ -1,14 +1,16 @@
-//! Names that were perhaps meant where one does not exist. Pure.
+//! "Did you mean": existing names that are like one that does not exist.
+//!
+//! Used for the hints of errors (`fetch/explain`, `backend/directory`). Pure.
 
-/// How many names a hint gives.
-const MOST: usize = 3;
-/// How alike two names are at least, from 0 to 1, where they differ at all.
-const ALIKE: f64 = 0.5;
-/// How much less alike than the nearest name a further one may be.
-const BEHIND: f64 = 0.25;
+/// How many names a hint gives at most.
+const MAX_SUGGESTIONS: usize = 3;
+/// How similar a suggestion is at least, from 0 to 1.
+const MIN_SIMILARITY: f64 = 0.5;
+/// How much less similar than the best suggestion the others may be.
+const MAX_GAP: f64 = 0.25;
 
-/// What the names to choose from start with: the first part of the wanted name, up to a separator. A mistake further
-/// behind is found; one in that part is not.
+/// The first part of the wanted name, up to a separator. Names that start with it are candidates, so a mistake after
+/// that part is found, and one in it is not.
 pub(crate) fn first_part(wanted: &str) -> &str {
     let separator = wanted.char_indices().skip(2).find(|(_, c)| matches!(c, '/' | '-' | '_' | '.'));
     match separator {
@@ -17,24 +19,24 @@ pub(crate) fn first_part(wanted: &str) -> &str {
     }
 }
 
-/// The names most like the wanted one, the nearest first; none if it is there itself.
+/// The names most similar to the wanted one, the best first. Empty if the wanted name itself exists.
 pub(crate) fn nearest(wanted: &str, names: &[String]) -> Vec<String> {
     if names.iter().any(|name| name == wanted) {
         return Vec::new();
     }
     let mut alike: Vec<(f64, &String)> = names
         .iter()
-        .map(|name| (likeness(wanted, name), name))
-        .filter(|(likeness, _)| *likeness >= ALIKE)
+        .map(|name| (similarity(wanted, name), name))
+        .filter(|(similarity, _)| *similarity >= MIN_SIMILARITY)
         .collect();
     alike.sort_by(|(a, one), (b, other)| b.total_cmp(a).then_with(|| one.cmp(other)));
     alike.dedup_by(|a, b| a.1 == b.1);
-    let best = alike.first().map_or(0.0, |(likeness, _)| *likeness);
-    alike.retain(|(likeness, _)| *likeness >= best - BEHIND);
-    alike.into_iter().take(MOST).map(|(_, name)| name.clone()).collect()
+    let best = alike.first().map_or(0.0, |(similarity, _)| *similarity);
+    alike.retain(|(similarity, _)| *similarity >= best - MAX_GAP);
+    alike.into_iter().take(MAX_SUGGESTIONS).map(|(_, name)| name.clone()).collect()
 }
 
-/// The prefixes that names have, as deep as the wanted one, most like it first.
+/// The prefixes of names, as deep as the wanted one, the most similar first.
 pub(crate) fn nearest_prefixes(wanted: &str, names: &[String]) -> Vec<String> {
     let depth = wanted.split('/').count();
     let cut = |name: &String| name.split('/').take(depth).collect::<Vec<_>>().join("/");
@@ -42,9 +44,9 @@ pub(crate) fn nearest_prefixes(wanted: &str, names: &[String]) -> Vec<String> {
     nearest(wanted, &prefixes)
 }
 
-/// By the part from the first segment on that differs, as a shared beginning says nothing; case and `_` for `-` count
-/// as no difference.
-fn likeness(one: &str, other: &str) -> f64 {
+/// Compares from the first segment that differs, because a shared beginning proves nothing. Case, and `_` for `-`, make
+/// no difference.
+fn similarity(one: &str, other: &str) -> f64 {
     let plain = |name: &str| name.to_lowercase().replace('_', "-");
     let (one, other) = (plain(one), plain(other));
     let differs = one.bytes().zip(other.bytes()).take_while(|(a, b)| a == b).count();

@@ -198,8 +198,8 @@ impl Fetcher {
                     let outcome = outcome.map_err(|error| self.classify(&id, error));
                     result.outcomes.insert(id, outcome);
                 }
-                Ok(None) => break "the backend said nothing of it".to_owned(),
-                Err(_) => break format!("it was not read within {:?}", self.timeout),
+                Ok(None) => break "the backend returned nothing for it".to_owned(),
+                Err(_) => break format!("no answer within {:?}", self.timeout),
             };
         };
         for id in ids {
@@ -211,19 +211,19 @@ impl Fetcher {
     }
 
     fn listing_failed(&self, error: Error) -> Unread {
-        let verdict = self.plan.policy.verdict_on_listing(error.kind());
+        let verdict = self.plan.requirement.verdict_on_listing(error.kind());
         Unread { error, verdict }
     }
 
     fn classify(&self, id: &str, error: Error) -> Unread {
-        // Credentials that are not accepted make no secret absent.
+        // If the credentials are not accepted, nothing is known about the secret.
         let kind = if error.is_of_caller() { ErrorKind::Unavailable } else { error.kind() };
-        let verdict = self.plan.policy.verdict(id, kind);
+        let verdict = self.plan.requirement.verdict(id, kind);
         Unread { error, verdict }
     }
 
-    /// Reads the versions before. A secret whose version before cannot be told counts as unread: half of what its
-    /// field needs would be missing.
+    /// Reads the previous versions. A secret whose previous version cannot be read counts as unread, because half of
+    /// what its field needs would be missing.
     async fn previous(&self, deadline: Instant, result: &mut FetchResult) {
         let read = |id: &&String| matches!(result.outcomes.get(*id), Some(Ok(_)));
         let ids: Vec<String> = self.plan.previous.iter().filter(read).cloned().collect();
@@ -249,15 +249,17 @@ impl Fetcher {
             }
         }
         for id in unanswered {
-            let message =
-                format!("secret `{id}`: its version before was not read within {:?}", self.timeout);
+            let message = format!(
+                "secret `{id}`: its previous version was not read within {:?}",
+                self.timeout
+            );
             let error =
                 Error::new(ErrorKind::Unavailable, message).with_secret(id).with_hint(TIMEOUT_HINT);
             result.outcomes.insert(id.clone(), Err(self.classify(id, error)));
         }
     }
 
-    /// Where a secret's value goes, or would go.
+    /// The key path of a secret's value.
     pub(crate) fn key_path(&self, id: &str) -> String {
         names_of(id)
             .first()
@@ -265,18 +267,19 @@ impl Fetcher {
             .unwrap_or_default()
     }
 
-    /// Warns, once, of renames that are about no secret that is selected, be it read or not.
+    /// Warns once about renames that match no selected secret, read or not.
     fn check_renames(&self, result: &FetchResult) {
         if result.listing_error.is_some() {
             return;
         }
         let read = result.outcomes.values().flatten().map(Fetched::name);
-        let asked = result.outcomes.keys().chain(&result.rested).chain(&self.plan.policy.optional);
+        let asked =
+            result.outcomes.keys().chain(&result.rested).chain(&self.plan.requirement.optional);
         let names: Vec<&str> = read.chain(asked.flat_map(|id| names_of(id))).collect();
         self.warn_once.of_idle_renames(|| self.plan.mapping.idle_renames(&names));
     }
 
-    /// Warns, once, if the layers below stand in for anything.
+    /// Warns once if lower layers replace any secret.
     pub(crate) fn warn_of_fallback(&self, result: &FetchResult) {
         let Some(error) = result.fallback_error() else { return };
         let secrets = result.unread().filter(|(_, unread)| unread.verdict == Verdict::Fallback);

@@ -224,7 +224,7 @@ impl SecretsManager {
         let snapshot =
             fetcher.snapshot(&secrets).map_err(|error| error.beside(fallback.clone()))?;
         fetcher.warn_of_fallback(&result);
-        Ok(snapshot.lacking(fallback))
+        Ok(snapshot.missing(fallback))
     }
 
     /// What reads the secrets, once or again and again.

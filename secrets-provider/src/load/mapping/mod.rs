@@ -1,4 +1,6 @@
-//! A secret's name → its key path, and many secrets → one tree (rules M1 to M3, M6). Pure.
+//! From a secret's name to its key path, and from many secrets to one tree (rules M1 to M3, M6).
+//!
+//! Two secrets may share a table but never a key. Pure, and independent of the order in which secrets come.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -23,12 +25,12 @@ pub(crate) fn trimmed(prefix: &str) -> &str {
     prefix.trim_end_matches('/')
 }
 
-/// How names become key paths: where they start from, and which ones are placed by hand.
+/// How names become key paths: by the prefix that is cut off, and by renames.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Mapping {
-    /// What is cut off a name first; `None` where secrets are given by name and map by their whole path.
+    /// What is cut off a name first; `None` if secrets are given by name and map by their whole path.
     pub(crate) prefix: Option<String>,
-    /// Whole names whose key path was given together with them.
+    /// Whole names that were given with a key path.
     pub(crate) placed: BTreeMap<String, Vec<String>>,
     pub(crate) renames: Vec<Rename>,
 }
@@ -40,7 +42,7 @@ impl Mapping {
             return path.clone();
         }
         let name = self.below_prefix(name);
-        // An exact name before a pattern, whichever was given first.
+        // Exact names come before patterns, in whichever order they were given.
         let exact = self.renames.iter().filter(|rename| rename.capture.is_none());
         let patterns = self.renames.iter().filter(|rename| rename.capture.is_some());
         exact.chain(patterns).find_map(|rename| rename.apply(name)).unwrap_or_else(|| {
@@ -48,7 +50,7 @@ impl Mapping {
         })
     }
 
-    /// The renames that are about none of these names.
+    /// The renames that match none of these names.
     pub(crate) fn idle_renames(&self, names: &[&str]) -> Vec<&Rename> {
         let is_idle = |rename: &&Rename| {
             !names.iter().any(|name| rename.apply(self.below_prefix(name)).is_some())
@@ -77,10 +79,10 @@ fn segment(part: &str) -> String {
         .collect()
 }
 
-/// A secret's name, or a pattern of it, and the key path it is placed at.
+/// A secret's name, or a pattern for names, and the key path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Rename {
-    /// The text before the capture; the whole name where there is none.
+    /// The text before the capture; the whole name if there is no capture.
     before: String,
     after: String,
     /// `{n}` with its braces.
@@ -92,8 +94,8 @@ impl Rename {
     pub(crate) fn parse(from: &str, to: &str) -> Result<Self, Error> {
         let bad = |why: &str| {
             Error::new(ErrorKind::Config, format!("rename of `{from}` to `{to}`: {why}")).with_hint(
-                "give a secret's name (below the prefix, where there is one) and a dotted key path; \
-                 one capture such as `{n}` may stand in both",
+                "give a secret's name (below the prefix, if there is one) and a dotted key path; \
+                 both may contain one capture such as `{n}`",
             )
         };
         let captured = capture(from).map_err(bad)?;
@@ -120,7 +122,7 @@ impl Rename {
         })
     }
 
-    /// The key path of a name that this rename is about.
+    /// The key path of a name, if this rename matches it.
     fn apply(&self, name: &str) -> Option<Vec<String>> {
         let name = name.trim_matches('/');
         let Some(capture) = &self.capture else {
@@ -136,7 +138,7 @@ impl Rename {
     }
 }
 
-/// As it was given, but for slashes at the name's ends.
+/// As it was given, without slashes at the ends of the name.
 impl fmt::Display for Rename {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let capture = self.capture.as_deref().unwrap_or_default();
@@ -147,26 +149,26 @@ impl fmt::Display for Rename {
 /// The one `{…}` of a pattern, with its braces.
 fn capture(pattern: &str) -> Result<Option<&str>, &'static str> {
     let Some(open) = pattern.find('{') else {
-        return if pattern.contains('}') { Err("a `}` without its `{`") } else { Ok(None) };
+        return if pattern.contains('}') { Err("it has a `}` without a `{`") } else { Ok(None) };
     };
     let close = pattern
         .find('}')
         .filter(|close| *close > open + 1)
-        .ok_or("a capture needs a name, as in `{n}`")?;
+        .ok_or("a capture needs a name, such as `{n}`")?;
     if pattern[close + 1..].contains(['{', '}']) {
-        return Err("at most one capture");
+        return Err("it has more than one capture");
     }
     Ok(Some(&pattern[open..=close]))
 }
 
-/// The tree of all secrets, or everything that stands against it; the same in whichever order they come.
+/// The tree of all secrets, or every reason why there is no such tree.
 pub(crate) fn assemble(secrets: &[Fetched], mapping: &Mapping) -> Result<Table, Error> {
     let mut tree = Table::default();
     let mut errors = Vec::new();
     let mut secrets: Vec<&Fetched> = secrets.iter().collect();
     secrets.sort_by_key(|secret| secret.name());
     for secret in secrets {
-        match placed(secret, &mapping.key_path(secret.name())) {
+        match at_key_path(secret, &mapping.key_path(secret.name())) {
             Ok(table) => merge(&mut tree, table, "", &mut errors),
             Err(error) => errors.push(error),
         }
@@ -178,12 +180,12 @@ pub(crate) fn assemble(secrets: &[Fetched], mapping: &Mapping) -> Result<Table, 
 }
 
 /// One secret as a table that holds it at its key path.
-fn placed(secret: &Fetched, path: &[String]) -> Result<Table, Error> {
+fn at_key_path(secret: &Fetched, path: &[String]) -> Result<Table, Error> {
     let origin = Arc::new(Origin::Secret {
         name: secret.name().to_owned(),
         version_id: secret.version_id().to_owned(),
     });
-    // A version before that has no place any more is forgotten, not refused.
+    // A previous version that no longer has a place is left out without an error.
     let previous = secret.previous().and_then(|previous| {
         let origin = Origin::Secret {
             name: previous.name().to_owned(),
@@ -194,7 +196,7 @@ fn placed(secret: &Fetched, path: &[String]) -> Result<Table, Error> {
     let Some((last, parents)) = path.split_last() else {
         let mut table = payload::parse_root(secret.payload(), &origin).map_err(|problem| {
             malformed(secret, &problem).with_hint(
-                "a secret that is named as the prefix (or renamed to the root) has no key of its own: \
+                "a secret whose name is the prefix (or that is renamed to the root) has no key of its own: \
                  store a JSON object, or give it a key with `.rename(..)`",
             )
         })?;
@@ -220,19 +222,19 @@ fn malformed(secret: &Fetched, problem: &payload::Problem) -> Error {
         .with_secret(secret.name())
 }
 
-/// Merges one secret's table into those of the others: only tables may meet (M6).
+/// Merges one secret's table into the tree. Two tables may meet at a key, anything else is a conflict (M6).
 fn merge(tree: &mut Table, other: Table, at: &str, errors: &mut Vec<Error>) {
     for (name, node) in other.entries {
-        let Some(standing) = tree.entries.get_mut(&name) else {
+        let Some(existing) = tree.entries.get_mut(&name) else {
             tree.entries.insert(name, node);
             continue;
         };
-        match (&mut standing.value, node.value) {
-            (Value::Table(standing), Value::Table(table)) => {
-                standing.source_text = None;
-                merge(standing, table, &join(at, &name), errors);
+        match (&mut existing.value, node.value) {
+            (Value::Table(existing), Value::Table(table)) => {
+                existing.source_text = None;
+                merge(existing, table, &join(at, &name), errors);
             }
-            _ => errors.push(conflict(&join(at, &name), &standing.origin, &node.origin)),
+            _ => errors.push(conflict(&join(at, &name), &existing.origin, &node.origin)),
         }
     }
 }
@@ -247,11 +249,11 @@ fn conflict(key: &str, one: &Origin, other: &Origin) -> Error {
     let [first, second] = names;
     Error::new(
         ErrorKind::Conflict,
-        format!("secrets `{first}` and `{second}` both give key `{key}`"),
+        format!("secrets `{first}` and `{second}` both define the key `{key}`"),
     )
     .with_key(key)
     .with_secret(first)
-    .with_hint("remove one of them, or place one elsewhere with `.rename(..)`")
+    .with_hint("remove one of them, or move one to another key with `.rename(..)`")
 }
 
 #[cfg(test)]

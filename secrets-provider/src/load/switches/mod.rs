@@ -1,5 +1,7 @@
-//! The switches of the environment that say what to load: `ENVIRONMENT`, `SECRETS_MANAGER_PREFIX` and so on. Pure,
-//! but for [`process`] and the `.env` file.
+//! The variables that say what to load: `ENVIRONMENT`, `USE_SECRETS_MANAGER`, `SECRETS_MANAGER_PREFIX` and so on.
+//!
+//! `SecretsManager::from_env` reads them, from the environment over `.env`. Every variable that makes no sense is in the
+//! error, and no value is. Pure except for [`process`].
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,27 +15,27 @@ use crate::env::dotenv;
 use crate::env::{Environment, bad};
 use crate::error::{Error, ErrorKind};
 use crate::load::mapping;
-use crate::load::plan::Selection;
+use crate::load::plan::{Selection, names_of};
 
 const ENVIRONMENT: &str = "ENVIRONMENT";
 const USE: &str = "USE_SECRETS_MANAGER";
 const PREFIX: &str = "SECRETS_MANAGER_PREFIX";
 const KEY_NAME: &str = "SECRETS_MANAGER_KEY_NAME";
 const TTL: [&str; 2] = ["SECRET_CACHE_TTL", "SECRETS_CACHE_TTL"];
-/// The environments that make no AWS call, in any case of letters.
+/// The environments without AWS calls, in any case.
 const LOCAL: [&str; 3] = ["local", "development", "test"];
-/// What is replaced by the environment's name.
+/// Replaced by the environment's name.
 const PLACEHOLDER: &str = "{env}";
-/// The longest time between refreshes that is taken for meant.
-const LONGEST: u64 = 365 * 24 * 3600;
+/// The longest accepted time between refreshes, in seconds.
+const MAX_SECONDS: u64 = 365 * 24 * 3600;
 
 /// What the switches say.
 #[derive(Debug)]
 pub(crate) struct Switches {
-    /// The variable by which no secret is read.
+    /// The variable that turns reading off, if one does.
     pub(crate) off: Option<&'static str>,
     pub(crate) selection: Selection,
-    /// The key paths that were given with names.
+    /// Key paths that were given together with names.
     pub(crate) placed: BTreeMap<String, Vec<String>>,
     pub(crate) interval: Option<Duration>,
     #[cfg(feature = "aws")]
@@ -42,17 +44,17 @@ pub(crate) struct Switches {
 
 /// Reads the process environment over `.env`.
 pub(crate) fn process(default_prefix: Option<&str>) -> Result<Switches, Error> {
-    // What is not ours is wiped as it goes.
+    // Wiped on drop: most of these values are not for us.
     let dotenv = dotenv::read(Path::new(".env"))?;
     let dotenv = dotenv.into_iter().map(|(name, value)| (name, Zeroizing::new(value)));
     let mut environment = Vec::new();
     let mut errors = Vec::new();
     for (name, value) in std::env::vars_os() {
         let value = value.into_string().map(Zeroizing::new);
-        let Some(name) = name.to_str().filter(|name| concerns_us(name)) else { continue };
+        let Some(name) = name.to_str().filter(|name| is_a_switch(name)) else { continue };
         match value {
             Ok(value) => environment.push((name.to_owned(), value)),
-            // The SDK reads its own, and says so itself.
+            // The SDK reads its own variables and reports their errors itself.
             Err(_) if name.starts_with("AWS_") => {
                 environment.push((name.to_owned(), Zeroizing::default()))
             }
@@ -65,36 +67,36 @@ pub(crate) fn process(default_prefix: Option<&str>) -> Result<Switches, Error> {
     }
 }
 
-fn concerns_us(name: &str) -> bool {
+fn is_a_switch(name: &str) -> bool {
     [ENVIRONMENT, USE, PREFIX, KEY_NAME].contains(&name)
         || TTL.contains(&name)
         || name.starts_with("AWS_")
 }
 
-/// What these variables say, the environment's over those of `.env`. Every one that makes no sense is in the error.
+/// Interprets these variables, the environment's over those of `.env`. The error lists every one that makes no sense.
 pub(crate) fn read(
     default_prefix: Option<&str>,
     environment: impl IntoIterator<Item = (String, Zeroizing<String>)>,
     dotenv: impl IntoIterator<Item = (String, Zeroizing<String>)>,
 ) -> Result<Switches, Error> {
-    let ours = |(name, _): &(String, Zeroizing<String>)| concerns_us(name);
+    let ours = |(name, _): &(String, Zeroizing<String>)| is_a_switch(name);
     let environment =
         Environment::new(environment.into_iter().filter(ours), dotenv.into_iter().filter(ours));
-    let reader = Reader(&environment);
+    let parser = Parser(&environment);
     let mut errors = Vec::new();
     let mut keep = |error: Error| errors.push(error);
 
-    let interval = reader.interval().unwrap_or_else(|error| {
+    let interval = parser.interval().unwrap_or_else(|error| {
         keep(error);
         None
     });
-    let off = reader.off().unwrap_or_else(|error| {
+    let off = parser.off().unwrap_or_else(|error| {
         keep(error);
         None
     });
-    let (selection, placed) = match reader.selection(default_prefix) {
+    let (selection, placed) = match parser.selection(default_prefix) {
         Ok(chosen) => chosen,
-        // What is not read need not be named.
+        // Secrets that are not read need not be named.
         Err(_) if off.is_some() => (Selection::Nothing, BTreeMap::new()),
         Err(error) => {
             keep(error);
@@ -122,10 +124,10 @@ pub(crate) fn read(
     }
 }
 
-/// What the variables say, one thing after another.
-struct Reader<'a>(&'a Environment);
+/// Interprets one variable after another.
+struct Parser<'a>(&'a Environment);
 
-impl Reader<'_> {
+impl Parser<'_> {
     fn off(&self) -> Result<Option<&'static str>, Error> {
         match self.0.value(USE) {
             Some(value) if value.eq_ignore_ascii_case("true") => Ok(None),
@@ -145,16 +147,16 @@ impl Reader<'_> {
         for name in TTL {
             let Some(value) = self.0.value(name) else { continue };
             let parsed =
-                value.parse::<u64>().ok().filter(|seconds| (1..=LONGEST).contains(seconds));
+                value.parse::<u64>().ok().filter(|seconds| (1..=MAX_SECONDS).contains(seconds));
             let parsed = parsed.ok_or_else(|| {
-                self.0.bad(name, &format!("a whole number of seconds from 1 to {LONGEST}"))
+                self.0.bad(name, &format!("a whole number of seconds from 1 to {MAX_SECONDS}"))
             })?;
             if seconds.is_some_and(|seconds| seconds != parsed) {
                 return Err(config(&format!(
-                    "variables `{}` and `{}` say different things",
+                    "variables `{}` and `{}` have different values",
                     TTL[0], TTL[1]
                 ))
-                .with_hint("set one of them: the seconds between refreshes"));
+                .with_hint("set only one of them, to the seconds between refreshes"));
             }
             seconds = Some(parsed);
         }
@@ -168,12 +170,15 @@ impl Reader<'_> {
         match (self.0.value(PREFIX), self.0.value(KEY_NAME), default_prefix) {
             (Some(_), Some(_), _) => {
                 Err(config(&format!("variables `{PREFIX}` and `{KEY_NAME}` are both set"))
-                    .with_hint("set the one that names your secrets, and unset the other"))
+                    .with_hint("keep the one that names your secrets, and unset the other"))
             }
-            (Some(prefix), None, _) => {
-                self.prefix(prefix).map_err(|expected| self.0.bad(PREFIX, &expected)).map(selected_below)
+            (Some(prefix), None, _) => self
+                .prefix(prefix)
+                .map_err(|expected| self.0.bad(PREFIX, &expected))
+                .map(selected_below),
+            (None, Some(names), _) => {
+                self::names(names).map_err(|expected| self.0.bad(KEY_NAME, expected))
             }
-            (None, Some(names), _) => names_of(names).map_err(|expected| self.0.bad(KEY_NAME, expected)),
             (None, None, Some(prefix)) => self
                 .prefix(prefix)
                 .map_err(|expected| bad(&format!("prefix `{prefix}`"), &expected))
@@ -182,19 +187,19 @@ impl Reader<'_> {
                 "neither variable `{PREFIX}` nor `{KEY_NAME}` is set"
             ))
             .with_hint(format!(
-                "set one of them, such as `{PREFIX}=gaara/{PLACEHOLDER}`; to read no secret at all, set \
+                "set one of them, such as `{PREFIX}=gaara/{PLACEHOLDER}`; to read no secrets, set \
                      `{USE}=false` or `{ENVIRONMENT}=local`"
             ))),
         }
     }
 
-    /// A prefix with the environment's name in it, or what was expected.
+    /// A prefix with the environment's name filled in, or what was expected.
     fn prefix(&self, prefix: &str) -> Result<String, String> {
         let prefix = match self.0.value(ENVIRONMENT) {
             Some(environment) => prefix.replace(PLACEHOLDER, environment),
             None if prefix.contains(PLACEHOLDER) => {
                 return Err(format!(
-                    "no `{PLACEHOLDER}` where variable `{ENVIRONMENT}` is not set"
+                    "a prefix without `{PLACEHOLDER}`, because variable `{ENVIRONMENT}` is not set"
                 ));
             }
             None => prefix.to_owned(),
@@ -203,10 +208,10 @@ impl Reader<'_> {
             return Err("a prefix of secret names, such as `gaara/prod`".to_owned());
         }
         if prefix.contains(['{', '}']) {
-            return Err(format!("no braces but those of `{PLACEHOLDER}`"));
+            return Err(format!("a prefix without braces other than `{PLACEHOLDER}`"));
         }
         if prefix.contains([',', '=']) || prefix.contains(char::is_whitespace) {
-            return Err(format!("one prefix; names of secrets belong into `{KEY_NAME}`"));
+            return Err(format!("one prefix; names of secrets belong in `{KEY_NAME}`"));
         }
         Ok(prefix)
     }
@@ -216,8 +221,8 @@ fn selected_below(prefix: String) -> (Selection, BTreeMap<String, Vec<String>>) 
     (Selection::Prefix { prefix, only: None }, BTreeMap::new())
 }
 
-/// Names, each with its key path or without, or what was expected.
-fn names_of(text: &str) -> Result<(Selection, BTreeMap<String, Vec<String>>), &'static str> {
+/// Names, each with or without a key path, or what was expected.
+fn names(text: &str) -> Result<(Selection, BTreeMap<String, Vec<String>>), &'static str> {
     let mut paths: BTreeMap<String, Option<Vec<String>>> = BTreeMap::new();
     for item in text.split(',') {
         let (path, name) = match item.split_once('=') {
@@ -234,12 +239,12 @@ fn names_of(text: &str) -> Result<(Selection, BTreeMap<String, Vec<String>>), &'
         };
         let path = path.ok_or("a dotted key path such as `api_keys.clerk` before each `=`")?;
         if paths.insert(name.to_owned(), path.clone()).is_some_and(|before| before != path) {
-            return Err("each secret at one key path");
+            return Err("only one key path for each secret");
         }
     }
     let placed = paths.iter().filter_map(|(name, path)| Some((name, path.as_ref()?)));
     let placed = placed.flat_map(|(name, path)| {
-        crate::load::plan::names_of(name).into_iter().map(|name| (name.to_owned(), path.clone()))
+        names_of(name).into_iter().map(|name| (name.to_owned(), path.clone()))
     });
     let placed = placed.collect();
     Ok((Selection::Names { names: paths.into_keys().collect(), only: false }, placed))

@@ -183,7 +183,7 @@ fn prefix_and_names_are_read() {
 #[test]
 fn what_makes_no_sense_is_an_error_that_names_the_variable_and_shows_no_value() {
     const P: (&str, &str) = (PREFIX, "p");
-    let long = (LONGEST + 1).to_string();
+    let long = (MAX_SECONDS + 1).to_string();
     let table: [(Pairs<'_>, &[&str]); 25] = [
         (&[], &[PREFIX, KEY_NAME, USE, ENVIRONMENT]),
         (&[(ENVIRONMENT, "production")], &[PREFIX, KEY_NAME]),

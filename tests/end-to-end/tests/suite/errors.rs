@@ -302,7 +302,7 @@ async fn each_outage_says_where_to_look() {
     fake.inject(Fault::hang().on("GetSecretValue"));
     assert_eq!(
         refusal(one().client(fake.client())).await,
-        format!("secret `app/prod/database`: it was not read within 30s\n{LATE}")
+        format!("secret `app/prod/database`: no answer within 30s\n{LATE}")
     );
     fake.inject(Fault::hang().on("ListSecrets"));
     assert_eq!(
@@ -451,7 +451,7 @@ fn assembled(secrets: &[(&str, String)]) -> Result<secrets_provider::Snapshot, E
 
 #[test]
 fn secrets_that_have_no_place_say_why() {
-    let root = "a secret that is named as the prefix (or renamed to the root) has no key of its own: store a JSON object, \
+    let root = "a secret whose name is the prefix (or that is renamed to the root) has no key of its own: store a JSON object, \
                 or give it a key with `.rename(..)`";
     let deep = format!(
         "{}{}",
@@ -482,8 +482,8 @@ fn secrets_that_have_no_place_say_why() {
                 ("app/db", r#"{"url": "hunter2"}"#.to_owned()),
                 ("app/db/url", "hunter2".to_owned()),
             ],
-            "secrets `app/db` and `app/db/url` both give key `db.url`\n\
-             hint: remove one of them, or place one elsewhere with `.rename(..)`"
+            "secrets `app/db` and `app/db/url` both define the key `db.url`\n\
+             hint: remove one of them, or move one to another key with `.rename(..)`"
                 .to_owned(),
         ),
     ] {
