@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::backend::{Fetched, Payload};
-use crate::load::mapping::{Mapping, Rename, assemble, below};
+use crate::load::mapping::{Mapping, Rename, assemble};
+use crate::secret::id::below;
+use crate::secret::{Fetched, Payload};
 use crate::tree::payload as payloads;
 use crate::tree::{Origin, Value};
 use crate::{Key, Layers, Rotating, extract};

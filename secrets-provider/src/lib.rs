@@ -14,6 +14,7 @@ mod layers;
 mod live;
 mod load;
 mod observe;
+mod secret;
 mod tree;
 mod unwind;
 
@@ -21,26 +22,37 @@ mod unwind;
 #[doc = include_str!("../docs/operations.md")]
 pub mod operations {}
 
+// What to load, and what went wrong.
+pub use error::{Error, ErrorKind};
+pub use load::manager::SecretsManager;
+pub use load::snapshot::Snapshot;
+pub use secret::SecretVersion;
+
+// The layers below the secrets, and where each key came from.
 #[cfg(feature = "figment")]
 pub use adapters::figment::{Dotenv, FigmentExt};
-pub use backend::{
-    Backend, BoxFuture, BoxStream, Directory, Fetched, Memory, Outcome, RotationWindow,
-};
-pub use endpoints::page::StatusPage;
-pub use engine::handle::{Change, Refreshed};
-pub use engine::trigger::{Trigger, TriggerSender};
-pub use error::{Error, ErrorKind};
-pub use extract::key::Key;
-pub use extract::rotating::Rotating;
 pub use layers::Layers;
 pub use layers::explain::{ExplainedKey, Explanation, Layer, Provenance};
 pub use layers::stack::LayerStack;
+
+// Types for fields of settings.
+pub use extract::key::Key;
+pub use extract::rotating::Rotating;
+
+// Settings that stay current.
+pub use engine::handle::{Change, Refreshed};
+pub use engine::trigger::{Trigger, TriggerSender};
 pub use live::{Changes, Guard, Live, LiveBuilder, Mapped, Part, Reader, Rejected, Retry, View};
-pub use load::manager::SecretsManager;
-pub use load::snapshot::{SecretVersion, Snapshot};
+
+// Their state, for operators.
+pub use endpoints::page::StatusPage;
 pub use observe::status::{
     Calls, DerivedStatus, Health, LastError, SecretState, SecretStatus, Status,
 };
+
+// Where secrets come from: stores, and what a store of your own implements.
+pub use backend::{Backend, BoxFuture, BoxStream, Directory, Memory, Outcome, RotationWindow};
+pub use secret::Fetched;
 
 /// A page of the guide, not a module.
 #[cfg(doc)]

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Serialize, Serializer};
 
+use crate::secret::id::is_arn;
+
 /// What stands for a region or an account that is not known: IAM matches any.
 const ANY: &str = "*";
 
@@ -51,7 +53,7 @@ impl Scope {
     /// The resource that a secret is to IAM. A name's ARN ends in six characters that nobody knows beforehand, and so
     /// does an ARN that was given without them.
     pub(crate) fn secret(&self, id: &str) -> String {
-        match id.starts_with("arn:") {
+        match is_arn(id) {
             true if has_ending(id) => id.to_owned(),
             true => format!("{id}-??????"),
             false => format!("{}-??????", self.secret_arn(id)),

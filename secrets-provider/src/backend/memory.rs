@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::stream;
 
-use super::{Backend, BoxFuture, BoxStream, Fetched, Outcome, Payload};
+use super::{Backend, BoxFuture, BoxStream, Outcome};
 use crate::error::{Error, ErrorKind};
+use crate::secret::{Fetched, Payload};
 
 /// Secrets held in memory. A handle: clones share the secrets, so a test keeps one and rotates through it.
 ///

@@ -4,15 +4,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::time::SystemTime;
 
 use futures_util::{Stream, future, stream};
-use zeroize::Zeroizing;
 
 use crate::error::Error;
 use crate::observe::status::Calls;
-use crate::tree::Text;
+use crate::secret::Fetched;
 
 #[cfg(feature = "aws")]
 pub(crate) mod aws;
@@ -129,115 +127,5 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
     fn fetch_previous<'a>(&'a self, ids: &'a [String]) -> BoxStream<'a, Outcome> {
         let _ = ids;
         Box::pin(stream::empty())
-    }
-}
-
-/// A secret as it was read: its name, its version, its value. `Debug` shows no value.
-#[derive(Clone)]
-pub struct Fetched {
-    name: String,
-    arn: Option<String>,
-    version_id: String,
-    payload: Payload,
-    previous: Option<Box<Fetched>>,
-}
-
-/// What a secret holds: `SecretString` or `SecretBinary`. Shared, and wiped when the last user is gone.
-#[derive(Clone)]
-pub(crate) enum Payload {
-    Text(Text),
-    Binary(Arc<Zeroizing<Vec<u8>>>),
-}
-
-impl Payload {
-    pub(crate) fn text(text: impl Into<String>) -> Self {
-        Self::Text(Text::new(text))
-    }
-
-    pub(crate) fn binary(bytes: impl Into<Vec<u8>>) -> Self {
-        Self::Binary(Arc::new(Zeroizing::new(bytes.into())))
-    }
-}
-
-impl Fetched {
-    /// A secret that holds text. Two values of one secret must not share a version id: it alone tells whether
-    /// a value is new.
-    pub fn text(
-        name: impl Into<String>,
-        version_id: impl Into<String>,
-        text: impl Into<String>,
-    ) -> Self {
-        Self::new(name.into(), version_id.into(), Payload::text(text))
-    }
-
-    /// A secret that holds bytes.
-    pub fn binary(
-        name: impl Into<String>,
-        version_id: impl Into<String>,
-        bytes: impl Into<Vec<u8>>,
-    ) -> Self {
-        Self::new(name.into(), version_id.into(), Payload::binary(bytes))
-    }
-
-    fn new(name: String, version_id: String, payload: Payload) -> Self {
-        Self { name, arn: None, version_id, payload, previous: None }
-    }
-
-    /// The same secret with its ARN.
-    pub fn with_arn(mut self, arn: impl Into<String>) -> Self {
-        self.arn = Some(arn.into());
-        self
-    }
-
-    /// The secret's name, as the store returned it.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// The secret's ARN, where the store has such.
-    pub fn arn(&self) -> Option<&str> {
-        self.arn.as_deref()
-    }
-
-    /// The id of the version that the value is of.
-    pub fn version_id(&self) -> &str {
-        &self.version_id
-    }
-
-    pub(crate) fn payload(&self) -> &Payload {
-        &self.payload
-    }
-
-    /// The version before, if it was asked for and there is one.
-    pub(crate) fn previous(&self) -> Option<&Fetched> {
-        self.previous.as_deref()
-    }
-
-    /// Remembers the version before; the current one under another label is none.
-    pub(crate) fn replaces(&mut self, previous: Fetched) {
-        if previous.version_id != self.version_id {
-            self.previous = Some(Box::new(previous));
-        }
-    }
-
-    /// What tells whether anything is new.
-    pub(crate) fn versions(&self) -> (&str, Option<&str>) {
-        (&self.version_id, self.previous().map(Fetched::version_id))
-    }
-
-    /// What tells one secret from another: names repeat across accounts.
-    pub(crate) fn identity(&self) -> &str {
-        self.arn.as_deref().unwrap_or(&self.name)
-    }
-}
-
-impl fmt::Debug for Fetched {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Fetched")
-            .field("name", &self.name)
-            .field("arn", &self.arn)
-            .field("version_id", &self.version_id)
-            .field("previous", &self.previous)
-            .finish_non_exhaustive()
     }
 }

@@ -24,7 +24,7 @@ use crate::endpoints::page::StatusPage;
 use crate::error::Error;
 use crate::layers::explain::Explanation;
 use crate::live::Live;
-use crate::observe::status::Status;
+use crate::observe::status::{Health, Status};
 pub use token::RefreshToken;
 
 const JSON: &str = "application/json";
@@ -106,7 +106,7 @@ pub fn ready<T>(settings: &Live<T>) -> Answer {
     #[derive(Serialize)]
     struct Body {
         ready: bool,
-        health: crate::Health,
+        health: Health,
     }
 
     let status = settings.status();

@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
-use crate::backend::Fetched;
 use crate::error::Error;
 use crate::layers::explain::Explanation;
 use crate::load::snapshot::Snapshot;
+use crate::secret::Fetched;
 use crate::tree::Table;
 use crate::unwind;
 

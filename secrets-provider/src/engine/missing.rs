@@ -13,8 +13,8 @@ use crate::engine::secrets::Secrets;
 use crate::error::ErrorKind;
 use crate::load::fetch::{FetchResult, Fetcher, Known, Scope};
 use crate::load::required::{Verdict, denied};
-use crate::load::snapshot::SecretVersion;
 use crate::observe::status::{SecretState, SecretStatus};
+use crate::secret::SecretVersion;
 
 #[derive(Debug, Default)]
 pub(crate) struct Missing {

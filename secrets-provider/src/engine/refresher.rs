@@ -23,8 +23,8 @@ use super::secrets::Secrets;
 use super::trigger::{self, Trigger};
 use crate::error::Error;
 use crate::load::fetch::{Fetcher, Scope};
-use crate::load::snapshot::SecretVersion;
 use crate::observe::events;
+use crate::secret::SecretVersion;
 use crate::tree::Table;
 use crate::unwind;
 

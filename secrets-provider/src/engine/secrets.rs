@@ -5,8 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::backend::Fetched;
 use crate::load::fetch::each_once;
+use crate::secret::Fetched;
 
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Secrets(BTreeMap<String, Fetched>);

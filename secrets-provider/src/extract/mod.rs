@@ -19,8 +19,9 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 
 use crate::error::{Error, ErrorKind};
+use crate::secret::Text;
 use crate::tree::payload;
-use crate::tree::{Node, Origin, Table, Text, Value, base64};
+use crate::tree::{Node, Origin, Table, Value, base64};
 
 use context::Context;
 use error::Failure;

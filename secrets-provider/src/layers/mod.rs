@@ -13,7 +13,8 @@ use crate::env::dotenv;
 use crate::error::{Error, ErrorKind};
 use crate::extract;
 use crate::load::snapshot::Snapshot;
-use crate::tree::{Node, Origin, Table, Text, Value};
+use crate::secret::Text;
+use crate::tree::{Node, Origin, Table, Value};
 use explain::Explanation;
 
 /// The layers that [`Live`](crate::Live) merges: a `.env` file, the process environment, secrets, each on top of

@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
 use super::{Live, Origin};
-use crate::backend::{Fetched, Runtime};
+use crate::backend::Runtime;
 use crate::engine;
 use crate::engine::candidate::{self, Candidate, Pipeline};
 use crate::engine::schedule::{Budget, Schedule};
@@ -28,6 +28,7 @@ use crate::layers::stack::{LayerStack, Merged, Sealed};
 use crate::load::manager::{MAX_DURATION, SecretsManager};
 use crate::load::snapshot::Snapshot;
 use crate::observe::events;
+use crate::secret::Fetched;
 use crate::unwind;
 
 /// How often settings are refreshed unless [`LiveBuilder::refresh_every`] says otherwise.

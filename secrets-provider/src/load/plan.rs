@@ -5,8 +5,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::{Error, ErrorKind};
-use crate::load::mapping::{self, Mapping, Rename, below};
+use crate::load::mapping::{Mapping, Rename};
 use crate::load::required::Requirement;
+use crate::secret::id::{below, is_arn, same_secret, trimmed};
 
 /// How the secrets are chosen.
 #[derive(Debug, Clone)]
@@ -140,7 +141,7 @@ impl Selection {
     fn ids(&self) -> Result<(Option<String>, Option<Vec<String>>), Error> {
         match self {
             Self::Prefix { prefix, only } => {
-                let prefix = mapping::trimmed(prefix);
+                let prefix = trimmed(prefix);
                 if prefix.is_empty() {
                     return Err(config(
                         "the prefix is empty, which would select every secret of the account",
@@ -185,38 +186,13 @@ fn joined(prefix: &str, name: &str) -> String {
 
 /// The same for an optional secret. A whole name given by mistake is refused, because nothing else would notice it.
 fn full_name(prefix: &str, name: &str) -> Result<String, Error> {
-    if name.starts_with("arn:") || below(prefix, name.trim_start_matches('/')).is_some() {
+    if is_arn(name) || below(prefix, name.trim_start_matches('/')).is_some() {
         return Err(config(&format!(
             "optional secret `{name}`: with a prefix, give the name below it"
         ))
         .with_hint(format!("leave `{prefix}/` out, as in `optional([\"sentry-dsn\"])`")));
     }
     Ok(joined(prefix, name))
-}
-
-/// The names that an id may stand for: its own, or of an ARN, whose random ending may have been left out, both that
-/// are possible, the likelier first.
-pub(crate) fn names_of(id: &str) -> Vec<&str> {
-    let Some(resource) = id.strip_prefix("arn:").and_then(|arn| arn.splitn(6, ':').nth(5)) else {
-        return vec![id];
-    };
-    match resource.rsplit_once('-') {
-        Some((name, ending))
-            if ending.len() == 6 && ending.chars().all(|c| c.is_ascii_alphanumeric()) =>
-        {
-            vec![name, resource]
-        }
-        _ => vec![resource],
-    }
-}
-
-/// Whether two ids, names or ARNs, may mean one secret.
-fn same_secret(one: &str, other: &str) -> bool {
-    match (one.starts_with("arn:"), other.starts_with("arn:")) {
-        (false, false) => one == other,
-        (true, true) => one == other || one.starts_with(other) || other.starts_with(one),
-        _ => names_of(one).iter().any(|name| names_of(other).contains(name)),
-    }
 }
 
 #[cfg(test)]
@@ -239,18 +215,6 @@ mod tests {
         Selection::Names {
             names: names.iter().map(|name| (*name).to_owned()).collect(),
             only: false,
-        }
-    }
-
-    #[test]
-    fn an_id_stands_for_a_name() {
-        for (id, expected) in [
-            ("a/b", &["a/b"][..]),
-            (ARN, &["a/b", "a/b-AbCdEf"]),
-            ("arn:aws:secretsmanager:us-east-1:123456789012:secret:a/b", &["a/b"]),
-            ("arn:aws:secretsmanager:us-east-1:123456789012:secret:a/b-c", &["a/b-c"]),
-        ] {
-            assert_eq!(names_of(id), expected, "{id}");
         }
     }
 

@@ -6,13 +6,12 @@
 use std::fmt;
 use std::sync::Arc;
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::backend::Fetched;
 use crate::error::Error;
 use crate::extract;
 use crate::load::mapping::{self, Mapping};
+use crate::secret::{Fetched, SecretVersion};
 use crate::tree::Table;
 
 /// The secrets of one fetch, merged into a tree. Immutable; cloning is cheap.
@@ -48,42 +47,13 @@ struct Content {
     profile: figment::Profile,
 }
 
-/// One secret of a [`Snapshot`]: its name, the key of its value, and its version.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct SecretVersion {
-    name: String,
-    key_path: String,
-    version_id: String,
-}
-
-impl SecretVersion {
-    /// The secret's name in the store.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// The dotted key path of its value; empty if it merges at the root.
-    pub fn key_path(&self) -> &str {
-        &self.key_path
-    }
-
-    /// The id of the version that was read.
-    pub fn version_id(&self) -> &str {
-        &self.version_id
-    }
-}
-
 impl Snapshot {
     /// Merges the secrets, each given once.
     pub(crate) fn assemble(secrets: &[Fetched], mapping: &Mapping) -> Result<Self, Error> {
         let tree = mapping::assemble(secrets, mapping)?;
         let secrets = secrets
             .iter()
-            .map(|secret| SecretVersion {
-                name: secret.name().to_owned(),
-                key_path: mapping.key_path(secret.name()).join("."),
-                version_id: secret.version_id().to_owned(),
-            })
+            .map(|secret| SecretVersion::new(secret, mapping.key_path(secret.name()).join(".")))
             .collect();
         let content = Content {
             tree,

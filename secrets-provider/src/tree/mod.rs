@@ -13,23 +13,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use zeroize::Zeroizing;
 
-/// Text that may be secret: shared, so that one copy serves every layer, and wiped when the last user is gone.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Text(Arc<Zeroizing<String>>);
-
-impl Text {
-    pub(crate) fn new(text: impl Into<String>) -> Self {
-        Self(Arc::new(Zeroizing::new(text.into())))
-    }
-
-    pub(crate) fn wiped(text: Zeroizing<String>) -> Self {
-        Self(Arc::new(text))
-    }
-
-    pub(crate) fn as_str(&self) -> &str {
-        self.0.as_str()
-    }
-}
+use crate::secret::Text;
 
 /// Where a value came from: what an error names instead of the value.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,8 +8,8 @@ use serde::Deserializer as _;
 use serde::de::{MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::backend::Payload;
-use crate::tree::{Node, Origin, Table, Text, Value, join};
+use crate::secret::{Payload, Text};
+use crate::tree::{Node, Origin, Table, Value, join};
 
 /// How deep a payload may nest; the object itself is the first level.
 const MAX_DEPTH: usize = 64;

@@ -6,8 +6,9 @@ use config::{Config, Map, Value, ValueKind};
 
 use super::number;
 use crate::load::snapshot::Snapshot;
+use crate::secret::Text;
 use crate::tree::redact::without_credentials;
-use crate::tree::{self, Node, Origin, Table, Text, base64};
+use crate::tree::{self, Node, Origin, Table, base64};
 
 /// What config-rs's `Environment` calls itself.
 const ENVIRONMENT: &str = "the environment";

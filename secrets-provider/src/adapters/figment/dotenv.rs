@@ -7,6 +7,8 @@ use std::sync::Arc;
 use figment::value::{Dict, Map, Uncased, UncasedStr, Value};
 use figment::{Metadata, Profile, Provider};
 
+use crate::error::Error;
+
 type FilterMap = Arc<dyn Fn(&UncasedStr) -> Option<Uncased<'static>> + Send + Sync>;
 
 /// A figment provider of the variables of a `.env` file, which reads the file alone: the process environment is not
@@ -150,7 +152,7 @@ impl Dotenv {
     /// # Errors
     ///
     /// `Invalid`, if the file cannot be read or a line is no assignment.
-    pub fn variables(&self) -> Result<Vec<(String, String)>, crate::Error> {
+    pub fn variables(&self) -> Result<Vec<(String, String)>, Error> {
         let variables = crate::env::dotenv::read(&self.file)?.into_iter();
         let named = variables.filter_map(|(name, value)| {
             let name = (self.filter_map)(UncasedStr::new(&name))?;

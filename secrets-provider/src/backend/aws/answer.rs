@@ -4,9 +4,11 @@ use aws_sdk_secretsmanager::operation::batch_get_secret_value::BatchGetSecretVal
 use aws_sdk_secretsmanager::types::SecretValueEntry;
 
 use super::error::Call;
+use crate::backend::Outcome;
 use crate::backend::iam::Scope;
-use crate::backend::{Fetched, Outcome, Payload};
 use crate::error::{Error, ErrorKind};
+use crate::secret::id::is_arn;
+use crate::secret::{Fetched, Payload};
 
 /// Splits an answer into outcomes, and takes the ids it speaks of out of `missing`.
 pub(super) fn sort_out(
@@ -29,9 +31,9 @@ pub(super) fn sort_out(
     }
     for error in output.errors.unwrap_or_default() {
         let Some(about) = error.secret_id() else { continue };
-        for id in missing.extract_if(.., |id| {
-            id == about || id.starts_with("arn:") && asked_for(id, None, Some(about))
-        }) {
+        for id in missing
+            .extract_if(.., |id| id == about || is_arn(id) && asked_for(id, None, Some(about)))
+        {
             let call = Call { action: "GetSecretValue", id: Some(&id), scope };
             let why = call.refused(error.error_code(), error.message(), None);
             outcomes.push((id, Err(why)));
@@ -44,7 +46,7 @@ fn asked_for(id: &str, name: Option<&str>, arn: Option<&str>) -> bool {
     let partial = |arn: &str| {
         arn.strip_prefix(id).is_some_and(|rest| rest.len() == 7 && rest.starts_with('-'))
     };
-    name == Some(id) || arn == Some(id) || id.starts_with("arn:") && arn.is_some_and(partial)
+    name == Some(id) || arn == Some(id) || is_arn(id) && arn.is_some_and(partial)
 }
 
 pub(super) fn payload(

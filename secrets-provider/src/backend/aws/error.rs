@@ -9,6 +9,7 @@ use super::denied;
 use crate::backend::iam::Scope;
 use crate::error::{Error, ErrorKind};
 use crate::observe::events;
+use crate::secret::id::is_arn;
 
 /// Why a BatchGetSecretValue gave no answer at all.
 #[derive(Debug)]
@@ -200,7 +201,7 @@ impl Call<'_> {
 
     fn not_found(self) -> Error {
         let place = self.scope.region().map_or_else(String::new, |region| format!(" in {region}"));
-        let by_arn = self.id.is_some_and(|id| id.starts_with("arn:"));
+        let by_arn = self.id.is_some_and(is_arn);
         self.error(ErrorKind::NotFound, &format!("there is no such secret{place}")).with_hint(
             match by_arn {
                 true => "check the ARN; a secret that was deleted and created anew has another one",

@@ -31,11 +31,12 @@ use calls::Counter;
 use error::Call;
 use rotation::Windows;
 
-use super::{Backend, BoxFuture, BoxStream, Fetched, Outcome, RotationWindow, Runtime};
+use super::{Backend, BoxFuture, BoxStream, Outcome, RotationWindow, Runtime};
 use crate::backend::iam::Scope;
 use crate::error::{Error, ErrorKind};
 use crate::observe::events;
 use crate::observe::status::Calls;
+use crate::secret::Fetched;
 
 /// The most secrets one BatchGetSecretValue takes.
 const GROUP: usize = 20;

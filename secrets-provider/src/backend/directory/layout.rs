@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use crate::error::{Error, ErrorKind};
-use crate::load::mapping::below;
+use crate::secret::id::{below, names_of};
 
 /// The file of the secret that is named as a folder. No secret of the tree has such a name of its own.
 pub(super) const OWN_FILE: &str = ".self";
@@ -57,7 +57,8 @@ impl Names {
 
     /// Where to look for a secret: the first place that exists counts. There is at least one.
     pub(super) fn places(&self, id: &str) -> Result<Vec<Place>, Error> {
-        let names = names_of(id);
+        // The longer name first: a secret with that very name exists, or the shorter one is meant.
+        let names: Vec<&str> = names_of(id).into_iter().rev().collect();
         if let (Some(file), Some(name)) = (self.aliases.get(id), names.last()) {
             let path = relative(file, |_| true).map_err(|why| {
                 Error::new(ErrorKind::Config, format!("alias `{file}` of secret `{id}`: {why}"))
@@ -122,23 +123,6 @@ impl Names {
 /// Whether an entry of a folder can be a part of a secret's name.
 pub(super) fn is_name(entry: &str) -> bool {
     part(entry, allowed).is_ok()
-}
-
-/// The names that an id may stand for. An ARN ends in the name, a hyphen and six random characters; one without
-/// those is let pass by AWS too, and a name's own end may look like them. So the longer name is tried first.
-fn names_of(id: &str) -> Vec<&str> {
-    let Some((_, whole)) = id.strip_prefix("arn:").and_then(|arn| arn.split_once(":secret:"))
-    else {
-        return vec![id];
-    };
-    match whole.rsplit_once('-') {
-        Some((stem, suffix))
-            if suffix.len() == 6 && suffix.bytes().all(|c| c.is_ascii_alphanumeric()) =>
-        {
-            vec![whole, stem]
-        }
-        _ => vec![whole],
-    }
 }
 
 /// A name as the path of its parts, none of which leads anywhere but down.

@@ -7,8 +7,8 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Visitor};
 
 use super::*;
-use crate::backend::Fetched;
 use crate::load::mapping::{Mapping, assemble};
+use crate::secret::Fetched;
 use crate::tree::Origin;
 
 /// The tree of one secret `app/x`, version `v1`, at key `x`.

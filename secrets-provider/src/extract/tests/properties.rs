@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 
 use super::rich::{Rich, float, is_screaming, key, long, rich, text};
 use super::*;
-use crate::backend::Payload;
+use crate::secret::Payload;
 use crate::tree::payload;
 use crate::{Layers, Memory, SecretsManager};
 

@@ -5,6 +5,7 @@ use tokio::time::{Duration, Instant, timeout_at};
 use super::Fetcher;
 use crate::error::{Error, ErrorKind};
 use crate::load::suggest;
+use crate::secret::id::is_arn;
 
 /// How long names like a missing one are looked for: the error matters more.
 const SUGGESTION_TIMEOUT: Duration = Duration::from_secs(3);
@@ -42,7 +43,7 @@ impl Fetcher {
     fn missing_name<'a>(&'a self, error: &'a Error) -> Option<&'a str> {
         match error.secret() {
             _ if error.kind() != ErrorKind::NotFound => None,
-            Some(id) => (!id.starts_with("arn:")).then_some(id),
+            Some(id) => (!is_arn(id)).then_some(id),
             None => self.plan.mapping.prefix.as_deref(),
         }
     }

@@ -19,14 +19,16 @@ use tokio::time::{Instant, timeout_at};
 pub(crate) use result::{FetchResult, Unread, each_once};
 pub(crate) use scope::{Known, Scope};
 
-use crate::backend::{Backend, Fetched, RotationWindow};
+use crate::backend::{Backend, RotationWindow};
 use crate::error::{Error, ErrorKind};
-use crate::load::mapping::{self, below};
-use crate::load::plan::{Plan, names_of};
+use crate::load::mapping;
+use crate::load::plan::Plan;
 use crate::load::required::Verdict;
 use crate::load::snapshot::Snapshot;
 use crate::observe::events::WarnOnce;
 use crate::observe::status::Calls;
+use crate::secret::Fetched;
+use crate::secret::id::{below, names_of};
 
 /// How many secrets one question for rotation dates names.
 const ROTATION_DATES_PER_CALL: usize = 20;

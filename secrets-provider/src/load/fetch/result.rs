@@ -5,10 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::backend::Fetched;
 use crate::error::{Error, ErrorKind};
 use crate::load::required::Verdict;
 use crate::observe::events;
+use crate::secret::Fetched;
 
 /// What one read found.
 #[derive(Debug, Default)]

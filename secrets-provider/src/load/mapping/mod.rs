@@ -6,24 +6,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::backend::Fetched;
 use crate::error::{Error, ErrorKind};
+use crate::secret::Fetched;
+use crate::secret::id::below;
 use crate::tree::payload;
 use crate::tree::{Node, Origin, Table, Value, join};
-
-/// Whether a name is the prefix itself or stands below it (M1). Server-side filters match by leading text
-/// alone, so `gaara/prod` finds `gaara/production` too.
-pub(crate) fn below<'a>(prefix: &str, name: &'a str) -> Option<&'a str> {
-    match name.strip_prefix(trimmed(prefix))? {
-        "" => Some(""),
-        rest => rest.strip_prefix('/'),
-    }
-}
-
-/// A prefix without the slashes at its end.
-pub(crate) fn trimmed(prefix: &str) -> &str {
-    prefix.trim_end_matches('/')
-}
 
 /// How names become key paths: by the prefix that is cut off, and by renames.
 #[derive(Debug, Clone, Default)]

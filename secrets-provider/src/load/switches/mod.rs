@@ -15,7 +15,8 @@ use crate::env::dotenv;
 use crate::env::{Environment, bad};
 use crate::error::{Error, ErrorKind};
 use crate::load::mapping;
-use crate::load::plan::{Selection, names_of};
+use crate::load::plan::Selection;
+use crate::secret::id::{names_of, trimmed};
 
 const ENVIRONMENT: &str = "ENVIRONMENT";
 const USE: &str = "USE_SECRETS_MANAGER";
@@ -204,7 +205,7 @@ impl Parser<'_> {
             }
             None => prefix.to_owned(),
         };
-        if mapping::trimmed(&prefix).is_empty() {
+        if trimmed(&prefix).is_empty() {
             return Err("a prefix of secret names, such as `gaara/prod`".to_owned());
         }
         if prefix.contains(['{', '}']) {

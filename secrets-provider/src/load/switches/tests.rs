@@ -22,7 +22,7 @@ fn selected(switches: &Switches) -> String {
         Selection::Prefix { prefix, .. } => format!("{prefix}/*"),
         Selection::Names { names, .. } => {
             let placed = |name: &String| {
-                let path = switches.placed.get(crate::load::plan::names_of(name)[0]);
+                let path = switches.placed.get(crate::secret::id::names_of(name)[0]);
                 path.map_or_else(|| name.clone(), |path| format!("{}={name}", path.join(".")))
             };
             names.iter().map(placed).collect::<Vec<_>>().join(",")

@@ -10,8 +10,9 @@ use super::fetch_of;
 use crate::error::{Error, ErrorKind};
 use crate::extract;
 use crate::load::snapshot::Snapshot;
+use crate::secret::Text;
 use crate::tree::redact::without_credentials;
-use crate::tree::{Node, Origin, Table, Text, Value};
+use crate::tree::{Node, Origin, Table, Value};
 
 /// Typed extraction for a plain `Figment`, in place of its own `extract`.
 ///

@@ -14,8 +14,9 @@ use zeroize::Zeroizing;
 use self::error::Failures;
 use super::layout::{Layout, Names, OWN_FILE, Place, is_name};
 use super::version::{exposed, settles_in, version_id_in};
-use crate::backend::{Fetched, Payload};
+
 use crate::error::Error;
+use crate::secret::{Fetched, Payload};
 
 /// The link that Kubernetes' volumes swap, and the CSI driver's.
 const GENERATION: &str = "..data";

@@ -1,0 +1,139 @@
+//! One secret as a store hands it over: its names, its version, its value.
+//!
+//! The leftmost room that knows secrets: stores make [`Fetched`] values, the engine compares their versions, and the tree
+//! takes their [`Payload`]. Values are shared rather than copied, and wiped when the last handle is dropped. No I/O, and no
+//! opinion on where a value goes.
+
+pub(crate) mod id;
+mod payload;
+mod text;
+
+use std::fmt;
+
+use serde::Serialize;
+
+pub(crate) use payload::Payload;
+pub(crate) use text::Text;
+
+/// A secret as a store returned it: name, version and value. `Debug` shows no value.
+#[derive(Clone)]
+pub struct Fetched {
+    name: String,
+    arn: Option<String>,
+    version_id: String,
+    payload: Payload,
+    previous: Option<Box<Fetched>>,
+}
+
+impl Fetched {
+    /// A secret that holds text. Two values of one secret must never share a version id, because only the id says whether
+    /// a value is new.
+    pub fn text(
+        name: impl Into<String>,
+        version_id: impl Into<String>,
+        text: impl Into<String>,
+    ) -> Self {
+        Self::new(name.into(), version_id.into(), Payload::text(text))
+    }
+
+    /// A secret that holds bytes.
+    pub fn binary(
+        name: impl Into<String>,
+        version_id: impl Into<String>,
+        bytes: impl Into<Vec<u8>>,
+    ) -> Self {
+        Self::new(name.into(), version_id.into(), Payload::binary(bytes))
+    }
+
+    pub(crate) fn new(name: String, version_id: String, payload: Payload) -> Self {
+        Self { name, arn: None, version_id, payload, previous: None }
+    }
+
+    /// The same secret with its ARN.
+    pub fn with_arn(mut self, arn: impl Into<String>) -> Self {
+        self.arn = Some(arn.into());
+        self
+    }
+
+    /// The secret's name, as the store returned it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The secret's ARN, if the store has ARNs.
+    pub fn arn(&self) -> Option<&str> {
+        self.arn.as_deref()
+    }
+
+    /// The id of the value's version.
+    pub fn version_id(&self) -> &str {
+        &self.version_id
+    }
+
+    pub(crate) fn payload(&self) -> &Payload {
+        &self.payload
+    }
+
+    /// The previous version, if it was asked for and exists.
+    pub(crate) fn previous(&self) -> Option<&Fetched> {
+        self.previous.as_deref()
+    }
+
+    /// Adds the previous version. The current one under another label does not count.
+    pub(crate) fn replaces(&mut self, previous: Fetched) {
+        if previous.version_id != self.version_id {
+            self.previous = Some(Box::new(previous));
+        }
+    }
+
+    /// The versions that say whether anything is new.
+    pub(crate) fn versions(&self) -> (&str, Option<&str>) {
+        (&self.version_id, self.previous().map(Fetched::version_id))
+    }
+
+    /// What distinguishes one secret from another. Names alone do not, because they repeat across accounts.
+    pub(crate) fn identity(&self) -> &str {
+        self.arn.as_deref().unwrap_or(&self.name)
+    }
+}
+
+impl fmt::Debug for Fetched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fetched")
+            .field("name", &self.name)
+            .field("arn", &self.arn)
+            .field("version_id", &self.version_id)
+            .field("previous", &self.previous)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One secret of a [`Snapshot`](crate::Snapshot): its name, the key of its value, and its version.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SecretVersion {
+    name: String,
+    key_path: String,
+    version_id: String,
+}
+
+impl SecretVersion {
+    pub(crate) fn new(secret: &Fetched, key_path: String) -> Self {
+        let (name, version_id) = (secret.name().to_owned(), secret.version_id().to_owned());
+        Self { name, key_path, version_id }
+    }
+
+    /// The secret's name in the store.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The dotted key path of its value; empty if it merges at the root.
+    pub fn key_path(&self) -> &str {
+        &self.key_path
+    }
+
+    /// The id of the version that was read.
+    pub fn version_id(&self) -> &str {
+        &self.version_id
+    }
+}

@@ -1,0 +1,24 @@
+//! What a secret holds, before anything is made of it.
+
+use std::sync::Arc;
+
+use zeroize::Zeroizing;
+
+use super::Text;
+
+/// What a secret holds: `SecretString` or `SecretBinary`. Shared, and wiped when the last handle is dropped.
+#[derive(Clone)]
+pub(crate) enum Payload {
+    Text(Text),
+    Binary(Arc<Zeroizing<Vec<u8>>>),
+}
+
+impl Payload {
+    pub(crate) fn text(text: impl Into<String>) -> Self {
+        Self::Text(Text::new(text))
+    }
+
+    pub(crate) fn binary(bytes: impl Into<Vec<u8>>) -> Self {
+        Self::Binary(Arc::new(Zeroizing::new(bytes.into())))
+    }
+}
