@@ -1,16 +1,19 @@
-//! Secrets in memory, for tests and for programs without AWS.
+//! [`Memory`]: secrets in memory, for tests and for programs without AWS.
+//!
+//! A handle with shared content, so that a test can rotate a secret while the program under test reads it.
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use futures_util::stream;
 
 use super::{Backend, BoxFuture, BoxStream, Outcome};
 use crate::error::{Error, ErrorKind};
 use crate::secret::{Fetched, Payload};
+use crate::unwind::lock;
 
-/// Secrets held in memory. A handle: clones share the secrets, so a test keeps one and rotates through it.
+/// Secrets in memory. Clones share them, so a test can keep one clone and rotate a secret with it.
 ///
 /// ```
 /// # #[derive(serde::Deserialize)] struct Settings { token: String }
@@ -43,17 +46,17 @@ impl Memory {
         Self::default()
     }
 
-    /// Creates a secret that holds text, or gives it a new version; returns the version's id, a running number.
+    /// Creates a secret with this text, or gives it a new version. Returns the version's id, which is a running number.
     pub fn put(&self, name: &str, text: impl Into<String>) -> String {
         self.insert(name, Payload::text(text))
     }
 
-    /// Creates a secret that holds bytes, or gives it a new version; returns the version's id.
+    /// Creates a secret with these bytes, or gives it a new version. Returns the version's id.
     pub fn put_binary(&self, name: &str, bytes: impl Into<Vec<u8>>) -> String {
         self.insert(name, Payload::binary(bytes))
     }
 
-    /// Removes a secret, if it is there.
+    /// Removes a secret, if it exists.
     pub fn remove(&self, name: &str) {
         let mut state = self.state();
         state.secrets.remove(name);
@@ -72,7 +75,7 @@ impl Memory {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 
@@ -96,6 +99,10 @@ impl Backend for Memory {
             })
             .collect();
         Box::pin(stream::iter(outcomes))
+    }
+
+    fn store_name(&self) -> &str {
+        "secrets in memory"
     }
 
     fn fetch_previous<'a>(&'a self, ids: &'a [String]) -> BoxStream<'a, Outcome> {

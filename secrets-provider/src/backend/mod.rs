@@ -1,4 +1,8 @@
-//! Where secrets come from: the one seam between Secrets Manager and its stand-ins.
+//! [`Backend`]: the seam between this crate and a store of secrets.
+//!
+//! AWS Secrets Manager is one store, [`Directory`] and [`Memory`] are others, and a program can add its own. What selects,
+//! maps, merges and refreshes secrets is above the seam and the same for all; words that only fit one store (regions, VPC
+//! endpoints, how late a listing is) are below it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,6 +21,7 @@ pub(crate) mod aws;
 mod directory;
 pub(crate) mod iam;
 mod memory;
+pub(crate) mod store;
 
 pub use directory::Directory;
 pub use memory::Memory;
@@ -27,7 +32,7 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// A boxed stream, as [`Backend`] returns them so that it can be used as a trait object.
 pub type BoxStream<'a, T> = Pin<Box<dyn Stream<Item = T> + Send + 'a>>;
 
-/// What one secret came to: the name or ARN that was asked for, and the value or the error.
+/// The result for one secret: the name or ARN that was asked for, and the value or the error.
 pub type Outcome = (String, Result<Fetched, Error>);
 
 /// When a secret is expected to rotate: at some moment from the start to the end.
@@ -42,8 +47,8 @@ pub(crate) enum Runtime {
     Worker,
 }
 
-/// A store of secrets. AWS Secrets Manager is one, [`Directory`] and [`Memory`] are others; what selects, maps and merges them
-/// stands above and is the same for all.
+/// A store of secrets. AWS Secrets Manager is one, [`Directory`] and [`Memory`] are others. Implement it for a store of
+/// your own, and give it to [`SecretsManager::backend`](crate::SecretsManager::backend).
 ///
 /// ```
 /// use secrets_provider::{Backend, BoxFuture, BoxStream, Error, ErrorKind, Fetched, Outcome, SecretsManager};
@@ -74,17 +79,16 @@ pub(crate) enum Runtime {
 /// # Ok::<(), Error>(())
 /// ```
 pub trait Backend: fmt::Debug + Send + Sync + 'static {
-    /// The names of the secrets that start with `prefix`, which has no slash at its end. More may come back
-    /// than asked for; it is filtered again above.
+    /// The names of the secrets that start with `prefix`, which has no slash at its end. The result may contain more
+    /// names than that; the caller filters them.
     ///
     /// # Errors
     ///
     /// If names cannot be listed, or not all of them.
     fn list<'a>(&'a self, prefix: &'a str) -> BoxFuture<'a, Result<Vec<String>, Error>>;
 
-    /// Some names that start with `prefix`, for the hint of an error: asked for when a start fails because a name does
-    /// not exist, and never again after it. One quick call is enough; whatever fails here goes unmentioned. Lists
-    /// all of them unless implemented.
+    /// Some names that start with `prefix`, for the hint of an error. It is called when a start fails because a name does
+    /// not exist, and not later. One quick call is enough; errors are ignored. By default, it lists all names.
     ///
     /// # Errors
     ///
@@ -93,27 +97,27 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
         self.list(prefix)
     }
 
-    /// The current values of the secrets with these names or ARNs, in any order, each with the id it was asked
-    /// by: one outcome per id, as soon as it is known. Whoever asks may stop listening at a deadline.
+    /// The current values of the secrets with these names or ARNs, in any order: one outcome per id, with that id, as
+    /// soon as it is known. The caller may drop the stream at a deadline.
     fn fetch<'a>(&'a self, ids: &'a [String]) -> BoxStream<'a, Outcome>;
 
-    /// A stream that yields whenever something may have changed, for a store that can tell; by default there is none.
-    /// A [`Live`](crate::Live) asks for it once, after its first fetch, and refreshes at each signal, besides at its
-    /// interval; signals that come while a refresh is under way are one. The stream is polled on the tokio runtime of
-    /// the refresh. When it ends, the interval alone is left.
+    /// A stream that yields whenever something may have changed, for a store that can say so; by default there is none.
+    /// A [`Live`](crate::Live) asks for it once, after its first fetch, and refreshes at each signal in addition to its
+    /// interval. Signals that come during a refresh count as one. The stream is polled on the tokio runtime of the
+    /// refresh. When it ends, only the interval is left.
     fn changes(&self) -> Option<BoxStream<'static, ()>> {
         None
     }
 
     /// The calls that were made so far, retries included, by operation, for [`Status::calls`](crate::Status::calls).
-    /// None are counted by default.
+    /// By default, none are counted.
     fn calls(&self) -> Calls {
         Calls::new()
     }
 
-    /// When these secrets, by name or ARN, are expected to rotate next, as far as it is known: a
-    /// [`Live`](crate::Live) looks oftener then. Asked for after the start, and for a secret whose version is new or
-    /// whose window is past. Nothing is known by default, and failures go unmentioned.
+    /// When these secrets, by name or ARN, are expected to rotate next, as far as that is known. A
+    /// [`Live`](crate::Live) reads them more often at that time. It is called after the start, and for a secret whose
+    /// version is new or whose window is over. By default, nothing is known; errors are ignored.
     fn rotation_windows<'a>(
         &'a self,
         ids: &'a [String],
@@ -122,8 +126,23 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
         Box::pin(future::ready(BTreeMap::new()))
     }
 
-    /// The values that the current ones replaced (AWSPREVIOUS), as [`fetch`](Self::fetch) has the current ones; of a
-    /// secret that has no such value, nothing or `NotFound`. A store without versions has none, which is the default.
+    /// The store's name, as figment's errors show it. By default `secret store`.
+    fn store_name(&self) -> &str {
+        "secret store"
+    }
+
+    /// What to check when the store did not answer in time, for the hint of an error.
+    fn timeout_hint(&self) -> &str {
+        "check that the store can be reached"
+    }
+
+    /// What to check when nothing is listed below a prefix, for the hint of an error.
+    fn nothing_listed_hint(&self) -> &str {
+        "check the prefix"
+    }
+
+    /// The values that the current ones replaced (AWSPREVIOUS), in the form of [`fetch`](Self::fetch). For a secret
+    /// without a previous value, the stream yields nothing or `NotFound`. By default, there are no previous values.
     fn fetch_previous<'a>(&'a self, ids: &'a [String]) -> BoxStream<'a, Outcome> {
         let _ = ids;
         Box::pin(stream::empty())

@@ -249,7 +249,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> LiveBuilder<T> {
     /// Outside a tokio runtime.
     pub async fn start(self) -> Result<Live<T>, Error> {
         let Self { manager, layers, checks, probes, probe_timeout, .. } = self;
-        let interval = self.interval.or(manager.interval).unwrap_or(DEFAULT_INTERVAL);
+        let interval = self.interval.or(manager.description().interval).unwrap_or(DEFAULT_INTERVAL);
         let fetcher = manager.fetcher(Runtime::Caller)?;
         let placing = fetcher.clone();
         let build = move |secrets: &[Fetched]| {

@@ -45,6 +45,9 @@ struct Content {
     unread: Option<Error>,
     #[cfg(feature = "figment")]
     profile: figment::Profile,
+    /// The name of the store, as figment's errors show it.
+    #[cfg(feature = "figment")]
+    store_name: String,
 }
 
 impl Snapshot {
@@ -61,6 +64,8 @@ impl Snapshot {
             unread: None,
             #[cfg(feature = "figment")]
             profile: figment::Profile::Default,
+            #[cfg(feature = "figment")]
+            store_name: String::new(),
         };
         Ok(Self(Arc::new(content)))
     }
@@ -103,6 +108,15 @@ impl Snapshot {
     pub fn profile(mut self, profile: impl Into<figment::Profile>) -> Self {
         Arc::make_mut(&mut self.0).profile = profile.into();
         self
+    }
+
+    pub(crate) fn from_store(mut self, name: &str) -> Self {
+        Arc::make_mut(&mut self.0).store_name = name.to_owned();
+        self
+    }
+
+    pub(crate) fn store_name(&self) -> &str {
+        &self.0.store_name
     }
 
     pub(crate) fn figment_profile(&self) -> &figment::Profile {

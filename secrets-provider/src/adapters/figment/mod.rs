@@ -18,9 +18,7 @@ use crate::load::manager::SecretsManager;
 use crate::load::snapshot::Snapshot;
 use crate::observe::events::WarnOnce;
 use crate::tree::{Node, Table, Value, base64};
-
-/// How figment's errors name this provider.
-const NAME: &str = "AWS Secrets Manager";
+use crate::unwind;
 
 /// The result of a fetch: figment itself would keep only an error's text.
 type Fetch = Result<Snapshot, Error>;
@@ -45,9 +43,8 @@ impl SecretsManager {
     /// assert_eq!(figment.extract_inner_lossy::<u16>("port")?, 2);
     /// # Ok::<(), figment::Error>(())
     /// ```
-    pub fn profile(mut self, profile: impl Into<Profile>) -> Self {
-        self.choice.profile = profile.into();
-        self
+    pub fn profile(self, profile: impl Into<Profile>) -> Self {
+        self.change(|what| what.choice.profile = profile.into())
     }
 }
 
@@ -69,14 +66,16 @@ struct Announced {
 impl Provider for SecretsManager {
     fn metadata(&self) -> Metadata {
         let fetch = Arc::new(OnceLock::new());
-        ANNOUNCED.set(Some(Announced { manager: self.warn_once.clone(), fetch: fetch.clone() }));
-        named(move |keys| fetch.get().map_or_else(|| keys.join("."), |fetch| answer(fetch, keys)))
+        ANNOUNCED.set(Some(Announced { manager: self.warn_once().clone(), fetch: fetch.clone() }));
+        named(self.store_name(), move |keys| {
+            fetch.get().map_or_else(|| keys.join("."), |fetch| answer(fetch, keys))
+        })
     }
 
     fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
         let fetch = self.fetch_blocking();
         let announced = ANNOUNCED.take();
-        let announced = announced.filter(|other| Arc::ptr_eq(&other.manager, &self.warn_once));
+        let announced = announced.filter(|other| Arc::ptr_eq(&other.manager, self.warn_once()));
         if let Some(announced) = announced {
             // Fresh from `metadata`, so never filled before.
             let _ = announced.fetch.set(fetch.clone());
@@ -88,7 +87,7 @@ impl Provider for SecretsManager {
 impl Provider for Snapshot {
     fn metadata(&self) -> Metadata {
         let fetch = Ok(self.clone());
-        named(move |keys| answer(&fetch, keys))
+        named(self.store_name(), move |keys| answer(&fetch, keys))
     }
 
     fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
@@ -104,8 +103,11 @@ impl Sealed for figment::Figment {
     }
 }
 
-fn named(locate: impl Fn(&[&str]) -> String + Clone + Send + Sync + 'static) -> Metadata {
-    Metadata::named(NAME).interpolater(move |_, keys| locate(keys))
+fn named(
+    store: &str,
+    locate: impl Fn(&[&str]) -> String + Clone + Send + Sync + 'static,
+) -> Metadata {
+    Metadata::named(store.to_owned()).interpolater(move |_, keys| locate(keys))
 }
 
 thread_local! {
@@ -128,12 +130,11 @@ fn answer(fetch: &Fetch, keys: &[&str]) -> String {
     }
 }
 
-/// What came of a provider's fetch, if the provider is ours.
+/// The result of a provider's fetch, if the provider is ours. Another provider's interpolater finds nothing at the key.
 fn fetch_of(metadata: &Metadata) -> Option<Fetch> {
-    if metadata.name != NAME {
-        return None;
-    }
-    metadata.interpolate(&Profile::Default, &[FETCH]);
+    LEFT.take();
+    // It is foreign code, which may not expect such a key.
+    let _ = unwind::catch(|| metadata.interpolate(&Profile::Default, &[FETCH]));
     LEFT.take()
 }
 

@@ -1,4 +1,4 @@
-//! What AWS answered, as outcomes: which id each value or error is about, and what the answer leaves out. Pure.
+//! AWS's answers as outcomes: which id each value or error is about, and which ids the answer leaves out. Pure.
 
 use aws_sdk_secretsmanager::operation::batch_get_secret_value::BatchGetSecretValueOutput;
 use aws_sdk_secretsmanager::types::SecretValueEntry;
@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorKind};
 use crate::secret::id::is_arn;
 use crate::secret::{Fetched, Payload};
 
-/// Splits an answer into outcomes, and takes the ids it speaks of out of `missing`.
+/// Splits an answer into outcomes, and removes the ids that it covers from `missing`.
 pub(super) fn sort_out(
     output: BatchGetSecretValueOutput,
     scope: &Scope,
@@ -20,7 +20,7 @@ pub(super) fn sort_out(
     for entry in output.secret_values.unwrap_or_default() {
         let SecretValueEntry { arn, name, version_id, secret_binary, secret_string, .. } = entry;
         let is_asked = |id: &String| asked_for(id, name.as_deref(), arn.as_deref());
-        // One secret by name and by ARN is answered once.
+        // A secret that was asked for by name and by ARN is answered once.
         let ids: Vec<String> = missing.extract_if(.., |id| is_asked(id)).collect();
         let payload = payload(secret_string, secret_binary);
         for id in ids {
@@ -83,10 +83,9 @@ pub(super) fn fetched(
 mod tests {
     use super::*;
 
-    /// What an answer leaves out stays with those that are asked for singly; a secret that is asked for by name and by
-    /// ARN is answered under both.
+    /// A secret that is asked for by name and by ARN gets an outcome for both.
     #[test]
-    fn an_answer_is_sorted_out_and_what_it_lacks_is_kept() {
+    fn an_answer_gives_outcomes_and_leaves_the_other_ids_missing() {
         let arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:a-AbCdEf";
         let value = SecretValueEntry::builder()
             .name("a")

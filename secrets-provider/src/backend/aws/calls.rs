@@ -1,6 +1,6 @@
-//! How many calls were sent, by operation: each attempt counts, as it does in AWS's quotas and bills.
+//! How many calls were sent, by operation. Each attempt counts, as in AWS's quotas and bills.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::Intercept;
@@ -8,17 +8,19 @@ use aws_smithy_runtime_api::client::interceptors::context::BeforeTransmitInterce
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 
+use crate::observe::metrics;
 use crate::observe::status::Calls;
+use crate::unwind::lock;
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct Counter(Arc<Mutex<Calls>>);
 
 impl Counter {
     pub(super) fn calls(&self) -> Calls {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.0).clone()
     }
 
-    /// What an operation is sent with, so that it counts.
+    /// The interceptor that counts an operation's attempts.
     pub(super) fn of(&self, operation: &'static str) -> CountCalls {
         CountCalls { counter: self.clone(), operation }
     }
@@ -41,10 +43,8 @@ impl Intercept for CountCalls {
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let mut calls = self.counter.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *calls.entry(self.operation).or_default() += 1;
-        drop(calls);
-        crate::observe::metrics::called(self.operation);
+        *lock(&self.counter.0).entry(self.operation).or_default() += 1;
+        metrics::called(self.operation);
         Ok(())
     }
 }

@@ -1,9 +1,9 @@
-//! What to say of a denied call: which action on which ARN, which policy stands against it, what to add to it.
+//! Advice for a denied call: which action on which ARN, which policy refused it, and the statement to add to it.
 
 use crate::backend::iam::{Scope, Statement};
 
 /// The policies that AWS names when it denies a call
-/// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html>), and what we call them.
+/// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html>), and their names in our hints.
 const POLICIES: [(&str, &str); 7] = [
     ("identity-based policy", IDENTITY),
     ("resource-based policy", "the secret's resource policy"),
@@ -17,8 +17,8 @@ const POLICIES: [(&str, &str); 7] = [
 const IDENTITY: &str = "the IAM policy of the role";
 const ENDPOINT: &str = "the policy of the VPC endpoint";
 
-/// Advice on a denied call of Secrets Manager. Of AWS's message, in lower case, only its fixed phrases and the
-/// account of the caller are taken.
+/// Advice for a denied call of Secrets Manager. Only fixed phrases and the caller's account are taken from AWS's message
+/// (in lower case).
 pub(super) fn hint(action: &str, id: Option<&str>, scope: &Scope, message: &str) -> String {
     let scope = scope.in_account_of(message);
     let resource = id.map_or_else(|| "*".to_owned(), |id| scope.secret(id));
@@ -28,15 +28,15 @@ pub(super) fn hint(action: &str, id: Option<&str>, scope: &Scope, message: &str)
     let explicit = POLICIES.iter().find(|(name, _)| denied("a", name) || denied("an", name));
     if let Some((_, policy)) = explicit {
         return format!(
-            "{policy} denies `secretsmanager:{action}` on `{resource}` explicitly, and no `Allow` outweighs that: take \
-             the `Deny` out there, or except this caller from it"
+            "{policy} explicitly denies `secretsmanager:{action}` on `{resource}`, which no `Allow` overrides: remove the \
+             `Deny` there, or exempt this caller from it"
         );
     }
     let implicit = POLICIES.iter().find(|(name, _)| message.contains(&format!("no {name} allows")));
     let policy = implicit.map_or(IDENTITY, |(_, policy)| policy);
     let statement = Statement::allow(action, vec![resource.clone()]);
     let statement = if policy == ENDPOINT { statement.for_anyone() } else { statement };
-    // IAM knows this action on `*` alone, which is more than some want to allow.
+    // IAM only accepts this action on `*`, which is more than some want to allow.
     let instead =
         if action == "ListSecrets" { "name the secrets with `.only(..)`, or " } else { "" };
     format!(
@@ -45,13 +45,13 @@ pub(super) fn hint(action: &str, id: Option<&str>, scope: &Scope, message: &str)
     )
 }
 
-/// Advice where the key of a secret may not be used.
+/// Advice for a secret whose KMS key may not be used.
 pub(super) fn kms_hint(id: &str, scope: &Scope, message: &str) -> String {
     let scope = scope.in_account_of(message);
     let statement = Statement::decrypt(&scope, &[id.to_owned()], vec![scope.secret(id)]);
     format!(
-        "allow `kms:Decrypt` on the key (`aws secretsmanager describe-secret --secret-id {id}` names it as KmsKeyId; \
-         one of another account must allow it in its own policy too): add to {IDENTITY} the statement {}",
+        "allow `kms:Decrypt` on the key (`aws secretsmanager describe-secret --secret-id {id}` shows it as KmsKeyId; \
+         a key of another account must allow it in its own policy too): add to {IDENTITY} the statement {}",
         statement.json()
     )
 }

@@ -1,5 +1,8 @@
-//! The SDK's errors in our words. Theirs quote whole responses in `Debug`, and servers' messages are not ours to
-//! vouch for: kind, error code and request id are all that is kept, and of a denial who refused it.
+//! The SDK's errors in our words.
+//!
+//! The SDK's own errors quote whole responses in `Debug`, and a server's message may contain anything. So only kind, error
+//! code and request id are kept, and for a denial which policy refused the call. The codes of Secrets Manager are a table
+//! at the end; all wording of this backend's failed calls is in this file and in `denied`.
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
@@ -11,18 +14,18 @@ use crate::error::{Error, ErrorKind};
 use crate::observe::events;
 use crate::secret::id::is_arn;
 
-/// Why a BatchGetSecretValue gave no answer at all.
+/// Why a BatchGetSecretValue failed as a whole.
 #[derive(Debug)]
-pub(super) enum Whole {
-    /// It is not allowed, or not known, here: that will not change by itself.
+pub(super) enum BatchFailure {
+    /// The operation is not allowed or not known, which will not change by itself.
     Refused,
-    /// It failed for another reason: single calls may do.
+    /// It failed for another reason. Single calls may succeed.
     Failed,
-    /// Nothing can be reached, so single calls would fail too.
+    /// The endpoint cannot be reached, so single calls would fail too.
     Unreachable(Error),
 }
 
-/// The call that failed: what was asked, of which secret if of one, and where.
+/// A call that failed: the operation, the secret if it was about one, and where the call went.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Call<'a> {
     pub(super) action: &'a str,
@@ -30,12 +33,14 @@ pub(super) struct Call<'a> {
     pub(super) scope: &'a Scope,
 }
 
-/// What answers in place of AWS, as its answers have codes and are whole.
-const IN_BETWEEN: &str = "Secrets Manager does not answer so: look at what is in between, a proxy or load balancer, and \
-                          at AWS_ENDPOINT_URL";
+/// The hint for an answer that Secrets Manager does not give: its own have codes and are complete.
+const NOT_AWS: &str = "Secrets Manager does not answer like this: check AWS_ENDPOINT_URL, and any proxy or load balancer \
+                       in between";
+
+const UNREADABLE: &str = "the answer is incomplete or not valid";
 
 impl Call<'_> {
-    /// A failed call.
+    /// The error of a failed call.
     pub(super) fn failed<E>(self, error: &SdkError<E, HttpResponse>) -> Error
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
@@ -76,36 +81,36 @@ impl Call<'_> {
                 };
                 self.error(ErrorKind::Unavailable, what).with_hint(self.unreachable())
             }
-            _ => self
-                .error(ErrorKind::Unavailable, "the answer was cut off or makes no sense")
-                .with_hint(IN_BETWEEN),
+            _ => self.error(ErrorKind::Unavailable, UNREADABLE).with_hint(NOT_AWS),
         }
     }
 
-    /// A failed BatchGetSecretValue: whether it is worth trying again, and whether single calls are.
-    pub(super) fn failed_batch<E>(self, error: &SdkError<E, HttpResponse>) -> Whole
+    /// Why a BatchGetSecretValue failed, which decides whether batches or single calls are worth another try.
+    pub(super) fn failed_batch<E>(self, error: &SdkError<E, HttpResponse>) -> BatchFailure
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
         let reason = self.failed(error);
         match error {
             SdkError::ServiceError(_) => match error.code() {
-                Some("UnknownOperationException" | "NotImplemented") => Whole::Refused,
+                Some("UnknownOperationException" | "NotImplemented") => BatchFailure::Refused,
                 Some("AccessDeniedException" | "AccessDenied")
                     if reason.kind() == ErrorKind::AccessDenied =>
                 {
-                    Whole::Refused
+                    BatchFailure::Refused
                 }
-                // Single calls would be made with the same credentials, which may be renewed by the next time.
-                Some(code) if is_about_credentials(code) => Whole::Unreachable(reason),
-                _ => Whole::Failed,
+                // Single calls would use the same credentials, which may be renewed before the next fetch.
+                Some(code) if meaning(code, "") == Some(Meaning::BadCredentials) => {
+                    BatchFailure::Unreachable(reason)
+                }
+                _ => BatchFailure::Failed,
             },
-            SdkError::ResponseError(_) => Whole::Failed,
-            _ => Whole::Unreachable(reason),
+            SdkError::ResponseError(_) => BatchFailure::Failed,
+            _ => BatchFailure::Unreachable(reason),
         }
     }
 
-    /// An error by the code that Secrets Manager gave it. Nearly all come as HTTP 400, so the status tells little
+    /// The error for a code of Secrets Manager. Nearly all come as HTTP 400, so the status says little
     /// (<https://docs.aws.amazon.com/secretsmanager/latest/apireference/CommonErrors.html>).
     pub(super) fn refused(
         self,
@@ -115,15 +120,15 @@ impl Call<'_> {
     ) -> Error {
         let message = message.unwrap_or_default().to_ascii_lowercase();
         let code = code.unwrap_or_default();
-        match code {
-            "ResourceNotFoundException" if message.contains("staging label") => self
-                .error(ErrorKind::NotFound, "no version of it is labelled AWSCURRENT")
+        match meaning(code, &message) {
+            Some(Meaning::NotFound) => self.not_found(),
+            Some(Meaning::NoCurrentVersion) => self
+                .error(ErrorKind::NotFound, "it has no version labelled AWSCURRENT")
                 .with_hint(
-                    "put a value into it, or move the label to the version meant: \
+                    "put a value into it, or move the label to the right version: \
                      `aws secretsmanager update-secret-version-stage`",
                 ),
-            "ResourceNotFoundException" => self.not_found(),
-            "AccessDeniedException" | "AccessDenied" => match self.id {
+            Some(Meaning::Denied) => match self.id {
                 Some(id) if message.contains("kms") => self
                     .error(ErrorKind::Kms, "its KMS key may not be used")
                     .with_hint(denied::kms_hint(id, self.scope, &message)),
@@ -131,48 +136,43 @@ impl Call<'_> {
                     .error(ErrorKind::AccessDenied, "access denied")
                     .with_hint(denied::hint(self.action, self.id, self.scope, &message)),
             },
-            "DecryptionFailure" | "DecryptionFailureException" => {
-                self.error(ErrorKind::Kms, "its KMS key cannot decrypt it").with_hint(format!(
-                    "the key is disabled, scheduled for deletion or gone: `aws secretsmanager describe-secret \
-                     --secret-id {}` names it as KmsKeyId, `aws kms describe-key` tells its state, `aws kms enable-key` \
-                     or `aws kms cancel-key-deletion` brings it back",
-                    self.id.unwrap_or("<name>")
-                ))
-            }
-            "InvalidRequestException" if message.contains("delet") => self
-                .error(ErrorKind::PendingDeletion, "it is scheduled for deletion")
+            Some(Meaning::CannotDecrypt) => self
+                .error(ErrorKind::Kms, "its KMS key cannot decrypt it")
                 .with_hint(format!(
-                    "restore it with `aws secretsmanager restore-secret --secret-id {}`, or ask for it no more",
+                    "the key is disabled, scheduled for deletion or deleted: `aws secretsmanager \
+                     describe-secret --secret-id {}` shows it as KmsKeyId, `aws kms describe-key` shows its \
+                     state, `aws kms enable-key` or `aws kms cancel-key-deletion` restores it",
                     self.id.unwrap_or("<name>")
                 )),
-            "ThrottlingException"
-            | "Throttling"
-            | "ThrottledException"
-            | "RequestThrottled"
-            | "RequestThrottledException"
-            | "TooManyRequestsException"
-            | "RequestLimitExceeded"
-            | "LimitExceededException"
-            | "SlowDown"
-            | "BandwidthLimitExceeded" => self.error(ErrorKind::Throttled, "throttled").with_hint(format!(
-                "the quota for {} is one for the whole account and region: refresh less often, start fewer \
-                 replicas at once, or have it raised",
-                self.action
-            )),
-            _ if is_about_credentials(code) => {
+            Some(Meaning::PendingDeletion) => self
+                .error(ErrorKind::PendingDeletion, "it is scheduled for deletion")
+                .with_hint(format!(
+                    "restore it with `aws secretsmanager restore-secret --secret-id {}`, or no longer ask for it",
+                    self.id.unwrap_or("<name>")
+                )),
+            Some(Meaning::Throttled) => self
+                .error(ErrorKind::Throttled, "throttled")
+                .with_hint(format!(
+                    "the quota for {} covers the whole account and region: refresh less often, start fewer \
+                     replicas at once, or have the quota raised",
+                    self.action
+                )),
+            Some(Meaning::BadCredentials) => {
                 let what = format!("the AWS credentials are not accepted ({code})");
-                self.error(ErrorKind::AccessDenied, &what).with_hint(
-                    "renew them; check the machine's clock, and that the account has this region enabled",
-                )
-                .of_caller()
+                let error = self.error(ErrorKind::AccessDenied, &what).with_hint(
+                    "renew them; check the machine's clock, and that this region is enabled for the account",
+                );
+                error.of_caller()
             }
-            "InvalidParameterException" | "ValidationException" | "InvalidRequestException" => self
+            Some(Meaning::BadRequest) => self
                 .error(ErrorKind::Config, &format!("the request is not accepted ({code})"))
-                .with_hint("a secret's name has ASCII letters, digits and `/_+=.@-`; an ARN is given whole"),
-            "" if status == Some(200) => self
-                .error(ErrorKind::Unavailable, "the answer was cut off or makes no sense")
-                .with_hint(IN_BETWEEN),
-            _ => self.unknown(error_text(code), status),
+                .with_hint(
+                    "a secret's name consists of ASCII letters, digits and `/_+=.@-`; give an ARN in full",
+                ),
+            None if code.is_empty() && status == Some(200) => self
+                .error(ErrorKind::Unavailable, UNREADABLE)
+                .with_hint(NOT_AWS),
+            None => self.unknown(error_text(code), status),
         }
     }
 
@@ -189,11 +189,10 @@ impl Call<'_> {
         };
         let error = self.error(kind, &what);
         match (code, status) {
-            // A proxy that refuses says nothing of the secret.
-            ("", _) => error.with_hint(IN_BETWEEN).of_caller(),
+            // A proxy that refuses says nothing about the secret.
+            ("", _) => error.with_hint(NOT_AWS).of_caller(),
             (_, Some(500..)) => error.with_hint(
-                "the failure is on the side of AWS, and was when the SDK tried again; the AWS Health Dashboard tells \
-                 of outages",
+                "AWS failed, and failed again when the SDK retried; the AWS Health Dashboard lists outages",
             ),
             _ => error,
         }
@@ -204,7 +203,9 @@ impl Call<'_> {
         let by_arn = self.id.is_some_and(is_arn);
         self.error(ErrorKind::NotFound, &format!("there is no such secret{place}")).with_hint(
             match by_arn {
-                true => "check the ARN; a secret that was deleted and created anew has another one",
+                true => {
+                    "check the ARN; a secret that was deleted and created again has another one"
+                }
                 false => {
                     "check name, region and account; a secret of another account needs its full ARN"
                 }
@@ -215,14 +216,14 @@ impl Call<'_> {
     fn without_credentials(self, error: &CredentialsError) -> Error {
         let what = match error {
             CredentialsError::CredentialsNotLoaded(_) => "no AWS credentials were found",
-            CredentialsError::ProviderTimedOut(_) => "AWS credentials did not come in time",
+            CredentialsError::ProviderTimedOut(_) => "AWS credentials were not loaded in time",
             CredentialsError::InvalidConfiguration(_) => {
-                "the configuration of AWS credentials makes no sense"
+                "the configuration of AWS credentials is not valid"
             }
             _ => "AWS credentials could not be loaded",
         };
         self.error(ErrorKind::Unavailable, what).with_hint(
-            "unless told otherwise, the SDK looks, in this order, at the environment (AWS_ACCESS_KEY_ID and \
+            "by default, the SDK tries, in this order, the environment (AWS_ACCESS_KEY_ID and \
              AWS_SECRET_ACCESS_KEY), the AWS profile (AWS_PROFILE; one with `sso` or `credential_process` needs the \
              feature of that name), web identity (AWS_WEB_IDENTITY_TOKEN_FILE and AWS_ROLE_ARN), the container \
              (AWS_CONTAINER_CREDENTIALS_RELATIVE_URI or _FULL_URI) and the instance's metadata",
@@ -232,7 +233,7 @@ impl Call<'_> {
     fn unreachable(self) -> String {
         format!(
             "check region, AWS_ENDPOINT_URL, DNS and network; a VPC without internet access needs the interface \
-             endpoint `{}` with private DNS, and a security group on it that lets in port 443",
+             endpoint `{}` with private DNS, and a security group that allows port 443",
             self.scope.endpoint_service()
         )
     }
@@ -248,14 +249,14 @@ impl Call<'_> {
     }
 }
 
-/// A code or id as a server gave it, if it looks like one; servers may send anything.
+/// A code or id from a server, if it looks like one; a server may send anything.
 fn error_text(text: &str) -> &str {
     let plain = text.len() <= 64
         && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_'));
     if plain { text } else { "" }
 }
 
-/// Whether nothing was there to sign with. The SDK's type for that is private, so its words have to do.
+/// Whether there were no credentials to sign with. The SDK's type for that is private, so only its words show it.
 fn without_provider(error: &(dyn std::error::Error + 'static)) -> bool {
     let chain = std::iter::successors(Some(error), |error| error.source());
     chain.map(ToString::to_string).any(|text| text.contains("auth scheme"))
@@ -268,17 +269,55 @@ fn credentials_error<'a>(
         .find_map(|error| error.downcast_ref())
 }
 
-/// Whether a code says that the credentials themselves are not accepted.
-fn is_about_credentials(code: &str) -> bool {
-    matches!(
-        code,
-        "ExpiredTokenException"
-            | "ExpiredToken"
-            | "UnrecognizedClientException"
-            | "InvalidClientTokenId"
-            | "InvalidSignatureException"
-            | "SignatureDoesNotMatch"
-            | "IncompleteSignature"
-            | "MissingAuthenticationToken"
-    )
+/// What a code of Secrets Manager means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Meaning {
+    NotFound,
+    NoCurrentVersion,
+    Denied,
+    CannotDecrypt,
+    PendingDeletion,
+    Throttled,
+    /// The credentials themselves are not accepted, whatever was asked for.
+    BadCredentials,
+    BadRequest,
+}
+
+/// The meaning of a code and, where one code has several, of a phrase in its message (in lower case). The first line that
+/// fits counts.
+const MEANINGS: [(&str, &str, Meaning); 28] = [
+    ("ResourceNotFoundException", "staging label", Meaning::NoCurrentVersion),
+    ("ResourceNotFoundException", "", Meaning::NotFound),
+    ("AccessDeniedException", "", Meaning::Denied),
+    ("AccessDenied", "", Meaning::Denied),
+    ("DecryptionFailure", "", Meaning::CannotDecrypt),
+    ("DecryptionFailureException", "", Meaning::CannotDecrypt),
+    ("InvalidRequestException", "delet", Meaning::PendingDeletion),
+    ("ThrottlingException", "", Meaning::Throttled),
+    ("Throttling", "", Meaning::Throttled),
+    ("ThrottledException", "", Meaning::Throttled),
+    ("RequestThrottled", "", Meaning::Throttled),
+    ("RequestThrottledException", "", Meaning::Throttled),
+    ("TooManyRequestsException", "", Meaning::Throttled),
+    ("RequestLimitExceeded", "", Meaning::Throttled),
+    ("LimitExceededException", "", Meaning::Throttled),
+    ("SlowDown", "", Meaning::Throttled),
+    ("BandwidthLimitExceeded", "", Meaning::Throttled),
+    ("ExpiredTokenException", "", Meaning::BadCredentials),
+    ("ExpiredToken", "", Meaning::BadCredentials),
+    ("UnrecognizedClientException", "", Meaning::BadCredentials),
+    ("InvalidClientTokenId", "", Meaning::BadCredentials),
+    ("InvalidSignatureException", "", Meaning::BadCredentials),
+    ("SignatureDoesNotMatch", "", Meaning::BadCredentials),
+    ("IncompleteSignature", "", Meaning::BadCredentials),
+    ("MissingAuthenticationToken", "", Meaning::BadCredentials),
+    ("InvalidParameterException", "", Meaning::BadRequest),
+    ("ValidationException", "", Meaning::BadRequest),
+    ("InvalidRequestException", "", Meaning::BadRequest),
+];
+
+fn meaning(code: &str, message: &str) -> Option<Meaning> {
+    let fits =
+        |(known, phrase, _): &&(&str, &str, Meaning)| code == *known && message.contains(phrase);
+    MEANINGS.iter().find(fits).map(|(_, _, meaning)| *meaning)
 }

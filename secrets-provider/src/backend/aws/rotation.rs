@@ -1,22 +1,23 @@
-//! When secrets rotate next, as ListSecrets tells by the way, and DescribeSecret if it is asked.
+//! When secrets rotate next: what ListSecrets reports along with names, and DescribeSecret if it is called.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, SystemTime};
 
 use aws_sdk_secretsmanager::types::RotationRulesType;
 use aws_smithy_types::DateTime;
 
 use crate::backend::RotationWindow;
+use crate::unwind::lock;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// What the last listings told, by name; `None` of a secret that does not rotate by itself.
+/// What the last listings reported, by name; `None` for a secret that does not rotate by itself.
 #[derive(Debug, Default)]
-pub(super) struct Windows(Mutex<BTreeMap<String, Option<RotationWindow>>>);
+pub(super) struct RotationDates(Mutex<BTreeMap<String, Option<RotationWindow>>>);
 
-impl Windows {
-    pub(super) fn note(&self, name: &str, window: Option<RotationWindow>) {
+impl RotationDates {
+    pub(super) fn record(&self, name: &str, window: Option<RotationWindow>) {
         self.lock().insert(name.to_owned(), window);
     }
 
@@ -25,12 +26,12 @@ impl Windows {
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Option<RotationWindow>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 
-/// The window in which a secret rotates next. AWS gives its end, "on or before this date"; how long it is, the rules
-/// say, or their units: an hour for a schedule in hours, a day for one in days
+/// The window in which a secret rotates next. AWS reports its end, "on or before this date". Its length is that of the
+/// rules or, without one, an hour for a schedule in hours and a day for one in days
 /// (<https://docs.aws.amazon.com/secretsmanager/latest/userguide/rotate-secrets_schedule.html>).
 pub(super) fn window(
     enabled: Option<bool>,

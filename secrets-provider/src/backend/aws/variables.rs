@@ -1,5 +1,7 @@
-//! The SDK's own variables, where a `.env` file has them and the environment has not: handed over through the SDK's
-//! builder, as the process environment is not ours to change.
+//! The SDK's own variables, if a `.env` file sets them and the environment does not.
+//!
+//! They are handed over through the SDK's builder, because the process environment is not changed. Variables that the
+//! builder has no counterpart for are named in a warning.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -22,7 +24,7 @@ const CREDENTIALS_FILE: &str = "AWS_SHARED_CREDENTIALS_FILE";
 const MAX_ATTEMPTS: &str = "AWS_MAX_ATTEMPTS";
 const RETRY_MODE: &str = "AWS_RETRY_MODE";
 
-/// What the SDK reads from the environment alone: its builder has no counterpart, or one that would do more.
+/// Variables that the SDK only reads from the environment: its builder has no counterpart, or one that does more.
 const NOT_HANDED_OVER: [&str; 12] = [
     "AWS_ROLE_ARN",
     "AWS_ROLE_SESSION_NAME",
@@ -38,7 +40,7 @@ const NOT_HANDED_OVER: [&str; 12] = [
     "AWS_SDK_UA_APP_ID",
 ];
 
-/// What `.env` alone says to the SDK. `Debug` shows no credentials.
+/// What only `.env` sets for the SDK. `Debug` shows no credentials.
 #[derive(Clone, Default)]
 pub(crate) struct Variables {
     region: Option<String>,
@@ -53,7 +55,7 @@ pub(crate) struct Variables {
 }
 
 impl Variables {
-    /// What `.env` says and the environment does not. Between two variables for one thing the SDK's order counts.
+    /// What `.env` sets and the environment does not. Of two variables for one thing, the one that the SDK prefers counts.
     pub(crate) fn only_of_dotenv(environment: &Environment) -> Result<Self, Error> {
         let ignored: Vec<_> = NOT_HANDED_OVER
             .into_iter()
@@ -96,12 +98,12 @@ impl Variables {
         })
     }
 
-    /// The region, if `.env` alone names one.
+    /// The region, if only `.env` sets one.
     pub(super) fn region(&self) -> Option<&str> {
         self.region.as_deref()
     }
 
-    /// A loader that knows them.
+    /// The loader with these settings.
     pub(super) fn hand_over(&self, mut loader: ConfigLoader) -> ConfigLoader {
         if let Some(region) = &self.region {
             loader = loader.region(Region::new(region.clone()));
@@ -124,8 +126,8 @@ impl Variables {
         self.hand_over_files(loader)
     }
 
-    /// A file that `.env` does not name stays where the SDK looks for it.
-    #[allow(deprecated, reason = "the SDK's new name of it is in a crate of its own")]
+    /// Hands over the profile files. A file that `.env` does not name is looked for where the SDK does.
+    #[allow(deprecated, reason = "its new name is in another crate of the SDK")]
     fn hand_over_files(&self, loader: ConfigLoader) -> ConfigLoader {
         use aws_config::profile::profile_file::{ProfileFileKind, ProfileFiles};
         if self.config_file.is_none() && self.credentials_file.is_none() {
@@ -143,7 +145,7 @@ impl Variables {
         loader.profile_files(files.build())
     }
 
-    /// The client of a configuration that was loaded with them.
+    /// The client for a configuration that was loaded with these settings.
     pub(super) fn client(&self, config: &SdkConfig) -> Client {
         let mut builder = aws_sdk_secretsmanager::config::Builder::from(config);
         if let Some(url) = &self.endpoint {
@@ -153,7 +155,7 @@ impl Variables {
     }
 }
 
-/// Key, secret and token belong together: of an environment that has a key, none is mixed with those of `.env`.
+/// Key, secret and token belong together: if the environment has a key, none is taken from `.env`.
 fn credentials(environment: &Environment) -> Result<Option<Credentials>, Error> {
     if [KEY_ID, SECRET_KEY].into_iter().any(|name| environment.is_in_process(name)) {
         return Ok(None);
@@ -161,7 +163,7 @@ fn credentials(environment: &Environment) -> Result<Option<Credentials>, Error> 
     let missing = |name: &str, beside: &str| {
         let message = format!("variable `{name}` is not set, but `{beside}` of `.env` is");
         Err(Error::new(ErrorKind::Config, message)
-            .with_hint("set both, or neither to use another source"))
+            .with_hint("set both, or neither to use another source of credentials"))
     };
     match (environment.of_dotenv(KEY_ID), environment.of_dotenv(SECRET_KEY)) {
         (None, None) => Ok(None),
@@ -174,7 +176,7 @@ fn credentials(environment: &Environment) -> Result<Option<Credentials>, Error> 
     }
 }
 
-/// The builder takes mode and attempts as one.
+/// Mode and attempts, which the builder takes as one.
 fn retry(environment: &Environment) -> Result<Option<RetryConfig>, Error> {
     if [RETRY_MODE, MAX_ATTEMPTS].into_iter().all(|name| environment.of_dotenv(name).is_none()) {
         return Ok(None);
@@ -188,13 +190,13 @@ fn retry(environment: &Environment) -> Result<Option<RetryConfig>, Error> {
     match environment.value(MAX_ATTEMPTS).map(str::parse::<u32>) {
         None => Ok(Some(retry)),
         Some(Ok(attempts @ 1..)) => Ok(Some(retry.with_max_attempts(attempts))),
-        Some(_) => Err(environment.bad(MAX_ATTEMPTS, "a whole number from 1 on")),
+        Some(_) => Err(environment.bad(MAX_ATTEMPTS, "a whole number of at least 1")),
     }
 }
 
 impl fmt::Debug for Variables {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // An endpoint's URL may hold a password.
+        // An endpoint's URL may contain a password.
         f.debug_struct("Variables")
             .field("region", &self.region)
             .field("profile", &self.profile)

@@ -54,10 +54,7 @@ impl Fetcher {
                 ErrorKind::NotFound,
                 format!("there is no secret at or below `{prefix}`"),
             )
-            .with_hint(
-                "check prefix, region and account; a secret created in the last five minutes may not be \
-                 listed yet",
-            ),
+            .with_hint(self.backend.nothing_listed_hint()),
             _ => Error::new(ErrorKind::Config, "no secret is named")
                 .with_hint("give at least one name or ARN"),
         }

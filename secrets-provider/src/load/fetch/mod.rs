@@ -33,10 +33,6 @@ use crate::secret::id::{below, names_of};
 /// How many secrets one question for rotation dates names.
 const ROTATION_DATES_PER_CALL: usize = 20;
 
-/// What helps against a deadline that passed.
-const TIMEOUT_HINT: &str =
-    "check network, proxy and, in a VPC, the interface endpoint; `.timeout(..)` sets the time";
-
 /// A plan and the backend to carry it out with.
 #[derive(Debug, Clone)]
 pub(crate) struct Fetcher {
@@ -140,7 +136,8 @@ impl Fetcher {
     pub(crate) fn snapshot(&self, secrets: &[Fetched]) -> Result<Snapshot, Error> {
         let snapshot = Snapshot::assemble(secrets, &self.plan.mapping)?;
         #[cfg(feature = "figment")]
-        let snapshot = snapshot.profile(self.plan.profile.clone());
+        let snapshot =
+            snapshot.profile(self.plan.profile.clone()).from_store(self.backend.store_name());
         Ok(snapshot)
     }
 
@@ -188,7 +185,7 @@ impl Fetcher {
                 ErrorKind::Unavailable,
                 format!("the secrets below `{prefix}` were not listed within {:?}", self.timeout),
             )
-            .with_hint(TIMEOUT_HINT)),
+            .with_hint(self.timeout_hint())),
         }
     }
 
@@ -207,9 +204,13 @@ impl Fetcher {
         for id in ids {
             result.outcomes.entry(id.clone()).or_insert_with(|| {
                 let error = Error::new(ErrorKind::Unavailable, format!("secret `{id}`: {message}"));
-                Err(self.classify(id, error.with_secret(id).with_hint(TIMEOUT_HINT)))
+                Err(self.classify(id, error.with_secret(id).with_hint(self.timeout_hint())))
             });
         }
+    }
+
+    fn timeout_hint(&self) -> String {
+        format!("{}; `.timeout(..)` sets the limit", self.backend.timeout_hint())
     }
 
     fn listing_failed(&self, error: Error) -> Unread {
@@ -255,8 +256,9 @@ impl Fetcher {
                 "secret `{id}`: its previous version was not read within {:?}",
                 self.timeout
             );
-            let error =
-                Error::new(ErrorKind::Unavailable, message).with_secret(id).with_hint(TIMEOUT_HINT);
+            let error = Error::new(ErrorKind::Unavailable, message)
+                .with_secret(id)
+                .with_hint(self.timeout_hint());
             result.outcomes.insert(id.clone(), Err(self.classify(id, error)));
         }
     }

@@ -1,4 +1,8 @@
-//! What to load, from where and how: the builder, and the fetch it stands for.
+//! [`SecretsManager`]: which secrets, from which store, under which rules; and the fetch.
+//!
+//! A description that is changed by its setters, all of them through [`SecretsManager::change`], and then used: `fetch`
+//! here, `live` in `live/builder`, a figment provider in `adapters`. Clones share the connections that were made for them
+//! until one is changed.
 
 mod from_env;
 mod permissions;
@@ -12,6 +16,7 @@ use tokio::time::Instant;
 
 #[cfg(feature = "aws")]
 use crate::backend::aws;
+use crate::backend::store::{self, Connections, Given, Options, Store};
 use crate::backend::{self, Backend, Runtime};
 use crate::error::Error;
 use crate::load::blocking;
@@ -21,20 +26,20 @@ use crate::load::snapshot::Snapshot;
 use crate::observe::events::{self, WarnOnce};
 
 /// How long one whole fetch may take unless [`SecretsManager::timeout`] says otherwise.
-const TIMEOUT: Duration = Duration::from_secs(30);
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The longest duration that a setting may have, so that no deadline overflows the clock.
 pub(crate) const MAX_DURATION: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// Which secrets to load, from where, and under which rules.
 ///
-/// A description: nothing is read before [`fetch`](Self::fetch), [`fetch_blocking`](Self::fetch_blocking),
-/// [`live`](Self::live), or a merge into a `Figment`. Each secret becomes a key: `gaara/prod/api-keys/clerk` below
-/// the prefix `gaara/prod` is the key `api_keys.clerk`, a JSON object becomes a table there, anything else stays
-/// the text it is.
+/// This is a description: nothing is read before [`fetch`](Self::fetch), [`fetch_blocking`](Self::fetch_blocking),
+/// [`live`](Self::live), or a merge into a `Figment`. Each secret becomes a key: below the prefix `gaara/prod`, the
+/// secret `gaara/prod/api-keys/clerk` is the key `api_keys.clerk`. A JSON object becomes a table there, and anything else
+/// stays text.
 ///
-/// Without [`client`](Self::client), [`aws_config`](Self::aws_config) or [`backend`](Self::backend) it uses the
-/// SDK's own configuration: the default credential chain, `AWS_REGION`, `AWS_ENDPOINT_URL` and so on.
+/// Without [`client`](Self::client), [`aws_config`](Self::aws_config) or [`backend`](Self::backend), it uses the SDK's
+/// own configuration: the default credential chain, `AWS_REGION`, `AWS_ENDPOINT_URL` and so on.
 ///
 /// ```no_run
 /// use figment::{Figment, providers::Env};
@@ -53,12 +58,13 @@ pub(crate) const MAX_DURATION: Duration = Duration::from_secs(365 * 24 * 3600);
 ///
 /// # As a figment provider (feature `figment`)
 ///
-/// - **Profile**: none is selected. The secrets are in the `default` profile unless `profile` says
-///   otherwise, which has a price: figment lays a *selected* profile over `default` whatever the order of the
-///   merges, so with `Figment::select("prod")` a `[prod]` section of a file outranks secrets merged after it. Put the
-///   secrets into that profile, or into `global`, to have them on top.
-/// - **Metadata**: `AWS Secrets Manager`; an error for a key that a secret gave names the secret and its version.
-/// - **Data**: fetched anew at each merge, in a blocking way that is safe in and out of every runtime: see
+/// - **Profile**: none is selected. The secrets are in the `default` profile unless `profile` sets another. figment lays
+///   a *selected* profile over `default` in whichever order they are merged, so with `Figment::select("prod")` a `[prod]`
+///   section of a file overrides secrets that are merged after it. To have the secrets on top, put them into that
+///   profile or into `global`.
+/// - **Metadata**: the name of the store, such as `AWS Secrets Manager`. An error about a key that a secret defines names
+///   the secret and its version.
+/// - **Data**: fetched at each merge by a blocking call that works inside and outside of every runtime: see
 ///   [`fetch_blocking`](Self::fetch_blocking). In async code, prefer `fetch().await` and merge the [`Snapshot`].
 ///
 /// figment's own `extract` prints values in its errors (`found string "…"`); [`FigmentExt::settings`](crate::FigmentExt),
@@ -67,41 +73,40 @@ pub(crate) const MAX_DURATION: Duration = Duration::from_secs(365 * 24 * 3600);
 #[derive(Clone)]
 #[must_use]
 pub struct SecretsManager {
-    pub(crate) choice: Choice,
-    pub(crate) interval: Option<Duration>,
-    pub(crate) warn_once: Arc<WarnOnce>,
-    batch: bool,
-    describe: bool,
-    store: Store,
-    timeout: Duration,
-    #[cfg(feature = "aws")]
-    connections: Arc<aws::Connections>,
+    what: Description,
+    shared: Arc<Shared>,
 }
 
-#[derive(Debug, Clone)]
-enum Store {
-    #[cfg(feature = "aws")]
-    Aws(aws::Access),
-    #[cfg(not(feature = "aws"))]
-    Missing,
-    /// With the name of its type.
-    Given(Arc<dyn Backend>, &'static str),
+/// What the setters say.
+#[derive(Clone)]
+pub(crate) struct Description {
+    pub(crate) choice: Choice,
+    pub(crate) interval: Option<Duration>,
+    store: Arc<dyn Store>,
+    options: Options,
+}
+
+/// What clones of one description share.
+#[derive(Debug, Default)]
+struct Shared {
+    warn_once: Arc<WarnOnce>,
+    connections: Connections,
 }
 
 impl SecretsManager {
-    /// Every secret below a prefix, and the one named as the prefix itself, which must hold a JSON object and
+    /// Every secret below a prefix, and the secret whose name is the prefix itself, which must hold a JSON object and
     /// merges at the root. `gaara/prod` never selects `gaara/production`; a trailing `/` changes nothing.
     ///
-    /// Names are found by `ListSecrets`, which IAM cannot restrict to a prefix; with [`only`](Self::only) nothing is
-    /// listed. AWS says that a listing may lag five minutes behind
+    /// Names are found by `ListSecrets`, which IAM cannot restrict to a prefix; with [`only`](Self::only), nothing is
+    /// listed. A listing may lag five minutes behind
     /// ([`ListSecrets`](https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_ListSecrets.html)).
     pub fn prefix(prefix: impl Into<String>) -> Self {
         Self::new(Selection::Prefix { prefix: prefix.into(), only: None })
     }
 
-    /// Exactly these secrets, by name or ARN, mixed at will; each must exist. A name maps by its whole path
-    /// (`a/b-c` is the key `a.b_c`), an ARN by the name that AWS returns with it, and a secret given twice counts
-    /// once. `GetSecretValue` is all the permission it takes.
+    /// Exactly these secrets, each by name or ARN; each must exist. A name maps by its whole path (`a/b-c` is the key
+    /// `a.b_c`), an ARN by the name that AWS returns with it, and a secret that is given twice counts once. The only
+    /// permission needed is `GetSecretValue`.
     pub fn names<I, S>(names: I) -> Self
     where
         I: IntoIterator<Item = S>,
@@ -112,77 +117,54 @@ impl SecretsManager {
     }
 
     fn new(selection: Selection) -> Self {
-        Self {
-            choice: Choice::new(selection),
-            interval: None,
-            warn_once: Arc::default(),
-            batch: true,
-            describe: false,
-            #[cfg(feature = "aws")]
-            store: Store::Aws(aws::Access::Environment(Box::default())),
-            #[cfg(not(feature = "aws"))]
-            store: Store::Missing,
-            timeout: TIMEOUT,
-            #[cfg(feature = "aws")]
-            connections: Arc::default(),
-        }
+        let options = Options { batch: true, describe: false, timeout: DEFAULT_TIMEOUT };
+        let choice = Choice::new(selection);
+        let what = Description { choice, interval: None, store: store::default(), options };
+        Self { what, shared: Arc::default() }
     }
 
-    /// Whether values are read by `BatchGetSecretValue`, twenty at a time; on by default. Where IAM or the endpoint
-    /// refuses that call, single `GetSecretValue` calls take its place by themselves, and the refusal is remembered.
-    /// `false` is for emulators and policies where even the attempt is unwanted. Concerns AWS alone.
-    pub fn batch(mut self, batch: bool) -> Self {
-        self.batch = batch;
-        self.reconnect()
-    }
-
-    /// Whether a [`Live`](crate::Live) asks `DescribeSecret` when each secret is to rotate next, so that it looks oftener while that is
-    /// expected ([when](crate::operations#when-it-looks)); off by default, as it is one more permission. It is asked after
-    /// the start, after each new version, and no more once it is denied. Secrets that are found by listing a prefix need
-    /// it not: `ListSecrets` tells their dates by the way. Concerns AWS alone.
-    pub fn rotation_windows(mut self, describe: bool) -> Self {
-        self.describe = describe;
-        self.reconnect()
-    }
-
-    /// Bounds one whole fetch: loading configuration and credentials, listing, reading, retries. Default 30 s.
-    /// What has not come by then counts as unavailable; [`Live`](crate::Live) goes ahead with what has. At most a year.
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout.min(MAX_DURATION);
-        self.reconnect()
-    }
-
-    /// Forgets connections that a clone of this description may have made under other settings.
-    #[allow(unused_mut, reason = "without AWS there are none")]
-    fn reconnect(mut self) -> Self {
-        #[cfg(feature = "aws")]
-        {
-            self.connections = Arc::default();
-        }
-        self.anew()
-    }
-
-    /// Another description than before: what was said of that one is said anew.
-    fn anew(mut self) -> Self {
-        self.warn_once = Arc::default();
+    /// Changes the description. What clones made or said under the old one (connections, warnings) is not shared.
+    pub(crate) fn change(mut self, change: impl FnOnce(&mut Description)) -> Self {
+        change(&mut self.what);
+        self.shared = Arc::default();
         self
     }
 
-    /// Reads from another store in place of AWS: a [`Directory`](crate::Directory), [`Memory`](crate::Memory), or one
-    /// of yours.
-    pub fn backend<B: Backend>(mut self, backend: B) -> Self {
-        self.store = Store::Given(Arc::new(backend), std::any::type_name::<B>());
-        self.anew()
+    /// Whether values are read by `BatchGetSecretValue`, twenty at a time; on by default. If IAM or the endpoint refuses
+    /// that call, single `GetSecretValue` calls replace it, and it is not tried again. Set `false` for emulators and
+    /// policies where even the attempt is unwanted. Only concerns AWS.
+    pub fn batch(self, batch: bool) -> Self {
+        self.change(|what| what.options.batch = batch)
+    }
+
+    /// Whether a [`Live`](crate::Live) calls `DescribeSecret` to learn when each secret rotates next, so that it reads more
+    /// often at that time ([when](crate::operations#when-it-looks)); off by default, because it needs one more
+    /// permission. It is called after the start and after each new version, and no longer once it is denied. It is not
+    /// needed for secrets below a listed prefix, because `ListSecrets` reports their dates. Only concerns AWS.
+    pub fn rotation_windows(self, describe: bool) -> Self {
+        self.change(|what| what.options.describe = describe)
+    }
+
+    /// The limit for one whole fetch: loading configuration and credentials, listing, reading, retries. Default 30 s, at
+    /// most a year. Secrets that have not come by then count as unavailable; [`Live`](crate::Live) goes on with the
+    /// others.
+    pub fn timeout(self, timeout: Duration) -> Self {
+        self.change(|what| what.options.timeout = timeout.min(MAX_DURATION))
+    }
+
+    /// Reads from another store instead of AWS: a [`Directory`](crate::Directory), [`Memory`](crate::Memory), or one of
+    /// your own.
+    pub fn backend<B: Backend>(self, backend: B) -> Self {
+        self.change(|what| what.store = Arc::new(Given::new(backend)))
     }
 
     /// Fetches the secrets.
     ///
     /// # Errors
     ///
-    /// If any selected secret cannot be read or placed: one error that lists every failure, gravest first. See
-    /// [`optional`](Self::optional) and [`fallback_to_env`](Self::fallback_to_env) for what is none.
-    /// `Config` if the description itself makes no sense, or no region is configured; `NotFound` also if a prefix
-    /// selects nothing at all.
+    /// If any selected secret cannot be read or placed: one error that lists every failure, gravest first.
+    /// [`optional`](Self::optional) and [`fallback_to_env`](Self::fallback_to_env) allow exceptions. `Config` if the
+    /// description is contradictory or no region is configured; `NotFound` also if there is no secret below a prefix.
     ///
     /// # Panics
     ///
@@ -191,18 +173,18 @@ impl SecretsManager {
         self.fetch_on(Runtime::Caller).await
     }
 
-    /// Fetches the secrets, blocking the calling thread: outside a runtime, in `spawn_blocking`, or inside a
-    /// runtime (where it holds up that thread; prefer [`fetch`](Self::fetch) there).
+    /// Fetches the secrets and blocks the calling thread: outside a runtime, in `spawn_blocking`, or inside a runtime
+    /// (where it blocks that runtime's thread; prefer [`fetch`](Self::fetch) there).
     ///
-    /// The work is done by one thread of its own with a runtime of its own, so no runtime around the caller is
-    /// touched. A pooled connection is driven by the runtime that opened it, so a client given by
-    /// [`client`](Self::client) or [`aws_config`](Self::aws_config) is used with its settings, but with a fresh
-    /// HTTP client of the SDK's default kind in place of its own one. Its credentials provider is shared: one that
-    /// refreshes over connections of the blocked runtime (container credentials) can stall until its own timeout.
+    /// A thread with a runtime of its own does the work, so the caller's runtime is not involved. A pooled connection is
+    /// driven by the runtime that opened it, so a client that was given by [`client`](Self::client) or
+    /// [`aws_config`](Self::aws_config) is used with its settings but with a new HTTP client of the SDK's default kind.
+    /// Its credentials provider is shared: one that refreshes over connections of the blocked runtime (container
+    /// credentials) can stall until its own timeout.
     ///
     /// # Errors
     ///
-    /// As [`fetch`](Self::fetch).
+    /// Those of [`fetch`](Self::fetch).
     pub fn fetch_blocking(&self) -> Result<Snapshot, Error> {
         let manager = self.clone();
         blocking::run(async move { manager.fetch_on(Runtime::Worker).await })?
@@ -227,63 +209,89 @@ impl SecretsManager {
         Ok(snapshot.missing(fallback))
     }
 
-    /// What reads the secrets, once or again and again.
+    /// What reads the secrets, once or repeatedly.
     pub(crate) fn fetcher(&self, runtime: Runtime) -> Result<Fetcher, Error> {
-        let plan = self.choice.plan()?;
-        let backend: Arc<dyn Backend> = match &self.store {
-            _ if plan.off => Arc::new(backend::Memory::new()),
-            Store::Given(backend, _) => backend.clone(),
-            #[cfg(feature = "aws")]
-            Store::Aws(access) => {
-                let manner = aws::Manner { batch: self.batch, describe: self.describe };
-                self.connections.backend(access, runtime, manner, self.timeout)
-            }
-            #[cfg(not(feature = "aws"))]
-            Store::Missing => {
-                let _ = runtime;
-                return Err(Error::new(
-                    crate::error::ErrorKind::Config,
-                    "there is no backend to read secrets from",
-                )
-                .with_hint("enable the feature `aws`, or give one with `.backend(..)`"));
-            }
+        let Description { choice, store, options, .. } = &self.what;
+        let plan = choice.plan()?;
+        let backend: Arc<dyn Backend> = match plan.off {
+            true => Arc::new(backend::Memory::new()),
+            false => self.shared.connections.backend(&**store, runtime, *options)?,
         };
-        Ok(Fetcher::new(backend, plan, self.timeout, self.warn_once.clone()))
+        Ok(Fetcher::new(backend, plan, options.timeout, self.warn_once().clone()))
+    }
+
+    /// What the setters said.
+    pub(crate) fn description(&self) -> &Description {
+        &self.what
+    }
+
+    /// The warnings that clones of this description give once.
+    pub(crate) fn warn_once(&self) -> &Arc<WarnOnce> {
+        &self.shared.warn_once
+    }
+
+    /// The name of the store, for users.
+    #[cfg(feature = "figment")]
+    pub(crate) fn store_name(&self) -> &str {
+        self.what.store.name()
     }
 }
 
 #[cfg(feature = "aws")]
 impl SecretsManager {
     /// Uses this SDK configuration: its region, credentials, endpoint, timeouts and retries.
-    pub fn aws_config(mut self, config: &aws_types::SdkConfig) -> Self {
-        self.store = Store::Aws(aws::Access::Config(Box::new(config.clone())));
-        self.reconnect()
+    pub fn aws_config(self, config: &aws_types::SdkConfig) -> Self {
+        let access = aws::Access::Config(Box::new(config.clone()));
+        self.change(|what| what.store = Arc::new(access))
     }
 
     /// Uses this client as it is; for blocking calls, see [`fetch_blocking`](Self::fetch_blocking).
-    pub fn client(mut self, client: aws_sdk_secretsmanager::Client) -> Self {
-        self.store = Store::Aws(aws::Access::Client(client));
-        self.reconnect()
+    pub fn client(self, client: aws_sdk_secretsmanager::Client) -> Self {
+        self.change(|what| what.store = Arc::new(aws::Access::Client(client)))
     }
 }
 
 impl fmt::Debug for SecretsManager {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let store = match &self.store {
-            #[cfg(feature = "aws")]
-            Store::Aws(_) => "AWS".to_owned(),
-            #[cfg(not(feature = "aws"))]
-            Store::Missing => "none".to_owned(),
-            // Its own `Debug` is the user's, and may show what it holds.
-            Store::Given(_, name) => (*name).to_owned(),
-        };
+        let Description { choice, interval, store, options } = &self.what;
         f.debug_struct("SecretsManager")
-            .field("choice", &self.choice)
-            .field("interval", &self.interval)
-            .field("batch", &self.batch)
-            .field("describe", &self.describe)
-            .field("timeout", &self.timeout)
-            .field("store", &store)
+            .field("choice", choice)
+            .field("interval", interval)
+            .field("batch", &options.batch)
+            .field("describe", &options.describe)
+            .field("timeout", &options.timeout)
+            .field("store", &store.kind())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::Memory;
+
+    /// A clone that is changed must not use what was made under the old description.
+    #[test]
+    fn every_setter_drops_what_clones_share() {
+        type Setter = fn(SecretsManager) -> SecretsManager;
+        let setters: &[(&str, Setter)] = &[
+            ("backend", |manager| manager.backend(Memory::new())),
+            ("batch", |manager| manager.batch(false)),
+            ("fallback_to_env", SecretsManager::fallback_to_env),
+            ("only", |manager| manager.only(["a"])),
+            ("optional", |manager| manager.optional(["a"])),
+            #[cfg(feature = "figment")]
+            ("profile", |manager| manager.profile("prod")),
+            ("rename", |manager| manager.rename("a", "b")),
+            ("rotation_windows", |manager| manager.rotation_windows(true)),
+            ("timeout", |manager| manager.timeout(Duration::from_secs(1))),
+            ("with_previous", |manager| manager.with_previous(["a"])),
+        ];
+        let manager = SecretsManager::prefix("app");
+        assert!(Arc::ptr_eq(&manager.shared, &manager.clone().shared));
+        for (name, setter) in setters {
+            let changed = setter(manager.clone());
+            assert!(!Arc::ptr_eq(&manager.shared, &changed.shared), "{name}");
+        }
     }
 }

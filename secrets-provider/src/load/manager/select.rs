@@ -1,30 +1,30 @@
-//! Which secrets, where they go, and what it means if one cannot be read.
+//! The setters that choose secrets: which ones, where they go, and what follows if one cannot be read.
 
 use super::SecretsManager;
 use crate::load::plan::Selection;
 
 impl SecretsManager {
-    /// With a prefix: these secrets below it and no others, by their names below the prefix (`""` is the one named
-    /// as the prefix). Each must exist. Nothing is listed, so `GetSecretValue` is all the permission it takes.
-    pub fn only<I, S>(mut self, names: I) -> Self
+    /// With a prefix: only these secrets below it, by their names below the prefix (`""` is the secret whose name is the
+    /// prefix). Each must exist. Nothing is listed, so the only permission needed is `GetSecretValue`. With
+    /// [`names`](Self::names) it is an error of the fetch.
+    pub fn only<I, S>(self, names: I) -> Self
     where
         I: IntoIterator<Item = S>,
         S: Into<String>,
     {
-        match &mut self.choice.selection {
+        self.change(|what| match &mut what.choice.selection {
             Selection::Prefix { only, .. } => {
                 only.get_or_insert_default().extend(names.into_iter().map(Into::into));
             }
             Selection::Names { only, .. } => *only = true,
             Selection::Nothing => {}
-        }
-        self.anew()
+        })
     }
 
-    /// Places a secret at a dotted key path of your choice; `""` is the root, where only a JSON object has a place.
-    /// The name is meant below the prefix, where there is one. One capture may stand in both, and stands for a part
-    /// of a name that has no `/`; exact names are tried before patterns. One that matches no selected secret is no
-    /// error, but warned of once (`rename_matches_nothing`).
+    /// Places a secret at a dotted key path of your choice; `""` is the root, where only a JSON object has a place. Give
+    /// the name below the prefix, if there is one. Name and path may contain one capture such as `{n}`, which matches a
+    /// part of a name without `/`. Exact names are tried before patterns. A rename that matches no selected secret is not
+    /// an error, but is warned about once (`rename_matches_nothing`).
     ///
     /// ```
     /// # use secrets_provider::{Memory, SecretsManager};
@@ -39,26 +39,25 @@ impl SecretsManager {
     /// assert_eq!(paths, ["database", "encryption_keys.1"]);
     /// # Ok::<(), secrets_provider::Error>(())
     /// ```
-    pub fn rename(mut self, name: impl Into<String>, key_path: impl Into<String>) -> Self {
-        self.choice.renames.push((name.into(), key_path.into()));
-        self.anew()
+    pub fn rename(self, name: impl Into<String>, key_path: impl Into<String>) -> Self {
+        self.change(|what| what.choice.renames.push((name.into(), key_path.into())))
     }
 
-    /// These secrets may be missing: if one does not exist, is scheduled for deletion, or may not be read (by IAM or
-    /// its KMS key), that is no error, and the layers below give its keys, if they have them. By name below the
-    /// prefix, or by name or ARN with [`names`](Self::names).
+    /// These secrets may be missing. If one does not exist, is scheduled for deletion, or may not be read (by IAM or its
+    /// KMS key), that is not an error, and lower layers may define its keys. Give names below the prefix, or names or
+    /// ARNs with [`names`](Self::names).
     ///
-    /// Where nothing is listed, they are read like those of [`only`](Self::only) and `names`, and need not be named
-    /// there too. Below a whole prefix, one that is not listed is nothing.
+    /// If nothing is listed, they are read in addition to those of [`only`](Self::only) and `names`. Below a whole prefix,
+    /// an optional secret that is not listed does not exist.
     ///
-    /// In a [`Live`](crate::Live) one is picked up when it appears. One that is denied is asked for more and more
-    /// rarely, as each time is a denied call in the account's trail: after two refresh intervals, doubling up to an
-    /// hour, and at once by [`Live::refresh`](crate::Live::refresh) or when the backend signals a change. One that was
-    /// read and is gone later keeps its last good value, as all secrets do; that it is gone is no error.
-    /// [`SecretStatus`](crate::SecretStatus) tells how each one stands.
+    /// A [`Live`](crate::Live) uses an optional secret once it appears. One that is denied is read less and less often,
+    /// because each read is a denied call in CloudTrail: after two refresh intervals, doubling up to an hour, and at once
+    /// by [`Live::refresh`](crate::Live::refresh) or when the backend signals a change. One that was read and is deleted
+    /// later keeps its last good value, as all secrets do, without an error. [`SecretStatus`](crate::SecretStatus) shows
+    /// the state of each.
     ///
-    /// An outage or throttling says nothing about a secret, so that is an error for optional ones too; and so is a
-    /// value that is malformed.
+    /// An outage or throttling says nothing about a secret, so it is an error for optional secrets too; so is a malformed
+    /// value.
     ///
     /// ```
     /// # use secrets_provider::{Memory, SecretsManager};
@@ -69,20 +68,20 @@ impl SecretsManager {
     /// assert_eq!(snapshot.secrets().len(), 1);
     /// # Ok::<(), secrets_provider::Error>(())
     /// ```
-    pub fn optional<I, S>(mut self, names: I) -> Self
+    pub fn optional<I, S>(self, names: I) -> Self
     where
         I: IntoIterator<Item = S>,
         S: Into<String>,
     {
-        self.choice.optional.extend(names.into_iter().map(Into::into));
-        self.anew()
+        self.change(|what| what.choice.optional.extend(names.into_iter().map(Into::into)))
     }
 
-    /// Starts without the secrets that cannot be read: the layers below give their keys, the others are used. Counts
-    /// for what is unreachable, throttled, denied, or not there (or nothing is there below the prefix, or it cannot
-    /// be listed); never for a malformed secret, two that give one key, or a description that makes no sense.
+    /// Starts without the secrets that cannot be read: lower layers define their keys, and the other secrets are used.
+    /// This applies to secrets that are unreachable, throttled, denied or missing, and to a prefix that cannot be listed
+    /// or has no secrets. It does not apply to a malformed secret, two secrets that define one key, or a contradictory
+    /// description.
     ///
-    /// That is logged once at WARN, as `aws_unavailable_using_env_fallback` with the secrets concerned.
+    /// It is logged once at WARN, as `aws_unavailable_using_env_fallback` with the secrets concerned.
     ///
     /// - In a [`Live`](crate::Live), the settings must be complete from the layers below, or the start fails, and says both what is
     ///   missing and why secrets could not be read. [`Status::health`](crate::Status::health) is
@@ -113,14 +112,13 @@ impl SecretsManager {
     /// assert_eq!(settings.status().health(), Health::Fresh);
     /// # Ok::<(), secrets_provider::Error>(()) }).unwrap();
     /// ```
-    pub fn fallback_to_env(mut self) -> Self {
-        self.choice.fallback = true;
-        self.anew()
+    pub fn fallback_to_env(self) -> Self {
+        self.change(|what| what.choice.fallback = true)
     }
 
-    /// For these secrets, also reads the version labelled AWSPREVIOUS, for [`Rotating`](crate::Rotating) fields: by name
-    /// below the prefix, or by name or ARN as given to [`names`](Self::names). Costs a `GetSecretValue` call each,
-    /// whenever the secrets are read.
+    /// For these secrets, also reads the version labelled AWSPREVIOUS, for [`Rotating`](crate::Rotating) fields. Give names
+    /// below the prefix, or names or ARNs as given to [`names`](Self::names). Each costs one `GetSecretValue` call per
+    /// read.
     ///
     /// ```
     /// # use secrets_provider::{Memory, Rotating, SecretsManager};
@@ -137,12 +135,11 @@ impl SecretsManager {
     /// assert_eq!(secrets.jwt_secret.previous.as_deref(), Some("old"));
     /// # Ok::<(), secrets_provider::Error>(())
     /// ```
-    pub fn with_previous<I, S>(mut self, names: I) -> Self
+    pub fn with_previous<I, S>(self, names: I) -> Self
     where
         I: IntoIterator<Item = S>,
         S: Into<String>,
     {
-        self.choice.previous.extend(names.into_iter().map(Into::into));
-        self.anew()
+        self.change(|what| what.choice.previous.extend(names.into_iter().map(Into::into)))
     }
 }

@@ -16,14 +16,12 @@ const KEY: &str = "arn:aws:kms:us-east-1:123456789012:key/0d1e2f";
 
 /// The hints that more than one failure gives.
 const UNREACHABLE: &str = "hint: check region, AWS_ENDPOINT_URL, DNS and network; a VPC without internet access needs \
-                           the interface endpoint `com.amazonaws.us-east-1.secretsmanager` with private DNS, and a \
-                           security group on it that lets in port 443";
-const IN_BETWEEN: &str = "hint: Secrets Manager does not answer so: look at what is in between, a proxy or load \
-                          balancer, and at AWS_ENDPOINT_URL";
-const LATE: &str = "hint: check network, proxy and, in a VPC, the interface endpoint; `.timeout(..)` sets the time";
+                           the interface endpoint `com.amazonaws.us-east-1.secretsmanager` with private DNS, and a security group that allows port 443";
+const IN_BETWEEN: &str = "hint: Secrets Manager does not answer like this: check AWS_ENDPOINT_URL, and any proxy or load balancer in between";
+const LATE: &str = "hint: check network, proxy and, in a VPC, the interface endpoint; `.timeout(..)` sets the limit";
 const NO_SUCH_NAME: &str =
     "check name, region and account; a secret of another account needs its full ARN";
-const CHAIN: &str = "hint: unless told otherwise, the SDK looks, in this order, at the environment (AWS_ACCESS_KEY_ID \
+const CHAIN: &str = "hint: by default, the SDK tries, in this order, the environment (AWS_ACCESS_KEY_ID \
                      and AWS_SECRET_ACCESS_KEY), the AWS profile (AWS_PROFILE; one with `sso` or `credential_process` \
                      needs the feature of that name), web identity (AWS_WEB_IDENTITY_TOKEN_FILE and AWS_ROLE_ARN), \
                      the container (AWS_CONTAINER_CREDENTIALS_RELATIVE_URI or _FULL_URI) and the instance's metadata";
@@ -72,9 +70,9 @@ async fn each_refusal_says_what_to_do() {
             "denied by the endpoint's policy",
             |fake| fake.deny_secret_at_endpoint("app/prod/database"),
             "secret `app/prod/database`: access denied (GetSecretValue)\n\
-             hint: the policy of the VPC endpoint denies `secretsmanager:GetSecretValue` on \
-             `arn:aws:secretsmanager:us-east-1:123456789012:secret:app/prod/database-??????` explicitly, and no `Allow` \
-             outweighs that: take the `Deny` out there, or except this caller from it"
+             hint: the policy of the VPC endpoint explicitly denies `secretsmanager:GetSecretValue` on \
+             `arn:aws:secretsmanager:us-east-1:123456789012:secret:app/prod/database-??????`, which no `Allow` \
+             overrides: remove the `Deny` there, or exempt this caller from it"
                 .into(),
         ),
         (
@@ -101,7 +99,7 @@ async fn each_refusal_says_what_to_do() {
             },
             "secret `app/prod/database`: its KMS key may not be used (GetSecretValue)\n\
              hint: allow `kms:Decrypt` on the key (`aws secretsmanager describe-secret --secret-id app/prod/database` \
-             names it as KmsKeyId; one of another account must allow it in its own policy too): add to the IAM policy of \
+             shows it as KmsKeyId; a key of another account must allow it in its own policy too): add to the IAM policy of \
              the role the statement {\"Effect\":\"Allow\",\"Action\":\"kms:Decrypt\",\"Resource\":\
              \"arn:aws:kms:us-east-1:*:key/*\",\"Condition\":{\"StringEquals\":{\"kms:ViaService\":\
              \"secretsmanager.us-east-1.amazonaws.com\"},\"StringLike\":{\"kms:EncryptionContext:SecretARN\":\
@@ -115,9 +113,8 @@ async fn each_refusal_says_what_to_do() {
                 fake.disable_kms_key(KEY);
             },
             "secret `app/prod/database`: its KMS key cannot decrypt it (GetSecretValue)\n\
-             hint: the key is disabled, scheduled for deletion or gone: `aws secretsmanager describe-secret --secret-id \
-             app/prod/database` names it as KmsKeyId, `aws kms describe-key` tells its state, `aws kms enable-key` or \
-             `aws kms cancel-key-deletion` brings it back"
+             hint: the key is disabled, scheduled for deletion or deleted: `aws secretsmanager describe-secret --secret-id \
+             app/prod/database` shows it as KmsKeyId, `aws kms describe-key` shows its state, `aws kms enable-key` or `aws kms cancel-key-deletion` restores it"
                 .into(),
         ),
         (
@@ -127,7 +124,7 @@ async fn each_refusal_says_what_to_do() {
             },
             "secret `app/prod/database`: the AWS credentials are not accepted (ExpiredTokenException) \
              (GetSecretValue)\n\
-             hint: renew them; check the machine's clock, and that the account has this region enabled"
+             hint: renew them; check the machine's clock, and that this region is enabled for the account"
                 .into(),
         ),
         (
@@ -136,7 +133,7 @@ async fn each_refusal_says_what_to_do() {
                 fake.inject(Fault::error("ValidationException", 400, "canary"));
             },
             "secret `app/prod/database`: the request is not accepted (ValidationException) (GetSecretValue)\n\
-             hint: a secret's name has ASCII letters, digits and `/_+=.@-`; an ARN is given whole"
+             hint: a secret's name consists of ASCII letters, digits and `/_+=.@-`; give an ARN in full"
                 .into(),
         ),
         (
@@ -145,8 +142,7 @@ async fn each_refusal_says_what_to_do() {
                 fake.inject(Fault::throttled());
             },
             "secret `app/prod/database`: throttled (GetSecretValue)\n\
-             hint: the quota for GetSecretValue is one for the whole account and region: refresh less often, start fewer \
-             replicas at once, or have it raised"
+             hint: the quota for GetSecretValue covers the whole account and region: refresh less often, start fewer replicas at once, or have the quota raised"
                 .into(),
         ),
     ];
@@ -180,11 +176,11 @@ async fn a_secret_without_a_value_or_about_to_be_deleted_says_so() {
         )
         .await,
         "2 failures:\n\
-         - secret `app/prod/empty`: no version of it is labelled AWSCURRENT (GetSecretValue)\n  \
-         hint: put a value into it, or move the label to the version meant: \
+         - secret `app/prod/empty`: it has no version labelled AWSCURRENT (GetSecretValue)\n  \
+         hint: put a value into it, or move the label to the right version: \
          `aws secretsmanager update-secret-version-stage`\n\
          - secret `app/prod/database`: it is scheduled for deletion (GetSecretValue)\n  \
-         hint: restore it with `aws secretsmanager restore-secret --secret-id app/prod/database`, or ask for it no more"
+         hint: restore it with `aws secretsmanager restore-secret --secret-id app/prod/database`, or no longer ask for it"
     );
 }
 
@@ -218,7 +214,7 @@ async fn what_does_not_exist_comes_with_the_names_like_it() {
             named(elsewhere),
             format!(
                 "secret `{elsewhere}`: there is no such secret in us-east-1 (GetSecretValue)\n\
-                 hint: check the ARN; a secret that was deleted and created anew has another one"
+                 hint: check the ARN; a secret that was deleted and created again has another one"
             ),
         ),
     ] {
@@ -279,16 +275,15 @@ async fn names_are_looked_for_once_by_a_failing_start_and_never_by_a_refresh() {
 async fn each_outage_says_where_to_look() {
     for (fault, what, hint) in [
         (Fault::drop_connection(), "the endpoint cannot be reached", UNREACHABLE),
-        (Fault::malformed_body(), "the answer was cut off or makes no sense", IN_BETWEEN),
-        (Fault::truncated_body(), "the answer was cut off or makes no sense", IN_BETWEEN),
+        (Fault::malformed_body(), "the answer is incomplete or not valid", IN_BETWEEN),
+        (Fault::truncated_body(), "the answer is incomplete or not valid", IN_BETWEEN),
         (Fault::html(502), "failed with HTTP 502", IN_BETWEEN),
         (Fault::html(403), "failed with HTTP 403", IN_BETWEEN),
         (Fault::error("canary <html>", 400, "canary"), "failed with HTTP 400", IN_BETWEEN),
         (
             Fault::internal_error(),
             "failed (InternalServiceError)",
-            "hint: the failure is on the side of AWS, and was when the SDK tried again; the AWS Health Dashboard tells of \
-             outages",
+            "hint: AWS failed, and failed again when the SDK retried; the AWS Health Dashboard lists outages",
         ),
     ] {
         let fake = seeded();
@@ -380,7 +375,7 @@ async fn a_configuration_that_cannot_work_says_what_it_lacks() {
             "a bad profile",
             failing(|| CredentialsError::invalid_configuration("canary")),
             format!(
-                "secret `app/prod/database`: the configuration of AWS credentials makes no sense (GetSecretValue)\n\
+                "secret `app/prod/database`: the configuration of AWS credentials is not valid (GetSecretValue)\n\
                  {CHAIN}"
             ),
         ),
@@ -392,7 +387,7 @@ async fn a_configuration_that_cannot_work_says_what_it_lacks() {
         (
             "a provider that is slow",
             failing(|| CredentialsError::provider_timed_out(Duration::from_secs(5))),
-            format!("secret `app/prod/database`: AWS credentials did not come in time (GetSecretValue)\n{CHAIN}"),
+            format!("secret `app/prod/database`: AWS credentials were not loaded in time (GetSecretValue)\n{CHAIN}"),
         ),
     ] {
         assert_eq!(refusal(one().aws_config(&config)).await, expected, "{about}");
@@ -417,8 +412,7 @@ fn an_environment_without_region_or_credentials_names_what_the_sdk_looked_at() {
         (
             None,
             "no AWS region is configured\n\
-             hint: set AWS_REGION; the SDK also looks at AWS_DEFAULT_REGION, at `region` in the AWS profile and at the \
-             instance's metadata"
+             hint: set AWS_REGION; the SDK also reads AWS_DEFAULT_REGION, `region` of the AWS profile, and the instance's metadata"
                 .to_owned(),
         ),
         (Some("us-east-1"), format!("BatchGetSecretValue: no AWS credentials were found\n{CHAIN}")),

@@ -1,0 +1,63 @@
+//! The SDK's client: made on first use, on the runtime that will drive its connections.
+
+use aws_config::BehaviorVersion;
+use aws_config::timeout::TimeoutConfig;
+use aws_sdk_secretsmanager::Client;
+use aws_smithy_runtime_api::client::http::HttpClient as _;
+
+use super::{Access, Aws};
+use crate::backend::Runtime;
+use crate::backend::store::Store as _;
+use crate::error::{Error, ErrorKind};
+
+impl Aws {
+    pub(super) async fn client(&self) -> Result<&Client, Error> {
+        self.client.get_or_try_init(|| self.connect()).await
+    }
+
+    async fn connect(&self) -> Result<Client, Error> {
+        match &self.access {
+            Access::Client(_) | Access::Config(_) if self.access.region().is_none() => {
+                let message = "the given AWS configuration has no region";
+                Err(Error::new(ErrorKind::Config, message).with_hint(
+                    "set `region` in the `SdkConfig` or client, such as with \
+                     `aws_config::from_env().region(..)`",
+                ))
+            }
+            Access::Client(client) => Ok(self.for_runtime(client.clone())),
+            Access::Config(config) => Ok(self.for_runtime(Client::new(config))),
+            Access::Environment(variables) => {
+                // One attempt may not use up the whole time: a server that hangs is asked again.
+                let timeouts =
+                    TimeoutConfig::builder().operation_attempt_timeout(self.timeout / 3).build();
+                // Pinned, so that an update of the SDK does not change retries and timeouts.
+                let loader =
+                    aws_config::defaults(BehaviorVersion::v2026_01_12()).timeout_config(timeouts);
+                let config = variables.hand_over(loader).load().await;
+                if config.region().is_none() {
+                    let message = "no AWS region is configured";
+                    return Err(Error::new(ErrorKind::Config, message).with_hint(
+                        "set AWS_REGION; the SDK also reads AWS_DEFAULT_REGION, `region` of the \
+                         AWS profile, and the instance's metadata",
+                    ));
+                }
+                Ok(variables.client(&config))
+            }
+        }
+    }
+
+    /// The client itself or, for the worker's runtime, one with connections of its own: those in the given client's pool
+    /// stand still while the runtime that drives them is blocked. A connector that is not the SDK's own is kept,
+    /// because nothing could replace it.
+    fn for_runtime(&self, client: Client) -> Client {
+        let pooled = client.config().http_client().is_none_or(|http| {
+            http.connector_metadata().is_some_and(|metadata| metadata.name() == "hyper")
+        });
+        if self.runtime == Runtime::Caller || !pooled {
+            return client;
+        }
+        let mut config = client.config().to_builder();
+        config.set_http_client(None);
+        Client::from_conf(config.build())
+    }
+}

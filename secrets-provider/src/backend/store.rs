@@ -1,0 +1,139 @@
+//! Where a manager's backend comes from, behind one trait, so that the manager knows nothing of AWS.
+//!
+//! A [`Store`] describes a backend; [`Connections`] keeps the backends made of it, because a client's connections belong
+//! to the tokio runtime that opened them and are worth keeping as long as that runtime lives.
+
+use std::fmt;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::runtime::{self, Handle};
+
+use super::{Backend, Runtime};
+use crate::error::Error;
+use crate::unwind::lock;
+
+/// What a manager asks of a backend.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Options {
+    /// Whether many values may be read by one call.
+    pub(crate) batch: bool,
+    /// Whether the next rotation may be asked for in calls of its own.
+    pub(crate) describe: bool,
+    /// How long one whole fetch may take.
+    pub(crate) timeout: Duration,
+}
+
+/// A description of a backend.
+pub(crate) trait Store: fmt::Debug + Send + Sync {
+    /// The backend for this runtime.
+    fn connect(&self, runtime: Runtime, options: Options) -> Result<Arc<dyn Backend>, Error>;
+
+    /// The AWS region that the description sets, if it does.
+    fn region(&self) -> Option<&str> {
+        None
+    }
+
+    /// The store's name, as figment's errors show it.
+    #[cfg(feature = "figment")]
+    fn name(&self) -> &str;
+
+    /// What `Debug` shows: not the backend's own `Debug`, which may show what it holds.
+    fn kind(&self) -> &str;
+}
+
+/// A backend that the program made.
+pub(crate) struct Given {
+    backend: Arc<dyn Backend>,
+    type_name: &'static str,
+}
+
+impl Given {
+    pub(crate) fn new<B: Backend>(backend: B) -> Self {
+        Self { backend: Arc::new(backend), type_name: std::any::type_name::<B>() }
+    }
+}
+
+impl Store for Given {
+    fn connect(&self, _: Runtime, _: Options) -> Result<Arc<dyn Backend>, Error> {
+        Ok(self.backend.clone())
+    }
+
+    #[cfg(feature = "figment")]
+    fn name(&self) -> &str {
+        self.backend.store_name()
+    }
+
+    fn kind(&self) -> &str {
+        self.type_name
+    }
+}
+
+impl fmt::Debug for Given {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Given").field(&self.type_name).finish()
+    }
+}
+
+/// The store that is used unless the program names one: AWS, if it is compiled in.
+pub(crate) fn default() -> Arc<dyn Store> {
+    #[cfg(feature = "aws")]
+    return Arc::new(super::aws::Access::Environment(Box::default()));
+    #[cfg(not(feature = "aws"))]
+    return Arc::new(Missing);
+}
+
+/// There is no store.
+#[cfg(not(feature = "aws"))]
+#[derive(Debug)]
+struct Missing;
+
+#[cfg(not(feature = "aws"))]
+impl Store for Missing {
+    fn connect(&self, _: Runtime, _: Options) -> Result<Arc<dyn Backend>, Error> {
+        let message = "there is no backend to read secrets from";
+        Err(Error::new(crate::error::ErrorKind::Config, message)
+            .with_hint("enable the feature `aws`, or give one with `.backend(..)`"))
+    }
+
+    #[cfg(feature = "figment")]
+    fn name(&self) -> &str {
+        "no store"
+    }
+
+    fn kind(&self) -> &str {
+        "none"
+    }
+}
+
+/// The backends in use: one for the callers' runtime and one for the worker's, each as long as the same tokio runtime
+/// drives it.
+#[derive(Debug, Default)]
+pub(crate) struct Connections(Mutex<[Option<Connection>; 2]>);
+
+type Connection = (runtime::Id, Arc<dyn Backend>);
+
+impl Connections {
+    /// The backend for the current tokio runtime.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime.
+    pub(crate) fn backend(
+        &self,
+        store: &dyn Store,
+        runtime: Runtime,
+        options: Options,
+    ) -> Result<Arc<dyn Backend>, Error> {
+        let id = Handle::current().id();
+        let mut slots = lock(&self.0);
+        let slot = &mut slots[usize::from(runtime == Runtime::Worker)];
+        match slot {
+            Some((used, backend)) if *used == id => Ok(backend.clone()),
+            _ => {
+                let backend = store.connect(runtime, options)?;
+                Ok(slot.insert((id, backend)).1.clone())
+            }
+        }
+    }
+}
