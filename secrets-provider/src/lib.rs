@@ -18,10 +18,6 @@ mod secret;
 mod tree;
 mod unwind;
 
-#[cfg(any(doc, doctest))]
-#[doc = include_str!("../docs/operations.md")]
-pub mod operations {}
-
 // What to load, and what went wrong.
 pub use error::{Error, ErrorKind};
 pub use load::manager::SecretsManager;
@@ -54,7 +50,32 @@ pub use observe::status::{
 pub use backend::{Backend, BoxFuture, BoxStream, Directory, Memory, Outcome, RotationWindow};
 pub use secret::Fetched;
 
-/// A page of the guide, not a module.
-#[cfg(doc)]
-#[doc = include_str!("../docs/postgres.md")]
-pub mod _postgres {}
+/// The pages of the guide. Nothing here is code; the modules exist only in the documentation.
+#[cfg(any(doc, doctest))]
+pub mod docs {
+    #[doc = include_str!("../docs/figment-or-config.md")]
+    pub mod figment_or_config {}
+
+    #[doc = include_str!("../docs/live.md")]
+    pub mod live {}
+
+    #[doc = include_str!("../docs/operations.md")]
+    pub mod operations {}
+
+    #[doc = include_str!("../docs/testing.md")]
+    pub mod testing {}
+
+    #[doc = include_str!("../docs/backends.md")]
+    pub mod backends {}
+
+    #[doc = include_str!("../docs/postgres.md")]
+    pub mod postgres {}
+
+    #[doc = include_str!("../docs/design.md")]
+    pub mod design {}
+}
+
+// Links to the page from before it moved.
+#[cfg(any(doc, doctest))]
+#[doc(hidden)]
+pub use docs::operations;
