@@ -5,10 +5,7 @@
 
 use std::collections::BTreeMap;
 
-/// Key paths that differ by case or separators are one field's spellings.
-fn relaxed(segment: &str) -> String {
-    segment.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
-}
+use crate::tree::spelling::same_name;
 
 /// For each key, the generation that last changed it.
 #[derive(Debug, Default)]
@@ -56,7 +53,7 @@ impl ChangeLog {
 /// Whether a change of this key concerns the path: it is at or below the path, or above it, when a whole table came or
 /// went.
 pub(crate) fn concerns(key: &str, path: &str) -> bool {
-    key.split('.').zip(path.split('.')).all(|(key, path)| relaxed(key) == relaxed(path))
+    key.split('.').zip(path.split('.')).all(|(key, path)| same_name(key, path))
 }
 
 #[cfg(test)]
@@ -74,6 +71,7 @@ mod tests {
             ("jwt_secret", "database", false),
             ("Api-Keys.clerk", "api_keys.clerk", true),
             ("apiKeys.aws", "api_keys.clerk", false),
+            ("größe", "grüße", false),
         ] {
             assert_eq!(concerns(key, path), expected, "{key} {path}");
         }

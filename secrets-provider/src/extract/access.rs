@@ -1,8 +1,10 @@
-//! serde's access to what a node holds: members of tables, items of arrays, variants of enums.
+//! serde's access to what a node contains: members of tables, items of arrays, variants of enums, versions of a value.
+//!
+//! Members that are dropped or lose to another spelling are left out here, and missing ones that were found elsewhere are
+//! added, so the deserializer never knows about earlier walks.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use serde::de::{
     DeserializeSeed, Deserializer as _, EnumAccess, IntoDeserializer, MapAccess, SeqAccess,
@@ -10,17 +12,19 @@ use serde::de::{
 };
 
 use super::context::Context;
-use super::error::{Failure, Problem};
-use super::placeholder::stand_in;
+use super::error::{ExtractError, Objection, bad_name};
+use super::fields::{self, Member};
+use super::placeholder::placeholder;
 use super::scalar::Key;
-use super::{Extractor, Place, fields};
+use super::serde_internals::{field_of, short_name};
+use super::{Extractor, Place};
 use crate::tree::{Node, Table, join};
 
 /// The members of a table, in the order they are handed to a visitor.
 pub(super) struct Members<'a> {
-    members: std::vec::IntoIter<(Cow<'a, str>, Cow<'a, Node>)>,
-    next: Option<(Cow<'a, str>, Cow<'a, Node>)>,
-    /// The fields that were handed out already, as serde's macros know them, with the names they were given by.
+    members: std::vec::IntoIter<Member<'a>>,
+    next: Option<Member<'a>>,
+    /// The fields that were handed out already, as serde's macros number them, with their names in the table.
     fields: HashMap<u64, String>,
     at: &'a str,
     context: &'a Context<'a>,
@@ -29,7 +33,7 @@ pub(super) struct Members<'a> {
 impl<'a> Members<'a> {
     pub(super) fn of_map(table: &'a Table, at: &'a str, context: &'a Context<'a>) -> Self {
         let members = table.entries.iter();
-        let mut members: Vec<_> = members
+        let mut members: Vec<Member<'_>> = members
             .map(|(name, node)| (Cow::Borrowed(name.as_str()), Cow::Borrowed(node)))
             .collect();
         // A struct with `flatten` is read as a map, and may miss fields.
@@ -38,7 +42,7 @@ impl<'a> Members<'a> {
                 members.push((Cow::Borrowed(field), Cow::Owned(node)));
             }
         }
-        // Of two spellings of one field the first one counts.
+        // Of two spellings of one field, the first counts.
         members.sort_by_key(|(_, node)| std::cmp::Reverse(node.rank));
         Self::new(members, at, context)
     }
@@ -49,23 +53,26 @@ impl<'a> Members<'a> {
         at: &'a str,
         context: &'a Context<'a>,
     ) -> Self {
-        let mut members = fields::fields(table, fields, at, context);
-        // Of two spellings of one field the first one counts. In one layer, the order of the fields: there the tag of
-        // an adjacently tagged enum comes before its content, which serde need not buffer then.
+        let (mut members, ambiguities) = fields::fields(table, fields);
+        for ambiguity in ambiguities {
+            let [one, other] = ambiguity.spellings.map(|name| join(at, name));
+            context.report_ambiguous(&join(at, ambiguity.field), &one, &other);
+        }
+        for (field, node) in context.found(at) {
+            members.push((Cow::Borrowed(field), Cow::Owned(node)));
+        }
+        // Of two spellings of one field, the first counts. Within a layer, members come in the order of the fields: then
+        // the tag of an adjacently tagged enum comes before its content, so that serde need not buffer it.
         members.sort_by_key(|(name, node)| {
             (std::cmp::Reverse(node.rank), fields.iter().position(|field| *field == name.as_ref()))
         });
         Self::new(members, at, context)
     }
 
-    fn new(
-        mut members: Vec<(Cow<'a, str>, Cow<'a, Node>)>,
-        at: &'a str,
-        context: &'a Context<'a>,
-    ) -> Self {
+    fn new(mut members: Vec<Member<'a>>, at: &'a str, context: &'a Context<'a>) -> Self {
         members.retain(|(name, _)| {
             let path = join(at, name);
-            !context.is_dropped(&path) && !context.is_outranked(&path)
+            !context.is_dropped(&path) && !context.is_ignored(&path)
         });
         Self { members: members.into_iter(), next: None, fields: HashMap::new(), at, context }
     }
@@ -77,12 +84,12 @@ impl<'a> Members<'a> {
 }
 
 impl<'de> MapAccess<'de> for Members<'_> {
-    type Error = Failure;
+    type Error = ExtractError;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(
         &mut self,
         seed: K,
-    ) -> Result<Option<K::Value>, Failure> {
+    ) -> Result<Option<K::Value>, ExtractError> {
         self.next = self.members.next();
         match &self.next {
             None => Ok(None),
@@ -90,28 +97,27 @@ impl<'de> MapAccess<'de> for Members<'_> {
                 Ok(key) => {
                     let before = field_of(&key)
                         .and_then(|field| self.fields.insert(field, name.to_string()));
-                    *self.context.last.borrow_mut() = (name.to_string(), before);
+                    self.context.hand_out(name, before);
                     Ok(Some(key))
                 }
-                Err(Failure::Unplaced(problem)) => {
-                    let message = match problem {
-                        Problem::UnknownField(_) => "no field of this name is known".to_owned(),
-                        _ => format!("its name does not fit, {}", problem.describe("", false)),
-                    };
+                Err(ExtractError::Unplaced(objection)) => {
                     let path = join(self.at, name);
-                    self.context.report(&path, Some(node), &message);
-                    self.context.ignore(path);
-                    Err(Failure::Reported)
+                    self.context.report(&path, Some(node), &bad_name(&objection));
+                    self.context.ignore(&path);
+                    Err(ExtractError::Reported)
                 }
-                Err(Failure::Reported) => Err(Failure::Reported),
+                Err(ExtractError::Reported) => Err(ExtractError::Reported),
             },
         }
     }
 
-    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Failure> {
+    fn next_value_seed<S: DeserializeSeed<'de>>(
+        &mut self,
+        seed: S,
+    ) -> Result<S::Value, ExtractError> {
         match self.next.take() {
             Some((name, node)) => descend(seed, &node, join(self.at, &name), self.context),
-            None => Err(Failure::Unplaced(Problem::Refused)),
+            None => Err(ExtractError::Unplaced(Objection::Rejected)),
         }
     }
 
@@ -120,21 +126,10 @@ impl<'de> MapAccess<'de> for Members<'_> {
     }
 }
 
-/// Which field of a struct a name stands for, as far as serde's macros tell: they have an enum of the fields.
-fn field_of<K>(key: &K) -> Option<u64> {
-    let name = std::any::type_name::<K>();
-    // With `flatten` it borrows.
-    name.strip_suffix("<'_>").unwrap_or(name).ends_with("__Field").then(|| {
-        let mut hasher = DefaultHasher::new();
-        std::mem::discriminant(key).hash(&mut hasher);
-        hasher.finish()
-    })
-}
-
 /// The items of an array.
 pub(super) struct Items<'a> {
     items: std::iter::Enumerate<std::slice::Iter<'a, Node>>,
-    /// Whether all are of one type, so that one may be left out.
+    /// Whether all are of one type, so that one can be left out.
     alike: bool,
     at: &'a str,
     context: &'a Context<'a>,
@@ -152,18 +147,18 @@ impl<'a> Items<'a> {
 }
 
 impl<'de> SeqAccess<'de> for Items<'_> {
-    type Error = Failure;
+    type Error = ExtractError;
 
     fn next_element_seed<S: DeserializeSeed<'de>>(
         &mut self,
         seed: S,
-    ) -> Result<Option<S::Value>, Failure> {
+    ) -> Result<Option<S::Value>, ExtractError> {
         for (index, node) in self.items.by_ref() {
             let at = join(self.at, &index.to_string());
             match self.context.is_dropped(&at) {
                 false => return descend(seed, node, at, self.context).map(Some),
                 true if self.alike => {}
-                true => return Err(Failure::Reported),
+                true => return Err(ExtractError::Reported),
             }
         }
         Ok(None)
@@ -188,12 +183,12 @@ impl<'a> Versions<'a> {
 }
 
 impl<'de> SeqAccess<'de> for Versions<'_> {
-    type Error = Failure;
+    type Error = ExtractError;
 
     fn next_element_seed<S: DeserializeSeed<'de>>(
         &mut self,
         seed: S,
-    ) -> Result<Option<S::Value>, Failure> {
+    ) -> Result<Option<S::Value>, ExtractError> {
         if std::mem::take(&mut self.current) {
             return seed.deserialize(self.extractor.again()).map(Some);
         }
@@ -202,21 +197,21 @@ impl<'de> SeqAccess<'de> for Versions<'_> {
         let Some(node) = self.extractor.node().and_then(|node| node.previous.as_deref()) else {
             return Ok(None);
         };
-        // One that does not fit any more is of no use, and no reason to refuse the current one.
+        // A previous value that no longer fits is of no use, and no reason to reject the current one.
         if context.is_absent(&at) {
             return Ok(None);
         }
-        let errors = context.errors.borrow().len();
+        let errors = context.error_count();
         let read = descend(seed, node, at.clone(), context);
         if read.is_err() {
             context.take_back_since(errors, &at);
-            context.read_as_absent(at);
+            context.read_as_absent(&at);
         }
         read.map(Some)
     }
 }
 
-/// A variant, by its name alone or with what it holds.
+/// A variant: only its name, or with content.
 pub(super) struct Enum<'a> {
     variant: &'a str,
     content: Option<(&'a Node, String)>,
@@ -237,42 +232,45 @@ impl<'a> Enum<'a> {
         Self { variant, content: Some((node, join(at, variant))), context }
     }
 
-    fn content(self) -> Result<Extractor<'a>, Failure> {
+    fn content(self) -> Result<Extractor<'a>, ExtractError> {
         match self.content {
             Some((node, at)) => {
                 Ok(Extractor { place: Place::Node(node), at, expected: "", context: self.context })
             }
-            None => Err(Failure::Unplaced(Problem::Refused)),
+            None => Err(ExtractError::Unplaced(Objection::Rejected)),
         }
     }
 }
 
 impl<'de, 'a> EnumAccess<'de> for Enum<'a> {
-    type Error = Failure;
+    type Error = ExtractError;
     type Variant = Enum<'a>;
 
     fn variant_seed<S: DeserializeSeed<'de>>(
         self,
         seed: S,
-    ) -> Result<(S::Value, Enum<'a>), Failure> {
-        let variant: serde::de::value::StrDeserializer<'_, Failure> =
+    ) -> Result<(S::Value, Enum<'a>), ExtractError> {
+        let variant: serde::de::value::StrDeserializer<'_, ExtractError> =
             self.variant.into_deserializer();
         Ok((seed.deserialize(variant)?, self))
     }
 }
 
 impl<'de> VariantAccess<'de> for Enum<'_> {
-    type Error = Failure;
+    type Error = ExtractError;
 
-    fn unit_variant(self) -> Result<(), Failure> {
+    fn unit_variant(self) -> Result<(), ExtractError> {
         match &self.content {
             None => Ok(()),
             Some((node, _)) if matches!(node.value, crate::tree::Value::Null) => Ok(()),
-            Some(_) => Err(Failure::Unplaced(Problem::Refused)),
+            Some(_) => Err(ExtractError::Unplaced(Objection::Rejected)),
         }
     }
 
-    fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, Failure> {
+    fn newtype_variant_seed<S: DeserializeSeed<'de>>(
+        self,
+        seed: S,
+    ) -> Result<S::Value, ExtractError> {
         seed.deserialize(self.content()?)
     }
 
@@ -280,7 +278,7 @@ impl<'de> VariantAccess<'de> for Enum<'_> {
         self,
         length: usize,
         visitor: V,
-    ) -> Result<V::Value, Failure> {
+    ) -> Result<V::Value, ExtractError> {
         self.content()?.deserialize_tuple(length, visitor)
     }
 
@@ -288,49 +286,35 @@ impl<'de> VariantAccess<'de> for Enum<'_> {
         self,
         fields: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Failure> {
+    ) -> Result<V::Value, ExtractError> {
         self.content()?.deserialize_struct("", fields, visitor)
     }
 }
 
-/// Reads one node, and places what the type itself objects to afterwards (`try_from`, `deserialize_with`).
+/// Reads one node, and reports what the type itself objects to (`try_from`, `deserialize_with`) at the node's path.
 fn descend<'de, S: DeserializeSeed<'de>>(
     seed: S,
     node: &Node,
     at: String,
     context: &Context<'_>,
-) -> Result<S::Value, Failure> {
-    let expected = type_name::<S::Value>();
+) -> Result<S::Value, ExtractError> {
+    let expected = short_name::<S::Value>();
     let extractor = Extractor { place: Place::Node(node), at: at.clone(), expected, context };
-    let (known, buffered) = (context.learned(), context.buffered.get());
-    if context.spent(&at) {
-        return stand_in(seed, 0, context).inspect_err(|_| {
+    let (known, buffered) = (context.learned(), context.buffered());
+    if context.is_spent(&at) {
+        return placeholder(seed, 0, context).inspect_err(|_| {
             if context.learned() == known {
-                context.drop_out(at);
+                context.drop_out(&at);
             }
         });
     }
     seed.deserialize(extractor).map_err(|failure| {
-        if let Failure::Unplaced(problem) = failure {
-            context.object(&at, Some(node), &problem, expected, context.buffered.get() > buffered);
+        if let ExtractError::Unplaced(objection) = failure {
+            context.object(&at, Some(node), &objection, expected, context.buffered() > buffered);
         }
         if context.learned() == known {
-            context.exhaust(at);
+            context.exhaust(&at);
         }
-        Failure::Reported
+        ExtractError::Reported
     })
-}
-
-/// The type's name without its path, as far as it helps a reader; empty for types that serde's macros make up.
-fn type_name<T>() -> &'static str {
-    let full = std::any::type_name::<T>();
-    if full.contains("__") || full.contains('{') {
-        return "";
-    }
-    // The last segment before any generics: `core::option::Option<url::Url>` is about `Url`.
-    let inner = full
-        .strip_prefix("core::option::Option<")
-        .and_then(|rest| rest.strip_suffix('>'))
-        .unwrap_or(full);
-    if inner.contains('<') { "" } else { inner.rsplit("::").next().unwrap_or(inner) }
 }

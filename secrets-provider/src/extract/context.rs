@@ -1,296 +1,380 @@
-//! What one extraction has found out: serde ends its walk at the first wrong value, so the walk is repeated, each
-//! time with what was learnt before, until nothing new comes of it.
+//! What one extraction has found out so far.
+//!
+//! serde ends its walk through a type at the first problem. To report every problem at once (rule T4), extraction walks
+//! the type again and again, each time with what it has learned before: values that are wrong are replaced by
+//! placeholders, missing fields are filled from variables, spellings that lose are left out. It stops when a walk
+//! succeeds or learns nothing new.
+//!
+//! All of that is kept by key path, as one [`Mark`] per path, and by type, as one [`TypeMark`] per type. Everything that
+//! counts as progress goes through [`State::learn`], so that the loop cannot run for ever.
 
-use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::Guessed;
-use super::error::Problem;
-use super::fields::{is_link, variables_of};
-use crate::error::{Error, ErrorKind};
+use super::error::{self, Objection};
+use crate::error::Error;
+use crate::tree::spelling::{is_service_link, variables_of};
 use crate::tree::{Node, Origin, Table, Value, join};
 
-/// One extraction's knowledge, by key path.
+/// A nested key that the variable named after it has filled.
+pub(crate) struct Implied {
+    pub(crate) key: String,
+    pub(crate) origin: Arc<Origin>,
+}
+
+/// One extraction's knowledge.
 pub(super) struct Context<'a> {
     root: &'a Table,
-    pub(super) errors: RefCell<Vec<Error>>,
-    /// Counts what was found out.
-    learned: Cell<usize>,
-    /// Values that are known to be wrong or missing.
-    wrong: RefCell<BTreeSet<String>>,
-    /// Where nothing is left to find but what is known.
-    exhausted: RefCell<BTreeSet<String>>,
-    /// What no value could stand in for: members and items to leave out.
-    dropped: RefCell<BTreeSet<String>>,
-    /// By type: how many of the values that could stand in for it were refused.
-    attempts: RefCell<BTreeMap<&'static str, usize>>,
-    /// What is read as an absent value.
-    absent: RefCell<BTreeSet<String>>,
-    /// Visitors of an `Option` of a type that refuses empty text.
-    refuse_empty: RefCell<BTreeSet<&'static str>>,
-    /// Members that do not count: another spelling of the same field outranks them, or their names do not fit.
-    outranked: RefCell<BTreeSet<String>>,
-    /// Tables that a missing field was reported of.
-    lacking: RefCell<BTreeSet<String>>,
-    /// By table: fields that were missing there, and what was found for them elsewhere.
-    found: RefCell<BTreeMap<String, Vec<(&'static str, Node)>>>,
-    /// Tables that no layer gives, tried because variables may fill them; the table they are in, and what to say if they
-    /// do not.
-    tried: RefCell<BTreeMap<String, (String, String)>>,
-    /// The member that was handed out last; and, where it is another spelling of the same field, one before it.
-    pub(super) last: RefCell<(String, Option<String>)>,
-    /// How often text was read for a type that takes any.
-    pub(super) buffered: Cell<usize>,
+    state: RefCell<State>,
+}
+
+#[derive(Default)]
+struct State {
+    errors: Vec<Error>,
+    /// By key path.
+    marks: BTreeMap<String, Mark>,
+    types: BTreeMap<&'static str, TypeMark>,
+    /// Grows with everything that a walk finds out.
+    learned: usize,
+    /// The member that was handed out last and, if it is another spelling of the same field, the one before it.
+    last_member: (String, Option<String>),
+    /// How often text was read for a type that takes any value.
+    buffered: usize,
+}
+
+/// What is known about a key path.
+#[derive(Default)]
+struct Mark {
+    /// The value is wrong or missing, and reported.
+    wrong: bool,
+    /// Nothing is left to find here.
+    exhausted: bool,
+    /// No placeholder fits, so the member or item is left out.
+    dropped: bool,
+    /// The value is read as absent.
+    absent: bool,
+    /// The member does not count: another spelling of its field wins, or its name does not fit.
+    ignored: bool,
+    /// A missing field of this table was reported.
+    incomplete: bool,
+    /// No layer defines this table; it is tried because variables may fill it.
+    tried: Option<Tried>,
+    /// Fields that were missing in this table, with what was found for them.
+    found: Vec<(&'static str, Node)>,
+}
+
+#[derive(Clone, Default)]
+struct Tried {
+    /// The table that it is in.
+    table: String,
+    /// What else is missing there, for the message if no variable fills it.
+    absent: String,
+}
+
+/// What is known about a type.
+#[derive(Default)]
+struct TypeMark {
+    /// How many placeholders it has rejected.
+    rejected: usize,
+    /// Whether it is inside an `Option` and rejects empty text.
+    rejects_empty: bool,
+}
+
+impl State {
+    /// Counts progress.
+    fn learn(&mut self, new: bool) -> bool {
+        self.learned += usize::from(new);
+        new
+    }
+
+    fn mark(&self, path: &str) -> Option<&Mark> {
+        self.marks.get(path)
+    }
+
+    /// Sets a flag of a path, and counts progress if it was not set.
+    fn set(&mut self, path: &str, flag: fn(&mut Mark) -> &mut bool) -> bool {
+        let flag = flag(self.marks.entry(path.to_owned()).or_default());
+        let new = !std::mem::replace(flag, true);
+        self.learn(new)
+    }
+
+    fn is_spent(&self, path: &str) -> bool {
+        self.mark(path).is_some_and(|mark| mark.wrong || mark.exhausted)
+    }
+
+    /// The marks of all paths below this one.
+    fn below(&self, path: &str) -> impl Iterator<Item = (&String, &Mark)> {
+        let below = if path.is_empty() { String::new() } else { format!("{path}.") };
+        let from = self.marks.range(below.clone()..);
+        from.take_while(move |(known, _)| known.starts_with(&below))
+            .filter(|(known, _)| !known.is_empty())
+    }
+
+    fn is_spent_below(&self, path: &str) -> bool {
+        self.below(path).any(|(_, mark)| mark.wrong || mark.exhausted)
+    }
+
+    fn add(&mut self, path: &str, error: Error) {
+        // It may be found again on a later walk.
+        if self.set(path, |mark| &mut mark.wrong) {
+            self.errors.push(if path.is_empty() { error } else { error.with_key(path) });
+        }
+    }
+
+    /// Forgets what was reported of a path and of those below it.
+    fn take_back(&mut self, path: &str) {
+        let below = format!("{path}.");
+        let of_it = |key: &str| key == path || key.starts_with(&below);
+        self.errors.retain(|error| !error.key().is_some_and(of_it));
+        if let Some(mark) = self.marks.get_mut(path) {
+            (mark.wrong, mark.exhausted) = (false, false);
+        }
+        for (_, mark) in
+            self.marks.range_mut(below.clone()..).take_while(|(known, _)| known.starts_with(&below))
+        {
+            (mark.wrong, mark.exhausted) = (false, false);
+        }
+    }
+
+    /// Gives a table a field that it lacks.
+    fn put(&mut self, table: &str, field: &'static str, node: Node) {
+        let found = &mut self.marks.entry(table.to_owned()).or_default().found;
+        // Only once: if serde does not take it, it is missing again.
+        let new = found.iter().all(|(known, _)| *known != field);
+        if new {
+            found.push((field, node));
+        }
+        self.learn(new);
+    }
+
+    /// A table lacks a field. The first one is reported, and its message names the others.
+    fn lacks(&mut self, table: &str, path: &str, absent: &str) {
+        let mark = self.marks.entry(table.to_owned()).or_default();
+        match std::mem::replace(&mut mark.incomplete, true) {
+            false => self.add(path, error::missing(path, absent)),
+            true => {
+                self.set(path, |mark| &mut mark.exhausted);
+            }
+        }
+    }
 }
 
 impl<'a> Context<'a> {
     pub(super) fn new(root: &'a Table) -> Self {
-        Self {
-            root,
-            errors: RefCell::default(),
-            learned: Cell::default(),
-            wrong: RefCell::default(),
-            exhausted: RefCell::default(),
-            dropped: RefCell::default(),
-            attempts: RefCell::default(),
-            absent: RefCell::default(),
-            refuse_empty: RefCell::default(),
-            outranked: RefCell::default(),
-            lacking: RefCell::default(),
-            found: RefCell::default(),
-            tried: RefCell::default(),
-            last: RefCell::default(),
-            buffered: Cell::default(),
-        }
+        Self { root, state: RefCell::default() }
     }
 
-    /// Grows with everything that a walk finds out.
+    pub(super) fn into_errors(self) -> Vec<Error> {
+        self.state.into_inner().errors
+    }
+
+    pub(super) fn error_count(&self) -> usize {
+        self.state.borrow().errors.len()
+    }
+
+    /// A number that grows with everything that a walk finds out.
     pub(super) fn learned(&self) -> usize {
-        self.learned.get()
+        self.state.borrow().learned
     }
 
-    fn learn(&self, new: bool) -> bool {
-        self.learned.set(self.learned.get() + usize::from(new));
-        new
+    /// How often text was read for a type that takes any value.
+    pub(super) fn buffered(&self) -> usize {
+        self.state.borrow().buffered
     }
 
-    /// Whether another value stands in for the one at this path, so that the walk goes on behind it.
-    pub(super) fn spent(&self, path: &str) -> bool {
-        self.wrong.borrow().contains(path) || self.exhausted.borrow().contains(path)
+    pub(super) fn count_buffered(&self) {
+        self.state.borrow_mut().buffered += 1;
     }
 
-    pub(super) fn exhaust(&self, path: String) {
-        let new = self.exhausted.borrow_mut().insert(path);
-        self.learn(new);
+    /// Whether a placeholder replaces the value at this path, so that the walk continues after it.
+    pub(super) fn is_spent(&self, path: &str) -> bool {
+        self.state.borrow().is_spent(path)
     }
 
-    /// Whether a path below this one is spent: what the type makes of the whole says nothing, then.
-    fn spent_below(&self, path: &str) -> bool {
-        let below = if path.is_empty() { String::new() } else { format!("{path}.") };
-        [&self.wrong, &self.exhausted].into_iter().any(|paths| {
-            paths
-                .borrow()
-                .range(below.clone()..)
-                .find(|known| !known.is_empty())
-                .is_some_and(|known| known.starts_with(&below))
-        })
+    /// Nothing is left to find at this path.
+    pub(super) fn exhaust(&self, path: &str) {
+        self.state.borrow_mut().set(path, |mark| &mut mark.exhausted);
     }
 
-    /// Leaves out a member or an item that nothing can stand in for.
-    pub(super) fn drop_out(&self, path: String) {
-        let new = self.dropped.borrow_mut().insert(path);
-        self.learn(new);
+    /// Leaves out a member or an item that no placeholder fits.
+    pub(super) fn drop_out(&self, path: &str) {
+        self.state.borrow_mut().set(path, |mark| &mut mark.dropped);
     }
 
     pub(super) fn is_dropped(&self, path: &str) -> bool {
-        self.dropped.borrow().contains(path)
+        self.state.borrow().mark(path).is_some_and(|mark| mark.dropped)
     }
 
-    /// Which of the values that may stand in for a type is next.
-    pub(super) fn attempt(&self, type_name: &'static str) -> usize {
-        self.attempts.borrow().get(type_name).copied().unwrap_or_default()
+    /// How many placeholders a type has rejected.
+    pub(super) fn rejected_placeholders(&self, of: &'static str) -> usize {
+        self.state.borrow().types.get(of).map_or(0, |mark| mark.rejected)
     }
 
-    /// A type refused what was to stand in for it.
-    pub(super) fn refused(&self, type_name: &'static str) {
-        *self.attempts.borrow_mut().entry(type_name).or_default() += 1;
-        self.learn(true);
+    /// A type rejected a placeholder.
+    pub(super) fn reject_placeholder(&self, of: &'static str) {
+        let mut state = self.state.borrow_mut();
+        state.types.entry(of).or_default().rejected += 1;
+        state.learn(true);
     }
 
-    /// Whether what stands at this path is read as absent.
+    /// Whether the value at this path is read as absent.
     pub(super) fn is_absent(&self, path: &str) -> bool {
-        self.absent.borrow().contains(path)
+        self.state.borrow().mark(path).is_some_and(|mark| mark.absent)
     }
 
-    /// Whether empty text has turned out to be no value of this visitor's type.
-    pub(super) fn refuses_empty(&self, visitor: &'static str) -> bool {
-        self.refuse_empty.borrow().contains(visitor)
+    /// Reads the value at a path as absent from now on.
+    pub(super) fn read_as_absent(&self, path: &str) {
+        self.state.borrow_mut().set(path, |mark| &mut mark.absent);
     }
 
-    pub(super) fn refused_empty(&self, visitor: &'static str) {
-        let new = self.refuse_empty.borrow_mut().insert(visitor);
-        self.learn(new);
+    /// Whether a type inside an `Option` is known to reject empty text.
+    pub(super) fn rejects_empty(&self, visitor: &'static str) -> bool {
+        self.state.borrow().types.get(visitor).is_some_and(|mark| mark.rejects_empty)
     }
 
-    /// Takes back what was reported of a path, and below it, since `errors` were known.
+    pub(super) fn reject_empty(&self, visitor: &'static str) {
+        let mut state = self.state.borrow_mut();
+        let mark = state.types.entry(visitor).or_default();
+        let new = !std::mem::replace(&mut mark.rejects_empty, true);
+        state.learn(new);
+    }
+
+    /// Takes back what was reported of a path, and below it, since there were only `errors`.
     pub(super) fn take_back_since(&self, errors: usize, path: &str) {
-        for error in self.errors.borrow_mut().drain(errors..) {
-            self.wrong.borrow_mut().remove(error.key().unwrap_or_default());
+        let mut state = self.state.borrow_mut();
+        for error in state.errors.split_off(errors) {
+            if let Some(mark) = state.marks.get_mut(error.key().unwrap_or_default()) {
+                mark.wrong = false;
+            }
         }
-        self.take_back(path);
-    }
-
-    /// Reads what stands at a path as absent from now on.
-    pub(super) fn read_as_absent(&self, path: String) {
-        let new = self.absent.borrow_mut().insert(path);
-        self.learn(new);
+        state.take_back(path);
     }
 
     /// Leaves out a member that is no field of the struct, or no key of the map.
-    pub(super) fn ignore(&self, path: String) {
-        self.outranked.borrow_mut().insert(path);
+    pub(super) fn ignore(&self, path: &str) {
+        self.state.borrow_mut().marks.entry(path.to_owned()).or_default().ignored = true;
     }
 
-    pub(super) fn is_outranked(&self, path: &str) -> bool {
-        self.outranked.borrow().contains(path)
+    pub(super) fn is_ignored(&self, path: &str) -> bool {
+        self.state.borrow().mark(path).is_some_and(|mark| mark.ignored)
     }
 
+    /// The fields that were missing in a table, with what was found for them.
     pub(super) fn found(&self, table: &str) -> Vec<(&'static str, Node)> {
-        self.found.borrow().get(table).cloned().unwrap_or_default()
+        self.state.borrow().mark(table).map(|mark| mark.found.clone()).unwrap_or_default()
     }
 
     /// The fields that a variable named after their path has filled.
-    pub(super) fn guessed(&self) -> Vec<Guessed> {
-        let found = self.found.borrow();
-        let fields =
-            found.iter().flat_map(|(table, fields)| fields.iter().map(move |field| (table, field)));
-        fields
-            .filter(|(_, (_, node))| node.is_leaf() && !matches!(node.value, Value::Null))
-            .map(|(table, (field, node))| Guessed {
+    pub(super) fn implied(&self) -> Vec<Implied> {
+        let state = self.state.borrow();
+        let found = state.marks.iter().flat_map(|(table, mark)| {
+            mark.found.iter().map(move |(field, node)| (table, field, node))
+        });
+        found
+            .filter(|(_, _, node)| node.is_leaf() && !matches!(node.value, Value::Null))
+            .map(|(table, field, node)| Implied {
                 key: join(table, field),
                 origin: node.origin.clone(),
             })
             .collect()
     }
 
-    /// Whether this table is one that no layer gives.
+    /// Whether this table is one that no layer defines.
     pub(super) fn is_tried(&self, path: &str) -> bool {
-        self.tried.borrow().contains_key(path)
+        self.state.borrow().mark(path).is_some_and(|mark| mark.tried.is_some())
+    }
+
+    /// Notes which member is handed out, and which one before it was another spelling of the same field.
+    pub(super) fn hand_out(&self, member: &str, spelling_before: Option<String>) {
+        self.state.borrow_mut().last_member = (member.to_owned(), spelling_before);
     }
 
     /// Whether the member that was handed out last is another spelling of a field handed out before.
     pub(super) fn is_last_a_spelling(&self) -> bool {
-        self.last.borrow().1.is_some()
+        self.state.borrow().last_member.1.is_some()
     }
 
-    /// Two spellings of one field. They come highest layer first, so the last one handed out loses, unless both are of
-    /// one layer and it is the field's own name.
+    /// Decides between two spellings of one field. They are handed out highest layer first, so the last one loses,
+    /// unless both are in one layer and it is the field's own name.
     pub(super) fn same_field(&self, table: &str, field: &str, rank: impl Fn(&str) -> Option<u32>) {
-        let (last, before) = self.last.borrow().clone();
+        let mut state = self.state.borrow_mut();
+        let (last, before) = state.last_member.clone();
         let mut loser = last.as_str();
         if let Some(before) = before.as_deref().filter(|before| rank(before) == rank(&last)) {
             if last == field {
                 loser = before;
-                self.take_back(&join(table, before));
+                state.take_back(&join(table, before));
             } else if before != field && rank(field) != rank(before) {
-                self.report_ambiguous(
-                    &join(table, field),
-                    &join(table, before),
-                    &join(table, &last),
-                );
+                let path = join(table, field);
+                let error = error::ambiguous(&path, &join(table, before), &join(table, &last));
+                state.add(&path, error);
             }
         }
-        let new = self.outranked.borrow_mut().insert(join(table, loser));
-        self.learn(new);
+        state.set(&join(table, loser), |mark| &mut mark.ignored);
     }
 
-    /// Forgets what was reported of a path, and of what is below it.
-    fn take_back(&self, path: &str) {
-        let below = format!("{path}.");
-        let of_it = |key: &str| key == path || key.starts_with(&below);
-        self.errors.borrow_mut().retain(|error| !error.key().is_some_and(of_it));
-        self.wrong.borrow_mut().retain(|known| !of_it(known));
-        self.exhausted.borrow_mut().retain(|known| !of_it(known));
-    }
-
-    /// A required field that no layer gives: a nested one may be filled by the variable that is named after its
-    /// path, `DATABASE_URL` for `database.url`; nothing else is guessed.
+    /// A required field that no layer defines. A nested one may be filled by the variable that is named after its path,
+    /// `DATABASE_URL` for `database.url`; nothing else is guessed.
     pub(super) fn missing(&self, table: &str, field: &'static str, absent: &[&str]) {
         let path = join(table, field);
-        // Given, but left out as nothing can stand in for it; under which name, an alias does not tell.
-        if self.spent(&path) || self.has_dropped_member(table) {
+        // It is there, but left out because no placeholder fits. An alias hides under which name.
+        if self.is_spent(&path) || self.has_dropped_member(table) {
             return;
         }
-        let message =
-            match absent.iter().filter(|other| **other != field).collect::<Vec<_>>().as_slice() {
-                [] => String::new(),
-                others => {
-                    let others: Vec<_> = others.iter().map(|other| format!("`{other}`")).collect();
-                    format!("; not there either, needed or not: {}", others.join(", "))
-                }
-            };
         if !table.is_empty()
             && let Some(node) = self.variable(&path)
         {
-            return self.put(table, field, node);
+            return self.state.borrow_mut().put(table, field, node);
         }
-        if !self.is_tried(&path)
-            && let Some(origin) = self.variable_below(&path)
-        {
-            self.tried.borrow_mut().insert(path, (table.to_owned(), message));
-            return self.put(table, field, Node::new(Value::Table(Table::default()), origin));
+        let absent = error::also_absent(absent.iter().copied().filter(|other| *other != field));
+        let origin = self.variable_below(&path).filter(|_| !self.is_tried(&path));
+        let mut state = self.state.borrow_mut();
+        if let Some(origin) = origin {
+            let tried = Tried { table: table.to_owned(), absent };
+            state.marks.entry(path).or_default().tried = Some(tried);
+            return state.put(table, field, Node::new(Value::Table(Table::default()), origin));
         }
-        self.lacks(table, &path, &message);
-        // What stands in for it takes its place on the next walk.
+        state.lacks(table, &path, &absent);
+        // On the next walk, a placeholder takes its place.
         let origin = Arc::new(Origin::Environment { variable: String::new() });
-        self.put(table, field, Node::new(Value::Null, origin));
+        state.put(table, field, Node::new(Value::Null, origin));
     }
 
     fn has_dropped_member(&self, table: &str) -> bool {
-        let below = if table.is_empty() { String::new() } else { format!("{table}.") };
-        let dropped = self.dropped.borrow();
-        dropped.iter().any(|path| path.strip_prefix(&below).is_some_and(|name| !name.contains('.')))
+        let state = self.state.borrow();
+        let start = if table.is_empty() { 0 } else { table.len() + 1 };
+        state.below(table).any(|(path, mark)| mark.dropped && !path[start..].contains('.'))
     }
 
-    /// The value of this path was made up to see whether variables fill it, and they do not.
+    /// The table at this path was only tried to see whether variables fill it, and they do not.
     pub(super) fn nothing_filled(&self, path: &str) {
-        let (table, message) = self.tried.borrow().get(path).cloned().unwrap_or_default();
-        self.lacks(&table, path, &message);
+        let mut state = self.state.borrow_mut();
+        let tried = state.mark(path).and_then(|mark| mark.tried.clone()).unwrap_or_default();
+        state.lacks(&tried.table, path, &tried.absent);
     }
 
-    /// A table lacks a field. The first one is reported, and names the others.
-    fn lacks(&self, table: &str, path: &str, absent: &str) {
-        match self.lacking.borrow_mut().insert(table.to_owned()) {
-            true => self.report_missing(path, absent),
-            false => self.exhaust(path.to_owned()),
-        }
-    }
-
-    /// Tables that were tried and got nothing, after a walk that succeeded.
+    /// Reports tables that were tried and not filled, after a walk that succeeded.
     pub(super) fn check_tried(&self) {
-        let tried = self.tried.borrow().clone();
-        for (path, (_, absent)) in tried {
-            let below = format!("{path}.");
-            let filled = self.found.borrow().iter().any(|(table, fields)| {
-                (*table == path || table.starts_with(&below))
-                    && fields
-                        .iter()
-                        .any(|(field, node)| node.is_leaf() && !self.spent(&join(table, field)))
-            });
-            if !filled && !self.spent(&path) && !self.spent_below(&path) {
-                self.report_missing(&path, &absent);
-            }
-        }
-    }
-
-    fn put(&self, table: &str, field: &'static str, node: Node) {
-        let mut found = self.found.borrow_mut();
-        let fields = found.entry(table.to_owned()).or_default();
-        // Once only: where serde does not take it, it is missing again.
-        if self.learn(fields.iter().all(|(known, _)| *known != field)) {
-            fields.push((field, node));
-        }
+        let mut state = self.state.borrow_mut();
+        let is_filled = |state: &State, path: &str| {
+            let own = state.mark(path).map(|mark| (path, mark));
+            let below = state.below(path).map(|(path, mark)| (path.as_str(), mark));
+            own.into_iter().chain(below).any(|(table, mark)| {
+                let mut found = mark.found.iter();
+                found.any(|(field, node)| node.is_leaf() && !state.is_spent(&join(table, field)))
+            })
+        };
+        let unfilled: Vec<_> = state
+            .marks
+            .iter()
+            .filter_map(|(path, mark)| Some((path, mark.tried.as_ref()?)))
+            .filter(|(path, _)| {
+                !is_filled(&state, path) && !state.is_spent(path) && !state.is_spent_below(path)
+            })
+            .map(|(path, tried)| (path.clone(), error::missing(path, &tried.absent)))
+            .collect();
+        unfilled.into_iter().for_each(|(path, error)| state.add(&path, error));
     }
 
     /// The variable that is named after a path, of the higher layer.
@@ -318,90 +402,53 @@ impl<'a> Context<'a> {
             .filter(|(_, node)| node.origin.is_variable() && node.is_leaf());
         variables
             .map(|(name, node)| (name.to_ascii_lowercase(), node))
-            .filter(|(name, node)| !is_link(name, node))
+            .filter(|(name, node)| !is_service_link(name, node))
     }
 
-    fn report_missing(&self, path: &str, absent: &str) {
-        let variable = path.to_ascii_uppercase().replace('.', "__");
-        let error = Error::new(ErrorKind::Invalid, format!("key `{path}` is missing{absent}")).with_hint(format!(
-            "no layer gives it: add it to a secret, or set the variable `{variable}` in the environment or the `.env` file"
-        ));
-        self.add(path, error);
-    }
-
-    /// Two spellings within one layer, neither of them exact.
+    /// Two spellings of a field within one layer, neither of them exact.
     pub(super) fn report_ambiguous(&self, path: &str, one: &str, other: &str) {
-        let mut spellings = [one, other];
-        spellings.sort_unstable();
-        let [one, other] = spellings;
-        let error = Error::new(
-            ErrorKind::Invalid,
-            format!("key `{path}` is given twice in one layer: as `{one}` and `{other}`"),
-        )
-        .with_hint("remove one of them");
-        self.add(path, error);
+        self.state.borrow_mut().add(path, error::ambiguous(path, one, other));
     }
 
     /// What is wrong with the value at a path.
     pub(super) fn report(&self, path: &str, node: Option<&Node>, message: &str) {
-        let place =
-            if path.is_empty() { "the settings".to_owned() } else { format!("key `{path}`") };
-        let error = match node {
-            Some(node) => {
-                let message = format!("invalid value for {place}: {message} ({})", node.origin);
-                let error = Error::new(ErrorKind::Invalid, message);
-                match &*node.origin {
-                    Origin::Secret { name, .. } => error.with_secret(name),
-                    _ => error,
-                }
-            }
-            None => Error::new(ErrorKind::Invalid, format!("{place}: {message}")),
-        };
-        self.add(path, error);
+        let origin = node.map(|node| &*node.origin);
+        self.state.borrow_mut().add(path, error::invalid(path, origin, message));
     }
 
-    /// Reports what a type objects to, of the value at a path.
+    /// Reports what a type objects to in the value at a path.
     pub(super) fn object(
         &self,
         path: &str,
         node: Option<&Node>,
-        problem: &Problem,
+        objection: &Objection,
         expected: &str,
         buffered: bool,
     ) {
-        match problem {
-            Problem::Missing(field) => self.missing(path, field, &[]),
-            Problem::Refused if self.spent_below(path) => {}
+        match objection {
+            Objection::Missing(field) => self.missing(path, field, &[]),
+            // What the type makes of the whole says nothing while a part of it is a placeholder.
+            Objection::Rejected if self.state.borrow().is_spent_below(path) => {}
             _ if node.is_some() && self.is_tried(path) => self.nothing_filled(path),
-            // What else stands in the environment is nobody's mistake: the next walk does not see it.
-            Problem::UnknownField(name) if self.is_variables(node, name) => {
-                let new = self.outranked.borrow_mut().insert(join(path, name));
-                self.learn(new);
+            // Other variables of the environment are no mistake; the next walk does not see this one.
+            Objection::UnknownField(name) if self.is_variable(node, name) => {
+                self.state.borrow_mut().set(&join(path, name), |mark| &mut mark.ignored);
             }
-            // What a type calls a field may be a value: only a key that stands there is one.
-            Problem::UnknownField(name) if !node.is_some_and(|node| node.has_key(name)) => {
-                self.report(path, node, &Problem::Refused.describe(expected, buffered));
+            // What a type calls a field may be a value; only a key that exists there is a name.
+            Objection::UnknownField(name) if !node.is_some_and(|node| node.has_key(name)) => {
+                self.report(path, node, &Objection::Rejected.describe(expected, buffered));
             }
-            _ => self.report(path, node, &problem.describe(expected, buffered)),
+            _ => self.report(path, node, &objection.describe(expected, buffered)),
         }
     }
 
-    /// Whether a member of a table (without a node, of the whole) is given by a variable.
-    fn is_variables(&self, node: Option<&Node>, member: &str) -> bool {
+    /// Whether a variable defines a member of a table (of the root, if there is no node).
+    fn is_variable(&self, node: Option<&Node>, member: &str) -> bool {
         let table = match node.map(|node| &node.value) {
             None => self.root,
             Some(Value::Table(table)) => table,
             Some(_) => return false,
         };
         table.entries.get(member).is_some_and(|member| member.origin.is_variable())
-    }
-
-    fn add(&self, path: &str, error: Error) {
-        let new = self.wrong.borrow_mut().insert(path.to_owned());
-        // Found again on a later walk, otherwise.
-        if self.learn(new) {
-            let error = if path.is_empty() { error } else { error.with_key(path) };
-            self.errors.borrow_mut().push(error);
-        }
     }
 }

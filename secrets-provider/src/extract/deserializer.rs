@@ -1,4 +1,6 @@
-//! serde's `Deserializer`: each method says how its type is read from a node.
+//! serde's `Deserializer`: each method says how its type is read from a node (rule T2).
+//!
+//! The target type decides: text is parsed where a number, a bool, a table or a sequence is wanted, and stays text elsewhere.
 
 use std::str::FromStr;
 
@@ -6,18 +8,18 @@ use serde::de::{Deserializer, Visitor};
 use serde::forward_to_deserialize_any;
 
 use super::access::{Enum, Items, Members, Versions};
-use super::error::{Failure, Problem};
+use super::error::{ExtractError, Objection};
 use super::numbers::numbers;
+use super::serde_internals::{self, KEY, ROTATING, identity};
 use super::{Extractor, Place, scalar};
-use super::{key, rotating};
 use crate::tree::{Value, base64};
 
 impl<'de> Deserializer<'de> for Extractor<'_> {
-    type Error = Failure;
+    type Error = ExtractError;
 
     numbers!();
 
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ExtractError> {
         let Place::Node(node) = self.place else {
             return self.deserialize_map(visitor);
         };
@@ -26,7 +28,7 @@ impl<'de> Deserializer<'de> for Extractor<'_> {
             Value::Bool(value) => visitor.visit_bool(*value),
             Value::Number(number) => scalar::visit_number(number.as_str(), visitor),
             Value::Text(text) => {
-                self.context.buffered.set(self.context.buffered.get() + 1);
+                self.context.count_buffered();
                 visitor.visit_str(text.as_str())
             }
             Value::Bytes(bytes) => visitor.visit_str(&base64(bytes)),
@@ -36,7 +38,7 @@ impl<'de> Deserializer<'de> for Extractor<'_> {
         self.settle(visited)
     }
 
-    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ExtractError> {
         let value = self.scalar().and_then(|node| match &node.value {
             Value::Bool(value) => Some(*value),
             Value::Text(text) if text.as_str().trim().eq_ignore_ascii_case("true") => Some(true),
@@ -49,7 +51,7 @@ impl<'de> Deserializer<'de> for Extractor<'_> {
         }
     }
 
-    fn deserialize_char<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+    fn deserialize_char<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ExtractError> {
         let single = self.text().and_then(|text| {
             let mut chars = text.as_str().chars();
             chars.next().filter(|_| chars.next().is_none())
@@ -60,18 +62,18 @@ impl<'de> Deserializer<'de> for Extractor<'_> {
         }
     }
 
-    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ExtractError> {
         match self.text() {
             Some(text) => self.settle(visitor.visit_str(text.as_str())),
             None => self.wrong("text"),
         }
     }
 
-    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ExtractError> {
         self.deserialize_str(visitor)
     }
 
-    fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+    fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ExtractError> {
         let bytes = self.scalar().and_then(|node| match &node.value {
             Value::Bytes(bytes) => Some(bytes.clone()),
             Value::Text(text) => scalar::decoded(text.as_str()),
@@ -83,25 +85,24 @@ impl<'de> Deserializer<'de> for Extractor<'_> {
         }
     }
 
-    fn deserialize_byte_buf<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+    fn deserialize_byte_buf<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ExtractError> {
         self.deserialize_bytes(visitor)
     }
 
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ExtractError> {
         match self.scalar().map(|node| &node.value) {
             Some(Value::Null) => return self.settle(visitor.visit_none()),
-            // Whether the type inside takes empty text only shows when it is tried: a refusal is noted, and the
-            // next walk makes it `None`.
+            // Only a try shows whether the type inside takes empty text. If it does not, the next walk reads `None`.
             Some(Value::Text(text)) if text.as_str().trim().is_empty() => {
-                let (context, kind) = (self.context, std::any::type_name::<V>());
-                if context.refuses_empty(kind) {
+                let (context, kind) = (self.context, identity::<V>());
+                if context.rejects_empty(kind) {
                     return self.settle(visitor.visit_none());
                 }
-                let errors = context.errors.borrow().len();
+                let errors = context.error_count();
                 let visited = self.settle(visitor.visit_some(self.again()));
                 if visited.is_err() {
                     context.take_back_since(errors, &self.at);
-                    context.refused_empty(kind);
+                    context.reject_empty(kind);
                 }
                 return visited;
             }
@@ -111,7 +112,7 @@ impl<'de> Deserializer<'de> for Extractor<'_> {
         self.settle(visited)
     }
 
-    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ExtractError> {
         match self.node().map(|node| &node.value) {
             Some(Value::Null) => self.settle(visitor.visit_unit()),
             _ => self.wrong("nothing (null)"),
@@ -122,7 +123,7 @@ impl<'de> Deserializer<'de> for Extractor<'_> {
         self,
         _: &'static str,
         visitor: V,
-    ) -> Result<V::Value, Failure> {
+    ) -> Result<V::Value, ExtractError> {
         self.deserialize_unit(visitor)
     }
 
@@ -130,21 +131,21 @@ impl<'de> Deserializer<'de> for Extractor<'_> {
         self,
         name: &'static str,
         visitor: V,
-    ) -> Result<V::Value, Failure> {
+    ) -> Result<V::Value, ExtractError> {
         match name {
-            rotating::NAME => {
+            ROTATING => {
                 let versions = Versions::of(self.again());
                 let visited = visitor.visit_seq(versions);
                 return self.settle(visited);
             }
-            key::NAME => return self.key(visitor),
+            KEY => return self.key(visitor),
             _ => {}
         }
         let visited = visitor.visit_newtype_struct(self.again());
         self.settle(visited)
     }
 
-    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ExtractError> {
         self.items(None, visitor)
     }
 
@@ -152,7 +153,7 @@ impl<'de> Deserializer<'de> for Extractor<'_> {
         self,
         length: usize,
         visitor: V,
-    ) -> Result<V::Value, Failure> {
+    ) -> Result<V::Value, ExtractError> {
         self.items(Some(length), visitor)
     }
 
@@ -161,25 +162,25 @@ impl<'de> Deserializer<'de> for Extractor<'_> {
         _: &'static str,
         length: usize,
         visitor: V,
-    ) -> Result<V::Value, Failure> {
+    ) -> Result<V::Value, ExtractError> {
         self.items(Some(length), visitor)
     }
 
-    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ExtractError> {
         match self.table() {
             Some(table) => {
                 if self.node().is_some() && self.context.is_tried(&self.at) {
                     return self.wrong("a table");
                 }
-                let known = self.context.buffered.get();
+                let known = self.context.buffered();
                 match visitor.visit_map(Members::of_map(table, &self.at, self.context)) {
-                    // A struct with `flatten`, of which two names handed out were one field's.
-                    Err(Failure::Unplaced(Problem::Duplicate(field)))
+                    // In a struct with `flatten`, two of the names that were handed out are one field's.
+                    Err(ExtractError::Unplaced(Objection::Duplicate(field)))
                         if self.context.is_last_a_spelling() =>
                     {
                         let rank = |name: &str| table.entries.get(name).map(|node| node.rank);
                         self.context.same_field(&self.at, field, rank);
-                        Err(Failure::Reported)
+                        Err(ExtractError::Reported)
                     }
                     visited => self.settle_buffered(visited, known),
                 }
@@ -188,7 +189,7 @@ impl<'de> Deserializer<'de> for Extractor<'_> {
                 Some(Ok(node)) if matches!(node.value, Value::Table(_)) => {
                     self.with(&node).deserialize_map(visitor)
                 }
-                Some(Err(problem)) => self.broken("a table", &problem),
+                Some(Err(problem)) => self.malformed("a table", &problem),
                 _ => self.wrong("a table"),
             },
         }
@@ -199,25 +200,25 @@ impl<'de> Deserializer<'de> for Extractor<'_> {
         name: &'static str,
         fields: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Failure> {
+    ) -> Result<V::Value, ExtractError> {
         match self.table() {
             Some(table) => {
                 let members = Members::of_struct(table, fields, &self.at, self.context);
                 let ranks = members.ranks();
                 match visitor.visit_map(members) {
-                    Err(Failure::Unplaced(Problem::Missing(field))) => {
+                    Err(ExtractError::Unplaced(Objection::Missing(field))) => {
                         let absent: Vec<_> = fields
                             .iter()
                             .copied()
                             .filter(|field| !ranks.contains_key(*field))
                             .collect();
                         self.context.missing(&self.at, field, &absent);
-                        Err(Failure::Reported)
+                        Err(ExtractError::Reported)
                     }
-                    Err(Failure::Unplaced(Problem::Duplicate(field))) => {
+                    Err(ExtractError::Unplaced(Objection::Duplicate(field))) => {
                         let rank = |name: &str| ranks.get(name).copied();
                         self.context.same_field(&self.at, field, rank);
-                        Err(Failure::Reported)
+                        Err(ExtractError::Reported)
                     }
                     visited => self.settle(visited),
                 }
@@ -226,7 +227,7 @@ impl<'de> Deserializer<'de> for Extractor<'_> {
                 Some(Ok(node)) if matches!(node.value, Value::Table(_)) => {
                     self.with(&node).deserialize_struct(name, fields, visitor)
                 }
-                Some(Err(problem)) => self.broken("a table", &problem),
+                Some(Err(problem)) => self.malformed("a table", &problem),
                 _ => self.wrong("a table"),
             },
         }
@@ -237,7 +238,7 @@ impl<'de> Deserializer<'de> for Extractor<'_> {
         name: &'static str,
         variants: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Failure> {
+    ) -> Result<V::Value, ExtractError> {
         if let Some(table) = self.table()
             && table.entries.len() == 1
             && let Some((variant, node)) = table.entries.iter().next()
@@ -251,7 +252,7 @@ impl<'de> Deserializer<'de> for Extractor<'_> {
             Some(Ok(node)) if matches!(node.value, Value::Table(_)) => {
                 return self.with(&node).deserialize_enum(name, variants, visitor);
             }
-            Some(Err(problem)) => return self.broken("a variant", &problem),
+            Some(Err(problem)) => return self.malformed("a variant", &problem),
             _ => {}
         }
         match self.text() {
@@ -263,7 +264,10 @@ impl<'de> Deserializer<'de> for Extractor<'_> {
         }
     }
 
-    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+    fn deserialize_ignored_any<V: Visitor<'de>>(
+        self,
+        visitor: V,
+    ) -> Result<V::Value, ExtractError> {
         visitor.visit_unit()
     }
 
@@ -274,25 +278,25 @@ impl Extractor<'_> {
     fn number<T: FromStr, R>(
         self,
         name: &str,
-        visit: impl FnOnce(T) -> Result<R, Failure>,
-    ) -> Result<R, Failure> {
+        visit: impl FnOnce(T) -> Result<R, ExtractError>,
+    ) -> Result<R, ExtractError> {
         match self.parsed() {
             Some(number) => self.settle(visit(number)),
             None => self.wrong(name),
         }
     }
 
-    /// The items of an array: of a tuple, just as many as it has.
+    /// The items of an array; for a tuple, exactly as many as it has.
     fn items<'de, V: Visitor<'de>>(
         self,
         length: Option<usize>,
         visitor: V,
-    ) -> Result<V::Value, Failure> {
+    ) -> Result<V::Value, ExtractError> {
         let expected =
             || length.map_or_else(|| "a sequence".to_owned(), |n| format!("a sequence of {n}"));
         match self.node().map(|node| &node.value) {
             Some(Value::Array(items)) => match length.filter(|length| *length != items.len()) {
-                Some(_) => self.broken(&expected(), &format!("there are {}", items.len())),
+                Some(_) => self.malformed(&expected(), &format!("there are {}", items.len())),
                 None => {
                     let items = Items::new(items, length.is_none(), &self.at, self.context);
                     let visited = visitor.visit_seq(items);
@@ -303,24 +307,24 @@ impl Extractor<'_> {
                 Some(Ok(node)) if matches!(node.value, Value::Array(_)) => {
                     self.with(&node).items(length, visitor)
                 }
-                Some(Err(problem)) => self.broken(&expected(), &problem),
+                Some(Err(problem)) => self.malformed(&expected(), &problem),
                 _ => self.wrong(&expected()),
             },
         }
     }
 
-    /// Bytes as they are, or text that the key itself decodes; it says what is wrong in words that hold no value.
-    fn key<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
-        key::forget_problem();
+    /// Bytes as they are, or text that the key itself decodes. It leaves the reason for a rejection, which holds no value.
+    fn key<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ExtractError> {
+        serde_internals::take_key_error();
         let visited = match self.scalar().map(|node| &node.value) {
             Some(Value::Bytes(bytes)) => visitor.visit_bytes(bytes),
             Some(Value::Text(text)) => visitor.visit_str(text.as_str()),
             _ => return self.wrong("a key (base64 or hex text, or SecretBinary)"),
         };
-        match (visited, key::take_problem()) {
-            (Err(Failure::Unplaced(_)), Some(problem)) => {
-                self.context.report(&self.at, self.node(), &problem.to_string());
-                Err(Failure::Reported)
+        match (visited, serde_internals::take_key_error()) {
+            (Err(ExtractError::Unplaced(_)), Some(error)) => {
+                self.context.report(&self.at, self.node(), &error.to_string());
+                Err(ExtractError::Reported)
             }
             (visited, _) => self.settle(visited),
         }

@@ -1,33 +1,40 @@
-//! serde's error for the extractor: keeps what is safe to say, drops what may quote a value.
+//! Why a value does not fit its type, and the words for it.
+//!
+//! [`ExtractError`] is serde's error type for the extractor. It keeps what is safe to show and drops the rest: serde's text,
+//! or that of a type's own `Deserialize`, may quote the value. All messages of extraction are worded here, from key,
+//! expected type and origin (rule T1).
 
 use std::fmt;
 
-use serde::de::{Error, Expected, Unexpected};
+use serde::de::{Error as SerdeError, Expected, Unexpected};
 
-/// How a walk through a type ends early.
+use crate::error::{Error, ErrorKind};
+use crate::tree::Origin;
+
+/// Why a walk through a type ends early.
 #[derive(Debug)]
-pub(super) enum Failure {
-    /// Already reported with its key.
+pub(super) enum ExtractError {
+    /// The problem is already reported, with its key.
     Reported,
-    /// Raised by a visitor, which does not know where it is.
-    Unplaced(Problem),
+    /// A visitor objects; it does not know at which key.
+    Unplaced(Objection),
 }
 
-/// What a visitor objects to. Only names that stand in the program's source are kept.
+/// What a visitor objects to. Only names that are in the program's source are kept.
 #[derive(Debug)]
-pub(super) enum Problem {
+pub(super) enum Objection {
     Missing(&'static str),
     Duplicate(&'static str),
     UnknownField(String),
     UnknownVariant(&'static [&'static str]),
-    /// Anything else: serde's text for it may hold the value.
-    Refused,
+    /// Anything else. serde's text for it may contain the value.
+    Rejected,
 }
 
-impl Problem {
-    /// What to say of it; `expected` is the type's name, where that is known.
+impl Objection {
+    /// The objection in words; `expected` is the type's name, if it is known.
     pub(super) fn describe(&self, expected: &str, buffered: bool) -> String {
-        let refused = match self {
+        let rejected = match self {
             Self::Missing(field) => return format!("field `{field}` is missing"),
             Self::Duplicate(field) => return format!("field `{field}` is given twice"),
             Self::UnknownField(field) => return format!("key `{field}` is not one of its fields"),
@@ -36,61 +43,142 @@ impl Problem {
                     variants.iter().map(|variant| format!("`{variant}`")).collect();
                 return format!("expected one of {}", variants.join(", "));
             }
-            Self::Refused if expected.is_empty() => "its type refuses the value there".to_owned(),
-            Self::Refused => format!("expected {expected}, which refuses the value there"),
+            Self::Rejected if expected.is_empty() => "its type rejects the value".to_owned(),
+            Self::Rejected => format!("expected {expected}, which rejects the value"),
         };
         match buffered {
-            false => refused,
+            false => rejected,
             true => {
-                refused
-                    + "; below `flatten`, untagged and internally tagged types serde reads without a type, so text \
-                       stays text and fills no number or bool"
+                rejected
+                    + "; inside `flatten`, untagged and internally tagged types, serde hides the target type, so text \
+                       stays text and cannot fill a number or a bool"
             }
         }
     }
 }
 
-impl Error for Failure {
-    fn custom<T: fmt::Display>(_: T) -> Self {
-        Self::Unplaced(Problem::Refused)
-    }
-
-    fn invalid_type(_: Unexpected<'_>, _: &dyn Expected) -> Self {
-        Self::Unplaced(Problem::Refused)
-    }
-
-    fn invalid_value(_: Unexpected<'_>, _: &dyn Expected) -> Self {
-        Self::Unplaced(Problem::Refused)
-    }
-
-    fn invalid_length(_: usize, _: &dyn Expected) -> Self {
-        Self::Unplaced(Problem::Refused)
-    }
-
-    fn unknown_variant(_: &str, expected: &'static [&'static str]) -> Self {
-        Self::Unplaced(Problem::UnknownVariant(expected))
-    }
-
-    fn unknown_field(field: &str, _: &'static [&'static str]) -> Self {
-        Self::Unplaced(Problem::UnknownField(field.to_owned()))
-    }
-
-    fn missing_field(field: &'static str) -> Self {
-        Self::Unplaced(Problem::Missing(field))
-    }
-
-    fn duplicate_field(field: &'static str) -> Self {
-        Self::Unplaced(Problem::Duplicate(field))
+/// A value of another kind than its type takes. `found` is the kind of the value, in words.
+pub(super) fn mismatch(expected: &str, found: &str) -> String {
+    match found {
+        "text" | "a number" => {
+            format!("expected {expected}, found {found} that does not fit")
+        }
+        found => format!("expected {expected}, found {found}"),
     }
 }
 
-impl fmt::Display for Failure {
+/// Text that starts as a table or a sequence but is not one.
+pub(super) fn malformed(expected: &str, reason: &str) -> String {
+    format!("expected {expected}, but {reason}")
+}
+
+/// A member whose name does not fit the type of the map's keys, or of the struct's fields.
+pub(super) fn bad_name(objection: &Objection) -> String {
+    match objection {
+        Objection::UnknownField(_) => "there is no field of this name".to_owned(),
+        _ => format!("its name is not valid here: {}", objection.describe("", false)),
+    }
+}
+
+/// The other fields that are absent from the table of a missing one; not all of them need be required.
+pub(super) fn also_absent<'a>(others: impl Iterator<Item = &'a str>) -> String {
+    let others: Vec<_> = others.map(|other| format!("`{other}`")).collect();
+    match others.as_slice() {
+        [] => String::new(),
+        others => format!(" (also absent, required or not: {})", others.join(", ")),
+    }
+}
+
+/// A required field that no layer defines.
+pub(super) fn missing(path: &str, also_absent: &str) -> Error {
+    let variable = path.to_ascii_uppercase().replace('.', "__");
+    Error::new(ErrorKind::Invalid, format!("key `{path}` is missing{also_absent}")).with_hint(format!(
+        "add it to a secret, or set the variable `{variable}` in the environment or the `.env` file"
+    ))
+}
+
+/// Two spellings of a key within one layer, neither of them exact.
+pub(super) fn ambiguous(path: &str, one: &str, other: &str) -> Error {
+    let mut spellings = [one, other];
+    spellings.sort_unstable();
+    let [one, other] = spellings;
+    let message = format!("key `{path}` is given twice in one layer: as `{one}` and `{other}`");
+    Error::new(ErrorKind::Invalid, message).with_hint("remove one of them")
+}
+
+/// A value that does not fit, with its key and where it came from.
+pub(super) fn invalid(path: &str, origin: Option<&Origin>, message: &str) -> Error {
+    let place = if path.is_empty() { "the settings".to_owned() } else { format!("key `{path}`") };
+    let Some(origin) = origin else {
+        return Error::new(ErrorKind::Invalid, format!("{place}: {message}"));
+    };
+    let message = format!("invalid value for {place}: {message} ({origin})");
+    let error = Error::new(ErrorKind::Invalid, message);
+    match origin {
+        Origin::Secret { name, .. } => error.with_secret(name),
+        _ => error,
+    }
+}
+
+/// Why bytes or text are no [`Key`](crate::Key). Lengths are not secret.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum KeyError {
+    Length { expected: usize, found: usize },
+    Encoding { expected: usize },
+}
+
+impl fmt::Display for KeyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Reported => f.write_str("reported"),
-            Self::Unplaced(problem) => f.write_str(&problem.describe("", false)),
+            Self::Length { expected, found } => write!(f, "must be {expected} bytes, got {found}"),
+            Self::Encoding { expected } => {
+                write!(f, "must be {expected} bytes as base64 or hex text, and the text is neither")
+            }
         }
     }
 }
 
-impl std::error::Error for Failure {}
+impl SerdeError for ExtractError {
+    fn custom<T: fmt::Display>(_: T) -> Self {
+        Self::Unplaced(Objection::Rejected)
+    }
+
+    fn invalid_type(_: Unexpected<'_>, _: &dyn Expected) -> Self {
+        Self::Unplaced(Objection::Rejected)
+    }
+
+    fn invalid_value(_: Unexpected<'_>, _: &dyn Expected) -> Self {
+        Self::Unplaced(Objection::Rejected)
+    }
+
+    fn invalid_length(_: usize, _: &dyn Expected) -> Self {
+        Self::Unplaced(Objection::Rejected)
+    }
+
+    fn unknown_variant(_: &str, expected: &'static [&'static str]) -> Self {
+        Self::Unplaced(Objection::UnknownVariant(expected))
+    }
+
+    fn unknown_field(field: &str, _: &'static [&'static str]) -> Self {
+        Self::Unplaced(Objection::UnknownField(field.to_owned()))
+    }
+
+    fn missing_field(field: &'static str) -> Self {
+        Self::Unplaced(Objection::Missing(field))
+    }
+
+    fn duplicate_field(field: &'static str) -> Self {
+        Self::Unplaced(Objection::Duplicate(field))
+    }
+}
+
+impl fmt::Display for ExtractError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Reported => f.write_str("reported"),
+            Self::Unplaced(objection) => f.write_str(&objection.describe("", false)),
+        }
+    }
+}
+
+impl std::error::Error for ExtractError {}

@@ -1,6 +1,5 @@
-//! Key material of a known length.
+//! [`Key`]: key material of a known length.
 
-use std::cell::Cell;
 use std::fmt;
 
 use base64::Engine as _;
@@ -10,11 +9,11 @@ use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use subtle::ConstantTimeEq as _;
 use zeroize::{Zeroize as _, ZeroizeOnDrop, Zeroizing};
 
-/// What the extractor knows the type by, to hand it raw bytes.
-pub(crate) const NAME: &str = "$secrets_provider::Key";
+use super::error::KeyError;
+use super::serde_internals::{KEY, leave_key_error};
 
 /// `N` bytes of key material: from base64 text (standard or URL-safe, padded or not), from hex text, or from
-/// SecretBinary. Wiped when dropped; compared in constant time; `Debug` shows its length alone.
+/// SecretBinary. Wiped when dropped; compared in constant time; `Debug` only shows its length.
 ///
 /// ```
 /// use secrets_provider::{Key, Layers};
@@ -45,16 +44,16 @@ impl<const N: usize> Key<N> {
         &self.0
     }
 
-    fn of(bytes: &[u8]) -> Result<Self, Problem> {
+    fn of(bytes: &[u8]) -> Result<Self, KeyError> {
         let mut key = Box::new([0; N]);
         if bytes.len() != N {
-            return Err(Problem::Length { expected: N, got: bytes.len() });
+            return Err(KeyError::Length { expected: N, found: bytes.len() });
         }
         key.copy_from_slice(bytes);
         Ok(Self(key))
     }
 
-    fn decoded(text: &str) -> Result<Self, Problem> {
+    fn decoded(text: &str) -> Result<Self, KeyError> {
         let text = text.trim();
         let hex = hex(text);
         if let Some(bytes) = hex.as_ref().filter(|bytes| bytes.len() == N) {
@@ -63,14 +62,14 @@ impl<const N: usize> Key<N> {
         let base64 = base64(text);
         match (base64, hex) {
             (Some(bytes), _) if bytes.len() == N => Self::of(&bytes),
-            // Text of hex digits alone is rarely base64, so its length is told as hex.
+            // Text that only has hex digits is rarely base64, so its length is reported as hex.
             (_, Some(bytes)) | (Some(bytes), None) => Self::of(&bytes),
-            (None, None) => Err(Problem::Encoding { expected: N }),
+            (None, None) => Err(KeyError::Encoding { expected: N }),
         }
     }
 }
 
-/// Into one buffer, which is wiped however far it got.
+/// Decodes hex digits into one buffer, which is wiped even if decoding fails half-way.
 fn hex(text: &str) -> Option<Zeroizing<Vec<u8>>> {
     let digits = text.as_bytes();
     if digits.is_empty() || !digits.len().is_multiple_of(2) {
@@ -85,7 +84,7 @@ fn hex(text: &str) -> Option<Zeroizing<Vec<u8>>> {
     Some(bytes)
 }
 
-/// Standard or URL-safe, padded or not. Into one buffer, which is wiped however far it got.
+/// Decodes base64, standard or URL-safe, padded or not, into one buffer, which is wiped even if decoding fails half-way.
 pub(crate) fn base64(text: &str) -> Option<Zeroizing<Vec<u8>>> {
     let config =
         GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
@@ -95,40 +94,6 @@ pub(crate) fn base64(text: &str) -> Option<Zeroizing<Vec<u8>>> {
     })?;
     bytes.truncate(decoded);
     Some(bytes)
-}
-
-/// Why bytes or text are no key. Lengths are no secret.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Problem {
-    Length { expected: usize, got: usize },
-    Encoding { expected: usize },
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Length { expected, got } => write!(f, "must be {expected} bytes, got {got}"),
-            Self::Encoding { expected } => {
-                write!(
-                    f,
-                    "must be {expected} bytes as base64 or hex text, and the text there is neither"
-                )
-            }
-        }
-    }
-}
-
-thread_local! {
-    /// The last key's problem, for the extractor, which repeats no text of serde's.
-    static PROBLEM: Cell<Option<Problem>> = const { Cell::new(None) };
-}
-
-pub(crate) fn forget_problem() {
-    PROBLEM.set(None);
-}
-
-pub(crate) fn take_problem() -> Option<Problem> {
-    PROBLEM.take()
 }
 
 impl<const N: usize> PartialEq for Key<N> {
@@ -163,10 +128,10 @@ impl<'de, const N: usize> Deserialize<'de> for Key<N> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Bytes<const N: usize>;
 
-        fn told<T, E: Error>(key: Result<T, Problem>) -> Result<T, E> {
-            key.map_err(|problem| {
-                PROBLEM.set(Some(problem));
-                E::custom(problem)
+        fn checked<T, E: Error>(key: Result<T, KeyError>) -> Result<T, E> {
+            key.map_err(|error| {
+                leave_key_error(error);
+                E::custom(error)
             })
         }
 
@@ -185,15 +150,15 @@ impl<'de, const N: usize> Deserialize<'de> for Key<N> {
             }
 
             fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-                told(Key::decoded(text))
+                checked(Key::decoded(text))
             }
 
             fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Self::Value, E> {
-                told(Key::of(bytes))
+                checked(Key::of(bytes))
             }
         }
 
-        deserializer.deserialize_newtype_struct(NAME, Bytes)
+        deserializer.deserialize_newtype_struct(KEY, Bytes)
     }
 }
 
@@ -219,14 +184,14 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_length_or_encoding_is_told_without_the_text() {
-        let told = |text: &str| Key::<32>::decoded(text).expect_err("no key").to_string();
-        assert_eq!(told("AAECAwQFBgcICQoLDA0ODxAREhMUFRYX"), "must be 32 bytes, got 24");
-        assert_eq!(told(&"ab".repeat(16)), "must be 32 bytes, got 16");
-        assert_eq!(told(""), "must be 32 bytes, got 0");
+    fn a_wrong_length_or_encoding_is_described_without_the_text() {
+        let error = |text: &str| Key::<32>::decoded(text).expect_err("no key").to_string();
+        assert_eq!(error("AAECAwQFBgcICQoLDA0ODxAREhMUFRYX"), "must be 32 bytes, got 24");
+        assert_eq!(error(&"ab".repeat(16)), "must be 32 bytes, got 16");
+        assert_eq!(error(""), "must be 32 bytes, got 0");
         assert_eq!(
-            told("hunter2 hunter2"),
-            "must be 32 bytes as base64 or hex text, and the text there is neither"
+            error("hunter2 hunter2"),
+            "must be 32 bytes as base64 or hex text, and the text is neither"
         );
     }
 

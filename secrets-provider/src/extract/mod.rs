@@ -1,7 +1,9 @@
 //! Typed extraction: a serde `Deserializer` over the merged tree, directed by the target type (rules T1 to T4).
 //!
-//! Errors are built here from key, expected type and origin alone. What serde, or a type's own `Deserialize`,
-//! says about a value never gets through: it may quote the value.
+//! [`extract`] walks the target type as often as it learns something new, with placeholders for what is wrong, until every
+//! problem is known (`context`, `placeholder`). Errors are built from key, expected type and origin (`error`); what serde
+//! or a type's own `Deserialize` says about a value is dropped, because it may quote the value. The public types
+//! [`Key`](key::Key) and [`Rotating`](rotating::Rotating) ask for special treatment through `serde_internals`.
 
 mod access;
 mod context;
@@ -13,38 +15,31 @@ mod numbers;
 mod placeholder;
 pub(crate) mod rotating;
 mod scalar;
-
-use std::sync::Arc;
+mod serde_internals;
 
 use serde::de::DeserializeOwned;
 
 use crate::error::{Error, ErrorKind};
 use crate::secret::Text;
 use crate::tree::payload;
-use crate::tree::{Node, Origin, Table, Value, base64};
+use crate::tree::{Node, Table, Value, base64};
 
 use context::Context;
-use error::Failure;
-pub(crate) use fields::{relaxed, variables_of};
+pub(crate) use context::Implied;
+use error::ExtractError;
 
-/// How many wrong values are told of: each costs a walk.
+/// How many wrong values are reported at most, because each costs a walk.
 const MAX_ERRORS: usize = 100;
-
-/// A nested key that the variable named after it has filled.
-pub(crate) struct Guessed {
-    pub(crate) key: String,
-    pub(crate) origin: Arc<Origin>,
-}
 
 /// The tree as a value of `T`, or every wrong value in it.
 pub(crate) fn extract<T: DeserializeOwned>(tree: &Table) -> Result<T, Error> {
-    extract_with_guesses(tree).map(|(value, _)| value)
+    extract_with_implied(tree).map(|(value, _)| value)
 }
 
-/// The same, and what was guessed.
-pub(crate) fn extract_with_guesses<T: DeserializeOwned>(
+/// The same, with the keys that variables named after them have filled.
+pub(crate) fn extract_with_implied<T: DeserializeOwned>(
     tree: &Table,
-) -> Result<(T, Vec<Guessed>), Error> {
+) -> Result<(T, Vec<Implied>), Error> {
     let context = Context::new(tree);
     loop {
         let known = context.learned();
@@ -57,22 +52,21 @@ pub(crate) fn extract_with_guesses<T: DeserializeOwned>(
         match T::deserialize(root) {
             Ok(value) => {
                 context.check_tried();
-                if context.errors.borrow().is_empty() {
-                    return Ok((value, context.guessed()));
+                if context.error_count() == 0 {
+                    return Ok((value, context.implied()));
                 }
                 break;
             }
-            Err(Failure::Unplaced(problem)) => {
-                context.object("", None, &problem, "", context.buffered.get() > 0);
+            Err(ExtractError::Unplaced(objection)) => {
+                context.object("", None, &objection, "", context.buffered() > 0);
             }
-            Err(Failure::Reported) => {}
+            Err(ExtractError::Reported) => {}
         }
-        // A wrong value ends serde's walk. On the next one something stands in for it, so that the others are found.
-        if context.learned() == known || context.errors.borrow().len() >= MAX_ERRORS {
+        if context.learned() == known || context.error_count() >= MAX_ERRORS {
             break;
         }
     }
-    Err(Error::all(context.errors.into_inner())
+    Err(Error::all(context.into_errors())
         .unwrap_or_else(|| Error::new(ErrorKind::Invalid, "the settings do not fit their type")))
 }
 
@@ -80,7 +74,7 @@ pub(crate) fn extract_with_guesses<T: DeserializeOwned>(
 struct Extractor<'a> {
     place: Place<'a>,
     at: String,
-    /// The type's name, for errors of types that read themselves; empty where it says nothing.
+    /// The type's name, for errors of types that read themselves; may be empty.
     expected: &'static str,
     context: &'a Context<'a>,
 }
@@ -107,7 +101,7 @@ impl<'a> Extractor<'a> {
         }
     }
 
-    /// The node that a scalar is read from: `{"value": x}` with no other key stands for `x`.
+    /// The node that a scalar is read from: `{"value": x}` without other keys counts as `x`.
     fn scalar(&self) -> Option<&'a Node> {
         let node = self.node()?;
         match &node.value {
@@ -120,8 +114,8 @@ impl<'a> Extractor<'a> {
         }
     }
 
-    /// What a scalar reads as text: text itself, a number or bool by its source text, binary as base64, a whole
-    /// JSON secret as its original text.
+    /// A scalar as text: text itself, the source text of a number or bool, base64 of binary, and the original text of a
+    /// whole JSON secret.
     fn text(&self) -> Option<Text> {
         if let Some(node) = self.scalar() {
             return match &node.value {
@@ -134,19 +128,23 @@ impl<'a> Extractor<'a> {
         self.table()?.source_text.clone()
     }
 
-    /// Reports what a visitor made of this node, unless it was reported further in.
-    fn settle<T>(&self, result: Result<T, Failure>) -> Result<T, Failure> {
-        self.settle_buffered(result, self.context.buffered.get())
+    /// Reports a visitor's objection at this node, unless it was reported further in.
+    fn settle<T>(&self, result: Result<T, ExtractError>) -> Result<T, ExtractError> {
+        self.settle_buffered(result, self.context.buffered())
     }
 
-    /// The same where serde may have buffered what is below; `known` is the count from before.
-    fn settle_buffered<T>(&self, result: Result<T, Failure>, known: usize) -> Result<T, Failure> {
+    /// The same if serde may have buffered what is below; `known` is the count from before.
+    fn settle_buffered<T>(
+        &self,
+        result: Result<T, ExtractError>,
+        known: usize,
+    ) -> Result<T, ExtractError> {
         result.map_err(|failure| {
-            if let Failure::Unplaced(problem) = failure {
-                let buffered = self.context.buffered.get() > known;
-                self.context.object(&self.at, self.node(), &problem, self.expected, buffered);
+            if let ExtractError::Unplaced(objection) = failure {
+                let buffered = self.context.buffered() > known;
+                self.context.object(&self.at, self.node(), &objection, self.expected, buffered);
             }
-            Failure::Reported
+            ExtractError::Reported
         })
     }
 
@@ -160,28 +158,23 @@ impl<'a> Extractor<'a> {
         }
     }
 
-    fn wrong<T>(&self, expected: &str) -> Result<T, Failure> {
+    fn wrong<T>(&self, expected: &str) -> Result<T, ExtractError> {
         if self.node().is_some() && self.context.is_tried(&self.at) {
             self.context.nothing_filled(&self.at);
-            return Err(Failure::Reported);
+            return Err(ExtractError::Reported);
         }
         let found = match self.place {
             Place::Root(_) => "a table",
             Place::Node(node) => node.value.sort(),
         };
-        let message = match found {
-            "text" => format!("expected {expected}, which the text there is not"),
-            "a number" => format!("expected {expected}, which the number there is not"),
-            found => format!("expected {expected}, found {found}"),
-        };
-        self.context.report(&self.at, self.node(), &message);
-        Err(Failure::Reported)
+        self.context.report(&self.at, self.node(), &error::mismatch(expected, found));
+        Err(ExtractError::Reported)
     }
 
-    /// JSON text that cannot be taken for a table or a sequence, as it begins to be.
-    fn broken<T>(&self, expected: &str, problem: &str) -> Result<T, Failure> {
-        self.context.report(&self.at, self.node(), &format!("expected {expected}, but {problem}"));
-        Err(Failure::Reported)
+    /// Text that starts as JSON but is not the table or sequence that is wanted.
+    fn malformed<T>(&self, expected: &str, reason: &str) -> Result<T, ExtractError> {
+        self.context.report(&self.at, self.node(), &error::malformed(expected, reason));
+        Err(ExtractError::Reported)
     }
 
     fn parsed<T: std::str::FromStr>(&self) -> Option<T> {
@@ -191,13 +184,13 @@ impl<'a> Extractor<'a> {
         }
     }
 
-    /// JSON text where a table or a sequence is wanted.
+    /// JSON text, if a table or a sequence is wanted.
     fn json(&self) -> Option<Result<Node, String>> {
         let node = self.node()?;
         let Value::Text(text) = &node.value else { return None };
         let opening = text.as_str().trim_start().chars().next();
         matches!(opening, Some('{' | '[')).then(|| {
-            payload::parse_json(text.as_str(), &node.origin).map_err(|problem| problem.of_text())
+            payload::parse_json(text.as_str(), &node.origin).map_err(|error| error.of_text())
         })
     }
 

@@ -1,7 +1,7 @@
-//! The numbers that serde knows, once for all deserializers here.
+//! serde's twelve number methods, written once for all deserializers of this room.
 
-/// serde's method for each number, by a method `number` of the deserializer: it takes the type's name, and what to call
-/// with the number.
+/// Implements each number's method by a method `number` of the deserializer, which takes the type's name and what to
+/// call with the number.
 macro_rules! numbers {
     () => {
         numbers! {
@@ -20,7 +20,7 @@ macro_rules! numbers {
         }
     };
     ($($method:ident $visit:ident $type:ident;)*) => {$(
-        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ExtractError> {
             self.number(stringify!($type), |number: $type| visitor.$visit(number))
         }
     )*};

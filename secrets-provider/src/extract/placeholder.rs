@@ -1,5 +1,8 @@
-//! Values that stand in for wrong and missing ones: serde ends its walk at the first problem, so the next walk hands
-//! out something of the type in its place and goes on to what is behind it. What comes of such a walk is thrown away.
+//! Placeholders for wrong and missing values.
+//!
+//! serde ends its walk at the first problem. On the next walk, a placeholder of the same type takes the place of the wrong
+//! value, so that the walk reaches the values after it. A type may reject a placeholder: then the next walk offers another.
+//! The result of a walk with placeholders is always discarded, but a type's own `Deserialize` does see them.
 
 use std::str::FromStr;
 
@@ -11,11 +14,11 @@ use serde::de::{
 use serde::forward_to_deserialize_any;
 
 use super::context::Context;
-use super::error::{Failure, Problem};
+use super::error::{ExtractError, Objection};
 use super::numbers::numbers;
-use crate::extract::key;
+use super::serde_internals::{KEY, identity, key_length};
 
-/// Texts that types want which do not take every text: addresses, URLs, durations, identifiers, dates.
+/// Texts for types that only take some texts: addresses, URLs, durations, identifiers, dates.
 const TEXTS: [&str; 9] = [
     "",
     "1",
@@ -28,38 +31,38 @@ const TEXTS: [&str; 9] = [
     "2000-01-01T00:00:00Z",
 ];
 
-/// How deep a type may be made up; one that holds itself has no end.
+/// How deep a placeholder may nest: a type that contains itself has no end.
 const MAX_DEPTH: usize = 32;
 
-/// Something of the type that a seed is for. A type that refuses what it is offered is offered another thing on the
-/// next walk; the error says nothing more when it has refused them all.
-pub(super) fn stand_in<'de, S: DeserializeSeed<'de>>(
+/// A placeholder of the type that a seed is for. A type that rejects it gets another one on the next walk, until it has
+/// rejected them all.
+pub(super) fn placeholder<'de, S: DeserializeSeed<'de>>(
     seed: S,
     depth: usize,
     context: &Context<'_>,
-) -> Result<S::Value, Failure> {
-    let name = std::any::type_name::<S::Value>();
-    let attempt = context.attempt(name);
+) -> Result<S::Value, ExtractError> {
+    let name = identity::<S::Value>();
+    let attempt = context.rejected_placeholders(name);
     if attempt >= TEXTS.len() || depth > MAX_DEPTH {
-        return Err(Failure::Reported);
+        return Err(ExtractError::Reported);
     }
-    seed.deserialize(StandIn { attempt, depth, context }).map_err(|failure| {
-        if matches!(failure, Failure::Unplaced(_)) {
-            context.refused(name);
+    seed.deserialize(Placeholder { attempt, depth, context }).map_err(|failure| {
+        if matches!(failure, ExtractError::Unplaced(_)) {
+            context.reject_placeholder(name);
         }
-        Failure::Reported
+        ExtractError::Reported
     })
 }
 
-/// The deserializer of such a value, and serde's access to what is in it.
+/// The deserializer that makes a placeholder, and serde's access to what is in it.
 #[derive(Clone, Copy)]
-struct StandIn<'a> {
+struct Placeholder<'a> {
     attempt: usize,
     depth: usize,
     context: &'a Context<'a>,
 }
 
-impl StandIn<'_> {
+impl Placeholder<'_> {
     fn text(self) -> &'static str {
         TEXTS[self.attempt]
     }
@@ -67,23 +70,23 @@ impl StandIn<'_> {
     fn number<T: FromStr, R>(
         self,
         _: &str,
-        visit: impl FnOnce(T) -> Result<R, Failure>,
-    ) -> Result<R, Failure> {
+        visit: impl FnOnce(T) -> Result<R, ExtractError>,
+    ) -> Result<R, ExtractError> {
         let number = if self.attempt == 0 { "0" } else { "1" };
-        number.parse().map_or(Err(Failure::Unplaced(Problem::Refused)), visit)
+        number.parse().map_or(Err(ExtractError::Unplaced(Objection::Rejected)), visit)
     }
 
-    fn inside<'de, S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, Failure> {
-        stand_in(seed, self.depth + 1, self.context)
+    fn inside<'de, S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, ExtractError> {
+        placeholder(seed, self.depth + 1, self.context)
     }
 }
 
-impl<'de> Deserializer<'de> for StandIn<'_> {
-    type Error = Failure;
+impl<'de> Deserializer<'de> for Placeholder<'_> {
+    type Error = ExtractError;
 
     numbers!();
 
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ExtractError> {
         match self.attempt {
             0 => visitor.visit_unit(),
             2 => visitor.visit_u64(1),
@@ -93,27 +96,27 @@ impl<'de> Deserializer<'de> for StandIn<'_> {
         }
     }
 
-    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ExtractError> {
         visitor.visit_bool(self.attempt > 0)
     }
 
-    fn deserialize_char<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+    fn deserialize_char<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ExtractError> {
         visitor.visit_char('1')
     }
 
-    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ExtractError> {
         visitor.visit_str(self.text())
     }
 
-    fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+    fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ExtractError> {
         visitor.visit_bytes(&[])
     }
 
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ExtractError> {
         visitor.visit_none()
     }
 
-    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ExtractError> {
         visitor.visit_unit()
     }
 
@@ -121,7 +124,7 @@ impl<'de> Deserializer<'de> for StandIn<'_> {
         self,
         _: &'static str,
         visitor: V,
-    ) -> Result<V::Value, Failure> {
+    ) -> Result<V::Value, ExtractError> {
         visitor.visit_unit()
     }
 
@@ -129,18 +132,14 @@ impl<'de> Deserializer<'de> for StandIn<'_> {
         self,
         name: &'static str,
         visitor: V,
-    ) -> Result<V::Value, Failure> {
-        if name == key::NAME {
-            // `Key<32>`: its length is nowhere else.
-            let length = std::any::type_name::<V::Value>().rsplit('<').next();
-            let length =
-                length.and_then(|length| length.trim_end_matches('>').parse().ok()).unwrap_or(0);
-            return visitor.visit_bytes(&vec![0; length]);
+    ) -> Result<V::Value, ExtractError> {
+        if name == KEY {
+            return visitor.visit_bytes(&vec![0; key_length::<V::Value>()]);
         }
         visitor.visit_newtype_struct(self)
     }
 
-    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ExtractError> {
         visitor.visit_seq(Items { of: self, left: 0 })
     }
 
@@ -148,7 +147,7 @@ impl<'de> Deserializer<'de> for StandIn<'_> {
         self,
         length: usize,
         visitor: V,
-    ) -> Result<V::Value, Failure> {
+    ) -> Result<V::Value, ExtractError> {
         visitor.visit_seq(Items { of: self, left: length })
     }
 
@@ -157,22 +156,22 @@ impl<'de> Deserializer<'de> for StandIn<'_> {
         _: &'static str,
         length: usize,
         visitor: V,
-    ) -> Result<V::Value, Failure> {
+    ) -> Result<V::Value, ExtractError> {
         self.deserialize_tuple(length, visitor)
     }
 
-    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ExtractError> {
         visitor.visit_map(NoMembers)
     }
 
-    /// As a sequence: its fields in their order, as many as the type takes. The names would not tell, as aliases are
-    /// among them.
+    /// As a sequence of as many fields as the type takes, in their order. The names are no help, because they include
+    /// aliases.
     fn deserialize_struct<V: Visitor<'de>>(
         self,
         _: &'static str,
         _: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Failure> {
+    ) -> Result<V::Value, ExtractError> {
         visitor.visit_seq(Items { of: self, left: usize::MAX })
     }
 
@@ -181,12 +180,12 @@ impl<'de> Deserializer<'de> for StandIn<'_> {
         _: &'static str,
         variants: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Failure> {
-        // Another one further in, as one may hold the type itself.
+    ) -> Result<V::Value, ExtractError> {
+        // A different variant further in, because one may contain the type itself.
         let next = (self.attempt + self.depth / 2).checked_rem(variants.len());
         match next.map(|next| variants[next]) {
             Some(variant) => visitor.visit_enum(Variant { of: self, name: variant }),
-            None => Err(Failure::Unplaced(Problem::Refused)),
+            None => Err(ExtractError::Unplaced(Objection::Rejected)),
         }
     }
 
@@ -195,17 +194,17 @@ impl<'de> Deserializer<'de> for StandIn<'_> {
 
 /// As many items as are asked for, up to a bound.
 struct Items<'a> {
-    of: StandIn<'a>,
+    of: Placeholder<'a>,
     left: usize,
 }
 
 impl<'de> SeqAccess<'de> for Items<'_> {
-    type Error = Failure;
+    type Error = ExtractError;
 
     fn next_element_seed<S: DeserializeSeed<'de>>(
         &mut self,
         seed: S,
-    ) -> Result<Option<S::Value>, Failure> {
+    ) -> Result<Option<S::Value>, ExtractError> {
         if self.left == 0 {
             return Ok(None);
         }
@@ -217,46 +216,49 @@ impl<'de> SeqAccess<'de> for Items<'_> {
 struct NoMembers;
 
 impl<'de> MapAccess<'de> for NoMembers {
-    type Error = Failure;
+    type Error = ExtractError;
 
     fn next_key_seed<S: DeserializeSeed<'de>>(
         &mut self,
         _: S,
-    ) -> Result<Option<S::Value>, Failure> {
+    ) -> Result<Option<S::Value>, ExtractError> {
         Ok(None)
     }
 
-    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, _: S) -> Result<S::Value, Failure> {
-        Err(Failure::Unplaced(Problem::Refused))
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, _: S) -> Result<S::Value, ExtractError> {
+        Err(ExtractError::Unplaced(Objection::Rejected))
     }
 }
 
 struct Variant<'a> {
-    of: StandIn<'a>,
+    of: Placeholder<'a>,
     name: &'static str,
 }
 
 impl<'de, 'a> EnumAccess<'de> for Variant<'a> {
-    type Error = Failure;
-    type Variant = StandIn<'a>;
+    type Error = ExtractError;
+    type Variant = Placeholder<'a>;
 
     fn variant_seed<S: DeserializeSeed<'de>>(
         self,
         seed: S,
-    ) -> Result<(S::Value, StandIn<'a>), Failure> {
-        let name: StrDeserializer<'_, Failure> = self.name.into_deserializer();
+    ) -> Result<(S::Value, Placeholder<'a>), ExtractError> {
+        let name: StrDeserializer<'_, ExtractError> = self.name.into_deserializer();
         Ok((seed.deserialize(name)?, self.of))
     }
 }
 
-impl<'de> VariantAccess<'de> for StandIn<'_> {
-    type Error = Failure;
+impl<'de> VariantAccess<'de> for Placeholder<'_> {
+    type Error = ExtractError;
 
-    fn unit_variant(self) -> Result<(), Failure> {
+    fn unit_variant(self) -> Result<(), ExtractError> {
         Ok(())
     }
 
-    fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, Failure> {
+    fn newtype_variant_seed<S: DeserializeSeed<'de>>(
+        self,
+        seed: S,
+    ) -> Result<S::Value, ExtractError> {
         self.inside(seed)
     }
 
@@ -264,7 +266,7 @@ impl<'de> VariantAccess<'de> for StandIn<'_> {
         self,
         length: usize,
         visitor: V,
-    ) -> Result<V::Value, Failure> {
+    ) -> Result<V::Value, ExtractError> {
         self.deserialize_tuple(length, visitor)
     }
 
@@ -272,7 +274,7 @@ impl<'de> VariantAccess<'de> for StandIn<'_> {
         self,
         fields: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Failure> {
+    ) -> Result<V::Value, ExtractError> {
         self.deserialize_struct("", fields, visitor)
     }
 }

@@ -1,22 +1,19 @@
-//! A value and the one before it, for what was signed or encrypted before a rotation.
+//! [`Rotating`]: a value and the one before it, for what was signed or encrypted before a rotation.
 
 use std::fmt;
 use std::marker::PhantomData;
 
 use serde::de::{Deserialize, Deserializer, SeqAccess, Visitor};
 
-/// What the extractor knows the type by. A name of ours and not a shape: a secret that really has keys `current` and
-/// `previous` is not mistaken for one.
-pub(crate) const NAME: &str = "$secrets_provider::Rotating";
+use super::serde_internals::ROTATING;
 
 /// A value with the one that it replaced: sign with `current`, verify with either.
 ///
-/// The previous value is the secret's version labelled AWSPREVIOUS, and is there only where
-/// [`SecretsManager::with_previous`](crate::SecretsManager::with_previous) asks for it, both of one generation. It is
-/// `None` where the secret was never rotated, where its old version does not fit the type, and where the value comes
-/// from the environment or a `.env` file. Read by another deserializer (figment's own `extract`, JSON), it is the
-/// current value alone; so it is below `#[serde(flatten)]`, untagged and internally tagged types, which serde reads into
-/// a buffer of its own.
+/// The previous value is the secret's version labelled AWSPREVIOUS, which is only read for secrets named in
+/// [`SecretsManager::with_previous`](crate::SecretsManager::with_previous); both values are of one generation. It is
+/// `None` if the secret was never rotated, if its old version does not fit the type, or if the value comes from the
+/// environment or a `.env` file. Other deserializers (figment's own `extract`, JSON) only read the current value; so does
+/// extraction inside `#[serde(flatten)]`, untagged and internally tagged types, which serde reads into a buffer of its own.
 ///
 /// ```
 /// use secrecy::SecretString;
@@ -40,7 +37,7 @@ pub struct Rotating<T> {
 }
 
 impl<T> Rotating<T> {
-    /// The current value, then the previous one: in the order in which to try them.
+    /// The current value, then the previous one, which is the order to try them in.
     pub fn iter(&self) -> impl Iterator<Item = &T> {
         std::iter::once(&self.current).chain(&self.previous)
     }
@@ -54,7 +51,7 @@ impl<T> From<T> for Rotating<T> {
 }
 
 impl<T> fmt::Debug for Rotating<T> {
-    /// Whether there is a previous value; no value, whatever `T` shows of itself.
+    /// Shows whether there is a previous value, and never a value.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Rotating")
             .field("has_previous", &self.previous.is_some())
@@ -80,7 +77,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Rotating<T> {
                 T::deserialize(deserializer).map(Rotating::from)
             }
 
-            /// The extractor's own way, for this name alone.
+            /// The way of this crate's extraction, which knows the newtype by its name.
             fn visit_seq<A: SeqAccess<'de>>(
                 self,
                 mut versions: A,
@@ -91,6 +88,6 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Rotating<T> {
             }
         }
 
-        deserializer.deserialize_newtype_struct(NAME, Versions(PhantomData))
+        deserializer.deserialize_newtype_struct(ROTATING, Versions(PhantomData))
     }
 }

@@ -1,4 +1,4 @@
-//! Scalars: numbers by their source text, bytes by base64, map keys by their name.
+//! Scalars: numbers from their source text, bytes from base64, map keys from their names.
 
 use std::str::FromStr;
 use std::sync::Arc;
@@ -7,16 +7,15 @@ use serde::de::{Deserializer, IntoDeserializer, Visitor};
 use serde::forward_to_deserialize_any;
 use zeroize::Zeroizing;
 
-use super::Failure;
-use super::error::Problem;
+use super::error::{ExtractError, Objection};
 use super::numbers::numbers;
 use crate::extract::key;
 
-/// A number for a type that takes any: the narrowest that holds it whole, else a float.
+/// A number for a type that takes any value: an integer if one holds it exactly, else a float.
 pub(super) fn visit_number<'de, V: Visitor<'de>>(
     text: &str,
     visitor: V,
-) -> Result<V::Value, Failure> {
+) -> Result<V::Value, ExtractError> {
     if let Ok(number) = text.parse::<u64>() {
         visitor.visit_u64(number)
     } else if let Ok(number) = text.parse::<i64>() {
@@ -27,38 +26,38 @@ pub(super) fn visit_number<'de, V: Visitor<'de>>(
     }
 }
 
-/// Bytes of base64 text, in the standard or the URL-safe alphabet, padded or not.
+/// The bytes of base64 text, in the standard or the URL-safe alphabet, padded or not.
 pub(super) fn decoded(text: &str) -> Option<Arc<Zeroizing<Vec<u8>>>> {
     key::base64(text.trim()).map(Arc::new)
 }
 
-/// The name of a member, for map keys that may be numbers or enums as well as text.
+/// The name of a member, for map keys that are text, numbers or enums.
 pub(super) struct Key<'a>(pub(super) &'a str);
 
 impl Key<'_> {
     fn number<T: FromStr, R>(
         self,
         _: &str,
-        visit: impl FnOnce(T) -> Result<R, Failure>,
-    ) -> Result<R, Failure> {
-        self.0.parse().map_or(Err(Failure::Unplaced(Problem::Refused)), visit)
+        visit: impl FnOnce(T) -> Result<R, ExtractError>,
+    ) -> Result<R, ExtractError> {
+        self.0.parse().map_or(Err(ExtractError::Unplaced(Objection::Rejected)), visit)
     }
 }
 
 impl<'de> Deserializer<'de> for Key<'_> {
-    type Error = Failure;
+    type Error = ExtractError;
 
     numbers!();
 
-    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ExtractError> {
         self.number("bool", |value| visitor.visit_bool(value))
     }
 
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ExtractError> {
         visitor.visit_str(self.0)
     }
 
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ExtractError> {
         visitor.visit_some(self)
     }
 
@@ -66,7 +65,7 @@ impl<'de> Deserializer<'de> for Key<'_> {
         self,
         _: &'static str,
         visitor: V,
-    ) -> Result<V::Value, Failure> {
+    ) -> Result<V::Value, ExtractError> {
         visitor.visit_newtype_struct(self)
     }
 
@@ -75,7 +74,7 @@ impl<'de> Deserializer<'de> for Key<'_> {
         _: &'static str,
         _: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Failure> {
+    ) -> Result<V::Value, ExtractError> {
         visitor.visit_enum(self.0.into_deserializer())
     }
 

@@ -256,8 +256,8 @@ impl<T: DeserializeOwned + Send + Sync + 'static> LiveBuilder<T> {
             let snapshot = placing.snapshot(secrets)?;
             let (Merged(tree), explanation) = layers(&snapshot)?;
             let fields = explain::fields_of::<T>();
-            let (value, guessed) = extract::extract_with_guesses(&tree)?;
-            let explanation = explanation.with_fields(fields).with_guessed(&guessed, fields);
+            let (value, implied) = extract::extract_with_implied(&tree)?;
+            let explanation = explanation.with_fields(fields).with_implied(&implied, fields);
             for check in &checks {
                 check(&value).map_err(rejected)?;
             }

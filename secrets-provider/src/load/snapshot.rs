@@ -110,7 +110,7 @@ impl Snapshot {
         self
     }
 
-    pub(crate) fn from_store(mut self, name: &str) -> Self {
+    pub(crate) fn stored_in(mut self, name: &str) -> Self {
         Arc::make_mut(&mut self.0).store_name = name.to_owned();
         self
     }

@@ -3,6 +3,7 @@
 pub(crate) mod payload;
 #[cfg(any(feature = "config", feature = "figment"))]
 pub(crate) mod redact;
+pub(crate) mod spelling;
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;

@@ -1,4 +1,7 @@
-//! What a secret holds, as a tree (rules M3 to M5). Pure: no I/O, no clock.
+//! From what a secret holds to a tree (rules M3 to M5).
+//!
+//! Only a whole JSON object becomes a table. Keys that repeat, nesting that is too deep and broken JSON are errors that
+//! name keys and positions, never content. Pure, and without recursion over the input before its depth is known.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,12 +17,12 @@ use crate::tree::{Node, Origin, Table, Value, join};
 /// How deep a payload may nest; the object itself is the first level.
 const MAX_DEPTH: usize = 64;
 
-/// Why a payload has no place in a tree. Names keys and positions, never content.
+/// Why a payload has no place in a tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Problem {
-    /// Text or binary where only a JSON object can be placed.
+pub(crate) enum PayloadError {
+    /// Text or binary, but only a JSON object has a place here.
     NotAnObject(&'static str),
-    /// Text that starts as an object but breaks off being JSON at this line and column.
+    /// Text that starts as an object but is not JSON at this line and column.
     BrokenObject {
         line: usize,
         column: usize,
@@ -29,39 +32,39 @@ pub(crate) enum Problem {
     NotUnicode,
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for PayloadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotAnObject(sort) => write!(f, "expected a JSON object, found {sort}"),
             Self::BrokenObject { line, column } => {
                 write!(
                     f,
-                    "expected a JSON object, but it is not JSON from line {line}, column {column} on"
+                    "expected a JSON object, found invalid JSON at line {line}, column {column}"
                 )
             }
-            Self::DuplicateKey(key) => write!(f, "the JSON object gives key `{key}` twice"),
+            Self::DuplicateKey(key) => write!(f, "the JSON object has the key `{key}` twice"),
             Self::TooDeep => write!(f, "the JSON object nests deeper than {MAX_DEPTH} levels"),
             Self::NotUnicode => f.write_str(
-                "a string in the JSON object is no Unicode text (a lone surrogate escape)",
+                "a string in the JSON object is not Unicode (it has an unpaired surrogate escape)",
             ),
         }
     }
 }
 
-impl Problem {
-    /// The problem with text that stands where a table or a sequence is wanted.
+impl PayloadError {
+    /// The same about text that should be a table or a sequence.
     pub(crate) fn of_text(&self) -> String {
         match self {
             Self::BrokenObject { line, column } => {
-                format!("the text there is not JSON from line {line}, column {column} on")
+                format!("the text is not valid JSON at line {line}, column {column}")
             }
             other => other.to_string(),
         }
     }
 }
 
-/// A secret's value as a node: a JSON object as a table, all else as it is.
-pub(crate) fn parse(payload: &Payload, origin: &Arc<Origin>) -> Result<Node, Problem> {
+/// A secret's value as a node: a JSON object becomes a table, anything else stays as it is.
+pub(crate) fn parse(payload: &Payload, origin: &Arc<Origin>) -> Result<Node, PayloadError> {
     let value = match payload {
         Payload::Binary(bytes) => Value::Bytes(bytes.clone()),
         Payload::Text(text) => match object_error(text.as_str()) {
@@ -77,44 +80,45 @@ pub(crate) fn parse(payload: &Payload, origin: &Arc<Origin>) -> Result<Node, Pro
 }
 
 /// A secret's value as the table that merges at the root.
-pub(crate) fn parse_root(payload: &Payload, origin: &Arc<Origin>) -> Result<Table, Problem> {
+pub(crate) fn parse_root(payload: &Payload, origin: &Arc<Origin>) -> Result<Table, PayloadError> {
     match parse(payload, origin)?.value {
         Value::Table(table) => Ok(table),
         Value::Text(text) => Err(match object_error(text.as_str()) {
-            Some(problem) => problem,
-            None => Problem::NotAnObject("text"),
+            Some(error) => error,
+            None => PayloadError::NotAnObject("text"),
         }),
-        other => Err(Problem::NotAnObject(other.sort())),
+        other => Err(PayloadError::NotAnObject(other.sort())),
     }
 }
 
-/// JSON text as a node, for a field that wants a table or a sequence where a layer has text.
-pub(crate) fn parse_json(text: &str, origin: &Arc<Origin>) -> Result<Node, Problem> {
-    let raw: &RawValue = serde_json::from_str(text.trim())
-        .map_err(|error| Problem::BrokenObject { line: error.line(), column: error.column() })?;
+/// JSON text as a node, for a field that takes a table or a sequence while the layer has text.
+pub(crate) fn parse_json(text: &str, origin: &Arc<Origin>) -> Result<Node, PayloadError> {
+    let raw: &RawValue = serde_json::from_str(text.trim()).map_err(|error| {
+        PayloadError::BrokenObject { line: error.line(), column: error.column() }
+    })?;
     Ok(Node::new(value(raw, origin, "", 0)?.unwrap_or(Value::Null), origin.clone()))
 }
 
-/// Why text is not a JSON object, or `None` if it is one (its keys and depth are looked at later).
-fn object_error(text: &str) -> Option<Problem> {
+/// Why text is not a JSON object, or `None` if it is one. Its keys and depth are checked later.
+fn object_error(text: &str) -> Option<PayloadError> {
     if !text.trim_start_matches([' ', '\t', '\n', '\r']).starts_with('{') {
-        return Some(Problem::NotAnObject("text"));
+        return Some(PayloadError::NotAnObject("text"));
     }
-    // Skims the grammar without recursion, so that no depth of brackets overflows the stack.
+    // This checks the grammar without recursion, so that no depth of brackets overflows the stack.
     serde_json::from_str::<&RawValue>(text)
         .err()
-        .map(|error| Problem::BrokenObject { line: error.line(), column: error.column() })
+        .map(|error| PayloadError::BrokenObject { line: error.line(), column: error.column() })
 }
 
-fn object(text: &str, origin: &Arc<Origin>, at: &str, depth: usize) -> Result<Table, Problem> {
+fn object(text: &str, origin: &Arc<Origin>, at: &str, depth: usize) -> Result<Table, PayloadError> {
     if depth > MAX_DEPTH {
-        return Err(Problem::TooDeep);
+        return Err(PayloadError::TooDeep);
     }
     let mut members: BTreeMap<String, &RawValue> = BTreeMap::new();
     for (key, raw) in entries(text)? {
         let key = normalised(key);
         if members.contains_key(&key) {
-            return Err(Problem::DuplicateKey(join(at, &key)));
+            return Err(PayloadError::DuplicateKey(join(at, &key)));
         }
         members.insert(key, raw);
     }
@@ -127,28 +131,28 @@ fn object(text: &str, origin: &Arc<Origin>, at: &str, depth: usize) -> Result<Ta
     Ok(table)
 }
 
-/// One JSON value at a depth; `None` for `null`, which as a member counts as absent.
+/// One JSON value at a depth; `None` for `null`, which counts as absent if it is a member (M5).
 fn value(
     raw: &RawValue,
     origin: &Arc<Origin>,
     at: &str,
     depth: usize,
-) -> Result<Option<Value>, Problem> {
+) -> Result<Option<Value>, PayloadError> {
     let text = raw.get();
     Ok(Some(match text.as_bytes().first() {
         Some(b'n') => return Ok(None),
         Some(b't') => Value::Bool(true),
         Some(b'f') => Value::Bool(false),
         Some(b'"') => Value::Text(Text::new(
-            serde_json::from_str::<String>(text).map_err(|_| Problem::NotUnicode)?,
+            serde_json::from_str::<String>(text).map_err(|_| PayloadError::NotUnicode)?,
         )),
         Some(b'{') => Value::Table(object(text, origin, at, depth + 1)?),
         Some(b'[') => {
             if depth + 1 > MAX_DEPTH {
-                return Err(Problem::TooDeep);
+                return Err(PayloadError::TooDeep);
             }
             let items: Vec<&RawValue> =
-                serde_json::from_str(text).map_err(|_| Problem::NotUnicode)?;
+                serde_json::from_str(text).map_err(|_| PayloadError::NotUnicode)?;
             let nodes = items.into_iter().map(|item| {
                 let value = value(item, origin, at, depth + 1)?.unwrap_or(Value::Null);
                 Ok(Node::new(value, origin.clone()))
@@ -159,7 +163,7 @@ fn value(
     }))
 }
 
-/// `SCREAMING_CASE` keys are lowercased, as environment sources do; all others stay to the letter.
+/// `SCREAMING_CASE` keys are lowercased, like variables; all others keep their spelling.
 fn normalised(key: String) -> String {
     let screaming = key.starts_with(|c: char| c.is_ascii_uppercase())
         && key.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
@@ -167,7 +171,7 @@ fn normalised(key: String) -> String {
 }
 
 /// The members of a JSON object as they stand, repeated keys included, which a map would swallow.
-fn entries(text: &str) -> Result<Vec<(String, &RawValue)>, Problem> {
+fn entries(text: &str) -> Result<Vec<(String, &RawValue)>, PayloadError> {
     struct Members;
 
     impl<'de> Visitor<'de> for Members {
@@ -188,7 +192,7 @@ fn entries(text: &str) -> Result<Vec<(String, &RawValue)>, Problem> {
 
     serde_json::Deserializer::from_str(text)
         .deserialize_map(Members)
-        .map_err(|_| Problem::NotUnicode)
+        .map_err(|_| PayloadError::NotUnicode)
 }
 
 #[cfg(test)]
@@ -199,7 +203,7 @@ mod tests {
         Arc::new(Origin::Secret { name: "s".into(), version_id: "v".into() })
     }
 
-    fn problem(text: &str) -> Option<Problem> {
+    fn problem(text: &str) -> Option<PayloadError> {
         parse(&Payload::text(text), &origin()).err()
     }
 
@@ -234,7 +238,7 @@ mod tests {
             (r#"{"x": {"y": {"b": 1, "\u0062": 2}}}"#, "x.y.b"),
             (r#"{"x": [{"b": 1, "b": 2}]}"#, "x.b"),
         ] {
-            assert_eq!(problem(text), Some(Problem::DuplicateKey(key.into())), "{text}");
+            assert_eq!(problem(text), Some(PayloadError::DuplicateKey(key.into())), "{text}");
         }
         assert_eq!(problem(r#"{"a": {"b": 1}, "b": 1}"#), None);
     }
@@ -242,17 +246,17 @@ mod tests {
     #[test]
     fn nesting_is_bounded_at_64_levels_for_objects_and_arrays() {
         assert_eq!(problem(&nested(64)), None);
-        assert_eq!(problem(&nested(65)), Some(Problem::TooDeep));
+        assert_eq!(problem(&nested(65)), Some(PayloadError::TooDeep));
         let arrays = |n| format!("{{\"a\": {}{}}}", "[".repeat(n), "]".repeat(n));
         assert_eq!(problem(&arrays(63)), None);
-        assert_eq!(problem(&arrays(64)), Some(Problem::TooDeep));
-        assert_eq!(problem(&arrays(30_000)), Some(Problem::TooDeep));
+        assert_eq!(problem(&arrays(64)), Some(PayloadError::TooDeep));
+        assert_eq!(problem(&arrays(30_000)), Some(PayloadError::TooDeep));
     }
 
     #[test]
     fn a_lone_surrogate_is_a_problem_and_not_a_panic() {
-        assert_eq!(problem(r#"{"a": "\ud800"}"#), Some(Problem::NotUnicode));
-        assert_eq!(problem(r#"{"\ud800": 1}"#), Some(Problem::NotUnicode));
+        assert_eq!(problem(r#"{"a": "\ud800"}"#), Some(PayloadError::NotUnicode));
+        assert_eq!(problem(r#"{"\ud800": 1}"#), Some(PayloadError::NotUnicode));
     }
 
     #[test]
@@ -280,7 +284,7 @@ mod tests {
         );
         assert_eq!(
             root(Payload::text("{\"a\": 1,\n hunter2}")).as_deref(),
-            Some("expected a JSON object, but it is not JSON from line 2, column 2 on")
+            Some("expected a JSON object, found invalid JSON at line 2, column 2")
         );
         assert_eq!(
             root(Payload::binary(*b"{}")).as_deref(),

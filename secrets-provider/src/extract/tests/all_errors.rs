@@ -176,7 +176,7 @@ fn a_missing_field_and_wrong_values_elsewhere_come_together() {
         ]
     );
     assert!(
-        messages.contains("key `x.a.port` is missing; not there either, needed or not: `proxy`"),
+        messages.contains("key `x.a.port` is missing (also absent, required or not: `proxy`)"),
         "{messages}"
     );
 }
@@ -194,7 +194,7 @@ fn of_one_table_the_first_missing_field_names_what_else_is_absent() {
     let message = refused::<Settings>(r#"{"given": 1}"#);
     assert_eq!(
         message.lines().next(),
-        Some("key `x.first` is missing; not there either, needed or not: `second`, `third`")
+        Some("key `x.first` is missing (also absent, required or not: `second`, `third`)")
     );
     // The wrong one is given.
     assert_eq!(

@@ -83,11 +83,11 @@ fn enums_sequences_maps_and_tuples() {
         );
     }
     assert!(
-        refused::<Vec<u8>>("hunter2").contains("expected a sequence, which the text there is not")
+        refused::<Vec<u8>>("hunter2").contains("expected a sequence, found text that does not fit")
     );
     assert!(
         refused::<Vec<u8>>("[hunter2]")
-            .contains("expected a sequence, but the text there is not JSON from line 1")
+            .contains("expected a sequence, but the text is not valid JSON at line 1")
     );
     assert_eq!(
         ok::<BTreeMap<u32, String>>(r#"{"1": "a", "20": "b"}"#),
@@ -290,7 +290,7 @@ fn wide_numbers_durations_newtypes_and_defaults() {
     assert_eq!(read.timeout.as_secs(), 90);
     assert_eq!((read.wide, read.pair), (Wrapped(u64::MAX), (1, "2".to_owned())));
     assert_eq!(ok::<url::Url>("https://key@sentry.example/1").host_str(), Some("sentry.example"));
-    assert!(refused::<url::Url>("hunter2").contains("expected Url, which refuses the value there"));
+    assert!(refused::<url::Url>("hunter2").contains("expected Url, which rejects the value"));
 }
 
 #[test]

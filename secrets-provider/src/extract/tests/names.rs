@@ -206,7 +206,7 @@ fn kubernetes_variables_fill_nothing_by_guess() {
     let error = layered::<Required>("{}", &env, "").expect_err("missing");
     assert_eq!(
         error.to_string().lines().next(),
-        Some("key `redis` is missing; not there either, needed or not: `jwt`"),
+        Some("key `redis` is missing (also absent, required or not: `jwt`)"),
         "the first missing field, and what else is absent"
     );
 }
@@ -230,7 +230,7 @@ fn deny_unknown_fields_names_the_keys_of_secrets_alone() {
         error
             .errors()
             .iter()
-            .all(|error| error.to_string().contains("no field of this name is known"))
+            .all(|error| error.to_string().contains("there is no field of this name"))
     );
     assert!(layered::<Strict>("{}", &env, "SPARE=1").is_ok());
 }

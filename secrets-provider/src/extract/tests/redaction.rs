@@ -35,11 +35,11 @@ fn an_error_names_key_type_secret_and_version_and_never_the_value() {
     for (payload, message) in [
         (
             r#"{"host": "h", "port": "hunter2"}"#,
-            format!("invalid value for key `x.port`: expected u16, which the text there is not {place}"),
+            format!("invalid value for key `x.port`: expected u16, found text that does not fit {place}"),
         ),
         (
             r#"{"host": "h", "port": 70000}"#,
-            format!("invalid value for key `x.port`: expected u16, which the number there is not {place}"),
+            format!("invalid value for key `x.port`: expected u16, found a number that does not fit {place}"),
         ),
         (
             r#"{"host": ["hunter2"], "port": 1}"#,
@@ -48,27 +48,27 @@ fn an_error_names_key_type_secret_and_version_and_never_the_value() {
         (
             r#"{"host": "h", "port": 1, "proxy": "hunter2"}"#,
             format!(
-                "invalid value for key `x.proxy`: expected IpAddr, which refuses the value there {place}"
+                "invalid value for key `x.proxy`: expected IpAddr, which rejects the value {place}"
             ),
         ),
         (
             r#"{"host": "h", "port": 1, "hunter": 2}"#,
-            format!("invalid value for key `x.hunter`: no field of this name is known {place}"),
+            format!("invalid value for key `x.hunter`: there is no field of this name {place}"),
         ),
         (
             r#"{"host": "h"}"#,
-            "key `x.port` is missing; not there either, needed or not: `proxy`\n\
-             hint: no layer gives it: add it to a secret, or set the variable `X__PORT` in the environment or the `.env` file"
+            "key `x.port` is missing (also absent, required or not: `proxy`)\n\
+             hint: add it to a secret, or set the variable `X__PORT` in the environment or the `.env` file"
                 .to_owned(),
         ),
         (
             "hunter2",
-            format!("invalid value for key `x`: expected a table, which the text there is not {place}"),
+            format!("invalid value for key `x`: expected a table, found text that does not fit {place}"),
         ),
         (
             "{\"host\": \n hunter2}",
             format!(
-                "invalid value for key `x`: expected a table, but the text there is not JSON from line 2, column 2 on \
+                "invalid value for key `x`: expected a table, but the text is not valid JSON at line 2, column 2 \
                  {place}"
             ),
         ),
@@ -95,7 +95,7 @@ fn what_a_types_own_deserialize_says_is_not_repeated() {
     }
     assert_eq!(
         refused::<Chatty>("hunter2"),
-        "invalid value for key `x`: expected Chatty, which refuses the value there (secret `app/x`, version `v1`)"
+        "invalid value for key `x`: expected Chatty, which rejects the value (secret `app/x`, version `v1`)"
     );
 }
 
@@ -109,7 +109,7 @@ fn a_value_that_a_type_takes_for_a_field_is_not_repeated() {
     assert!(matches!(ok::<Field>("known"), Field::Known));
     assert_eq!(
         refused::<Field>("hunter2-secret"),
-        "invalid value for key `x`: expected Field, which refuses the value there (secret `app/x`, version `v1`)"
+        "invalid value for key `x`: expected Field, which rejects the value (secret `app/x`, version `v1`)"
     );
     #[derive(Debug, Deserialize)]
     #[serde(tag = "kind", deny_unknown_fields)]

@@ -53,7 +53,7 @@ fn a_version_before_that_does_not_fit_is_none_and_a_current_one_is_an_error() {
     let error = rotated::<Rotating<u16>>(&["1", "hunter2"]).map(pair).expect_err("no number");
     assert_eq!(
         error.to_string(),
-        "invalid value for key `x`: expected u16, which the text there is not (secret `app/x`, version `v2`)"
+        "invalid value for key `x`: expected u16, found text that does not fit (secret `app/x`, version `v2`)"
     );
     assert_eq!(
         pair(rotated::<Rotating<String>>(&["{\"a\":1,\"a\":2}", "2"]).expect("a value")).1,
@@ -87,7 +87,7 @@ fn a_key_of_the_wrong_length_says_so_and_from_any_form() {
         refused::<Key<32>>("AAECAwQFBgcICQoLDA0ODxAREhMUFRYX"),
         "invalid value for key `x`: must be 32 bytes, got 24 (secret `app/x`, version `v1`)"
     );
-    assert!(refused::<Key<32>>("hunter2-hunter2!").contains("and the text there is neither"));
+    assert!(refused::<Key<32>>("hunter2-hunter2!").contains("and the text is neither"));
     assert!(refused::<Key<32>>("[1]").contains("must be 32 bytes"));
     assert!(refused::<Key<32>>(r#"{"a": 1}"#).contains("expected a key"));
 }

@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 
 use super::{ExplainedKey, Explanation, Layer, Provenance, relaxed};
-use crate::extract::{Guessed, variables_of};
+use crate::extract::Implied;
+use crate::tree::spelling::variables_of;
 
 impl Explanation {
     /// With each variable at the key that it filled, and at the one that it would have filled, had not a higher layer
     /// given it: such a variable is no key of its own. `fields` are the settings' own; none, if they are not known.
-    pub(crate) fn with_guessed(mut self, guessed: &[Guessed], fields: &[&str]) -> Self {
+    pub(crate) fn with_implied(mut self, implied: &[Implied], fields: &[&str]) -> Self {
         let is_field = |key: &str| fields.iter().any(|field| relaxed(field) == relaxed(key));
-        for Guessed { key, origin } in guessed {
+        for Implied { key, origin } in implied {
             let source = Provenance::of(origin);
             let of_it = |row: &&mut ExplainedKey| row.source == source && !row.key.contains('.');
             let row = self.keys.iter_mut().find(of_it);

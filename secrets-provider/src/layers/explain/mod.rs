@@ -9,7 +9,7 @@ use std::ops::Bound;
 
 use serde::{Serialize, Serializer};
 
-use crate::extract::relaxed;
+use crate::tree::spelling::relaxed;
 use crate::tree::{Node, Origin, Table, Value};
 
 pub(crate) use fields::fields_of;

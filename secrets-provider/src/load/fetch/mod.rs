@@ -137,7 +137,7 @@ impl Fetcher {
         let snapshot = Snapshot::assemble(secrets, &self.plan.mapping)?;
         #[cfg(feature = "figment")]
         let snapshot =
-            snapshot.profile(self.plan.profile.clone()).from_store(self.backend.store_name());
+            snapshot.profile(self.plan.profile.clone()).stored_in(self.backend.store_name());
         Ok(snapshot)
     }
 

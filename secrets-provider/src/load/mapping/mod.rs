@@ -181,8 +181,8 @@ fn at_key_path(secret: &Fetched, path: &[String]) -> Result<Table, Error> {
         payload::parse(previous.payload(), &Arc::new(origin)).ok()
     });
     let Some((last, parents)) = path.split_last() else {
-        let mut table = payload::parse_root(secret.payload(), &origin).map_err(|problem| {
-            malformed(secret, &problem).with_hint(
+        let mut table = payload::parse_root(secret.payload(), &origin).map_err(|error| {
+            malformed(secret, &error).with_hint(
                 "a secret whose name is the prefix (or that is renamed to the root) has no key of its own: \
                  store a JSON object, or give it a key with `.rename(..)`",
             )
@@ -193,7 +193,7 @@ fn at_key_path(secret: &Fetched, path: &[String]) -> Result<Table, Error> {
         return Ok(table);
     };
     let mut node = payload::parse(secret.payload(), &origin)
-        .map_err(|problem| malformed(secret, &problem).with_key(path.join(".")))?;
+        .map_err(|error| malformed(secret, &error).with_key(path.join(".")))?;
     if let Some(previous) = previous {
         node.remember(previous);
     }
@@ -204,8 +204,8 @@ fn at_key_path(secret: &Fetched, path: &[String]) -> Result<Table, Error> {
     }))
 }
 
-fn malformed(secret: &Fetched, problem: &payload::Problem) -> Error {
-    Error::new(ErrorKind::Malformed, format!("secret `{}`: {problem}", secret.name()))
+fn malformed(secret: &Fetched, error: &payload::PayloadError) -> Error {
+    Error::new(ErrorKind::Malformed, format!("secret `{}`: {error}", secret.name()))
         .with_secret(secret.name())
 }
 

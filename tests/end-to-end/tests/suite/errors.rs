@@ -460,12 +460,12 @@ fn secrets_that_have_no_place_say_why() {
         (
             vec![("app", "{\n  \"password\": hunter2\n}".to_owned())],
             format!(
-                "secret `app`: expected a JSON object, but it is not JSON from line 2, column 15 on\nhint: {root}"
+                "secret `app`: expected a JSON object, found invalid JSON at line 2, column 15\nhint: {root}"
             ),
         ),
         (
             vec![("app/db", r#"{"a": {"PORT": "hunter2", "port": 2}}"#.to_owned())],
-            "secret `app/db`: the JSON object gives key `a.port` twice".to_owned(),
+            "secret `app/db`: the JSON object has the key `a.port` twice".to_owned(),
         ),
         (
             vec![("app/db", deep)],
@@ -508,14 +508,14 @@ fn settings_that_do_not_fit_say_which_key_of_which_layer() {
             "text that was to be JSON",
             "{\"host\": \"h\",\n \"port\": hunter2}",
             "TOKEN=t",
-            "invalid value for key `database`: expected a table, but the text there is not JSON from line 2, \
-             column 10 on (secret `app/database`, version `v1`)",
+            "invalid value for key `database`: expected a table, but the text is not valid JSON at line 2, \
+             column 10 (secret `app/database`, version `v1`)",
         ),
         (
             "plain text",
             "hunter2",
             "TOKEN=t",
-            "invalid value for key `database`: expected a table, which the text there is not (secret `app/database`, \
+            "invalid value for key `database`: expected a table, found text that does not fit (secret `app/database`, \
              version `v1`)",
         ),
         (
@@ -523,14 +523,14 @@ fn settings_that_do_not_fit_say_which_key_of_which_layer() {
             r#"{"host": "h", "port": 1}"#,
             "",
             "key `token` is missing\n\
-             hint: no layer gives it: add it to a secret, or set the variable `TOKEN` in the environment or the \
+             hint: add it to a secret, or set the variable `TOKEN` in the environment or the \
              `.env` file",
         ),
         (
             "a value of another layer",
             r#"{"host": "h"}"#,
             "TOKEN=t\nDATABASE__PORT=hunter2",
-            "invalid value for key `database.port`: expected u16, which the text there is not (variable `DATABASE__PORT` \
+            "invalid value for key `database.port`: expected u16, found text that does not fit (variable `DATABASE__PORT` \
              of `FILE`)",
         ),
         (

@@ -241,7 +241,7 @@ async fn a_fallback_that_is_no_key_does_no_harm_until_it_is_needed() {
     let error = refused(staging(&fake)).await;
     assert!(error.starts_with("2 failures:"), "{error}");
     let expected = "invalid value for key `encryption_key`: must be 32 bytes as base64 or hex text, and the text \
-                    there is neither (variable `ENCRYPTION_MASTER_KEY` of `.env`)";
+                    is neither (variable `ENCRYPTION_MASTER_KEY` of `.env`)";
     assert!(error.contains(expected), "{error}");
     assert!(
         error.contains(&format!("secret `{NAME}`: there is no such secret")),
