@@ -6,39 +6,39 @@ use std::future::{Ready, ready};
 use std::ops::Deref;
 use std::sync::Arc;
 
-use actix_web::dev::{Extensions, Payload};
+use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest, HttpResponse, ResponseError, web};
-use secrets_provider::Live;
+use secrets_provider::{Live, Pins};
 
 use crate::TARGET;
 
 /// The settings, as they were when this request first asked for them.
 ///
 /// Every `Current<T>` of one request is of the same generation, in the handler and in the middleware before it
-/// ([`ServiceRequest::extract`](actix_web::dev::ServiceRequest::extract)), even when a swap falls between them: the
-/// first one pins it in the request's extensions. The next request sees the new one. Two [`Live`]s of one type, one
-/// in the `app_data` of a scope and one in the app's, are pinned each on its own.
+/// ([`ServiceRequest::extract`](actix_web::dev::ServiceRequest::extract)), even if a swap happens between them: the first
+/// one pins the generation in the request's extensions. The next request sees the new one. Two [`Live`]s of one type, one
+/// in the `app_data` of a scope and one in the app's, are pinned each for itself.
 ///
-/// It holds an [`Arc`], free to be kept across `.await`, and derefs to `T`. `Debug` shows no value.
+/// It holds an [`Arc`], which may be kept across `.await`, and derefs to `T`. `Debug` shows no value.
 ///
-/// `web::Data<Live<T>>` works too, and is the one to take where a handler outlives many generations (a websocket, a
-/// stream of events) and must see each of them.
+/// `web::Data<Live<T>>` works too. Take it in a handler that outlives many generations (a websocket, a stream of events)
+/// and must see each of them.
 ///
 /// # Errors
 ///
-/// [`MissingLive`], a bare 500, if no `app_data(web::Data::new(live))` is there for this `T`; the log says so.
+/// [`MissingLive`], a plain 500, if there is no `app_data(web::Data::new(live))` for this `T`; the log says so.
 ///
 /// ```
 /// use actix_web::{App, web};
-/// use secrets_provider::Live;
+/// use secrets_provider::{Live, Pins};
 /// use secrets_provider_actix::Current;
 ///
 /// struct Settings { greeting: String }
 ///
-/// // Taken apart: an `Arc<Settings>`.
+/// // Destructured: an `Arc<Settings>`.
 /// async fn shared(Current(settings): Current<Settings>) -> String { settings.greeting.clone() }
-/// // Or as it is: derefs to `Settings`.
+/// // Or whole: it derefs to `Settings`.
 /// async fn whole(settings: Current<Settings>) -> String { settings.greeting.clone() }
 ///
 /// let settings = Live::constant(Settings { greeting: "hello".to_owned() });
@@ -75,16 +75,19 @@ impl<T: 'static> FromRequest for Current<T> {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         ready(match request.app_data::<web::Data<Live<T>>>() {
-            Some(live) => Ok(Self(pinned(&mut request.extensions_mut(), live))),
+            Some(live) => {
+                let mut extensions = request.extensions_mut();
+                Ok(Self(extensions.get_or_insert_with(Pins::<T>::default).pin(live)))
+            }
             None => Err(MissingLive::of::<T>(request)),
         })
     }
 }
 
-/// No `web::Data<Live<T>>` is in the `app_data` of the handler that asked for a [`Current<T>`](Current).
+/// The `app_data` of a handler that takes a [`Current<T>`](Current) has no `web::Data<Live<T>>`.
 ///
-/// Whoever sent the request cannot help it, and is told nothing: status 500, `Internal Server Error`. The log says
-/// what is missing and what to do.
+/// The client can do nothing about it and only gets the status 500, `Internal Server Error`. The log says what is missing
+/// and what to do.
 ///
 /// ```
 /// use actix_web::{App, http::StatusCode, test, web};
@@ -109,12 +112,12 @@ impl MissingLive {
     fn of<T: 'static>(request: &HttpRequest) -> Self {
         let settings = type_name::<T>();
         let hint = if request.app_data::<Live<T>>().is_some() {
-            "the `Live` itself is in app_data, where extractors do not look: wrap it, as in \
+            "app_data has the `Live` itself, which extractors do not find: wrap it, as in \
              `app_data(web::Data::new(live))`"
         } else {
             "add `app_data(web::Data::new(live))` to the `App`, where `live` is a `Live` of this very type"
         };
-        // The pattern, not the path: a path may hold what its sender would keep to himself.
+        // The pattern, not the path, which may contain confidential data of the client.
         let route = request.match_pattern();
         tracing::error!(target: TARGET, settings, route, hint, "app_data_missing");
         Self { settings }
@@ -134,21 +137,8 @@ impl ResponseError for MissingLive {
         StatusCode::INTERNAL_SERVER_ERROR
     }
 
-    /// Without the text of the error, which is none of the client's business.
+    /// Without the text of the error, which does not concern the client.
     fn error_response(&self) -> HttpResponse {
         HttpResponse::InternalServerError().body("Internal Server Error")
     }
-}
-
-/// What a request has seen of each `Live<T>`. Nearly always one.
-struct Pins<T>(Vec<(Live<T>, Arc<T>)>);
-
-fn pinned<T: 'static>(extensions: &mut Extensions, live: &Live<T>) -> Arc<T> {
-    let Pins(pins) = extensions.get_or_insert_with(|| Pins::<T>(Vec::new()));
-    if let Some((_, value)) = pins.iter().find(|(of, _)| of.ptr_eq(live)) {
-        return value.clone();
-    }
-    let value = live.current();
-    pins.push((live.clone(), value.clone()));
-    value
 }

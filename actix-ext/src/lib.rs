@@ -40,7 +40,7 @@
 //! # Status
 //!
 //! [`health_routes`] serves `/live` and `/ready`; [`status_routes`], for an internal port, `/status` too;
-//! [`refresh_route`] lets who has a token refresh the settings over HTTP.
+//! [`refresh_route`] lets clients with the token refresh the settings over HTTP.
 
 mod current;
 mod status;

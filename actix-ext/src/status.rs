@@ -1,4 +1,4 @@
-//! The routes that tell how the settings stand, and the one that refreshes them.
+//! The routes that show the state of the settings, and the one that refreshes them.
 
 use std::rc::Rc;
 
@@ -9,10 +9,10 @@ use actix_web::{HttpRequest, HttpResponse, Route, web};
 use secrets_provider::Live;
 use secrets_provider::endpoints::{self, Answer, RefreshToken};
 
-/// `GET /live` and `GET /ready`, for probes: 200 as long as the process serves; 200 or, once the settings are
-/// [not ready](secrets_provider::Status::is_ready), 503. They name no secret and may be public.
+/// `GET /live` and `GET /ready`, for probes. `/live` is 200 as long as the process serves; `/ready` is 200, or 503 once the
+/// settings are [not ready](secrets_provider::Status::is_ready). They name no secret and may be public.
 ///
-/// For `configure` of an `App` or of a scope. `settings` may be derived ones.
+/// For `configure` of an `App` or of a scope. `settings` may be a derived value.
 ///
 /// ```
 /// # actix_web::rt::System::new().block_on(async {
@@ -39,10 +39,10 @@ pub fn health_routes<T: 'static>(settings: Live<T>) -> impl FnOnce(&mut web::Ser
     }
 }
 
-/// [`health_routes`], and `GET /status`: which generation is live, since when, which key comes from where, and what
-/// failed; as JSON, or for a browser as a [page](secrets_provider::StatusPage).
+/// [`health_routes`], and `GET /status`: which generation is live since when, where each key comes from, and what failed;
+/// as JSON, or as a [page](secrets_provider::StatusPage) for browsers.
 ///
-/// **Not for the public**: it holds no values, but names secrets and variables. Serve it on an internal port:
+/// **Not for the public**: it shows no values, but names of secrets and variables. Serve it on an internal port:
 ///
 /// ```no_run
 /// # async fn serve() -> std::io::Result<()> {

@@ -1,4 +1,4 @@
-//! What a client and the log are told when `app_data` is missing.
+//! What the client and the log see if `app_data` is missing.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -46,7 +46,7 @@ impl MakeWriter<'_> for Log {
     }
 }
 
-/// Sends one request, whose query nobody should repeat, to this app; gives the answer's body and the log.
+/// Sends one request to this app, with confidential data that must not be repeated. Returns the log.
 macro_rules! refused {
     ($app:expr) => {{
         let log = Log::default();
@@ -67,7 +67,7 @@ macro_rules! refused {
 }
 
 #[actix_web::test]
-async fn a_missing_live_is_a_bland_500_and_the_log_says_what_to_add() {
+async fn a_missing_live_is_a_plain_500_and_the_log_says_what_to_add() {
     let log = refused!(App::new());
 
     assert_eq!(log.lines().count(), 1, "{log}");
@@ -83,12 +83,12 @@ async fn a_live_that_is_not_wrapped_in_data_is_named_as_the_mistake() {
     let log = refused!(App::new().app_data(Live::constant(Settings)));
 
     assert_eq!(log.lines().count(), 1, "{log}");
-    assert!(log.contains("the `Live` itself is in app_data"), "{log}");
+    assert!(log.contains("app_data has the `Live` itself"), "{log}");
     assert!(log.contains("wrap it, as in `app_data(web::Data::new(live))`"), "{log}");
 }
 
 #[actix_web::test]
-async fn a_live_of_another_type_is_none_of_this_one() {
+async fn a_live_of_another_type_does_not_count() {
     let log = refused!(App::new().app_data(web::Data::new(Live::constant(5_u16))));
 
     assert!(log.contains("where `live` is a `Live` of this very type"), "{log}");

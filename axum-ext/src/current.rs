@@ -6,43 +6,42 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use axum_core::extract::{FromRef, FromRequestParts};
-use http::Extensions;
 use http::request::Parts;
-use secrets_provider::Live;
+use secrets_provider::{Live, Pins};
 
 /// The settings, as they were when this request first asked for them.
 ///
 /// Every `Current<T>` of one request is of the same generation, in the handler and in the middleware before it
 /// (`axum::middleware::from_fn_with_state`, or [`extract_parts`](https://docs.rs/axum/0.8/axum/trait.RequestExt.html)),
-/// even when a swap falls between them: the first one pins it in the request's extensions. The next request sees
-/// the new one. Two [`Live`]s of one type, in the states of two nested routers, are pinned each on its own.
+/// even if a swap happens between them: the first one pins the generation in the request's extensions. The next request
+/// sees the new one. Two [`Live`]s of one type, in the states of two nested routers, are pinned each for itself.
 ///
-/// It holds an [`Arc`], free to be kept across `.await`, and derefs to `T`. `Debug` shows no value.
+/// It holds an [`Arc`], which may be kept across `.await`, and derefs to `T`. `Debug` shows no value.
 ///
-/// `State<Live<T>>` works too, and is the one to take where a handler outlives many generations (a websocket, a
-/// stream of events) and must see each of them.
+/// `State<Live<T>>` works too. Take it in a handler that outlives many generations (a websocket, a stream of events) and
+/// must see each of them.
 ///
 /// ```
 /// use axum::{Router, routing::get};
-/// use secrets_provider::Live;
+/// use secrets_provider::{Live, Pins};
 /// use secrets_provider_axum::Current;
 ///
 /// struct Settings { greeting: String }
 ///
-/// // Taken apart: an `Arc<Settings>`.
+/// // Destructured: an `Arc<Settings>`.
 /// async fn shared(Current(settings): Current<Settings>) -> String { settings.greeting.clone() }
-/// // Or as it is: derefs to `Settings`.
+/// // Or whole: it derefs to `Settings`.
 /// async fn whole(settings: Current<Settings>) -> String { settings.greeting.clone() }
 ///
 /// let settings = Live::constant(Settings { greeting: "hello".to_owned() });
 /// let app: Router = Router::new().route("/shared", get(shared)).route("/whole", get(whole)).with_state(settings);
 /// ```
 ///
-/// With a state that has no `Live<Settings>`, the same does not compile:
+/// If the state has no `Live<Settings>`, the same does not compile:
 ///
 /// ```compile_fail,E0277
 /// # use axum::{Router, routing::get};
-/// # use secrets_provider::Live;
+/// # use secrets_provider::{Live, Pins};
 /// # use secrets_provider_axum::Current;
 /// # struct Settings { greeting: String }
 /// # async fn shared(Current(settings): Current<Settings>) -> String { settings.greeting.clone() }
@@ -78,12 +77,13 @@ where
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
-        Ok(Self(pinned(&mut parts.extensions, state.live())))
+        let pins = parts.extensions.get_or_insert_default::<Pins<T>>();
+        Ok(Self(pins.pin(&state.live())))
     }
 }
 
-/// A router state that [`Current<T>`](Current) can be extracted with: every state that a [`Live<T>`](Live) is
-/// [`FromRef`] of. Implemented for all of them, so there is nothing to implement; it stands in bounds.
+/// A router state from which [`Current<T>`](Current) can be extracted: every state that has a [`Live<T>`](Live) by
+/// [`FromRef`]. It is implemented for all of them; use it as a bound.
 ///
 /// ```
 /// use axum::{Router, routing::get};
@@ -102,7 +102,7 @@ where
     label = "`Current<{T}>` cannot be extracted with this state",
     note = "make it the router's state: `.with_state(live)`, where `live` is a `Live<{T}>`",
     note = "or a field of the state: `#[derive(Clone, FromRef)] struct AppState {{ settings: Live<{T}> }}`",
-    note = "`#[debug_handler]` takes the state to be `()` unless told: `#[debug_handler(state = Live<{T}>)]`"
+    note = "`#[debug_handler]` takes the state to be `()` by default: `#[debug_handler(state = Live<{T}>)]`"
 )]
 pub trait LiveState<T> {
     /// The settings that this state holds.
@@ -118,29 +118,4 @@ where
     fn live(&self) -> Live<T> {
         Live::from_ref(self)
     }
-}
-
-/// What a request has seen of each `Live<T>`. Nearly always one.
-struct Pins<T>(Vec<(Live<T>, Arc<T>)>);
-
-impl<T> Default for Pins<T> {
-    fn default() -> Self {
-        Self(Vec::new())
-    }
-}
-
-impl<T> Clone for Pins<T> {
-    fn clone(&self) -> Self {
-        Self(self.0.clone())
-    }
-}
-
-fn pinned<T: Send + Sync + 'static>(extensions: &mut Extensions, live: Live<T>) -> Arc<T> {
-    let Pins(pins) = extensions.get_or_insert_default::<Pins<T>>();
-    if let Some((_, value)) = pins.iter().find(|(of, _)| of.ptr_eq(&live)) {
-        return value.clone();
-    }
-    let value = live.current();
-    pins.push((live, value.clone()));
-    value
 }

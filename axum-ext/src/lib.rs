@@ -57,7 +57,7 @@
 #![cfg_attr(
     feature = "status",
     doc = "[`health_routes`] serves `/live` and `/ready`; [`status_routes`], for an internal port, `/status` too;
-[`refresh_route`] lets who has a token refresh the settings over HTTP."
+[`refresh_route`] lets clients with the token refresh the settings over HTTP."
 )]
 #![cfg_attr(not(feature = "status"), doc = "Routes that serve it are behind the feature `status`.")]
 

@@ -1,4 +1,4 @@
-//! The routes that tell how the settings stand, and the one that refreshes them.
+//! The routes that show the state of the settings, and the one that refreshes them.
 
 use std::sync::Arc;
 
@@ -11,10 +11,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use secrets_provider::Live;
 use secrets_provider::endpoints::{self, Answer, RefreshToken};
 
-/// `GET /live` and `GET /ready`, for probes: 200 as long as the process serves; 200 or, once the settings are
-/// [not ready](secrets_provider::Status::is_ready), 503. They name no secret and may be public.
+/// `GET /live` and `GET /ready`, for probes. `/live` is 200 as long as the process serves; `/ready` is 200, or 503 once the
+/// settings are [not ready](secrets_provider::Status::is_ready). They name no secret and may be public.
 ///
-/// The state of the router they are merged into, or nested in, does not matter. `settings` may be derived ones.
+/// The state of the router they are merged into, or nested in, does not matter. `settings` may be a derived value.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
@@ -39,11 +39,11 @@ where
         .route("/ready", get(async move || response(endpoints::ready(&settings))))
 }
 
-/// [`health_routes`], and `GET /status`: which generation is live, since when, which key comes from where, and what
-/// failed; as JSON, or for a browser as a [page](secrets_provider::StatusPage). In one router with `health_routes`, nest
+/// [`health_routes`], and `GET /status`: which generation is live since when, where each key comes from, and what failed;
+/// as JSON, or as a [page](secrets_provider::StatusPage) for browsers. In one router with `health_routes`, nest
 /// one of them: axum panics where two routes are one.
 ///
-/// **Not for the public**: it holds no values, but names secrets and variables. Serve it on an internal port:
+/// **Not for the public**: it shows no values, but names of secrets and variables. Serve it on an internal port:
 ///
 /// ```no_run
 /// # async fn serve() -> std::io::Result<()> {

@@ -38,7 +38,9 @@ pub use extract::rotating::Rotating;
 // Settings that stay current.
 pub use engine::handle::{Change, Refreshed};
 pub use engine::trigger::{Trigger, TriggerSender};
-pub use live::{Changes, Guard, Live, LiveBuilder, Mapped, Part, Reader, Rejected, Retry, View};
+pub use live::{
+    Changes, Guard, Live, LiveBuilder, Mapped, Part, Pins, Reader, Rejected, Retry, View,
+};
 
 // Their state, for operators.
 pub use endpoints::page::StatusPage;

@@ -1,6 +1,6 @@
 //! The background task: when secrets are read again, what counts as new, and check before swap (rules R1 to R5).
 //!
-//! [`start`] reads the secrets for the first time and spawns the [`Refresher`](refresher::Refresher), which owns
+//! [`start`] reads the secrets for the first time and spawns the [`Refresher`], which owns
 //! everything that changes: the secrets in use, what is missing, the schedule and the search for newer values. One
 //! refresh is in `cycle`; what it reads is a [`Scope`]. Handles and task share a [`Cell`] and a [`Handle`]. Nothing in
 //! here is public but triggers and the answers to requests.

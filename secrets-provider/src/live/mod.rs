@@ -9,6 +9,7 @@ mod changes;
 mod derive;
 mod fresh;
 mod origin;
+mod pin;
 mod reader;
 mod view;
 
@@ -19,6 +20,7 @@ use std::sync::Arc;
 pub use builder::{LiveBuilder, Rejected};
 pub use changes::Changes;
 pub use fresh::Retry;
+pub use pin::Pins;
 pub use reader::Reader;
 pub use view::{Mapped, Part, View};
 

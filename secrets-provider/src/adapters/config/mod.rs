@@ -64,7 +64,7 @@ impl Source for Snapshot {
 }
 
 /// Secrets that are fetched by each `build` or `build_cloned`. Those panic outside a tokio runtime, as
-/// [`fetch`](SecretsManager::fetch) does; a failed fetch is `ConfigError::Foreign` with our [`Error`](crate::Error)
+/// [`fetch`](SecretsManager::fetch) does; a failed fetch is `ConfigError::Foreign` with our [`Error`]
 /// in it.
 #[async_trait]
 impl AsyncSource for SecretsManager {

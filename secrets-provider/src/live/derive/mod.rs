@@ -1,6 +1,6 @@
 //! [`Live::derive`]: what is made of settings, such as a pool, and rebuilt when they change.
 //!
-//! A derived value is a [`Live`] of its own with a task of its own, the [`Follower`](follower::Follower), which wakes
+//! A derived value is a [`Live`] of its own with a task of its own, the [`Follower`], which wakes
 //! at each change of the settings and rebuilds if a key at or below its path has changed.
 
 mod follower;

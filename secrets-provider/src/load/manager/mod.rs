@@ -68,7 +68,7 @@ pub(crate) const MAX_DURATION: Duration = Duration::from_secs(365 * 24 * 3600);
 ///   [`fetch_blocking`](Self::fetch_blocking). In async code, prefer `fetch().await` and merge the [`Snapshot`].
 ///
 /// figment's own `extract` prints values in its errors (`found string "…"`); [`FigmentExt::settings`](crate::FigmentExt),
-/// [`Snapshot::extract`], [`Layers::extract`](crate::Layers::extract) and [`Live`] do not.
+/// [`Snapshot::extract`], [`Layers::extract`](crate::Layers::extract) and [`Live`](crate::Live) do not.
 #[cfg_attr(feature = "config", doc = include_str!("../../../docs/config-rs.md"))]
 #[derive(Clone)]
 #[must_use]
