@@ -77,7 +77,7 @@ impl<T: 'static> FromRequest for Current<T> {
         ready(match request.app_data::<web::Data<Live<T>>>() {
             Some(live) => {
                 let mut extensions = request.extensions_mut();
-                Ok(Self(extensions.get_or_insert_with(Pins::<T>::default).pin(live)))
+                Ok(Self(extensions.get_or_insert_with(Pins::<T>::default).pin(Live::clone(live))))
             }
             None => Err(MissingLive::of::<T>(request)),
         })

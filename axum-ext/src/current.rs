@@ -78,7 +78,7 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
         let pins = parts.extensions.get_or_insert_default::<Pins<T>>();
-        Ok(Self(pins.pin(&state.live())))
+        Ok(Self(pins.pin(state.live())))
     }
 }
 

@@ -4,7 +4,6 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::Live;
-use crate::engine::cell::Cell;
 
 /// The generations that one request has seen: the first read of a [`Live`] pins its generation, and later reads return
 /// the same one, even if a secret rotates in between.
@@ -18,31 +17,30 @@ use crate::engine::cell::Cell;
 ///
 /// let port = Live::constant(8080);
 /// let mut request: Pins<u16> = Pins::default();
-/// let first = request.pin(&port);
+/// let first = request.pin(port.clone());
 /// // Whatever happens to `port` now, this request reads the same value.
-/// assert!(std::sync::Arc::ptr_eq(&first, &request.pin(&port)));
+/// assert!(std::sync::Arc::ptr_eq(&first, &request.pin(port)));
 /// ```
 pub struct Pins<T> {
     first: Option<Pin<T>>,
     more: Vec<Pin<T>>,
 }
 
-/// One `Live`'s generation. It holds the cell, so that no other `Live` can be at the same address, but not the
-/// refresher.
+/// One `Live`'s generation. It holds the `Live`, so that no other can be at the same address.
 struct Pin<T> {
-    cell: Arc<Cell<T>>,
+    live: Live<T>,
     value: Arc<T>,
 }
 
 impl<T> Pins<T> {
     /// The settings of the generation that this request saw first.
-    pub fn pin(&mut self, live: &Live<T>) -> Arc<T> {
+    pub fn pin(&mut self, live: Live<T>) -> Arc<T> {
         let mut pins = self.first.iter().chain(&self.more);
-        if let Some(pin) = pins.find(|pin| Arc::ptr_eq(&pin.cell, &live.cell)) {
+        if let Some(pin) = pins.find(|pin| pin.live.ptr_eq(&live)) {
             return pin.value.clone();
         }
         let value = live.current();
-        let pin = Pin { cell: live.cell.clone(), value: value.clone() };
+        let pin = Pin { live, value: value.clone() };
         match &self.first {
             None => self.first = Some(pin),
             Some(_) => self.more.push(pin),
@@ -65,7 +63,7 @@ impl<T> Clone for Pins<T> {
 
 impl<T> Clone for Pin<T> {
     fn clone(&self) -> Self {
-        Self { cell: self.cell.clone(), value: self.value.clone() }
+        Self { live: self.live.clone(), value: self.value.clone() }
     }
 }
 
@@ -84,11 +82,11 @@ mod tests {
         let lives = [Live::constant(1), Live::constant(2), Live::constant(3)];
         let mut pins = Pins::default();
         for _ in 0..2 {
-            let seen: Vec<u8> = lives.iter().map(|live| *pins.pin(live)).collect();
+            let seen: Vec<u8> = lives.iter().map(|live| *pins.pin(live.clone())).collect();
             assert_eq!(seen, [1, 2, 3]);
         }
         let mut clone = pins.clone();
-        assert!(Arc::ptr_eq(&clone.pin(&lives[2]), &pins.pin(&lives[2])));
+        assert!(Arc::ptr_eq(&clone.pin(lives[2].clone()), &pins.pin(lives[2].clone())));
         assert_eq!(format!("{pins:?}"), "Pins { .. }");
     }
 }
