@@ -1,4 +1,9 @@
-//! `.env` files: found and parsed without touching the process environment.
+//! Finds and parses a `.env` file without touching the process environment.
+//!
+//! The grammar is dotenvy's (`export`, comments, quotes, `$NAME`), so that a file keeps its meaning.
+//! The layers, the switches and figment's `Dotenv` call [`read`]; the fuzzer calls [`parse`].
+//!
+//! dotenvy's errors quote the line, which may hold a secret. Only the line's number is kept.
 
 use std::cell::Cell;
 use std::io::{self, Read};
@@ -9,12 +14,13 @@ use zeroize::Zeroize as _;
 
 use crate::error::{Error, ErrorKind};
 
-/// The variables of a file in their order, a repeated name once, as dotenvy loads them: the first one counts.
-/// A file that does not exist has none.
+/// The variables of a file, in order. A repeated name counts once, with its first value, as when
+/// dotenvy loads the file. A file that does not exist has no variables.
 ///
 /// # Errors
 ///
-/// `Invalid`, if the file cannot be read or a line is no assignment: names file and line, shows no content.
+/// `Invalid` if the file cannot be read or a line is not an assignment. The error names the file and
+/// the line and shows no content.
 pub(crate) fn read(path: &Path) -> Result<Vec<(String, String)>, Error> {
     let Some(found) = find(path) else {
         return Ok(Vec::new());
@@ -32,16 +38,16 @@ pub(crate) fn read(path: &Path) -> Result<Vec<(String, String)>, Error> {
     parse(&content).map_err(|line| {
         Error::new(
             ErrorKind::Invalid,
-            format!("`{}`, line {line}: no `NAME=value`", found.display()),
+            format!("`{}`, line {line}: expected `NAME=value`", found.display()),
         )
         .with_hint(
-            "put single quotes around a value that holds spaces, `#`, `$`, quotes or a backslash",
+            "put single quotes around a value that contains spaces, `#`, `$`, quotes or a backslash",
         )
     })
 }
 
-/// The file itself, or for a relative path the one in the nearest parent folder, as dotenvy and figment's
-/// file providers look for it.
+/// An absolute path as it is; a relative one in the working directory or its nearest parent, where
+/// dotenvy and figment's file providers look too.
 fn find(path: &Path) -> Option<PathBuf> {
     if path.is_absolute() {
         return Some(path.to_owned());
@@ -50,13 +56,12 @@ fn find(path: &Path) -> Option<PathBuf> {
     here.ancestors().map(|folder| folder.join(path)).find(|candidate| candidate.is_file())
 }
 
-/// The assignments, or the line where one breaks off.
+/// The assignments, or the number of the first line that is not one.
 pub(crate) fn parse(content: &[u8]) -> Result<Vec<(String, String)>, usize> {
     let content = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content);
     let lines = Rc::new(Cell::new(0));
     let reader = LineByLine { rest: content, lines: lines.clone() };
     let mut variables: Vec<(String, String)> = Vec::new();
-    // dotenvy's errors hold the line's text, so nothing but the line's number is kept of them.
     for variable in dotenvy::from_read_iter(reader) {
         match variable {
             Ok((name, value)) if variables.iter().all(|(known, _)| *known != name) => {
@@ -72,7 +77,7 @@ pub(crate) fn parse(content: &[u8]) -> Result<Vec<(String, String)>, usize> {
     Ok(variables)
 }
 
-/// Hands out one line a call, so that the count of calls tells where the parser stands.
+/// Returns one line per call of `read`, so that counting calls gives dotenvy's line number.
 struct LineByLine<'a> {
     rest: &'a [u8],
     lines: Rc<Cell<usize>>,
@@ -97,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_are_read_as_dotenvy_reads_them() {
+    fn lines_mean_what_they_mean_to_dotenvy() {
         let content = "\u{feff}A=1\n# comment\nexport B = two # tail\nC='si#ngle $A'\nD=\"x\\ny\"\nE=\"multi\nline\"\n\
                        F=\nG=${A}-$B\nA=again\n";
         let variables = parse(content.as_bytes()).expect("a good file");
@@ -115,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_line_is_named_by_its_number() {
+    fn an_error_names_the_line() {
         for (content, line) in [
             ("A=1\nhunter2\n", 2),
             ("A=1\r\n\r\n1B=hunter2\r\n", 3),
@@ -128,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_file_is_empty_and_a_bad_one_shows_no_content() {
+    fn a_missing_file_is_empty_and_errors_show_no_content() {
         let folder = tempfile::tempdir().expect("a folder");
         assert_eq!(read(&folder.path().join("none")).expect("no file"), []);
         let file = folder.path().join(".env");
@@ -136,7 +141,7 @@ mod tests {
         let error = read(&file).expect_err("a bad line");
         assert!(error.to_string().contains(".env`, line 1"), "{error}");
         assert!(!format!("{error}{error:?}").contains("hunter2"));
-        let error = read(folder.path()).expect_err("a folder is no file");
+        let error = read(folder.path()).expect_err("a folder is not a file");
         assert_eq!(error.kind(), ErrorKind::Invalid);
     }
 }

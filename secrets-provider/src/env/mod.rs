@@ -1,4 +1,11 @@
-//! Variables of the environment over those of a `.env` file.
+//! Variables of the process environment over those of a `.env` file.
+//!
+//! The switches of `SecretsManager::from_env` and the SDK's own variables are read here, so that both
+//! apply the same rules to the same two places. `dotenv` parses the file; the layers and figment's
+//! `Dotenv` call it too.
+//!
+//! The process environment is never written, and it is passed in, so that tests can choose it. Values
+//! may be AWS credentials: no error shows one, and they are wiped when dropped.
 
 pub(crate) mod dotenv;
 
@@ -8,7 +15,7 @@ use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorKind};
 
-/// The environment over `.env`. The values may be keys of AWS: no error shows one.
+/// The process environment over `.env`.
 pub(crate) struct Environment {
     process: BTreeMap<String, Zeroizing<String>>,
     dotenv: BTreeMap<String, Zeroizing<String>>,
@@ -22,35 +29,35 @@ impl Environment {
         Self { process: process.into_iter().collect(), dotenv: dotenv.into_iter().collect() }
     }
 
-    /// A variable's value, trimmed. One that is set to nothing says nothing, but in the environment it hides the one
-    /// of `.env`.
+    /// A variable's value, trimmed. An empty one counts as unset, but in the process environment it
+    /// still hides the one of `.env`.
     pub(crate) fn value(&self, name: &str) -> Option<&str> {
         let value = self.process.get(name).or_else(|| self.dotenv.get(name))?.trim();
         (!value.is_empty()).then_some(value)
     }
 
-    /// Whether the environment sets it, were it to nothing.
+    /// Whether the process environment sets the variable, even to an empty value.
     pub(crate) fn is_in_process(&self, name: &str) -> bool {
         self.process.contains_key(name)
     }
 
-    /// The value, if `.env` alone sets it.
+    /// The value, if `.env` sets it and the process environment does not.
     #[cfg(feature = "aws")]
     pub(crate) fn of_dotenv(&self, name: &str) -> Option<&str> {
         if self.is_in_process(name) { None } else { self.value(name) }
     }
 
-    /// That a variable has another value than was expected.
+    /// An error for a variable whose value is not what was expected.
     pub(crate) fn bad(&self, name: &str, expected: &str) -> Error {
         match self.is_in_process(name) {
             true => bad(&format!("environment variable `{name}`"), expected),
-            false => bad(&format!("variable `{name}` of `.env`"), expected),
+            false => bad(&format!("variable `{name}` in `.env`"), expected),
         }
     }
 }
 
-/// That something has another value than was expected.
+/// An error for a setting whose value is not what was expected.
 pub(crate) fn bad(what: &str, expected: &str) -> Error {
     Error::new(ErrorKind::Config, format!("{what}: expected {expected}"))
-        .with_hint("correct it, or take it out; what it holds is not shown, as it may be secret")
+        .with_hint("correct or remove it; its value is not shown because it may be secret")
 }

@@ -537,8 +537,8 @@ fn settings_that_do_not_fit_say_which_key_of_which_layer() {
             "a line that is none",
             r#"{"host": "h"}"#,
             "TOKEN=t\nhunter2",
-            "`FILE`, line 2: no `NAME=value`\n\
-             hint: put single quotes around a value that holds spaces, `#`, `$`, quotes or a backslash",
+            "`FILE`, line 2: expected `NAME=value`\n\
+             hint: put single quotes around a value that contains spaces, `#`, `$`, quotes or a backslash",
         ),
     ] {
         std::fs::write(&file, dotenv).unwrap();
