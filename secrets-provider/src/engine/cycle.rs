@@ -31,15 +31,15 @@ impl<T: Send + Sync + 'static> Refresher<T> {
         let calls = unwind::catch(|| self.fetcher.calls()).unwrap_or_default();
         let status = {
             let mut status = self.cell.status();
-            status.describe(secrets, self.missing.is_on_fallback());
-            status.called(calls);
+            status.set_secrets(secrets, self.missing.is_on_fallback());
+            status.set_calls(calls);
             if self.all_checked {
-                status.checked();
+                status.record_check();
             }
             match &result {
-                found if scope.is_partial() => status.searched(found.as_ref().err()),
-                Ok(_) => status.succeeded(),
-                Err(error) => status.failed(error),
+                found if scope.is_partial() => status.record_search(found.as_ref().err()),
+                Ok(_) => status.record_success(),
+                Err(error) => status.record_failure(error),
             }
             status.clone()
         };
@@ -179,8 +179,8 @@ impl<T: Send + Sync + 'static> Refresher<T> {
         self.missing.now_used(&self.used, complete);
         let secrets = self.missing.statuses(&self.served, &self.used, &self.fetcher);
         let (generation, old) = self.cell.swap(candidate.value, Some(&keys), |status| {
-            status.swapped();
-            status.describe(secrets, self.missing.is_on_fallback());
+            status.record_swap();
+            status.set_secrets(secrets, self.missing.is_on_fallback());
             self.cell.explain(candidate.explanation);
         });
         // First of all: whatever fails from here on, this generation is live, and its followers must learn of it.

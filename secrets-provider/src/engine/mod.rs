@@ -76,10 +76,10 @@ where
     fetcher.warn_of_fallback(&result);
     let served = candidate.snapshot.secrets().to_vec();
     let mut status = Status::started(Some(schedule.interval), max_staleness);
-    status.describe(missing.statuses(&served, &used, &fetcher), missing.is_on_fallback());
-    status.called(fetcher.calls());
+    status.set_secrets(missing.statuses(&served, &used, &fetcher), missing.is_on_fallback());
+    status.set_calls(fetcher.calls());
     if let Some(error) = &error {
-        status.failed(error);
+        status.record_failure(error);
     }
     events::settings_loaded(1, used.len());
 
@@ -111,7 +111,7 @@ where
         task.stopped,
         refresher.run(task.queue, triggers),
         events::refresher_panicked,
-        move || ending.status().due(None),
+        move || ending.status().set_next_attempt(None),
     );
     Ok((cell, handle))
 }

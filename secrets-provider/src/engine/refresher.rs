@@ -80,7 +80,7 @@ impl<T: Send + Sync + 'static> Refresher<T> {
             self.rotation.ask(&self.fetcher);
             let wait = next.saturating_duration_since(Instant::now());
             next = next.min(Instant::now() + self.rotation.shorten(wait, fastrand::f64()));
-            self.cell.status().due(Some(next));
+            self.cell.status().set_next_attempt(Some(next));
 
             let mut replies = Vec::new();
             let search_due = self.search.due();
@@ -121,7 +121,7 @@ impl<T: Send + Sync + 'static> Refresher<T> {
             if scope == Scope::InUse && self.search.due().is_none_or(|due| due > Instant::now()) {
                 continue;
             }
-            self.cell.status().due(None);
+            self.cell.status().set_next_attempt(None);
             let result = self.refresh(&scope).await;
             self.update_search(&scope, &result);
             next = match scope.is_partial() {

@@ -126,7 +126,7 @@ impl StatusPage {
         let success = status.last_success();
         let mut detail = moment(success);
         if let Some(bound) = status.max_staleness() {
-            if status.was_checked_since() {
+            if status.was_checked_since_success() {
                 detail +=
                     &format!("<br />what is in use checked {}", ago(status.last_check(), now));
             }
@@ -164,7 +164,7 @@ impl StatusPage {
     /// The last error: loud as long as it holds, told all the same when it is over.
     fn failure(&self, f: &mut fmt::Formatter<'_>, now: SystemTime) -> fmt::Result {
         let Some(error) = self.status.last_error() else { return Ok(()) };
-        let (class, title) = match self.status.failure_lasts() {
+        let (class, title) = match self.status.error_persists() {
             true => ("failure", "What failed"),
             false => ("failure over", "What failed, and is over"),
         };
@@ -197,14 +197,14 @@ impl fmt::Display for StatusPage {
         self.head(f)?;
         f.write_str("<body>\n<main>\n")?;
         self.header(f)?;
-        if self.status.failure_lasts() {
+        if self.status.error_persists() {
             self.failure(f, now)?;
         }
         self.summary(f, now)?;
         tables::secrets(f, &self.status)?;
         tables::derived(f, &self.status, now)?;
         tables::keys(f, &self.explanation)?;
-        if !self.status.failure_lasts() {
+        if !self.status.error_persists() {
             self.failure(f, now)?;
         }
         f.write_str("</main>\n")?;

@@ -175,7 +175,7 @@ async fn advice_stays_off_the_page() {
     let mut status = Status::started(Some(Duration::from_secs(300)), None);
     let error =
         crate::Error::new(crate::ErrorKind::AccessDenied, "denied").with_hint("add the statement");
-    status.failed(&error);
+    status.record_failure(&error);
     let page = StatusPage {
         settings: "Settings".to_owned(),
         status,

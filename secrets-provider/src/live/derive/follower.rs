@@ -272,7 +272,7 @@ impl<T: Send + Sync + 'static, U: Send + Sync + 'static> Follower<T, U> {
     fn swap(&mut self, value: Arc<U>, built_from: u64) {
         self.retry_at = None;
         let (generation, old) = self.cell.swap(value, None, |status| {
-            status.swapped();
+            status.record_swap();
             let mut state = self.state.lock();
             state.generation = status.generation();
             state.built_from = built_from;

@@ -1,11 +1,12 @@
-//! Moments as they are told: kept on tokio's clock, shown on the wall's.
+//! Times of a status: kept on tokio's clock, which tests can pause and which never jumps, and shown
+//! on the wall clock. All submodules of `status` serialize their times through here.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Serialize, Serializer};
 use tokio::time::Instant;
 
-/// An instant as whole seconds since 1970.
+/// An instant that serializes as whole seconds since 1970.
 pub(super) struct Epoch(pub(super) Instant);
 
 impl Serialize for Epoch {
@@ -14,7 +15,7 @@ impl Serialize for Epoch {
     }
 }
 
-/// Kept on tokio's clock, which tests can pause and which never jumps; told by the wall clock.
+/// The wall-clock time of an instant, by its distance from now.
 pub(super) fn system_time(at: Instant) -> SystemTime {
     let (wall, now) = (SystemTime::now(), Instant::now());
     match at.checked_duration_since(now) {
@@ -23,11 +24,13 @@ pub(super) fn system_time(at: Instant) -> SystemTime {
     }
 }
 
+/// For `serialize_with`.
 pub(super) fn epoch<S: Serializer>(at: &Instant, serializer: S) -> Result<S::Ok, S::Error> {
     let since = system_time(*at).duration_since(UNIX_EPOCH).unwrap_or_default();
     serializer.serialize_u64(since.as_secs())
 }
 
+/// For `serialize_with`.
 pub(super) fn optional_epoch<S: Serializer>(
     at: &Option<Instant>,
     serializer: S,

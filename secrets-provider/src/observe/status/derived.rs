@@ -1,14 +1,15 @@
-//! How something stands that was made of settings.
+//! The status of a value that `Live::derive` built from settings, such as a pool. The task that
+//! rebuilds it writes the fields; `Status::derived` lists them.
 
 use std::time::SystemTime;
 
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::LastError;
 use super::clock::{epoch, optional_epoch, system_time};
+use super::last_error::LastError;
 
-/// What was [derived](crate::Live::derive) from settings, such as a pool: how far it has followed them.
+/// How closely a value [derived](crate::Live::derive) from settings, such as a pool, follows them.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct DerivedStatus {
@@ -21,7 +22,7 @@ pub struct DerivedStatus {
     #[serde(serialize_with = "optional_epoch")]
     pub(crate) failing_since: Option<Instant>,
     pub(crate) last_error: Option<LastError>,
-    /// When it ceased to follow its settings.
+    /// When it stopped following its settings.
     #[serde(skip)]
     pub(crate) ended_at: Option<Instant>,
 }
@@ -32,13 +33,13 @@ impl DerivedStatus {
         &self.path
     }
 
-    /// Its own generation: 1 at the start, one more with each rebuild.
+    /// Its own generation: 1 at the start, one more after each rebuild.
     pub fn generation(&self) -> u64 {
         self.generation
     }
 
-    /// The generation of the settings that it was built from. It may be an older one, where no key below the path has
-    /// changed since.
+    /// The generation of the settings that it was built from. This is an older one if no key below
+    /// the path has changed since.
     pub fn built_from(&self) -> u64 {
         self.built_from
     }
@@ -48,17 +49,19 @@ impl DerivedStatus {
         system_time(self.built_at)
     }
 
-    /// How many builds have failed in a row; zero, when it is up to date. The one in use is the last that succeeded.
+    /// How many builds in a row have failed. Zero means that it is up to date; otherwise the last
+    /// successful build is in use.
     pub fn failures(&self) -> u32 {
         self.failures
     }
 
-    /// When the first of the builds failed that have failed in a row; `None`, if the last one succeeded.
+    /// When the first of the [failures](Self::failures) in a row happened; `None` if the last build
+    /// succeeded.
     pub fn failing_since(&self) -> Option<SystemTime> {
         self.failing_since.map(system_time)
     }
 
-    /// Why the last failed build failed; it stays here when later ones succeed.
+    /// The error of the last failed build; it stays here after later builds succeed.
     pub fn last_error(&self) -> Option<&LastError> {
         self.last_error.as_ref()
     }

@@ -1,4 +1,5 @@
-//! What failed last, and when.
+//! The last error of a status: its kind, message and time. Made by `Status::record_failure` and by
+//! derived values whose builds fail.
 
 use std::time::SystemTime;
 
@@ -8,13 +9,13 @@ use tokio::time::Instant;
 use super::clock::{epoch, system_time};
 use crate::error::{Error, ErrorKind};
 
-/// The last failed refresh.
+/// The last failure of a refresh, of a search for newer settings, or of a build.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct LastError {
     kind: ErrorKind,
     message: String,
-    /// The message without its hints.
+    /// The message without hints.
     #[serde(skip)]
     summary: String,
     #[serde(serialize_with = "epoch")]
@@ -30,30 +31,29 @@ impl LastError {
             at: Instant::now(),
         }
     }
-}
 
-impl LastError {
-    /// What kind of failure it was; of several, the gravest.
+    /// The kind of failure; of several, the most severe.
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }
 
-    /// The error's whole message: names keys and secrets, no values.
+    /// The whole error message, hints included. It names keys and secrets, and holds no values.
     pub fn message(&self) -> &str {
         &self.message
-    }
-
-    /// When it happened, on the clock that never jumps.
-    pub(crate) fn instant(&self) -> Instant {
-        self.at
-    }
-
-    pub(crate) fn summary(&self) -> &str {
-        &self.summary
     }
 
     /// When it happened.
     pub fn at(&self) -> SystemTime {
         system_time(self.at)
+    }
+
+    /// When it happened, on tokio's clock.
+    pub(crate) fn instant(&self) -> Instant {
+        self.at
+    }
+
+    /// The message without hints, which may describe the machine that the program runs on.
+    pub(crate) fn summary(&self) -> &str {
+        &self.summary
     }
 }

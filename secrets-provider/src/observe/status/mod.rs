@@ -1,8 +1,17 @@
-//! What can be told about a live value without telling the value.
+//! The public status of a live value: its generation, health, age, secrets and last error.
+//!
+//! The engine records what each refresh found (`record`); `Live::status` returns a copy, which the
+//! status page, the HTTP routes and the metrics show. `health` is computed when it is asked for, so
+//! that it worsens even while a refresh hangs.
+//!
+//! A status holds names, versions, times and error messages, never a value. Times are kept on
+//! tokio's clock and shown on the wall clock (`clock`).
 
 mod clock;
 mod derived;
+mod health;
 mod last_error;
+mod record;
 mod secret;
 
 use std::collections::BTreeMap;
@@ -13,25 +22,24 @@ use serde::{Serialize, Serializer};
 use tokio::time::Instant;
 
 pub use derived::DerivedStatus;
+pub use health::Health;
 pub use last_error::LastError;
 pub use secret::{SecretState, SecretStatus};
 
 use clock::{Epoch, system_time};
 
-use crate::error::Error;
-
-/// After how many intervals without a success a refresh is overdue: the jitter is a tenth, the rest is for its duration.
+/// Without a success for this many intervals, a refresh is overdue. One interval is the schedule;
+/// the second leaves room for its jitter of a tenth and for the refresh itself.
 const INTERVALS_TO_STALE: u32 = 2;
-
-/// After how many intervals without a success settings are failing, unless the builder says otherwise.
-const INTERVALS_TO_FAILING: u32 = 3;
 
 /// Calls by the operation's name, such as `GetSecretValue`.
 pub type Calls = BTreeMap<&'static str, u64>;
 
-/// How a [`Live`](crate::Live) stands: generation, health, freshness, last error, each secret's version, what was
-/// derived from it, and the calls it made. Serializes, with its health; holds no values. Times serialize as whole
-/// seconds since 1970, ages as seconds.
+/// The state of a [`Live`](crate::Live): its generation, health and age, its last error, the
+/// version of each secret, the values derived from it, and the calls it made.
+///
+/// It holds no values. It serializes with its health and readiness; times serialize as whole
+/// seconds since 1970, durations as seconds.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Status {
@@ -39,158 +47,40 @@ pub struct Status {
     changed_at: Instant,
     last_success: Instant,
     last_check: Instant,
-    /// Since when a derived value may lag behind its settings: its builds fail, or it follows them no more.
+    /// Since when a derived value may lag behind its settings: its builds fail, or it was shut
+    /// down.
     behind_since: Option<Instant>,
     last_error: Option<LastError>,
     secrets: Vec<SecretStatus>,
-    /// How often it is refreshed; not at all, for a constant.
+    /// `None` for a constant.
     interval: Option<Duration>,
-    /// How old the last success may be; any age, for a constant.
+    /// `None` for a constant.
     max_staleness: Option<Duration>,
     next_attempt: Option<Instant>,
     calls: Calls,
     derived: Vec<DerivedStatus>,
-    /// Lower layers stand in for a secret that is not optional.
+    /// Lower layers serve the keys of a required secret.
     fallback: bool,
-    /// The last refresh failed, or, of a derived value, its last build.
+    /// The last refresh failed or, for a derived value, its last build.
     failed: bool,
-    /// A search for newer settings has failed since.
+    /// A search for newer settings has failed since the last refresh.
     search_failed: bool,
 }
 
-/// How far settings can be trusted to be what the store holds. Worsens with the age of the last success, by itself: a
-/// refresher that hangs cannot hide it.
-///
-/// ```
-/// use secrets_provider::{Health, Live};
-///
-/// assert_eq!(Live::constant(8080).status().health(), Health::Fresh);
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Health {
-    /// The last refresh (or the start) found everything, and the next is not overdue.
-    Fresh,
-    /// The last refresh failed, wholly or for some secrets, and the last good values are served; or it is overdue, with
-    /// no success for two intervals. Also of a derived value whose last build failed.
-    Stale,
-    /// Lower layers stand in for secrets since the start, by
-    /// [`fallback_to_env`](crate::SecretsManager::fallback_to_env).
-    Fallback,
-    /// There was no success for longer than the bound: three intervals, or
-    /// [`max_staleness`](crate::LiveBuilder::max_staleness). Refreshes fail, wholly or for some secrets, or hang, or
-    /// have ended.
-    Failing,
-}
-
 impl Status {
-    /// The first generation, of a value refreshed so often, which may be stale for so long.
-    pub(crate) fn started(interval: Option<Duration>, max_staleness: Option<Duration>) -> Self {
-        let now = Instant::now();
-        Self {
-            generation: 1,
-            changed_at: now,
-            last_success: now,
-            last_check: now,
-            behind_since: None,
-            last_error: None,
-            secrets: Vec::new(),
-            interval,
-            max_staleness: max_staleness
-                .or_else(|| interval.map(|interval| interval.saturating_mul(INTERVALS_TO_FAILING))),
-            next_attempt: None,
-            calls: Calls::new(),
-            derived: Vec::new(),
-            fallback: false,
-            failed: false,
-            search_failed: false,
-        }
-    }
-
-    pub(crate) fn swapped(&mut self) {
-        self.generation += 1;
-        self.changed_at = Instant::now();
-    }
-
-    /// Notes how each secret stands, and whether lower layers stand in for any that is needed.
-    pub(crate) fn describe(&mut self, secrets: Vec<SecretStatus>, fallback: bool) {
-        self.secrets = secrets;
-        self.fallback = fallback;
-    }
-
-    pub(crate) fn succeeded(&mut self) {
-        self.checked();
-        self.last_success = self.last_check;
-        self.failed = false;
-        self.search_failed = false;
-    }
-
-    pub(crate) fn failed(&mut self, error: &Error) {
-        self.last_error = Some(LastError::new(error));
-        self.failed = true;
-    }
-
-    /// Notes how a search for newer settings ended. It looks at what is in use alone: it proves neither that all is
-    /// well, nor what is amiss.
-    pub(crate) fn searched(&mut self, error: Option<&Error>) {
-        self.search_failed = error.is_some();
-        self.last_error = error.map(LastError::new).or_else(|| self.last_error.take());
-    }
-
-    /// Every secret in use was looked at.
-    pub(crate) fn checked(&mut self) {
-        self.last_check = Instant::now();
-    }
-
-    /// Notes what the backend has been asked so far.
-    pub(crate) fn called(&mut self, calls: Calls) {
-        self.calls = calls;
-    }
-
-    /// Notes when the next refresh is due; not at all, once the task has ended.
-    pub(crate) fn due(&mut self, next: Option<Instant>) {
-        self.next_attempt = next;
-    }
-
-    pub(crate) fn with_derived(mut self, derived: Vec<DerivedStatus>) -> Self {
-        self.derived = derived;
-        self
-    }
-
-    /// The status of a derived value: that of the settings it is made of, with its own generation, and worse where it
-    /// lags behind them.
-    pub(crate) fn of_derived(self, own: DerivedStatus, below: Vec<DerivedStatus>) -> Self {
-        let behind_since =
-            [self.behind_since, own.failing_since, own.ended_at].into_iter().flatten().min();
-        let last_error = match (self.last_error, own.last_error) {
-            (Some(theirs), Some(ours)) => {
-                Some(if ours.instant() > theirs.instant() { ours } else { theirs })
-            }
-            (theirs, ours) => theirs.or(ours),
-        };
-        Self {
-            generation: own.generation,
-            changed_at: own.built_at,
-            behind_since,
-            failed: self.failed || own.failing_since.is_some(),
-            last_error,
-            derived: below,
-            ..self
-        }
-    }
-
-    /// How far the settings can be trusted, at the time of this call. Of several that hold, the first counts:
+    /// How far the settings can be trusted, at the time of this call. The first of these that
+    /// holds:
     ///
-    /// 1. [`Fallback`](Health::Fallback): lower layers stand in for a secret that is not optional, and all others are
-    ///    [checked](Self::last_check) within the bound.
-    /// 2. [`Failing`](Health::Failing): the last success is older than [`max_staleness`](Self::max_staleness).
+    /// 1. [`Fallback`](Health::Fallback): lower layers serve the keys of a required secret, and all
+    ///    other secrets were [checked](Self::last_check) within the bound.
+    /// 2. [`Failing`](Health::Failing): the last success is older than
+    ///    [`max_staleness`](Self::max_staleness).
     /// 3. [`Stale`](Health::Stale): the last refresh failed, or the last success is older than two
     ///    [intervals](Self::interval).
     /// 4. [`Fresh`](Health::Fresh).
     ///
-    /// What is not [ready](Self::is_ready) is failing. A derived value has no success since the first build that failed
-    /// of those in a row, and since it was shut down.
+    /// Settings that are not [ready](Self::is_ready) are failing. For a derived value, the time of
+    /// the last success ends when its builds start to fail or when it is shut down.
     pub fn health(&self) -> Health {
         let good_until =
             self.behind_since.map_or(self.last_success, |since| since.min(self.last_success));
@@ -208,103 +98,112 @@ impl Status {
         }
     }
 
-    /// Whether to send requests here: not, once it is longer ago than [`max_staleness`](Self::max_staleness) that the
-    /// store told of every secret in use how it is: its value, or that it is gone, malformed or refused by a check. Not
-    /// told is what cannot be reached, is throttled or denied. Of settings of which lower layers stand in for every secret,
-    /// none is in use, so each refresh tells of all. Always, for a constant.
+    /// Whether this replica should receive traffic.
     ///
-    /// This is not [`health`](Self::health), which a secret that was deleted, or whose new value is refused, worsens
-    /// too, and a derived value's failing builds: what is served then is the best there is, here and on every other
-    /// replica, and none is made unready.
+    /// False once [`max_staleness`](Self::max_staleness) has passed since the store last gave a
+    /// definite answer for every secret in use: a value, or that the secret is deleted, malformed,
+    /// or has a value that a check rejects. Unreachable, throttled and denied are not definite
+    /// answers. If lower layers serve the keys of all secrets, none is in use, and every refresh
+    /// counts. Always true for a constant.
+    ///
+    /// [`health`](Self::health) is stricter: it also worsens when a secret is deleted, when a new
+    /// value is rejected, and when the builds of a derived value fail. The last good values are
+    /// then the best there are, on this replica and on every other, so none of these makes a
+    /// replica unready.
     pub fn is_ready(&self) -> bool {
         self.max_staleness.is_none_or(|bound| self.last_check.elapsed() <= bound)
     }
 
-    /// When the store last told of every secret in use how it is: see [`is_ready`](Self::is_ready).
+    /// When the store last gave a definite answer for every secret in use; see
+    /// [`is_ready`](Self::is_ready).
     pub fn last_check(&self) -> SystemTime {
         system_time(self.last_check)
     }
 
-    /// How often settings are refreshed; `None` for a constant.
+    /// The time between two refreshes, 300 s by default; `None` for a constant.
     pub fn interval(&self) -> Option<Duration> {
         self.interval
     }
 
-    /// How old the last success may become before the settings count as [failing](Health::Failing), and the last check
-    /// before their replica is not [ready](Self::is_ready): three intervals, or
-    /// [`LiveBuilder::max_staleness`](crate::LiveBuilder::max_staleness). `None` for a constant.
+    /// How old the last success may be before the settings are [failing](Health::Failing), and how
+    /// old the last check may be before the replica is not [ready](Self::is_ready). Three intervals
+    /// unless [`LiveBuilder::max_staleness`](crate::LiveBuilder::max_staleness) sets it; `None` for
+    /// a constant.
     pub fn max_staleness(&self) -> Option<Duration> {
         self.max_staleness
     }
 
-    /// Whether the last refresh failed, or, of a derived value, its last build.
+    /// Whether the last refresh failed or, for a derived value, its last build.
     pub(crate) fn has_failed(&self) -> bool {
         self.failed
     }
 
-    /// Whether the last error is of the last refresh, or of a search since.
-    pub(crate) fn failure_lasts(&self) -> bool {
+    /// Whether the last error still holds: no refresh has succeeded after it.
+    pub(crate) fn error_persists(&self) -> bool {
         self.failed || self.search_failed
     }
 
-    /// Whether the secrets in use were looked at since the last success.
-    pub(crate) fn was_checked_since(&self) -> bool {
+    /// Whether the secrets in use were checked after the last success.
+    pub(crate) fn was_checked_since_success(&self) -> bool {
         self.last_check > self.last_success
     }
 
-    /// Whether lower layers stand in for a secret that is not optional, however old the rest is.
+    /// Whether lower layers serve the keys of a required secret, however old the other values are.
     #[cfg(feature = "metrics")]
     pub(crate) fn is_on_fallback(&self) -> bool {
         self.fallback
     }
 
-    /// When the next refresh is due; `None` while one is under way, for a constant, and after a shutdown.
+    /// When the next refresh is due; `None` during a refresh, for a constant, and after a shutdown.
     pub fn next_attempt(&self) -> Option<SystemTime> {
         self.next_attempt.map(system_time)
     }
 
-    /// The calls that were sent to the store by the end of the last refresh, retries included, by operation. Clones of
-    /// one [`SecretsManager`](crate::SecretsManager) count together. Empty for a store that does not count.
+    /// The calls sent to the store up to the end of the last refresh, by operation, retries
+    /// included. Clones of one [`SecretsManager`](crate::SecretsManager) share their counts. Empty
+    /// for a store that does not count.
     pub fn calls(&self) -> &Calls {
         &self.calls
     }
 
-    /// What was [derived](crate::Live::derive) from these settings and is in use, in the order of its making.
+    /// The values [derived](crate::Live::derive) from these settings that are still in use, oldest
+    /// first.
     pub fn derived(&self) -> &[DerivedStatus] {
         &self.derived
     }
 
-    /// The number of the live generation: 1 at the start, one more with each swap.
+    /// The number of the live generation: 1 at the start, one more after each swap.
     pub fn generation(&self) -> u64 {
         self.generation
     }
 
-    /// When the live generation came.
+    /// When the live generation was swapped in.
     pub fn changed_at(&self) -> SystemTime {
         system_time(self.changed_at)
     }
 
-    /// When a refresh of all secrets last found nothing amiss; the start counts, even one on fallback. What
-    /// [`refresh_past`](crate::Live::refresh_past) brings in between is no such refresh, as it looks at some secrets
-    /// alone. Of a derived value: that of its settings.
+    /// When a refresh of all secrets last succeeded. The start counts, even a start on fallback. A
+    /// search by [`refresh_past`](crate::Live::refresh_past) does not count, because it reads only
+    /// some of the secrets. For a derived value, the last success of its settings.
     pub fn last_success(&self) -> SystemTime {
         system_time(self.last_success)
     }
 
-    /// How long ago that was, on tokio's clock.
+    /// The time since the last success, on tokio's clock.
     pub fn last_success_age(&self) -> Duration {
         self.last_success.elapsed()
     }
 
-    /// The last refresh that failed, wholly or for some secrets, or the last search for newer settings that did, or build
-    /// of a derived value; it stays here when later ones succeed. It is over at the latest with the first
-    /// [`last_success`](Self::last_success) after [`LastError::at`].
+    /// The last failure: of a refresh (of all secrets or only some), of a search for newer
+    /// settings, or of a derived value's build. It stays here after later successes; a
+    /// [`last_success`](Self::last_success) later than [`LastError::at`] means that it is over.
     pub fn last_error(&self) -> Option<&LastError> {
         self.last_error.as_ref()
     }
 
-    /// The secrets of the live generation, and those that are selected but could not be read, in the order of their
-    /// names; [`SecretStatus::state`] tells them apart. An optional secret below a prefix that is not listed is none.
+    /// The secrets of the live generation and the selected secrets that could not be read, by name;
+    /// [`SecretStatus::state`] distinguishes them. An optional secret that does not exist below a
+    /// listed prefix is not included.
     pub fn secrets(&self) -> &[SecretStatus] {
         &self.secrets
     }
@@ -312,6 +211,7 @@ impl Status {
 
 impl Serialize for Status {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let seconds = |duration: Option<Duration>| duration.map(|duration| duration.as_secs_f64());
         let mut fields = serializer.serialize_struct("Status", 14)?;
         fields.serialize_field("generation", &self.generation)?;
         fields.serialize_field("health", &self.health())?;
@@ -320,13 +220,9 @@ impl Serialize for Status {
         fields.serialize_field("last_success", &Epoch(self.last_success))?;
         fields.serialize_field("last_success_age", &self.last_success_age().as_secs_f64())?;
         fields.serialize_field("last_check", &Epoch(self.last_check))?;
-        fields.serialize_field(
-            "max_staleness",
-            &self.max_staleness.map(|bound| bound.as_secs_f64()),
-        )?;
+        fields.serialize_field("max_staleness", &seconds(self.max_staleness))?;
         fields.serialize_field("next_attempt", &self.next_attempt.map(Epoch))?;
-        fields
-            .serialize_field("interval", &self.interval.map(|interval| interval.as_secs_f64()))?;
+        fields.serialize_field("interval", &seconds(self.interval))?;
         fields.serialize_field("last_error", &self.last_error)?;
         fields.serialize_field("secrets", &self.secrets)?;
         fields.serialize_field("derived", &self.derived)?;
@@ -336,78 +232,4 @@ impl Serialize for Status {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::error::ErrorKind;
-
-    #[tokio::test(start_paused = true)]
-    async fn health_worsens_with_the_age_of_the_last_success() {
-        let outage = Error::new(ErrorKind::Unavailable, "no answer");
-        let interval = Duration::from_secs(300);
-        let default = [
-            (600, Health::Fresh),
-            (601, Health::Stale),
-            (900, Health::Stale),
-            (901, Health::Failing),
-        ];
-        let shorter = [(400, Health::Fresh), (401, Health::Failing), (901, Health::Failing)];
-        let longer = [
-            (600, Health::Fresh),
-            (901, Health::Stale),
-            (3600, Health::Stale),
-            (3601, Health::Failing),
-        ];
-        for (bound, ages) in [(None, &default[..]), (Some(400), &shorter), (Some(3600), &longer)] {
-            let bound = bound.map(Duration::from_secs);
-            let mut ended = Status::started(Some(interval), bound);
-            let mut failing = ended.clone();
-            failing.failed(&outage);
-            assert_eq!((ended.health(), failing.health()), (Health::Fresh, Health::Stale));
-            let begun = Instant::now();
-            for &(age, health) in ages {
-                tokio::time::advance(begun + Duration::from_secs(age) - Instant::now()).await;
-                assert_eq!(ended.health(), health, "{age} s, {bound:?}");
-                // A failure on top changes the first step alone.
-                let expected = if health == Health::Fresh { Health::Stale } else { health };
-                assert_eq!(failing.health(), expected, "{age} s, {bound:?}, failing");
-                let ready = health != Health::Failing;
-                assert_eq!(
-                    (ended.is_ready(), failing.is_ready()),
-                    (ready, ready),
-                    "{age} s, {bound:?}"
-                );
-            }
-            ended.succeeded();
-            failing.succeeded();
-            assert_eq!((ended.health(), failing.health()), (Health::Fresh, Health::Fresh));
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn health_is_what_holds_when_it_is_asked_for() {
-        let outage = Error::new(ErrorKind::Unavailable, "no answer");
-        let mut status = Status::started(Some(Duration::from_secs(300)), None);
-        // What was found of each secret counts as a check, though not as a success.
-        tokio::time::advance(Duration::from_secs(901)).await;
-        status.failed(&outage);
-        status.checked();
-        assert_eq!((status.health(), status.is_ready()), (Health::Failing, true));
-        status.describe(Vec::new(), true);
-        assert_eq!((status.health(), status.is_ready()), (Health::Fallback, true));
-        tokio::time::advance(Duration::from_secs(901)).await;
-        assert_eq!(
-            (status.health(), status.is_ready()),
-            (Health::Failing, false),
-            "nor does fallback hide it"
-        );
-        status.checked();
-        assert_eq!(serde_json::to_value(&status).expect("a status")["health"], "fallback");
-        status.describe(Vec::new(), false);
-        status.succeeded();
-        assert_eq!(status.health(), Health::Fresh);
-
-        let constant = Status::started(None, None);
-        tokio::time::advance(Duration::from_secs(1_000_000)).await;
-        assert_eq!(constant.health(), Health::Fresh);
-    }
-}
+mod tests;

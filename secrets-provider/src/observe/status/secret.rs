@@ -1,28 +1,30 @@
-//! How one secret stands.
+//! The status of one secret: which version is in use, and why a newer one could not be read. Filled
+//! in by the engine; `Status::secrets` lists them.
 
 use serde::Serialize;
 
 use crate::error::ErrorKind;
 
-/// Where a secret's values come from.
+/// Where the values of a secret's keys come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum SecretState {
-    /// From the secret, as the last refresh found it.
+    /// The secret, as the last refresh read it.
     Current,
-    /// From the secret, as it was when it could last be read.
+    /// The secret, as it was when it could last be read.
     LastGood,
-    /// From the layers below, if they have any: the secret is optional and not there.
+    /// Lower layers, if they have these keys: the secret is optional, and missing or denied.
     Absent,
-    /// From the layers below until the secret comes, by
+    /// Lower layers, until the secret can be read; see
     /// [`fallback_to_env`](crate::SecretsManager::fallback_to_env).
     Fallback,
-    /// From the layers below, if they have any: the secret was added after the start, and could not be read yet.
+    /// Lower layers, if they have these keys: the secret was added after the start and has not been
+    /// read yet.
     Unread,
 }
 
-/// One secret: of the live generation, or selected and not read.
+/// A secret of the live generation, or one that is selected but has not been read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct SecretStatus {
@@ -34,17 +36,18 @@ pub struct SecretStatus {
 }
 
 impl SecretStatus {
-    /// The secret's name in the store; of one that was never read, the name or ARN it is asked for.
+    /// The secret's name in the store. For a secret that was never read, the name or ARN that was
+    /// configured.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The dotted key path that its value stands at; empty at the root.
+    /// The dotted key path of its value; empty at the root.
     pub fn key_path(&self) -> &str {
         &self.key_path
     }
 
-    /// Where its values come from.
+    /// Where the values of its keys come from.
     pub fn state(&self) -> SecretState {
         self.state
     }
@@ -54,7 +57,8 @@ impl SecretStatus {
         &self.version_id
     }
 
-    /// Why the last refresh could not read it, if it could not: the version in use is the last good one, if any.
+    /// Why the last refresh could not read it; `None` if it could. The version in use, if any, is
+    /// then the last good one.
     pub fn error(&self) -> Option<ErrorKind> {
         self.error
     }

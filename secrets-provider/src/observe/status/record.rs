@@ -1,0 +1,118 @@
+//! What the engine and derived values write into a status. Every setter is named for the event that
+//! it records; none of them reads a clock other than tokio's, and none can fail.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::derived::DerivedStatus;
+use super::last_error::LastError;
+use super::secret::SecretStatus;
+use super::{Calls, Status};
+use crate::error::Error;
+
+/// The default `max_staleness`, in intervals.
+const INTERVALS_TO_FAILING: u32 = 3;
+
+impl Status {
+    /// Generation 1, just read. `interval` is `None` for a constant; `max_staleness` then has no
+    /// default.
+    pub(crate) fn started(interval: Option<Duration>, max_staleness: Option<Duration>) -> Self {
+        let now = Instant::now();
+        Self {
+            generation: 1,
+            changed_at: now,
+            last_success: now,
+            last_check: now,
+            behind_since: None,
+            last_error: None,
+            secrets: Vec::new(),
+            interval,
+            max_staleness: max_staleness
+                .or_else(|| interval.map(|interval| interval.saturating_mul(INTERVALS_TO_FAILING))),
+            next_attempt: None,
+            calls: Calls::new(),
+            derived: Vec::new(),
+            fallback: false,
+            failed: false,
+            search_failed: false,
+        }
+    }
+
+    /// A new generation went live.
+    pub(crate) fn record_swap(&mut self) {
+        self.generation += 1;
+        self.changed_at = Instant::now();
+    }
+
+    /// Every secret was read, and the settings are up to date.
+    pub(crate) fn record_success(&mut self) {
+        self.record_check();
+        self.last_success = self.last_check;
+        self.failed = false;
+        self.search_failed = false;
+    }
+
+    /// A refresh failed, for all secrets or for some.
+    pub(crate) fn record_failure(&mut self, error: &Error) {
+        self.last_error = Some(LastError::new(error));
+        self.failed = true;
+    }
+
+    /// A search for newer settings ended. It reads only the secrets in use, so it neither proves
+    /// that all is well nor clears the failure of a refresh.
+    pub(crate) fn record_search(&mut self, error: Option<&Error>) {
+        self.search_failed = error.is_some();
+        self.last_error = error.map(LastError::new).or_else(|| self.last_error.take());
+    }
+
+    /// The store gave a definite answer for every secret in use.
+    pub(crate) fn record_check(&mut self) {
+        self.last_check = Instant::now();
+    }
+
+    /// Sets the state of each secret, and whether lower layers serve the keys of a required one.
+    pub(crate) fn set_secrets(&mut self, secrets: Vec<SecretStatus>, fallback: bool) {
+        self.secrets = secrets;
+        self.fallback = fallback;
+    }
+
+    /// Sets the calls made so far.
+    pub(crate) fn set_calls(&mut self, calls: Calls) {
+        self.calls = calls;
+    }
+
+    /// Sets when the next refresh is due: `None` during one, and after the task has ended.
+    pub(crate) fn set_next_attempt(&mut self, next: Option<Instant>) {
+        self.next_attempt = next;
+    }
+
+    /// With the values derived from these settings.
+    pub(crate) fn with_derived(mut self, derived: Vec<DerivedStatus>) -> Self {
+        self.derived = derived;
+        self
+    }
+
+    /// The status of a derived value, made from the status of its settings: it has its own
+    /// generation, and is worse where it lags behind them. `below` are the values derived from it
+    /// in turn.
+    pub(crate) fn of_derived(self, own: DerivedStatus, below: Vec<DerivedStatus>) -> Self {
+        let behind_since =
+            [self.behind_since, own.failing_since, own.ended_at].into_iter().flatten().min();
+        let last_error = match (self.last_error, own.last_error) {
+            (Some(theirs), Some(ours)) => {
+                Some(if ours.instant() > theirs.instant() { ours } else { theirs })
+            }
+            (theirs, ours) => theirs.or(ours),
+        };
+        Self {
+            generation: own.generation,
+            changed_at: own.built_at,
+            behind_since,
+            failed: self.failed || own.failing_since.is_some(),
+            last_error,
+            derived: below,
+            ..self
+        }
+    }
+}
