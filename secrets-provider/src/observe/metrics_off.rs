@@ -1,4 +1,5 @@
-//! Nothing is measured without the feature `metrics`.
+//! The functions of `metrics` without the feature: they do nothing, so that no caller needs a
+//! `cfg`.
 
 use crate::error::Error;
 use crate::observe::status::Status;

@@ -1,5 +1,13 @@
-//! What is measured (feature `metrics`), by the `metrics` facade: counts of reads, failures and calls, and how old and
-//! which the live generation is. Names of secrets may be labels, values never.
+//! Counters and gauges through the `metrics` facade (feature `metrics`): reads, failures and calls,
+//! and the age and number of the live generation.
+//!
+//! The engine, the log events and the AWS backend call these functions; without the feature,
+//! `metrics_off` has the same ones, empty, so that no caller needs a `cfg`. The operations guide
+//! lists the metrics, and a test compares `examples/prometheus` with the names here.
+//!
+//! Labels may name secrets, kinds of error and operations, never a value. A recorder is other
+//! people's code: it is never called under a lock of ours, and when it panics only its number is
+//! missing.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
@@ -18,10 +26,10 @@ const GENERATION: &str = "secrets_generation";
 const READY: &str = "secrets_ready";
 const FALLBACK: &str = "secrets_fallback";
 
-/// How often the age is told while nothing else happens: a scrape's usual interval.
-const TICK: Duration = Duration::from_secs(15);
+/// How often the age is set while nothing else happens: the usual scrape interval.
+const AGE_INTERVAL: Duration = Duration::from_secs(15);
 
-/// Says what each metric is, to the recorder that is installed at the time, and that nothing has failed yet.
+/// Describes each metric to the installed recorder, and sets the failure counters to zero.
 pub(crate) fn describe() {
     let count = Unit::Count;
     describe_counter!(
@@ -32,7 +40,7 @@ pub(crate) fn describe() {
     describe_counter!(
         FAILED,
         count,
-        "Reads that failed and settings that were refused, by kind of error"
+        "Reads that failed and settings that were rejected, by kind of error"
     );
     describe_counter!(API_CALLS, count, "Calls sent to the store, retries included, by operation");
     describe_counter!(SWAPS, count, "New generations that went live after the first");
@@ -47,59 +55,64 @@ pub(crate) fn describe() {
         count,
         "1 while all secrets in use were checked within the bound, else 0"
     );
-    describe_gauge!(FALLBACK, count, "1 while lower layers stand in for secrets, else 0");
-    // A counter that is born with its first failure has not risen, as Prometheus sees it.
-    for each in ErrorKind::ALL {
-        guarded(|| counter!(FAILED, "kind" => each.as_str()).increment(0));
+    describe_gauge!(
+        FALLBACK,
+        count,
+        "1 while lower layers serve the keys of required secrets, else 0"
+    );
+    // Prometheus sees no increase in a counter that first appears with the value 1.
+    for kind in ErrorKind::ALL {
+        guarded(|| counter!(FAILED, "kind" => kind.as_str()).increment(0));
     }
 }
 
-/// A recorder is somebody else's code: where it panics, a number is missing, and nothing else.
+/// Calls the recorder; if that panics, only its number is missing.
 fn guarded(measure: impl FnOnce()) {
     let _ = catch_unwind(AssertUnwindSafe(measure));
 }
 
-/// A value was read. A read that found nothing new is what a cache would have answered.
+/// A value was read. Without a new version, a cache would have given the same answer.
 pub(crate) fn accessed(secret: &str, new: bool) {
     let result = if new { "new" } else { "unchanged" };
     guarded(|| counter!(ACCESS, "secret" => secret.to_owned(), "result" => result).increment(1));
 }
 
-/// Something failed; an error of many counts each.
+/// Something failed. Each part of an error counts once.
 pub(crate) fn failed(error: &Error) {
     for error in error.errors() {
         guarded(|| counter!(FAILED, "kind" => error.kind().as_str()).increment(1));
     }
 }
 
-/// A call is sent.
+/// A call to the store is being sent.
 #[cfg(feature = "aws")]
 pub(crate) fn called(operation: &'static str) {
     guarded(|| counter!(API_CALLS, "operation" => operation).increment(1));
 }
 
-/// A new generation is live.
+/// A new generation went live.
 pub(crate) fn swapped() {
     guarded(|| counter!(SWAPS).increment(1));
 }
 
-/// How the settings stand.
+/// Sets the gauges from a status.
 pub(crate) fn stands(status: &Status) {
     guarded(|| {
         gauge!(AGE).set(status.last_success_age().as_secs_f64());
-        #[allow(clippy::cast_precision_loss, reason = "2^53 generations do not come")]
+        #[allow(clippy::cast_precision_loss, reason = "a generation stays far below 2^53")]
         gauge!(GENERATION).set(status.generation() as f64);
         gauge!(READY).set(f64::from(u8::from(status.is_ready())));
         gauge!(FALLBACK).set(f64::from(u8::from(status.is_on_fallback())));
     });
 }
 
-/// Reports the status again and again until there is none, so that the age also grows while a refresh hangs.
+/// Sets the gauges at each interval until there is no status, so that the age also grows while a
+/// refresh hangs.
 pub(crate) fn watch(status: impl Fn() -> Option<Status> + Send + 'static) {
     tokio::spawn(async move {
         while let Some(status) = status() {
             stands(&status);
-            tokio::time::sleep(TICK).await;
+            tokio::time::sleep(AGE_INTERVAL).await;
         }
     });
 }

@@ -3,7 +3,7 @@ use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 use super::*;
 use crate::{Layers, Live, Memory, SecretsManager};
 
-/// Every metric that an async block leaves behind, as `name{label="value"} number`.
+/// Every metric that an async block recorded, as `name{label="value"} number`.
 fn recorded(block: impl AsyncFnOnce()) -> Vec<String> {
     let recorder = DebuggingRecorder::new();
     let snapshotter = recorder.snapshotter();
@@ -22,7 +22,7 @@ fn recorded(block: impl AsyncFnOnce()) -> Vec<String> {
             let value = match value {
                 DebugValue::Counter(count) => count.to_string(),
                 DebugValue::Gauge(value) => value.to_string(),
-                DebugValue::Histogram(_) => unreachable!("none is recorded"),
+                DebugValue::Histogram(_) => unreachable!("no histogram is recorded"),
             };
             format!("{}{{{labels}}} {value}", key.key().name())
         })
@@ -50,7 +50,7 @@ fn reads_failures_and_generations_are_counted() {
         memory.put("app/a", "a-2");
         settings.refresh().await.expect("a refresh");
         memory.remove("app/b");
-        settings.refresh().await.expect_err("one is gone");
+        settings.refresh().await.expect_err("one secret is missing");
     });
     let (from_the_start, lines): (Vec<_>, Vec<_>) =
         lines.into_iter().partition(|line| line.starts_with(FAILED) && line.ends_with(" 0"));
@@ -106,9 +106,9 @@ fn calls_are_counted_by_operation() {
     );
 }
 
-/// The rules in the examples speak of metrics that there are.
+/// The Prometheus rules in the examples only name metrics that exist.
 #[test]
-fn the_prometheus_rules_name_what_is_measured() {
+fn the_prometheus_rules_name_existing_metrics() {
     let rules = include_str!("../../../../examples/prometheus/secrets-provider.rules.yml");
     let known = [ACCESS, FAILED, API_CALLS, SWAPS, AGE, GENERATION, READY, FALLBACK];
     let expressions: String =
@@ -120,5 +120,5 @@ fn the_prometheus_rules_name_what_is_measured() {
         assert!(recorded || known.contains(&word), "{word} is not measured");
         named += 1;
     }
-    assert!(named > 10, "the rules are there");
+    assert!(named > 10, "the rules were read");
 }
