@@ -149,15 +149,8 @@ pub(super) fn keys(f: &mut fmt::Formatter<'_>, explanation: &Explanation) -> fmt
         vec![code(key.key()), place(key.source()), key.hides().iter().map(place).collect()]
     });
     table(f, HEADING, &["Key", "Comes from", "Hides"], rows)?;
-    match explanation.omitted() {
-        0 => {}
-        1 => f.write_str(
-            "<p class=\"empty\">And 1 variable of the environment that nothing else speaks of.</p>\n",
-        )?,
-        count => writeln!(
-            f,
-            "<p class=\"empty\">And {count} variables of the environment that nothing else speaks of.</p>"
-        )?,
+    if let Some(omitted) = explanation.omitted_in_words() {
+        writeln!(f, "<p class=\"empty\">And {omitted}.</p>")?;
     }
     f.write_str("</section>\n")
 }

@@ -1,4 +1,8 @@
-//! The names of a type's fields, as serde's derive tells them to whoever asks.
+//! The fields of the settings type, and the environment variables that fill them.
+//!
+//! serde's derived code passes a struct's field names to the deserializer, so a deserializer that
+//! only records them and then fails reads the names of any type. `Live` calls it once per
+//! generation.
 
 use std::cell::Cell;
 
@@ -6,21 +10,44 @@ use serde::de::value::Error;
 use serde::de::{DeserializeOwned, Deserializer, Error as _, Visitor};
 use serde::forward_to_deserialize_any;
 
-/// The fields of a struct; none for what is no struct, and where `flatten` makes a map of one.
+use super::{ExplainedKey, Explanation};
+use crate::tree::spelling::relaxed;
+
+impl Explanation {
+    /// With the omitted variables that may fill one of these fields.
+    pub(crate) fn with_fields(mut self, fields: &[&str]) -> Self {
+        let may_fill_a_field =
+            |key: &mut ExplainedKey| fields.iter().any(|field| starts_like(&key.key, field));
+        self.keys.extend(self.omitted.extract_if(.., may_fill_a_field));
+        self.sort();
+        self
+    }
+}
+
+/// Whether a key starts with this name in any spelling, or with a longer name that starts with it:
+/// `DATABASE_URL` may be meant for `database.url`.
+pub(super) fn starts_like(key: &str, name: &str) -> bool {
+    let first = key.split('.').next().unwrap_or(key);
+    let longer =
+        first.strip_prefix(&name.to_ascii_lowercase()).is_some_and(|rest| rest.starts_with('_'));
+    longer || relaxed(first) == relaxed(name)
+}
+
+/// The fields of a struct. Empty for other types, and for a struct that `flatten` turns into a map.
 pub(crate) fn fields_of<T: DeserializeOwned>() -> &'static [&'static str] {
     let fields = Cell::new(&[] as &[&str]);
-    // It fails, as there is nothing to read; on its way the type says what it wants.
-    let _ = T::deserialize(Probe(&fields));
+    // It always fails; before that, the type passes its fields.
+    let _ = T::deserialize(FieldRecorder(&fields));
     fields.get()
 }
 
-struct Probe<'a>(&'a Cell<&'static [&'static str]>);
+struct FieldRecorder<'a>(&'a Cell<&'static [&'static str]>);
 
-impl<'de> Deserializer<'de> for Probe<'_> {
+impl<'de> Deserializer<'de> for FieldRecorder<'_> {
     type Error = Error;
 
     fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Error> {
-        Err(Error::custom("nothing is read here"))
+        Err(Error::custom("this deserializer has no values"))
     }
 
     fn deserialize_struct<V: Visitor<'de>>(
@@ -42,8 +69,8 @@ impl<'de> Deserializer<'de> for Probe<'_> {
     }
 
     forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit
-        unit_struct seq tuple tuple_struct map enum identifier ignored_any
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option
+        unit unit_struct seq tuple tuple_struct map enum identifier ignored_any
     }
 }
 
@@ -52,7 +79,7 @@ mod tests {
     use super::*;
 
     #[derive(serde::Deserialize)]
-    #[allow(dead_code, reason = "only its fields' names count")]
+    #[allow(dead_code, reason = "only the names of its fields are read")]
     struct Plain {
         database: String,
         #[serde(rename = "jwt-secret", alias = "jwt")]
@@ -65,7 +92,7 @@ mod tests {
     struct Wrapped(#[allow(dead_code, reason = "as above")] Plain);
 
     #[test]
-    fn a_type_says_which_fields_it_has() {
+    fn fields_are_read_from_the_type() {
         assert_eq!(fields_of::<Plain>(), ["database", "jwt", "jwt-secret", "port"]);
         assert_eq!(fields_of::<Wrapped>(), fields_of::<Plain>());
         assert!(fields_of::<serde_json::Value>().is_empty());

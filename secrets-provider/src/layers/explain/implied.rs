@@ -1,20 +1,27 @@
-//! Variables that stand for a nested key by their name alone: `DATABASE_URL` for `database.url` (rule T3).
+//! Variables that fill a nested key by their name: `DATABASE_URL` for `database.url` (rule T3).
+//!
+//! The layers do not know that such a variable is a setting; extraction finds it when a required
+//! field is missing. `Live` passes here what extraction found, so that the variable is shown at the
+//! key it fills.
 
 use std::collections::BTreeMap;
 
-use super::{ExplainedKey, Explanation, Layer, Provenance, relaxed};
+use super::{ExplainedKey, Explanation, Layer, Provenance};
 use crate::extract::Implied;
-use crate::tree::spelling::variables_of;
+use crate::tree::spelling::{relaxed, variables_of};
 
 impl Explanation {
-    /// With each variable at the key that it filled, and at the one that it would have filled, had not a higher layer
-    /// given it: such a variable is no key of its own. `fields` are the settings' own; none, if they are not known.
+    /// With each variable in `implied` moved to the key that it fills, and with each variable named
+    /// after a nested key of a higher layer among what that key hides. A variable that is itself
+    /// one of `fields` keeps its own row. `fields` is empty if the fields of the settings type are
+    /// not known.
     pub(crate) fn with_implied(mut self, implied: &[Implied], fields: &[&str]) -> Self {
         let is_field = |key: &str| fields.iter().any(|field| relaxed(field) == relaxed(key));
         for Implied { key, origin } in implied {
             let source = Provenance::of(origin);
-            let of_it = |row: &&mut ExplainedKey| row.source == source && !row.key.contains('.');
-            let row = self.keys.iter_mut().find(of_it);
+            let is_own_row =
+                |row: &&mut ExplainedKey| row.source == source && !row.key.contains('.');
+            let row = self.keys.iter_mut().find(is_own_row);
             match row {
                 Some(row) if !is_field(&row.key) => row.key.clone_from(key),
                 Some(row) => {
@@ -30,10 +37,11 @@ impl Explanation {
         if !fields.is_empty() {
             self.hide_overridden(is_field);
         }
-        self.keys.sort_by(|a, b| a.key.cmp(&b.key));
+        self.sort();
         self
     }
 
+    /// Moves each variable named after a nested key of another row into what that row hides.
     fn hide_overridden(&mut self, is_field: impl Fn(&str) -> bool) {
         let (variables, mut keys): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.keys).into_iter().partition(|row| {

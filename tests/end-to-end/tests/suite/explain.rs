@@ -48,7 +48,7 @@ async fn it_belongs_to_the_live_generation() {
              database.password secret app/database (version {version} ) environment DATABASE__PASSWORD\n\
              database.username secret app/database (version {version} )\n\
              port environment PORT\n\
-             and 2 variables of the environment that nothing else speaks of\n"
+             and 2 other environment variables (`.all()` shows them)\n"
         )
     };
     assert_eq!(shown(&settings.explain(), &[&first]), expected("v0"));
@@ -112,7 +112,7 @@ async fn a_config_shows_what_it_hides_of_the_secrets() {
          database.password config the environment secret app/database (version v0 )\n\
          database.username secret app/database (version v0 )\n\
          port config the environment\n\
-         and 1 variable of the environment that nothing else speaks of\n"
+         and 1 other environment variable (`.all()` shows it)\n"
     );
 }
 

@@ -1,0 +1,131 @@
+//! Compares the layers with the tree that they were merged into. Pure.
+//!
+//! The merge itself keeps no record of what it overwrote, so this walks each layer again: a leaf
+//! that is not in the merged tree is hidden by the leaves that took its place.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+
+use super::fields::starts_like;
+use super::{ExplainedKey, Explanation, Provenance};
+use crate::tree::spelling::relaxed;
+use crate::tree::{Node, Origin, Table, Value};
+
+/// Explains how `merged` came from `layers`, the lowest first. A layer that is not among them is
+/// shown where its value is used, but not where it is hidden.
+pub(crate) fn explain(layers: &[&Table], merged: &Table) -> Explanation {
+    let winners = leaves(merged);
+    let mut spellings: BTreeMap<Vec<String>, Vec<&Node>> = BTreeMap::new();
+    for (path, node) in &winners {
+        spellings.entry(relaxed_path(path)).or_default().push(node);
+    }
+    let mut hides: BTreeMap<&[&str], Vec<&Origin>> = BTreeMap::new();
+    for layer in layers.iter().rev() {
+        for (path, node) in leaves(layer) {
+            if winners.get(&path).is_some_and(|winner| winner.origin == node.origin) {
+                continue;
+            }
+            for (winner, _) in related(&winners, &path) {
+                hides.entry(winner).or_default().push(&node.origin);
+            }
+        }
+    }
+    // An environment variable is a setting only if another layer has a similar key.
+    let known: BTreeSet<&str> = layers
+        .iter()
+        .flat_map(|layer| leaves(layer))
+        .chain(winners.clone())
+        .filter(|(_, node)| !is_environment(&node.origin))
+        .filter_map(|(path, _)| path.first().copied())
+        .collect();
+    let mut explanation = Explanation::default();
+    for (path, node) in &winners {
+        let path_spelled_alike = relaxed_path(path);
+        let others = related(&spellings, &path_spelled_alike).flat_map(|(_, others)| others);
+        let outranked = others.filter(|other| other.rank < node.rank).map(|other| &*other.origin);
+        let hides = hides.get(path.as_slice()).into_iter().flatten().copied().chain(outranked);
+        let key = ExplainedKey {
+            key: path.join("."),
+            source: Provenance::of(&node.origin),
+            hides: hides.map(Provenance::of).collect(),
+        };
+        let shown = !key.hides.is_empty() || known.iter().any(|name| starts_like(&key.key, name));
+        if shown { &mut explanation.keys } else { &mut explanation.omitted }.push(key);
+    }
+    explanation.sort();
+    explanation
+}
+
+fn relaxed_path(path: &[&str]) -> Vec<String> {
+    path.iter().map(|segment| relaxed(segment)).collect()
+}
+
+/// Every value of a tree that is not a table, by its path.
+fn leaves(table: &Table) -> BTreeMap<Vec<&str>, &Node> {
+    fn collect<'a>(
+        table: &'a Table,
+        at: &mut Vec<&'a str>,
+        leaves: &mut BTreeMap<Vec<&'a str>, &'a Node>,
+    ) {
+        for (name, node) in &table.entries {
+            at.push(name);
+            match &node.value {
+                Value::Table(table) => collect(table, at, leaves),
+                _ => {
+                    leaves.insert(at.clone(), node);
+                }
+            }
+            at.pop();
+        }
+    }
+    let mut leaves = BTreeMap::new();
+    collect(table, &mut Vec::new(), &mut leaves);
+    leaves
+}
+
+/// The leaves that cannot exist beside a leaf at `path`: those at this path, above it and below it.
+/// By lookup, not by a scan: trees may have thousands of leaves.
+fn related<'a, K: Ord, V>(
+    leaves: &'a BTreeMap<Vec<K>, V>,
+    path: &[K],
+) -> impl Iterator<Item = (&'a Vec<K>, &'a V)> {
+    let above = (0..path.len()).filter_map(|length| leaves.get_key_value(&path[..length]));
+    let from_here = (Bound::Included(path), Bound::Unbounded);
+    let at_and_below =
+        leaves.range::<[K], _>(from_here).take_while(move |(other, _)| other.starts_with(path));
+    above.chain(at_and_below)
+}
+
+fn is_environment(origin: &Origin) -> bool {
+    match origin {
+        Origin::Environment { .. } => true,
+        // The name that figment gives to `Env::raw()`. The variables of a prefix are all settings.
+        #[cfg(feature = "figment")]
+        Origin::Figment { provider, .. } => provider.ends_with("` in environment variable(s)"),
+        #[cfg(feature = "config")]
+        Origin::Config { variable, .. } => *variable,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn related_leaves_are_at_above_or_below_a_path(
+            paths in proptest::collection::btree_set(
+                proptest::collection::vec(0..3_u8, 0..4),
+                0..20,
+            ),
+            path in proptest::collection::vec(0..3_u8, 0..4),
+        ) {
+            let leaves = paths.iter().map(|path| (path.clone(), ())).collect();
+            let found: Vec<_> = related(&leaves, &path).map(|(other, ())| other).collect();
+            let expected =
+                paths.iter().filter(|other| other.starts_with(&path) || path.starts_with(other));
+            proptest::prop_assert_eq!(found, expected.collect::<Vec<_>>());
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! An explanation as a table for people. Names may hold any character, so control characters are
+//! escaped: each row stays on one line.
+
+use std::fmt;
+
+use super::{Explanation, Layer, Provenance};
+
+const COLUMNS: [&str; 4] = ["key", "layer", "source", "hides"];
+
+impl fmt::Display for Layer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // `pad` honours the width of a format string.
+        f.pad(match self {
+            Self::Dotenv => ".env",
+            Self::Environment => "environment",
+            Self::Secret => "secret",
+            Self::Figment => "figment",
+            Self::Config => "config",
+        })
+    }
+}
+
+impl Provenance {
+    /// The place without its layer.
+    fn place(&self) -> String {
+        let name = escaped(&self.name);
+        match (&self.file, &self.version_id) {
+            (Some(file), _) => format!("{name} in {}", escaped(file)),
+            (_, Some(version_id)) => format!("{name} (version {})", escaped(version_id)),
+            _ => name,
+        }
+    }
+}
+
+impl fmt::Display for Provenance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.layer, self.place())
+    }
+}
+
+impl Explanation {
+    /// How many environment variables are omitted, in words; `None` if none are.
+    pub(crate) fn omitted_in_words(&self) -> Option<String> {
+        match self.omitted.len() {
+            0 => None,
+            1 => Some("1 other environment variable".to_owned()),
+            count => Some(format!("{count} other environment variables")),
+        }
+    }
+}
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rows = self.keys.iter().map(|key| {
+            let hides: Vec<String> = key.hides.iter().map(ToString::to_string).collect();
+            let (layer, place) = (key.source.layer.to_string(), key.source.place());
+            [escaped(&key.key), layer, place, hides.join(", ")]
+        });
+        let rows: Vec<_> = std::iter::once(COLUMNS.map(str::to_owned)).chain(rows).collect();
+        let mut widths = [0; COLUMNS.len()];
+        for row in &rows {
+            for (width, cell) in widths.iter_mut().zip(row) {
+                *width = cell.chars().count().max(*width);
+            }
+        }
+        for row in &rows {
+            let cells: Vec<String> =
+                row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+            writeln!(f, "{}", cells.join("  ").trim_end())?;
+        }
+        let Some(omitted) = self.omitted_in_words() else { return Ok(()) };
+        let them = if self.omitted.len() == 1 { "it" } else { "them" };
+        writeln!(f, "and {omitted} (`.all()` shows {them})")
+    }
+}
+
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c.is_control() {
+            true => escaped.extend(c.escape_default()),
+            false => escaped.push(c),
+        }
+    }
+    escaped
+}
