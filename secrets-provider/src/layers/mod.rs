@@ -1,4 +1,11 @@
-//! The layers of a service's settings in their order: `.env` < environment < secrets.
+//! The layers of a service's settings: `.env` < environment < secrets.
+//!
+//! [`Layers`] turns variables into trees and merges them with the secrets; `stack` is the trait
+//! that also lets a `Figment` or a `Config` be the layers of a `Live`; `explain` says where each
+//! key came from. Programs call `Layers` directly, `Live` calls it through `stack`.
+//!
+//! A higher layer wins whatever the order of the calls, and the process environment is never
+//! written.
 
 pub(crate) mod explain;
 pub(crate) mod stack;
@@ -17,13 +24,14 @@ use crate::secret::Text;
 use crate::tree::{Node, Origin, Table, Value};
 use explain::Explanation;
 
-/// The layers that [`Live`](crate::Live) merges: a `.env` file, the process environment, secrets, each on top of
-/// the one before, whatever the order of the calls.
+/// The layers that [`Live`](crate::Live) merges: a `.env` file, the process environment and
+/// secrets. Secrets override the environment, and the environment overrides the file, in whichever
+/// order they are added.
 ///
-/// Variable names are lowercased and `__` nests: `SMTP__HOST` is the key `smtp.host`. Values stay the text they
-/// are; the field's type decides how they are read. Where one variable is a scalar and another a table of the same
-/// name (`SMTP` and `SMTP__HOST`), the table counts. Variables that are not UTF-8 are skipped. A `.env` file is
-/// read without touching the process environment.
+/// Variable names are lowercased, and `__` nests: `SMTP__HOST` is the key `smtp.host`. Values stay
+/// text; the type of the field decides how they are read. If one variable is a scalar and another a
+/// table of the same name (`SMTP` and `SMTP__HOST`), the table wins. Variables that are not UTF-8
+/// are skipped. A `.env` file is read without changing the process environment.
 ///
 /// ```
 /// # #[derive(serde::Deserialize)] struct Smtp { host: String, port: u16 }
@@ -44,8 +52,8 @@ pub struct Layers {
     dotenv: Option<PathBuf>,
     environment: Option<Variables>,
     prefix: String,
-    /// Variables that are placed by hand: name, key path.
-    placed: Vec<(String, Vec<String>)>,
+    /// The variables of [`variable`](Self::variable), each with its key path.
+    assigned: Vec<(String, Vec<String>)>,
     secrets: Option<Snapshot>,
 }
 
@@ -56,38 +64,42 @@ enum Variables {
 }
 
 impl Layers {
-    /// No layer yet.
+    /// No layers.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// `.env`, the whole process environment and these secrets: what [`live`](crate::SecretsManager::live) uses.
+    /// `.env`, the whole process environment and these secrets: the layers of
+    /// [`live`](crate::SecretsManager::live).
     pub fn standard(secrets: &Snapshot) -> Self {
         Self::new().dotenv(".env").environment().secrets(secrets)
     }
 
-    /// Adds a `.env` file as the lowest layer. A relative path is looked for in the working directory and then in
-    /// its parents; a file that does not exist is an empty layer. It is parsed by dotenvy, whose `$NAME` stands for
-    /// the process's variable, if there is one, else for the file's own. It is read on the calling thread.
+    /// Adds a `.env` file as the lowest layer.
+    ///
+    /// A relative path is searched for in the working directory and then in its parents. A file
+    /// that does not exist is an empty layer. The file is parsed by dotenvy: `$NAME` is the
+    /// variable of the process environment if there is one, else a variable from the lines above.
+    /// It is read on the calling thread whenever the layers are merged.
     pub fn dotenv(mut self, file: impl AsRef<Path>) -> Self {
         self.dotenv = Some(file.as_ref().to_owned());
         self
     }
 
-    /// Adds the process environment, as it is when the layers are merged.
+    /// Adds the process environment. It is read whenever the layers are merged.
     pub fn environment(mut self) -> Self {
         self.environment = Some(Variables::Process);
         self
     }
 
-    /// Adds those variables of the process environment whose name starts with `prefix` (in any case), without
-    /// it. A `.env` file stands in for the environment, so of that too only such variables count.
+    /// Adds the variables of the process environment whose name starts with `prefix`, in any case;
+    /// the prefix is removed. The prefix also applies to the variables of a `.env` file.
     pub fn environment_prefixed(mut self, prefix: &str) -> Self {
         prefix.clone_into(&mut self.prefix);
         self.environment()
     }
 
-    /// Adds these variables in place of the process environment, for tests.
+    /// Adds these variables instead of the process environment, for tests.
     pub fn environment_from<K, V>(mut self, variables: impl IntoIterator<Item = (K, V)>) -> Self
     where
         K: Into<String>,
@@ -98,9 +110,12 @@ impl Layers {
         self
     }
 
-    /// Says which key a variable is, in the environment or in the `.env` file: by its whole name, in any case, and
-    /// whatever prefix there is. It is that key then and no other; a variable that is named after the key itself comes
-    /// first within its layer.
+    /// Makes a variable set this key, and no other, in the environment or in the `.env` file. The
+    /// whole name is compared, in any case, and a prefix does not apply. A variable named after the
+    /// key itself wins within its layer.
+    ///
+    /// [`extract`](Self::extract), [`explain`](Self::explain) and a [`Live`](crate::Live) fail with
+    /// `Config` if a segment of the key path is empty.
     ///
     /// ```
     /// # #[derive(serde::Deserialize)] struct Clerk { secret_key: String }
@@ -115,7 +130,7 @@ impl Layers {
     /// # Ok::<(), secrets_provider::Error>(())
     /// ```
     pub fn variable(mut self, name: impl Into<String>, key_path: &str) -> Self {
-        self.placed.push((name.into(), key_path.split('.').map(str::to_owned).collect()));
+        self.assigned.push((name.into(), key_path.split('.').map(str::to_owned).collect()));
         self
     }
 
@@ -125,12 +140,14 @@ impl Layers {
         self
     }
 
-    /// Merges the layers into settings.
+    /// Merges the layers and reads settings from them.
     ///
     /// # Errors
     ///
-    /// `Invalid`, if the `.env` file is malformed, or values are missing or do not fit the fields' types; all of
-    /// them are listed, each with its key and its layer, none with its value.
+    /// - `Invalid` if the `.env` file cannot be read or parsed, or if values are missing or do not
+    ///   fit the types of their fields. All of these are listed, each with its key and layer and
+    ///   without its value.
+    /// - `Config` if a key path given to [`variable`](Self::variable) has an empty segment.
     pub fn extract<T: DeserializeOwned>(&self) -> Result<T, Error> {
         extract::extract(&self.merged()?).map_err(|error| match &self.secrets {
             Some(secrets) => secrets.explain(error),
@@ -142,7 +159,8 @@ impl Layers {
     ///
     /// # Errors
     ///
-    /// `Invalid`, if the `.env` file is malformed.
+    /// - `Invalid` if the `.env` file cannot be read or parsed.
+    /// - `Config` if a key path given to [`variable`](Self::variable) has an empty segment.
     pub fn explain(&self) -> Result<Explanation, Error> {
         Ok(self.merged_and_explained()?.1)
     }
@@ -160,17 +178,17 @@ impl Layers {
         Ok((merged, explanation))
     }
 
-    /// The layers of variables, the lowest first.
+    /// The tree of each layer of variables, the lowest first.
     fn variables(&self) -> Result<Vec<Table>, Error> {
         if let Some((name, path)) =
-            self.placed.iter().find(|(_, path)| path.iter().any(String::is_empty))
+            self.assigned.iter().find(|(_, path)| path.iter().any(String::is_empty))
         {
             let message = format!(
-                "variable `{name}` cannot be key `{}`: a part of the key path is empty",
+                "variable `{name}` cannot set key `{}`: a segment of the key path is empty",
                 path.join(".")
             );
             return Err(Error::new(ErrorKind::Config, message)
-                .with_hint("give a dotted key path such as `api.key`"));
+                .with_hint("use a dotted key path such as `api.key`"));
         }
         let mut layers = Vec::new();
         if let Some(path) = &self.dotenv {
@@ -181,7 +199,7 @@ impl Layers {
             };
             let variables =
                 dotenv::read(path)?.into_iter().map(|(name, value)| (name, Text::new(value)));
-            layers.push(self.nested(variables.collect(), origin));
+            layers.push(self.tree_of(variables.collect(), origin));
         }
         if let Some(variables) = &self.environment {
             let variables = match variables {
@@ -193,12 +211,12 @@ impl Layers {
                     .collect(),
             };
             let origin = |variable: &str| Origin::Environment { variable: variable.to_owned() };
-            layers.push(self.nested(variables, origin));
+            layers.push(self.tree_of(variables, origin));
         }
         Ok(layers)
     }
 
-    /// The layers of variables and the secrets on top.
+    /// Merges these layers of variables, and the secrets over them.
     fn merge(&self, variables: Vec<Table>) -> Table {
         let mut tree = Table::default();
         for layer in variables {
@@ -210,27 +228,32 @@ impl Layers {
         tree
     }
 
-    /// Variables as a tree. Sorted first: of two names that differ in case alone the same one always wins. Those
-    /// placed by hand come before the others, which lie over them.
-    fn nested(&self, mut variables: Vec<(String, Text)>, origin: impl Fn(&str) -> Origin) -> Table {
+    /// The variables of one layer as a tree. They are sorted, so that of two names that differ only
+    /// in case the same one always wins. Assigned variables come first, so that the others override
+    /// them.
+    fn tree_of(
+        &self,
+        mut variables: Vec<(String, Text)>,
+        origin: impl Fn(&str) -> Origin,
+    ) -> Table {
         variables.sort_by(|(a, _), (b, _)| a.cmp(b));
-        let by_hand = |name: &str| {
-            let mut placed = self.placed.iter();
-            placed
-                .find(|(placed, _)| placed.eq_ignore_ascii_case(name))
+        let assigned_path = |name: &str| {
+            let mut assigned = self.assigned.iter();
+            assigned
+                .find(|(assigned, _)| assigned.eq_ignore_ascii_case(name))
                 .map(|(_, path)| path.clone())
         };
-        let (placed, named): (Vec<_>, Vec<_>) = variables
+        let (assigned, named): (Vec<_>, Vec<_>) = variables
             .into_iter()
-            .map(|variable| (by_hand(&variable.0), variable))
+            .map(|variable| (assigned_path(&variable.0), variable))
             .partition(|(path, _)| path.is_some());
         let mut tree = Table::default();
-        for (path, (name, value)) in placed.into_iter().chain(named) {
-            let Some(path) = path.or_else(|| self.path(&name)) else { continue };
+        for (path, (name, value)) in assigned.into_iter().chain(named) {
+            let Some(path) = path.or_else(|| self.key_path(&name)) else { continue };
             let origin = Arc::new(origin(&name));
             let leaf = Node::new(Value::Text(value), origin.clone());
-            let nested = path.into_iter().rev().fold(leaf, |node, part| {
-                let table = Table { entries: [(part, node)].into(), source_text: None };
+            let nested = path.into_iter().rev().fold(leaf, |node, segment| {
+                let table = Table { entries: [(segment, node)].into(), source_text: None };
                 Node::new(Value::Table(table), origin.clone())
             });
             if let Value::Table(table) = nested.value {
@@ -240,14 +263,14 @@ impl Layers {
         tree
     }
 
-    /// A variable's key path; `None` if it lacks the prefix, or a part of it is empty.
-    fn path(&self, name: &str) -> Option<Vec<String>> {
+    /// The key path of a variable's name; `None` without the prefix or with an empty segment.
+    fn key_path(&self, name: &str) -> Option<Vec<String>> {
         let (head, rest) = name.split_at_checked(self.prefix.len())?;
         if !head.eq_ignore_ascii_case(&self.prefix) {
             return None;
         }
         let path: Vec<String> = rest.split("__").map(str::to_ascii_lowercase).collect();
-        path.iter().all(|part| !part.is_empty()).then_some(path)
+        path.iter().all(|segment| !segment.is_empty()).then_some(path)
     }
 }
 
@@ -262,7 +285,7 @@ impl fmt::Debug for Layers {
             .field("dotenv", &self.dotenv)
             .field("environment", &environment)
             .field("prefix", &self.prefix)
-            .field("placed", &self.placed)
+            .field("assigned", &self.assigned)
             .field("secrets", &self.secrets)
             .finish()
     }
@@ -281,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn variables_are_lowercased_nested_and_stay_text() {
+    fn variable_names_are_lowercased_and_nested_and_values_stay_text() {
         let env = [
             ("A", "007"),
             ("B__C", " x "),
@@ -295,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_beats_a_scalar_of_the_same_name_in_either_order_and_across_both_files() {
+    fn a_table_wins_over_a_scalar_of_the_same_name_within_and_across_layers() {
         let expected = serde_json::json!({"a": {"b": "table"}});
         assert_eq!(merged("", "A=scalar\nA__B=table\n", &[]), expected);
         assert_eq!(merged("", "", &[("A__B", "table"), ("A", "scalar")]), expected);
@@ -304,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn a_prefix_counts_in_both_layers_and_in_any_case() {
+    fn a_prefix_applies_to_both_layers_in_any_case() {
         let expected = serde_json::json!({"a": "1", "b": {"c": "2"}});
         assert_eq!(
             merged("APP_", "APP_A=1\nA=no\n", &[("app_B__C", "2"), ("B", "no"), ("APP", "no")]),
@@ -313,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn a_variable_placed_by_hand_is_that_key_in_both_layers() {
+    fn an_assigned_variable_sets_its_key_in_both_layers() {
         let read = |dotenv: &str, env: &[(&str, &str)]| {
             let folder = tempfile::tempdir().expect("a folder");
             let file = folder.path().join(".env");
@@ -329,7 +352,7 @@ mod tests {
             let error = Layers::new()
                 .variable("X", path)
                 .extract::<serde_json::Value>()
-                .expect_err("no path");
+                .expect_err("an empty segment");
             assert_eq!(error.kind(), ErrorKind::Config);
         }
         assert_eq!(read("OLD_KEY=d", &[("old_key", "e")]), key("e"));
@@ -337,7 +360,7 @@ mod tests {
         assert_eq!(
             read("APP_API__KEY=d", &[("OLD_KEY", "e")]),
             key("e"),
-            "the higher layer, however it is named"
+            "the higher layer wins under either name"
         );
     }
 
