@@ -1,11 +1,15 @@
-//! What a request's `Accept` header asks for.
+//! Chooses between HTML and JSON by a request's `Accept` header. Pure; `status` calls it.
+//!
+//! Browsers state a preference for HTML and most programs state none, so JSON is the default. A
+//! malformed header never fails: ranges that cannot be parsed are ignored.
 
-/// Whether HTML is preferred to JSON. A tie, as in `*/*`, is none: programs rarely say what they want, browsers do.
+/// Whether the header prefers HTML to JSON. In a tie, such as `*/*`, it does not.
 pub(super) fn prefers_html(accept: &str) -> bool {
     quality(accept, "text", "html") > quality(accept, "application", "json")
 }
 
-/// The weight of a media type in thousandths, by the most specific range that covers it (RFC 9110, 12.5.1).
+/// The weight of a media type in thousandths: that of the most specific range that matches it (RFC
+/// 9110, section 12.5.1).
 fn quality(accept: &str, kind: &str, subtype: &str) -> u16 {
     let mut best = (0, 0);
     for range in accept.split(',') {
@@ -34,7 +38,7 @@ fn quality(accept: &str, kind: &str, subtype: &str) -> u16 {
     best.1
 }
 
-/// `0.8` is 800; what is no weight is none.
+/// Parses `0.8` as 800; an invalid weight counts as 0.
 fn thousandths(weight: &str) -> u16 {
     let weight = weight.parse::<f64>().unwrap_or_default().clamp(0.0, 1.0);
     (weight * 1000.0).round() as u16
@@ -45,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn html_is_for_who_prefers_it() {
+    fn browsers_get_html() {
         for accept in [
             "text/html",
             "TEXT/HTML",
@@ -63,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn all_others_get_json() {
+    fn other_clients_get_json() {
         for accept in [
             "",
             "*/*",

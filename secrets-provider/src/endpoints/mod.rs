@@ -1,17 +1,18 @@
-//! What a service tells of its settings over HTTP, without a web framework: the answers, for whoever routes them.
+//! Framework-independent HTTP responses for health, status and refresh.
 //!
-//! `secrets-provider-axum` and `secrets-provider-actix` mount these as routes; with another framework, call them from
-//! its handlers. Every answer is to be sent as it is, headers included.
+//! `secrets-provider-axum` and `secrets-provider-actix` mount these as routes; with another
+//! framework, call them from your handlers. Send each [`Answer`] unchanged, headers included.
+//! No answer holds a value, and none may be cached.
 //!
 //! | route | function | answers |
 //! | --- | --- | --- |
-//! | `GET /live` | [`live`] | 200, as long as the process serves |
-//! | `GET /ready` | [`ready`] | 200, or 503 when [`Status::is_ready`](crate::Status::is_ready) says no |
-//! | `GET /status` | [`status`] | the whole status: as JSON, or as a [page](StatusPage) for a browser |
-//! | `POST /refresh` | [`refresh`] | a refresh, for who has the token |
+//! | `GET /live` | [`live`] | 200 while the process serves |
+//! | `GET /ready` | [`ready`] | 200, or 503 if [`Status::is_ready`] is false |
+//! | `GET /status` | [`status`] | the whole status: as JSON, or as a [page](StatusPage) |
+//! | `POST /refresh` | [`refresh`] | refreshes now; requires the token |
 //!
-//! **`/status` is not for the public**: it holds no values, but tells which secrets and variables there are. Serve it on
-//! an internal port, or behind what keeps others out.
+//! **Do not expose `/status` to the public.** It holds no values, but it names the secrets and
+//! variables. Serve it on an internal port or behind authentication.
 
 mod accept;
 pub(crate) mod page;
@@ -20,17 +21,17 @@ mod token;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::endpoints::page::StatusPage;
 use crate::error::Error;
 use crate::layers::explain::Explanation;
 use crate::live::Live;
 use crate::observe::status::{Health, Status};
+use page::StatusPage;
 pub use token::RefreshToken;
 
 const JSON: &str = "application/json";
 const HTML: &str = "text/html; charset=utf-8";
 
-/// An answer to be sent: status, headers, body.
+/// A response to send: status, headers and body.
 ///
 /// ```
 /// use secrets_provider::{Live, endpoints};
@@ -49,7 +50,7 @@ pub struct Answer {
 
 impl Answer {
     fn new(status: u16, content_type: &'static str, body: String) -> Self {
-        // It is of this moment, and nothing else than it says.
+        // A cached status would be wrong, and a browser must not guess another type.
         let headers = vec![
             ("content-type", content_type),
             ("cache-control", "no-store"),
@@ -58,7 +59,7 @@ impl Answer {
         Self { status, headers, body }
     }
 
-    /// None of what is told here fails to serialize: keys are strings, numbers finite.
+    /// Serialization never fails: all keys are strings and all numbers are finite.
     fn json(status: u16, body: &impl Serialize) -> Self {
         Self::new(status, JSON, serde_json::to_string(body).unwrap_or_default())
     }
@@ -73,18 +74,19 @@ impl Answer {
         self.status
     }
 
-    /// The headers, by lowercase names; each once.
+    /// The headers, with lowercase names; each occurs once.
     pub fn headers(&self) -> &[(&'static str, &'static str)] {
         &self.headers
     }
 
-    /// The body.
+    /// The body: JSON or HTML, as the header `content-type` says.
     pub fn into_body(self) -> String {
         self.body
     }
 }
 
-/// That the process serves: always 200, `{"live": true}`. For a liveness probe, which must not depend on AWS.
+/// For a liveness probe: always 200 with `{"live": true}`. It does not depend on the store, because
+/// a restart does not help against an outage.
 ///
 /// ```
 /// assert_eq!(secrets_provider::endpoints::live().status(), 200);
@@ -93,9 +95,9 @@ pub fn live() -> Answer {
     Answer::json(200, &json!({ "live": true }))
 }
 
-/// Whether to send requests here: 200, or 503 where the settings are [not ready](crate::Status::is_ready), as
-/// `{"ready": …, "health": …}`. For a readiness probe: a replica that lost AWS for longer than the bound leaves the
-/// balance. Names no secret.
+/// For a readiness probe: 200, or 503 if the settings are not [ready](Status::is_ready), with
+/// `{"ready": …, "health": …}`. A replica that cannot reach the store for longer than
+/// [`max_staleness`](Status::max_staleness) stops receiving traffic. The answer names no secret.
 ///
 /// ```
 /// use secrets_provider::{Live, endpoints};
@@ -114,16 +116,17 @@ pub fn ready<T>(settings: &Live<T>) -> Answer {
     Answer::json(if body.ready { 200 } else { 503 }, &body)
 }
 
-/// The whole [status](crate::Status) with the [explanation](crate::Explanation) as its field `explanation`, as JSON; or a
-/// [`StatusPage`], for whom it is preferred to JSON by the request's `Accept` header. Several such headers are to be
-/// joined by commas, and one that is missing or is not text is `None`. The query `paused` gives a page that does not
-/// load itself again. Always 200.
+/// The whole [`Status`] as JSON, with the [`Explanation`] in the field `explanation`; or a
+/// [`StatusPage`] if the `Accept` header prefers HTML. Always 200.
+///
+/// Join several `Accept` headers with commas; pass `None` if there is none or if it is not text.
+/// `query` is the query string of the URL: `paused` gives a page that does not reload itself.
 ///
 /// ```
 /// use secrets_provider::{Live, endpoints};
 ///
 /// let settings = Live::constant(8080);
-/// let browser = endpoints::status(&settings, Some("text/html,application/xml;q=0.9,*/*;q=0.8"), None);
+/// let browser = endpoints::status(&settings, Some("text/html,*/*;q=0.8"), None);
 /// assert!(browser.into_body().starts_with("<!DOCTYPE html>"));
 /// let curl = endpoints::status(&settings, Some("*/*"), None);
 /// assert!(curl.into_body().starts_with(r#"{"generation":1,"#));
@@ -149,18 +152,19 @@ pub fn status<T>(settings: &Live<T>, accept: Option<&str>, query: Option<&str>) 
     answer.with("vary", "accept")
 }
 
-/// Refreshes now, for a request whose `Authorization` header is `Bearer` and the token, and answers when it is done.
-/// Requests that come together are one refresh, as those of [`Live::refresh`] are.
+/// Refreshes now and answers when that is done, if the `Authorization` header is `Bearer` and the
+/// token. Concurrent requests share one refresh, as with [`Live::refresh`].
 ///
 /// | answer | when |
 /// | --- | --- |
-/// | 200 `{"generation": 2, "changed": true}` | it went well |
-/// | 401 | the header is missing, or not this token; nothing is refreshed |
-/// | 502 | it failed; the last good settings stay |
-/// | 503 | it failed, and may do better later: AWS is unavailable or throttles, or the refresher has ended |
+/// | 200 `{"generation": 2, "changed": true}` | the refresh succeeded |
+/// | 401 | the header is missing or has another token; nothing is refreshed |
+/// | 502 | the refresh failed; the last good settings stay |
+/// | 503 | it failed but may succeed later: unavailable, throttled, or the refresher has stopped |
 ///
-/// Failures are `{"error": {"kind": …, "message": …}}`, with the [kind](crate::ErrorKind) and the error's message, which
-/// names keys and secrets, no values.
+/// The body of a failure is `{"error": {"kind": …, "message": …}}` with the
+/// [kind](crate::ErrorKind) (or `unauthorized`) and the message, which names keys and secrets and
+/// holds no values.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
@@ -180,29 +184,29 @@ pub async fn refresh<T>(
 ) -> Answer {
     let challenge = match authorization {
         Some(given) if token.allows(given) => None,
-        // Only who gave one is told that it is wrong (RFC 6750, 3.1).
+        // A request without a token gets no error code (RFC 6750, section 3.1).
         Some(_) => Some("Bearer realm=\"refresh\", error=\"invalid_token\""),
         None => Some("Bearer realm=\"refresh\""),
     };
     if let Some(challenge) = challenge {
-        return failed(
+        return failure(
             401,
             "unauthorized",
-            "`Authorization: Bearer` with the refresh token is needed",
+            "send the header `Authorization: Bearer <refresh token>`",
         )
         .with("www-authenticate", challenge);
     }
     match settings.refresh().await {
         Ok(refreshed) => Answer::json(200, &refreshed),
-        Err(error) => failed(code(&error), error.kind().as_str(), &error.to_string()),
+        Err(error) => failure(status_code(&error), error.kind().as_str(), &error.to_string()),
     }
 }
 
-fn code(error: &Error) -> u16 {
+fn status_code(error: &Error) -> u16 {
     if error.is_transient() { 503 } else { 502 }
 }
 
-fn failed(status: u16, kind: &str, message: &str) -> Answer {
+fn failure(status: u16, kind: &str, message: &str) -> Answer {
     Answer::json(status, &json!({ "error": { "kind": kind, "message": message } }))
 }
 

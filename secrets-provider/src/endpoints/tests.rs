@@ -35,18 +35,18 @@ fn token() -> RefreshToken {
 const ALLOWED: Option<&[u8]> = Some(b"Bearer token");
 
 #[tokio::test(start_paused = true)]
-async fn readiness_ends_with_the_bound_and_liveness_does_not() {
+async fn readiness_depends_on_max_staleness_and_liveness_does_not() {
     let secrets = seeded();
     let settings = start(&secrets).await;
     assert_eq!(body(ready(&settings)), json!({"ready": true, "health": "fresh"}));
 
     secrets.remove("app/token");
-    settings.refresh().await.expect_err("it is gone");
+    settings.refresh().await.expect_err("a missing secret");
     let answer = ready(&settings);
-    assert_eq!(answer.status(), 200, "not yet");
+    assert_eq!(answer.status(), 200, "within the bound");
     assert_eq!(body(answer), json!({"ready": true, "health": "stale"}));
 
-    // Nobody looks at anything any more.
+    // Nothing checks the secrets from here on.
     settings.shutdown().await;
     tokio::time::advance(Duration::from_secs(901)).await;
     let answer = ready(&settings);
@@ -58,27 +58,33 @@ async fn readiness_ends_with_the_bound_and_liveness_does_not() {
 #[tokio::test(start_paused = true)]
 async fn the_status_as_json_has_this_shape() {
     let settings = start(&seeded()).await;
-    settings.refresh().await.expect("a refresh, after which the next is due");
-    // The task notes it as soon as it goes on.
+    settings.refresh().await.expect("a refresh");
+    // The task sets it when it runs again.
     while settings.status().next_attempt().is_none() {
         tokio::task::yield_now().await;
     }
-    let mut told = body(status(&settings, None, None));
+    let mut shown = body(status(&settings, None, None));
     for (name, least) in
         [("changed_at", 1), ("last_success", 1), ("last_check", 1), ("next_attempt", 1)]
     {
-        assert!(told[name].take().as_u64().expect("whole seconds") >= least, "{name}");
+        assert!(shown[name].take().as_u64().expect("whole seconds") >= least, "{name}");
     }
     assert_eq!(
-        told,
+        shown,
         json!({
             "generation": 1, "health": "fresh", "ready": true,
             "changed_at": null, "last_success": null, "last_success_age": 0.0, "last_check": null,
             "interval": 300.0, "max_staleness": 900.0, "next_attempt": null, "last_error": null,
-            "secrets": [{"name": "app/token", "key_path": "token", "version_id": "v1", "state": "current", "error": null}],
+            "secrets": [{
+                "name": "app/token", "key_path": "token", "version_id": "v1", "state": "current",
+                "error": null,
+            }],
             "derived": [], "calls": {},
             "explanation": {
-                "keys": [{"key": "token", "layer": "secret", "name": "app/token", "version_id": "v1", "hides": []}],
+                "keys": [{
+                    "key": "token", "layer": "secret", "name": "app/token", "version_id": "v1",
+                    "hides": [],
+                }],
                 "omitted": 0,
             },
         })
@@ -86,7 +92,7 @@ async fn the_status_as_json_has_this_shape() {
 }
 
 #[tokio::test]
-async fn a_browser_gets_the_page_and_what_it_may_load() {
+async fn a_browser_gets_the_page_with_its_policy() {
     let settings = Live::constant(1);
     let answer = status(&settings, Some("text/html"), None);
     let policy = ("content-security-policy", StatusPage::CONTENT_SECURITY_POLICY);
@@ -101,7 +107,7 @@ async fn a_browser_gets_the_page_and_what_it_may_load() {
 }
 
 #[tokio::test]
-async fn every_answer_is_of_this_moment_and_of_its_type_and_repeats_no_header() {
+async fn answers_are_not_cached_or_sniffed_and_repeat_no_header() {
     let (settings, html) = (Live::constant(1), Some("text/html"));
     for answer in [
         live(),
@@ -123,7 +129,7 @@ async fn every_answer_is_of_this_moment_and_of_its_type_and_repeats_no_header() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refresh_is_for_who_has_the_token() {
+async fn a_refresh_requires_the_token() {
     let secrets = seeded();
     let settings = start(&secrets).await;
     secrets.put("app/token", "value-2");
@@ -150,27 +156,27 @@ async fn a_refresh_is_for_who_has_the_token() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refresh_that_fails_says_why_and_shows_no_value() {
+async fn a_failed_refresh_reports_the_error_without_values() {
     let secrets = seeded();
     let settings = start(&secrets).await;
 
     secrets.put("app/token", "value-refused");
     let answer = refresh(&settings, &token(), ALLOWED).await;
     assert_eq!(answer.status(), 502);
-    let told = body(answer);
-    assert_eq!(told["error"]["kind"], "rejected");
-    assert_eq!(told["error"]["message"], "settings rejected: not this one");
+    let shown = body(answer);
+    assert_eq!(shown["error"]["kind"], "rejected");
+    assert_eq!(shown["error"]["message"], "settings rejected: not this one");
 
     settings.shutdown().await;
     let answer = refresh(&settings, &token(), ALLOWED).await;
     assert_eq!(answer.status(), 503);
-    let told = body(answer);
-    assert_eq!(told["error"]["kind"], "unavailable");
-    assert!(!told.to_string().contains("value-"), "a value is shown");
+    let shown = body(answer);
+    assert_eq!(shown["error"]["kind"], "unavailable");
+    assert!(!shown.to_string().contains("value-"), "a value is shown");
 }
 
 #[test]
-fn what_passes_by_itself_is_503() {
+fn transient_errors_are_503() {
     for (kind, expected) in [
         (ErrorKind::Unavailable, 503),
         (ErrorKind::Throttled, 503),
@@ -179,6 +185,6 @@ fn what_passes_by_itself_is_503() {
         (ErrorKind::Rejected, 502),
         (ErrorKind::Invalid, 502),
     ] {
-        assert_eq!(code(&Error::new(kind, "")), expected, "{kind}");
+        assert_eq!(status_code(&Error::new(kind, "")), expected, "{kind}");
     }
 }

@@ -1,4 +1,7 @@
-//! Who may ask for a refresh.
+//! The bearer token that protects `POST /refresh`. The framework crates re-export it; `refresh`
+//! checks it.
+//!
+//! The token is a secret: it is wiped when dropped, compared in constant time, and never shown.
 
 use std::fmt;
 
@@ -7,9 +10,10 @@ use subtle::ConstantTimeEq as _;
 
 use crate::error::{Error, ErrorKind};
 
-/// The token that allows a refresh over HTTP: whoever sends `Authorization: Bearer <token>`. Make it long and random,
-/// such as `openssl rand -hex 32` prints. Wiped when dropped; compared in constant time, but for its length; `Debug`
-/// shows nothing of it.
+/// The token that a client sends as `Authorization: Bearer <token>` to refresh over HTTP.
+///
+/// Make it long and random: `openssl rand -hex 32` prints a good one. It is wiped when dropped;
+/// comparing it takes constant time for tokens of the same length; `Debug` does not show it.
 ///
 /// ```
 /// use secrets_provider::endpoints::RefreshToken;
@@ -24,26 +28,26 @@ use crate::error::{Error, ErrorKind};
 pub struct RefreshToken(SecretString);
 
 impl RefreshToken {
-    /// A token: a `SecretString` of the crate `secrecy`, or a string, which becomes one.
+    /// A token from a `SecretString` of the crate `secrecy`, or from a string.
     ///
     /// # Errors
     ///
-    /// `Config`, if it is empty, or holds anything but visible ASCII characters: no request could carry it (white space
-    /// at its end is the usual mistake).
+    /// `Config` if the token is empty or contains anything but visible ASCII characters, because no
+    /// request could send it. White space at the end is the usual mistake.
     pub fn new(token: impl Into<SecretString>) -> Result<Self, Error> {
         let token = token.into();
         let problem = match token.expose_secret().as_bytes() {
             [] => "the refresh token is empty",
             bytes if bytes.iter().all(u8::is_ascii_graphic) => return Ok(Self(token)),
             _ => {
-                "the refresh token holds a space, a line break or another character that no header can carry"
+                "the refresh token contains a space, a line break or a character that is not ASCII"
             }
         };
         Err(Error::new(ErrorKind::Config, problem)
-            .with_hint("take visible ASCII characters, such as `openssl rand -hex 32` prints"))
+            .with_hint("use visible ASCII characters: `openssl rand -hex 32` prints a token"))
     }
 
-    /// Whether this value of an `Authorization` header is `Bearer` and the token.
+    /// Whether this value of an `Authorization` header is `Bearer` followed by the token.
     pub fn allows(&self, authorization: &[u8]) -> bool {
         const SCHEME: &[u8] = b"bearer ";
         let Some((scheme, given)) = authorization.split_at_checked(SCHEME.len()) else {
@@ -67,7 +71,7 @@ mod tests {
     const TOKEN: &str = "s3cr3t-t0ken";
 
     #[test]
-    fn only_the_whole_token_after_its_scheme_is_let_in() {
+    fn only_the_whole_token_after_bearer_is_allowed() {
         let token = RefreshToken::new(TOKEN).expect("a token");
         for allowed in
             [format!("Bearer {TOKEN}"), format!("bearer {TOKEN}"), format!("BEARER   {TOKEN}")]
@@ -95,23 +99,23 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_no_header_carries_is_refused_without_repeating_it() {
-        for (text, told) in [
+    fn an_invalid_token_is_rejected_and_not_shown() {
+        for (text, reason) in [
             ("", "empty"),
             ("two words", "a space"),
             ("token\n", "line break"),
             ("clé", "character"),
         ] {
-            let error = RefreshToken::new(text).expect_err("no token");
+            let error = RefreshToken::new(text).expect_err("an invalid token");
             assert_eq!(error.kind(), ErrorKind::Config);
             let shown = format!("{error} {error:?}");
-            assert!(shown.contains(told), "{shown}");
-            assert!(text.is_empty() || !shown.contains(text), "it is repeated");
+            assert!(shown.contains(reason), "{shown}");
+            assert!(text.is_empty() || !shown.contains(text), "the token is shown");
         }
     }
 
     #[test]
-    fn debug_shows_nothing() {
+    fn debug_does_not_show_the_token() {
         let token = RefreshToken::new(SecretString::from(TOKEN)).expect("a token");
         assert_eq!(format!("{:?}", token.clone()), "RefreshToken([redacted])");
     }

@@ -1,32 +1,45 @@
-//! The status as a page for people: one piece of HTML, names and versions alone, no values.
+//! The status of settings as one HTML page for operators.
+//!
+//! `StatusPage` arranges the page; `tables` fills the tables, `html` has the pieces of markup and
+//! `text` escapes every name. The `/status` route serves it, and programs can print it themselves.
+//!
+//! The page shows names and versions, never a value. It needs no script, font or image, and its
+//! policy allows only its own style.
 
+mod html;
 mod tables;
 mod text;
 
 use std::any::type_name;
-use std::fmt;
+use std::fmt::{self, Formatter};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::layers::explain::Explanation;
 use crate::live::Live;
 use crate::observe::status::{Health, Status};
-use text::{ago, ahead, lines, moment, name, short_type, span};
+use html::{card, gauge, section, tag};
+use text::{ago, duration, multi_line, one_line, short_type, time_element, until};
 
 const STYLE: &str = include_str!("style.css");
 
-/// How often a page loads itself again, unless [`StatusPage::reload_every`] says otherwise.
-const RELOAD: Duration = Duration::from_secs(5);
+/// The default of [`StatusPage::reload_every`].
+const RELOAD_INTERVAL: Duration = Duration::from_secs(5);
 
-/// What is live, since when, which key comes from where, and what failed: the [`Status`] and the [`Explanation`] of a
-/// [`Live`] at one moment, as a page for a browser. `Display` is the HTML.
+/// The shortest interval that [`StatusPage::reload_every`] accepts.
+const MIN_RELOAD_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The [`Status`] and the [`Explanation`] of a [`Live`] at one moment, as a page for a browser:
+/// what is live and since when, where each key comes from, and what failed. `Display` writes the
+/// HTML.
 ///
-/// It holds names and versions, no values. It stands alone: no script, no font, no image; and it loads itself again every
-/// few seconds, with a link that stops that. Names are escaped, whatever they hold; serve it with
-/// [`CONTENT_SECURITY_POLICY`](Self::CONTENT_SECURITY_POLICY), and nothing but its own style counts, even so.
+/// The page holds names and versions, no values. It is self-contained (no script, font or image)
+/// and reloads itself every few seconds, with a link to pause that. Names are escaped; serve the
+/// page with [`CONTENT_SECURITY_POLICY`](Self::CONTENT_SECURITY_POLICY), which also blocks anything
+/// but its own style.
 ///
-/// The status routes of `secrets-provider-axum` and `secrets-provider-actix` serve it. Like them it is for operators,
-/// not for the public: it tells which secrets there are.
+/// The status routes of `secrets-provider-axum` and `secrets-provider-actix` serve this page. Like
+/// those routes, it is for operators and not for the public, because it names the secrets.
 ///
 /// ```
 /// use secrets_provider::{Live, StatusPage};
@@ -36,202 +49,195 @@ const RELOAD: Duration = Duration::from_secs(5);
 /// ```
 #[derive(Debug, Clone)]
 pub struct StatusPage {
+    /// The name of the settings type.
     settings: String,
     status: Status,
     explanation: Arc<Explanation>,
-    /// Nothing refreshes the settings any more.
+    /// The refresher has stopped.
     ended: bool,
     reload: Option<Duration>,
 }
 
 impl StatusPage {
-    /// The `Content-Security-Policy` to serve it with: its own style, and nothing else.
+    /// The `Content-Security-Policy` to serve the page with. It allows the page's style and nothing
+    /// else.
     pub const CONTENT_SECURITY_POLICY: &'static str = "default-src 'none'; \
         style-src 'sha256-/3oq5ST+RjnqdrcmCu2JjPJ1A8NupfkEo1r1+YSIv/M='; \
         base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-    /// How these settings stand now.
+    /// A page with the status and the explanation of these settings, as they are now.
     pub fn of<T>(live: &Live<T>) -> Self {
         let (status, explanation) = live.status_with_explanation();
         let settings = short_type(type_name::<T>());
-        Self { settings, status, explanation, ended: live.has_ended(), reload: Some(RELOAD) }
+        let reload = Some(RELOAD_INTERVAL);
+        Self { settings, status, explanation, ended: live.has_ended(), reload }
     }
 
-    /// How often the page loads itself again, in whole seconds, at least one; `None` for not at all. Default 5 s.
+    /// Sets how often the page reloads itself, 5 s by default. The interval is cut to whole seconds
+    /// and is at least 1 s; `None` turns reloading off.
     #[must_use]
     pub fn reload_every(mut self, interval: Option<Duration>) -> Self {
-        self.reload = interval.map(|interval| interval.max(Duration::from_secs(1)));
+        self.reload = interval.map(|interval| interval.max(MIN_RELOAD_INTERVAL));
         self
     }
 
-    /// What the health means for those who read the settings.
+    /// What the health means for the readers of the settings.
     fn meaning(&self) -> &'static str {
         match self.status.health() {
             Health::Fresh if self.status.interval().is_none() => "These settings never change.",
-            Health::Fresh => "The last refresh found all that is needed.",
+            Health::Fresh => "The last refresh read every required secret.",
             Health::Stale if self.status.has_failed() => {
-                "The last refresh failed, wholly or in part. What was last good is live."
+                "The last refresh failed, at least in part. The last good values are live."
             }
             Health::Stale if self.ended => {
-                "Nothing refreshes it any more. What is live may be out of date."
+                "The refresher has stopped. The live values may be out of date."
             }
-            Health::Stale => "The next refresh is overdue. What is live may be out of date.",
+            Health::Stale => "The next refresh is overdue. The live values may be out of date.",
             Health::Fallback => {
-                "Lower layers stand in for secrets that could not be read, until they can: see below."
+                "Lower layers serve the keys of required secrets that could not be read yet."
             }
             Health::Failing => {
-                "The last success is longer ago than allowed. What was last good is live, and may be out of date."
+                "No refresh has succeeded within the bound. The live values may be out of date."
             }
         }
     }
 
-    fn head(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (settings, health) = (name(&self.settings), tables::health(self.status.health()).1);
-        f.write_str("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\" />\n")?;
-        f.write_str(
-            "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\" />\n",
-        )?;
-        f.write_str("<meta name=\"color-scheme\" content=\"light dark\" />\n")?;
-        f.write_str("<meta name=\"robots\" content=\"noindex\" />\n")?;
+    fn head(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let (settings, health) = (one_line(&self.settings), tables::health(self.status.health()).1);
+        writeln!(f, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\" />")?;
+        for (name, content) in [
+            ("viewport", "width=device-width, initial-scale=1"),
+            ("color-scheme", "light dark"),
+            ("robots", "noindex"),
+        ] {
+            writeln!(f, r#"<meta name="{name}" content="{content}" />"#)?;
+        }
         if let Some(every) = self.reload {
-            writeln!(f, "<meta http-equiv=\"refresh\" content=\"{}\" />", every.as_secs())?;
+            writeln!(f, r#"<meta http-equiv="refresh" content="{}" />"#, every.as_secs())?;
         }
         let generation = self.status.generation();
         writeln!(f, "<title>{health}: {settings}, generation {generation}</title>")?;
         writeln!(f, "<style>{STYLE}</style>\n</head>")
     }
 
-    fn header(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn header(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let (class, health) = tables::health(self.status.health());
-        writeln!(f, "<header class=\"{class}\">\n<h1>{}</h1>", name(&self.settings))?;
-        write!(f, "<p class=\"badges\">{}", tables::tag(class, health))?;
-        let (class, ready) =
-            if self.status.is_ready() { ("good", "ready") } else { ("bad", "not ready") };
-        writeln!(f, " {}</p>", tables::tag(class, ready))?;
-        writeln!(f, "<p class=\"meaning\">{}</p>\n</header>", self.meaning())
+        let ready = match self.status.is_ready() {
+            true => tag("good", "ready"),
+            false => tag("bad", "not ready"),
+        };
+        writeln!(f, r#"<header class="{class}">"#)?;
+        writeln!(f, "<h1>{}</h1>", one_line(&self.settings))?;
+        writeln!(f, r#"<p class="badges">{} {ready}</p>"#, tag(class, health))?;
+        writeln!(f, r#"<p class="meaning">{}</p>"#, self.meaning())?;
+        f.write_str("</header>\n")
     }
 
-    fn summary(&self, f: &mut fmt::Formatter<'_>, now: SystemTime) -> fmt::Result {
-        let status = &self.status;
+    fn summary(&self, f: &mut Formatter<'_>, now: SystemTime) -> fmt::Result {
         f.write_str("<dl class=\"cards\">\n")?;
-        let changed = status.changed_at();
-        let age = now.duration_since(changed).unwrap_or_default();
-        let since = format!(
-            "live for {}<br />since {}",
-            span(Duration::from_secs(age.as_secs())),
-            moment(changed)
-        );
-        card(f, "Generation", &status.generation().to_string(), &since)?;
-
-        let success = status.last_success();
-        let mut detail = moment(success);
-        if let Some(bound) = status.max_staleness() {
-            if status.was_checked_since_success() {
-                detail +=
-                    &format!("<br />what is in use checked {}", ago(status.last_check(), now));
-            }
-            detail += &format!(
-                "<br />failing after {}{}",
-                span(bound),
-                gauge(status.last_success_age(), bound)
-            );
-        }
-        card(f, "Last success", &ago(success, now), &detail)?;
-
-        let often = status.interval().map(|interval| format!("every {}", span(interval)));
-        let often = often.unwrap_or_else(|| "made of no secrets".to_owned());
-        match status.next_attempt() {
-            _ if status.interval().is_none() => card(f, "Next attempt", "never", &often),
-            _ if self.ended => card(f, "Next attempt", "never", "refreshing has ended"),
-            Some(next) => card(
-                f,
-                "Next attempt",
-                &ahead(next, now),
-                &format!("{often}<br />{}", moment(next)),
-            ),
-            None => card(f, "Next attempt", "under way", &often),
-        }?;
-
-        let calls = status.calls();
-        if !calls.is_empty() {
-            let each: Vec<_> =
-                calls.iter().map(|(name, count)| format!("{count} {}", text::name(name))).collect();
-            card(f, "Calls", &calls.values().sum::<u64>().to_string(), &each.join("<br />"))?;
-        }
+        self.generation_card(f, now)?;
+        self.success_card(f, now)?;
+        self.next_refresh_card(f, now)?;
+        self.calls_card(f)?;
         f.write_str("</dl>\n")
     }
 
-    /// The last error: loud as long as it holds, told all the same when it is over.
-    fn failure(&self, f: &mut fmt::Formatter<'_>, now: SystemTime) -> fmt::Result {
-        let Some(error) = self.status.last_error() else { return Ok(()) };
-        let (class, title) = match self.status.error_persists() {
-            true => ("failure", "What failed"),
-            false => ("failure over", "What failed, and is over"),
-        };
-        let (at, kind) = (error.at(), tables::tag("bad", error.kind().as_str()));
-        writeln!(f, "<section class=\"{class}\" aria-labelledby=\"failure\">")?;
-        writeln!(
-            f,
-            "<h2 id=\"failure\">{title}</h2>\n<p>{kind} {}, {}</p>",
-            ago(at, now),
-            moment(at)
-        )?;
-        writeln!(f, "<pre>{}</pre>\n</section>", lines(error.summary()))
+    fn generation_card(&self, f: &mut Formatter<'_>, now: SystemTime) -> fmt::Result {
+        let since = self.status.changed_at();
+        let age = now.duration_since(since).unwrap_or_default();
+        let age = duration(Duration::from_secs(age.as_secs()));
+        let html = format!("live for {age}<br />since {}", time_element(since));
+        card(f, "Generation", &self.status.generation().to_string(), &html)
     }
 
-    fn footer(&self, f: &mut fmt::Formatter<'_>, now: SystemTime) -> fmt::Result {
-        write!(f, "<footer>\n<p>As of {}. ", moment(now))?;
-        match self.reload {
-            Some(every) => {
-                write!(f, "Loads again every {} (<a href=\"?paused\">pause</a>). ", span(every))?
+    fn success_card(&self, f: &mut Formatter<'_>, now: SystemTime) -> fmt::Result {
+        let status = &self.status;
+        let success = status.last_success();
+        let mut html = time_element(success);
+        if let Some(bound) = status.max_staleness() {
+            if status.was_checked_since_success() {
+                let checked = ago(status.last_check(), now);
+                html += &format!("<br />secrets in use checked {checked}");
             }
-            None => f.write_str("Paused (<a href=\"?\">go on</a>). ")?,
+            html += &format!("<br />failing after {}", duration(bound));
+            html += &gauge(status.last_success_age(), bound);
         }
-        f.write_str("Names and versions, no values.</p>\n</footer>\n")
+        card(f, "Last success", &ago(success, now), &html)
+    }
+
+    fn next_refresh_card(&self, f: &mut Formatter<'_>, now: SystemTime) -> fmt::Result {
+        const TITLE: &str = "Next refresh";
+        let Some(interval) = self.status.interval() else {
+            return card(f, TITLE, "never", "a constant has no secrets");
+        };
+        let every = format!("every {}", duration(interval));
+        match self.status.next_attempt() {
+            _ if self.ended => card(f, TITLE, "never", "the refresher has stopped"),
+            Some(next) => {
+                let html = format!("{every}<br />{}", time_element(next));
+                card(f, TITLE, &until(next, now), &html)
+            }
+            None => card(f, TITLE, "in progress", &every),
+        }
+    }
+
+    fn calls_card(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let calls = self.status.calls();
+        if calls.is_empty() {
+            return Ok(());
+        }
+        let of_operation = |(name, count): (&&str, &u64)| format!("{count} {}", one_line(name));
+        let by_operation: Vec<_> = calls.iter().map(of_operation).collect();
+        card(f, "Calls", &calls.values().sum::<u64>().to_string(), &by_operation.join("<br />"))
+    }
+
+    /// The last error. It is highlighted while it persists, and still shown after a success.
+    fn last_error(&self, f: &mut Formatter<'_>, now: SystemTime) -> fmt::Result {
+        let Some(error) = self.status.last_error() else { return Ok(()) };
+        let (class, heading) = match self.status.error_persists() {
+            true => ("failure", "Last error"),
+            false => ("failure over", "Last error (resolved)"),
+        };
+        section(f, class, ("failure", heading), |f| {
+            let (at, kind) = (error.at(), tag("bad", error.kind().as_str()));
+            writeln!(f, "<p>{kind} {}, {}</p>", ago(at, now), time_element(at))?;
+            writeln!(f, "<pre>{}</pre>", multi_line(error.summary()))
+        })
+    }
+
+    fn footer(&self, f: &mut Formatter<'_>, now: SystemTime) -> fmt::Result {
+        let reload = match self.reload {
+            Some(every) => {
+                format!(r#"Reloads every {} (<a href="?paused">pause</a>)."#, duration(every))
+            }
+            None => r#"Paused (<a href="?">resume</a>)."#.to_owned(),
+        };
+        writeln!(f, "<footer>\n<p>As of {}. {reload}", time_element(now))?;
+        writeln!(f, "Names and versions, no values.</p>\n</footer>")
     }
 }
 
 impl fmt::Display for StatusPage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let now = SystemTime::now();
+        let error_first = self.status.error_persists();
         self.head(f)?;
         f.write_str("<body>\n<main>\n")?;
         self.header(f)?;
-        if self.status.error_persists() {
-            self.failure(f, now)?;
+        if error_first {
+            self.last_error(f, now)?;
         }
         self.summary(f, now)?;
         tables::secrets(f, &self.status)?;
         tables::derived(f, &self.status, now)?;
         tables::keys(f, &self.explanation)?;
-        if !self.status.error_persists() {
-            self.failure(f, now)?;
+        if !error_first {
+            self.last_error(f, now)?;
         }
         f.write_str("</main>\n")?;
         self.footer(f, now)?;
         f.write_str("</body>\n</html>\n")
     }
-}
-
-/// `detail` is HTML.
-fn card(f: &mut fmt::Formatter<'_>, title: &str, value: &str, detail: &str) -> fmt::Result {
-    writeln!(f, "<div><dt>{title}</dt><dd><strong>{value}</strong><span>{detail}</span></dd></div>")
-}
-
-/// How much of the time is used up until settings count as failing.
-fn gauge(age: Duration, bound: Duration) -> String {
-    let used = if bound.is_zero() { 1.0 } else { age.as_secs_f64() / bound.as_secs_f64() };
-    let percent = (used * 100.0).clamp(0.0, 100.0).round();
-    let class = match percent {
-        ..60.0 => "good",
-        ..100.0 => "warn",
-        _ => "bad",
-    };
-    format!(
-        "<svg class=\"gauge {class}\" viewBox=\"0 0 100 4\" preserveAspectRatio=\"none\" role=\"img\" \
-         aria-label=\"{percent} % of that\"><rect width=\"100\" height=\"4\" />\
-         <rect class=\"used\" width=\"{percent}\" height=\"4\" /></svg>"
-    )
 }
 
 #[cfg(test)]

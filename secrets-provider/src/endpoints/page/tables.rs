@@ -1,13 +1,17 @@
-//! The page's tables: what each secret, derived value and key stands at.
+//! The page's tables of secrets, derived values and keys, from the status and the explanation.
+//!
+//! Every name goes through `text` before it becomes HTML, whether a secret's, a variable's or a
+//! file's.
 
-use std::fmt::{self, Write as _};
+use std::fmt::{self, Formatter, Write as _};
 use std::time::SystemTime;
 
-use super::text::{ago, lines, moment, name};
+use super::html::{code, note, section, table, tag};
+use super::text::{ago, multi_line, time_element};
 use crate::layers::explain::{Explanation, Provenance};
 use crate::observe::status::{DerivedStatus, Health, SecretState, SecretStatus, Status};
 
-/// How a health looks, and is called.
+/// The CSS class and the word for a health.
 pub(super) fn health(health: Health) -> (&'static str, &'static str) {
     match health {
         Health::Fresh => ("good", "fresh"),
@@ -17,6 +21,7 @@ pub(super) fn health(health: Health) -> (&'static str, &'static str) {
     }
 }
 
+/// The CSS class and the words for a secret's state.
 fn state(state: SecretState) -> (&'static str, &'static str) {
     match state {
         SecretState::Current => ("good", "current"),
@@ -27,143 +32,93 @@ fn state(state: SecretState) -> (&'static str, &'static str) {
     }
 }
 
-/// A word in a coloured box.
-pub(super) fn tag(class: &str, word: &str) -> String {
-    format!("<span class=\"tag {class}\">{word}</span>")
-}
-
-fn code(text: &str) -> String {
-    format!("<code>{}</code>", name(text))
-}
-
-/// A table with its heading. The first cell of a row is its header; cells are HTML. Roles are given by hand, because on
-/// a phone rows are shown as blocks, which takes them away.
-fn table(
-    f: &mut fmt::Formatter<'_>,
-    (id, title): (&str, &str),
-    columns: &[&str],
-    rows: impl Iterator<Item = Vec<String>>,
-) -> fmt::Result {
-    writeln!(f, "<section aria-labelledby=\"{id}\">\n<h2 id=\"{id}\">{title}</h2>")?;
-    write!(
-        f,
-        "<table role=\"table\" aria-labelledby=\"{id}\">\n<thead role=\"rowgroup\"><tr role=\"row\">"
-    )?;
-    for column in columns {
-        write!(f, "<th scope=\"col\" role=\"columnheader\">{column}</th>")?;
-    }
-    f.write_str("</tr></thead>\n<tbody role=\"rowgroup\">\n")?;
-    for row in rows {
-        f.write_str("<tr role=\"row\">")?;
-        for (at, (cell, column)) in row.iter().zip(columns).enumerate() {
-            match (at, cell.as_str()) {
-                (0, cell) => write!(f, "<th scope=\"row\" role=\"rowheader\">{cell}</th>")?,
-                (_, "") => f.write_str("<td role=\"cell\"></td>")?,
-                (_, cell) => {
-                    write!(f, "<td role=\"cell\" data-label=\"{column}\"><div>{cell}</div></td>")?;
-                }
-            }
+pub(super) fn secrets(f: &mut Formatter<'_>, status: &Status) -> fmt::Result {
+    section(f, "", ("secrets", "Secrets"), |f| {
+        if status.secrets().is_empty() {
+            let is_constant = status.interval().is_none();
+            return note(
+                f,
+                match is_constant {
+                    true => "No secrets: these settings are a constant.",
+                    false => "No secrets: none are selected, or none exist.",
+                },
+            );
         }
-        f.write_str("</tr>\n")?;
-    }
-    f.write_str("</tbody>\n</table>\n")
+        let columns = ["Secret", "State", "Key path", "Version"];
+        table(f, "secrets", &columns, status.secrets().iter().map(secret))
+    })
 }
 
-fn empty(f: &mut fmt::Formatter<'_>, (id, title): (&str, &str), why: &str) -> fmt::Result {
-    writeln!(f, "<section aria-labelledby=\"{id}\">\n<h2 id=\"{id}\">{title}</h2>")?;
-    writeln!(f, "<p class=\"empty\">{why}</p>\n</section>")
-}
-
-pub(super) fn secrets(f: &mut fmt::Formatter<'_>, status: &Status) -> fmt::Result {
-    const HEADING: (&str, &str) = ("secrets", "Secrets");
-    if status.secrets().is_empty() {
-        let constant = status.interval().is_none();
-        let why = if constant {
-            "None: these settings are a constant."
-        } else {
-            "None are selected, or none exist."
-        };
-        return empty(f, HEADING, why);
+fn secret(secret: &SecretStatus) -> Vec<String> {
+    let (class, word) = state(secret.state());
+    let mut state = tag(class, word);
+    if let Some(kind) = secret.error() {
+        let _ = write!(state, " {}", tag("bad", kind.as_str()));
     }
-    let row = |secret: &SecretStatus| {
-        let (class, word) = state(secret.state());
-        let mut stands = tag(class, word);
-        if let Some(kind) = secret.error() {
-            stands += &format!(" {}", tag("bad", kind.as_str()));
-        }
-        let at = if secret.key_path().is_empty() {
-            "the root".to_owned()
-        } else {
-            code(secret.key_path())
-        };
-        let version = secret.version_id();
-        let version = if version.is_empty() { String::new() } else { code(version) };
-        vec![code(secret.name()), stands, at, version]
+    let key_path = match secret.key_path() {
+        "" => "root".to_owned(),
+        path => code(path),
     };
-    table(
-        f,
-        HEADING,
-        &["Secret", "State", "Key path", "Version"],
-        status.secrets().iter().map(row),
-    )?;
-    f.write_str("</section>\n")
+    let version = match secret.version_id() {
+        "" => String::new(),
+        version => code(version),
+    };
+    vec![code(secret.name()), state, key_path, version]
 }
 
-pub(super) fn derived(f: &mut fmt::Formatter<'_>, status: &Status, now: SystemTime) -> fmt::Result {
+pub(super) fn derived(f: &mut Formatter<'_>, status: &Status, now: SystemTime) -> fmt::Result {
     if status.derived().is_empty() {
         return Ok(());
     }
-    let row = |derived: &DerivedStatus| {
-        let path =
-            if derived.path().is_empty() { "every key".to_owned() } else { code(derived.path()) };
-        let mut stands = match derived.failures() {
-            0 => tag("good", "built"),
-            1 => tag("bad", "1 failure"),
-            failures => tag("bad", &format!("{failures} failures")),
-        };
-        let error = derived.last_error().filter(|_| derived.failures() > 0);
-        if let Some(error) = error {
-            let _ = write!(stands, " <span class=\"words\">{}</span>", lines(error.summary()));
-        }
-        let built = derived.built_at();
-        let built = format!("{}<br /><small>{}</small>", ago(built, now), moment(built));
-        vec![
-            path,
-            stands,
-            built,
-            derived.generation().to_string(),
-            derived.built_from().to_string(),
-        ]
-    };
     let columns = ["Follows", "State", "In use since", "Generation", "Built from generation"];
-    table(f, ("derived", "Derived"), &columns, status.derived().iter().map(row))?;
-    f.write_str("</section>\n")
+    let rows = status.derived().iter().map(|derived| derived_value(derived, now));
+    section(f, "", ("derived", "Derived"), |f| table(f, "derived", &columns, rows))
 }
 
-pub(super) fn keys(f: &mut fmt::Formatter<'_>, explanation: &Explanation) -> fmt::Result {
-    const HEADING: (&str, &str) = ("keys", "Keys");
-    if explanation.keys().is_empty() {
-        return empty(f, HEADING, "Nothing is known of keys: no layer gives any that is settings.");
+fn derived_value(derived: &DerivedStatus, now: SystemTime) -> Vec<String> {
+    let path = match derived.path() {
+        "" => "all keys".to_owned(),
+        path => code(path),
+    };
+    let mut state = match derived.failures() {
+        0 => tag("good", "built"),
+        1 => tag("bad", "1 failure"),
+        failures => tag("bad", &format!("{failures} failures")),
+    };
+    if let Some(error) = derived.last_error().filter(|_| derived.failures() > 0) {
+        let summary = multi_line(error.summary());
+        let _ = write!(state, r#" <span class="words">{summary}</span>"#);
     }
-    let rows = explanation.keys().iter().map(|key| {
-        vec![code(key.key()), place(key.source()), key.hides().iter().map(place).collect()]
-    });
-    table(f, HEADING, &["Key", "Comes from", "Hides"], rows)?;
-    if let Some(omitted) = explanation.omitted_in_words() {
-        writeln!(f, "<p class=\"empty\">And {omitted}.</p>")?;
-    }
-    f.write_str("</section>\n")
+    let at = derived.built_at();
+    let built = format!("{}<br /><small>{}</small>", ago(at, now), time_element(at));
+    let generation = derived.generation().to_string();
+    vec![path, state, built, generation, derived.built_from().to_string()]
+}
+
+pub(super) fn keys(f: &mut Formatter<'_>, explanation: &Explanation) -> fmt::Result {
+    section(f, "", ("keys", "Keys"), |f| {
+        if explanation.keys().is_empty() {
+            return note(f, "No layer sets a key of these settings.");
+        }
+        let rows = explanation.keys().iter().map(|key| {
+            vec![code(key.key()), place(key.source()), key.hides().iter().map(place).collect()]
+        });
+        table(f, "keys", &["Key", "Comes from", "Hides"], rows)?;
+        match explanation.omitted_in_words() {
+            Some(omitted) => note(f, &format!("And {omitted}.")),
+            None => Ok(()),
+        }
+    })
 }
 
 fn place(place: &Provenance) -> String {
-    let layer = place.layer().to_string();
     let class = if place.version_id().is_some() { "secret" } else { "quiet" };
-    let mut told = format!("{} {}", tag(class, &name(&layer).to_string()), code(place.name()));
+    let mut html = format!("{} {}", tag(class, &place.layer().to_string()), code(place.name()));
     if let Some(file) = place.file() {
-        let _ = write!(told, " <small>in {}</small>", code(file));
+        let _ = write!(html, " <small>in {}</small>", code(file));
     }
     if let Some(version_id) = place.version_id() {
-        let _ = write!(told, " <small class=\"version\">version {}</small>", code(version_id));
+        let _ = write!(html, r#" <small class="version">version {}</small>"#, code(version_id));
     }
-    format!("<div>{told}</div>")
+    format!("<div>{html}</div>")
 }

@@ -7,32 +7,32 @@ use sha2::Digest as _;
 use super::*;
 use crate::{Layers, Memory, Rejected, SecretsManager};
 
-/// Names that would be markup, end a quotation, start an entity, break a line, or turn the text around them.
+/// A name with markup, quotes, entities, a line break and a direction mark.
 const HOSTILE: &str = "<script>alert(\"1\")<!-- ' & &amp; ]]> \n \u{202e}";
 
-/// As it is shown on one line.
+/// The same as a reader sees it.
 const SHOWN: &str = "<script>alert(\"1\")<!-- ' & &amp; ]]> \\n \\u{202e}";
 
-/// The page is XML too, so an XML parser says whether each element is closed, each attribute quoted and each name
-/// escaped.
+/// The page is also XML, so an XML parser finds unclosed elements, unquoted attributes and
+/// unescaped names.
 fn parsed(html: &str) -> Document<'_> {
     let options = roxmltree::ParsingOptions { allow_dtd: true, ..Default::default() };
     Document::parse_with_options(html, options).expect("well-formed")
 }
 
-/// All text in an element, the white space in it made one.
+/// The text of an element, with single spaces.
 fn text(node: Node<'_, '_>) -> String {
     let text: Vec<&str> =
         node.descendants().filter_map(|node| node.text().filter(|_| node.is_text())).collect();
     text.join(" ").split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// The texts of all elements of a name.
+/// The text of each element with this name.
 fn all(document: &Document<'_>, element: &str) -> Vec<String> {
     document.descendants().filter(|node| node.has_tag_name(element)).map(text).collect()
 }
 
-/// The rows below a heading, each by its cells.
+/// The cells of each row in the table below a heading.
 fn rows(document: &Document<'_>, heading: &str) -> Vec<Vec<String>> {
     let body = document
         .descendants()
@@ -40,7 +40,7 @@ fn rows(document: &Document<'_>, heading: &str) -> Vec<Vec<String>> {
             node.has_tag_name("table") && node.attribute("aria-labelledby") == Some(heading)
         })
         .and_then(|table| table.children().find(|node| node.has_tag_name("tbody")))
-        .expect("a table of that heading");
+        .expect("a table with that heading");
     let cells = |row: Node<'_, '_>| row.children().filter(Node::is_element).map(text).collect();
     body.children().filter(Node::is_element).map(cells).collect()
 }
@@ -73,7 +73,7 @@ fn seeded() -> Memory {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_tells_what_is_live_since_when_and_from_where() {
+async fn the_page_shows_generation_age_secrets_and_keys() {
     let secrets = seeded();
     let settings = live(&secrets).await;
     secrets.put("app/jwt-secret", "value-new");
@@ -85,7 +85,7 @@ async fn it_tells_what_is_live_since_when_and_from_where() {
     assert_eq!(all(&page, "title"), ["fresh: Value, generation 2"]);
     assert_eq!(all(&page, "h1"), ["Value"]);
     assert_eq!(all(&page, "strong")[..2], ["2", "1 min 40 s ago"]);
-    assert!(all(&page, "strong")[2].starts_with("in "), "the next attempt");
+    assert!(all(&page, "strong")[2].starts_with("in "), "the next refresh");
     assert!(all(&page, "dd")[1].ends_with("failing after 15 min"));
     assert_eq!(
         rows(&page, "secrets"),
@@ -105,13 +105,13 @@ async fn it_tells_what_is_live_since_when_and_from_where() {
     );
     assert!(all(&page, "p").contains(&"And 1 other environment variable.".to_owned()));
     assert!(
-        !all(&page, "h2").iter().any(|heading| heading.contains("failed") || heading == "Derived")
+        !all(&page, "h2").iter().any(|heading| heading.contains("error") || heading == "Derived")
     );
     assert!(!html.contains("value-"), "a value is shown");
 }
 
 #[tokio::test]
-async fn it_tells_what_a_key_hides() {
+async fn the_page_shows_what_a_key_hides() {
     let secrets = Memory::new();
     secrets.put("app/token", "value-secret");
     let settings: Live<serde_json::Value> =
@@ -132,7 +132,7 @@ async fn it_tells_what_a_key_hides() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failure_is_told_first_while_it_lasts_and_last_when_it_is_over() {
+async fn the_last_error_is_on_top_while_it_persists_and_at_the_bottom_afterwards() {
     let secrets = seeded();
     let settings = live(&secrets).await;
     let headings = |html: &str| all(&parsed(html), "h2");
@@ -140,7 +140,7 @@ async fn a_failure_is_told_first_while_it_lasts_and_last_when_it_is_over() {
     secrets.remove("app/jwt-secret");
     settings.refresh().await.expect_err("a secret is gone");
     let stale = StatusPage::of(&settings).to_string();
-    assert_eq!(headings(&stale), ["What failed", "Secrets", "Keys"]);
+    assert_eq!(headings(&stale), ["Last error", "Secrets", "Keys"]);
     let page = parsed(&stale);
     assert_eq!(all(&page, "title"), ["stale: Value, generation 1"]);
     assert_eq!(
@@ -152,11 +152,11 @@ async fn a_failure_is_told_first_while_it_lasts_and_last_when_it_is_over() {
     secrets.put("app/jwt-secret", "value-again");
     settings.refresh().await.expect("a refresh");
     let over = StatusPage::of(&settings).to_string();
-    assert_eq!(headings(&over), ["Secrets", "Keys", "What failed, and is over"]);
+    assert_eq!(headings(&over), ["Secrets", "Keys", "Last error (resolved)"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_not_ready_says_so() {
+async fn settings_that_are_not_ready_are_marked() {
     let settings = live(&seeded()).await;
     settings.shutdown().await;
     tokio::time::advance(Duration::from_secs(3600)).await;
@@ -168,7 +168,7 @@ async fn what_is_not_ready_says_so() {
 }
 
 #[tokio::test]
-async fn advice_stays_off_the_page() {
+async fn hints_are_not_shown() {
     let mut status = Status::started(Some(Duration::from_secs(300)), None);
     let error =
         crate::Error::new(crate::ErrorKind::AccessDenied, "denied").with_hint("add the statement");
@@ -185,9 +185,9 @@ async fn advice_stays_off_the_page() {
     assert!(!html.contains("add the statement"));
 }
 
-/// Hostile: names of secrets, keys, variables, files, and what a check says.
+/// Hostile names of secrets, keys, variables and files, and a hostile message from a check.
 #[tokio::test]
-async fn whatever_names_hold_is_text() {
+async fn hostile_names_are_shown_as_text() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("<b onload='x'>&\".env");
     std::fs::write(&file, "FROM_FILE=value-file\n").expect("a file");
@@ -245,7 +245,7 @@ async fn whatever_names_hold_is_text() {
     let elements: std::collections::BTreeSet<_> =
         page.descendants().filter(Node::is_element).map(|node| node.tag_name().name()).collect();
     assert!(!elements.contains("script") && !elements.contains("b"), "{elements:?}");
-    assert!(!html.contains('\u{202e}'), "text is turned");
+    assert!(!html.contains('\u{202e}'), "a direction mark is shown");
     assert!(!html.contains("value-"), "a value is shown");
 }
 
@@ -254,7 +254,7 @@ fn text_of(name: &str) -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn derived_values_stand_with_their_failures() {
+async fn derived_values_are_listed_with_their_failures() {
     let secrets = seeded();
     let settings = live(&secrets).await;
     let builds = Arc::new(AtomicBool::new(true));
@@ -281,7 +281,7 @@ async fn derived_values_stand_with_their_failures() {
     assert!(row[1].ends_with("failure build failed: no route"), "{row:?}");
     assert_eq!(row[3..], ["1", "1"]);
 
-    // A page of its own tells the same of its settings, and that it fails itself.
+    // Its own page shows the secrets of its settings and its own error.
     let html = StatusPage::of(&derived).to_string();
     let page = parsed(&html);
     assert_eq!(all(&page, "title"), ["stale: u16, generation 1"]);
@@ -290,7 +290,7 @@ async fn derived_values_stand_with_their_failures() {
 }
 
 #[tokio::test]
-async fn a_constant_has_a_page_with_nothing_in_it() {
+async fn a_constant_has_an_empty_page() {
     let html = StatusPage::of(&Live::constant(7_u16)).to_string();
     let page = parsed(&html);
     assert_eq!(all(&page, "strong"), ["1", "just now", "never"]);
@@ -299,26 +299,26 @@ async fn a_constant_has_a_page_with_nothing_in_it() {
         all(&page, "p")[1..4],
         [
             "These settings never change.",
-            "None: these settings are a constant.",
-            "Nothing is known of keys: no layer gives any that is settings."
+            "No secrets: these settings are a constant.",
+            "No layer sets a key of these settings."
         ]
     );
 }
 
 #[tokio::test(start_paused = true)]
-async fn settings_that_nothing_refreshes_any_more_say_so() {
+async fn a_stopped_refresher_is_shown() {
     let settings = live(&seeded()).await;
     let next = |html: &str| all(&parsed(html), "dd")[2].clone();
-    assert!(!next(&StatusPage::of(&settings).to_string()).contains("ended"));
+    assert!(!next(&StatusPage::of(&settings).to_string()).contains("stopped"));
     settings.shutdown().await;
-    assert_eq!(next(&StatusPage::of(&settings).to_string()), "never refreshing has ended");
+    assert_eq!(next(&StatusPage::of(&settings).to_string()), "never the refresher has stopped");
     tokio::time::advance(Duration::from_secs(3600)).await;
     let html = StatusPage::of(&settings).to_string();
     assert_eq!(all(&parsed(&html), "title"), ["failing: Value, generation 1"]);
 }
 
 #[tokio::test]
-async fn it_loads_itself_again_unless_told_otherwise() {
+async fn the_page_reloads_unless_paused() {
     let page = StatusPage::of(&Live::constant(7_u16));
     let shown = |page: StatusPage| {
         let html = page.to_string();
@@ -335,16 +335,16 @@ async fn it_loads_itself_again_unless_told_otherwise() {
     assert_eq!(shown(page.reload_every(None)), (None, "?".to_owned()));
 }
 
-/// A language, a title, a width for phones, headings of tables, and names of sections and pictures.
+/// A language, a title, a width for phones, table headings, and names for sections and images.
 #[tokio::test]
-async fn it_can_be_read_by_other_means_than_looking_at_it() {
+async fn the_page_is_accessible() {
     let html = StatusPage::of(&live(&seeded()).await).to_string();
     let page = parsed(&html);
     assert_eq!(attribute(&page, "html", "lang"), ["en"]);
     assert!(attribute(&page, "meta", "content").contains(&"width=device-width, initial-scale=1"));
     let columns = page.descendants().filter(|node| node.attribute("scope") == Some("col")).count();
     assert_eq!(columns, 4 + 3);
-    assert_eq!(attribute(&page, "svg", "aria-label"), ["0 % of that"]);
+    assert_eq!(attribute(&page, "svg", "aria-label"), ["0 % of the bound"]);
     let ids: Vec<_> = page.descendants().filter_map(|node| node.attribute("id")).collect();
     for section in page.descendants().filter(|node| node.has_tag_name("section")) {
         let label = section.attribute("aria-labelledby").expect("a name");
@@ -353,7 +353,7 @@ async fn it_can_be_read_by_other_means_than_looking_at_it() {
 }
 
 #[test]
-fn the_policy_lets_in_the_style_and_nothing_else() {
+fn the_policy_allows_only_the_style() {
     let hash = base64::engine::general_purpose::STANDARD.encode(sha2::Sha256::digest(STYLE));
     let expected = format!("style-src 'sha256-{hash}'");
     assert!(StatusPage::CONTENT_SECURITY_POLICY.contains(&expected), "{expected}");

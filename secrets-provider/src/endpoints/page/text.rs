@@ -1,24 +1,26 @@
-//! Text as it may stand in HTML: escaped names, and times as people tell them.
+//! Text for the page: escaped names, times and durations for people, and short type names. Pure.
+//!
+//! Nothing here trusts a name: secrets, variables, files and error messages may hold any character.
 
 use std::fmt::{self, Write as _};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Text in an element or in a quoted attribute. Names are whatever their makers made them, so what could be taken for
-/// markup is escaped, and what could not be seen, or would turn the text around it, is spelled out.
+/// Text for an element or a quoted attribute. Markup is escaped; characters that are invisible or
+/// change the direction of text are shown by their code.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Escaped<'a> {
     text: &'a str,
-    lines: bool,
+    keeps_lines: bool,
 }
 
-/// On one line.
-pub(super) fn name(text: &str) -> Escaped<'_> {
-    Escaped { text, lines: false }
+/// Shows line breaks as `\n`.
+pub(super) fn one_line(text: &str) -> Escaped<'_> {
+    Escaped { text, keeps_lines: false }
 }
 
-/// On as many lines as it has.
-pub(super) fn lines(text: &str) -> Escaped<'_> {
-    Escaped { text, lines: true }
+/// Keeps line breaks.
+pub(super) fn multi_line(text: &str) -> Escaped<'_> {
+    Escaped { text, keeps_lines: true }
 }
 
 impl fmt::Display for Escaped<'_> {
@@ -30,8 +32,8 @@ impl fmt::Display for Escaped<'_> {
                 '>' => f.write_str("&gt;")?,
                 '"' => f.write_str("&quot;")?,
                 '\'' => f.write_str("&#39;")?,
-                '\n' if self.lines => f.write_char(c)?,
-                _ if c.is_control() || turns(c) => write!(f, "{}", c.escape_default())?,
+                '\n' if self.keeps_lines => f.write_char(c)?,
+                _ if c.is_control() || is_invisible(c) => write!(f, "{}", c.escape_default())?,
                 _ => f.write_char(c)?,
             }
         }
@@ -39,18 +41,25 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
-/// Marks that are not seen, or change the direction of what follows; not to be had in XML either.
-fn turns(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}'
-        | '\u{fffe}' | '\u{ffff}')
+/// Characters without a glyph: zero-width, direction marks, and two that XML does not allow.
+fn is_invisible(c: char) -> bool {
+    matches!(
+        c,
+        '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{2069}'
+            | '\u{feff}'
+            | '\u{fffe}'
+            | '\u{ffff}'
+    )
 }
 
-/// A length of time in its two largest units.
-pub(super) fn span(length: Duration) -> String {
+/// A duration in its two largest units: `1 min 40 s`.
+pub(super) fn duration(duration: Duration) -> String {
     const UNITS: [(u64, &str); 4] = [(86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")];
-    let seconds = length.as_secs();
+    let seconds = duration.as_secs();
     let Some(first) = UNITS.iter().position(|(unit, _)| seconds >= *unit) else {
-        return match length.as_millis() {
+        return match duration.as_millis() {
             0 => "0 s".to_owned(),
             millis => format!("{millis} ms"),
         };
@@ -63,38 +72,40 @@ pub(super) fn span(length: Duration) -> String {
     }
 }
 
-/// How long ago.
+/// How long ago a time was: `1 min 40 s ago`.
 pub(super) fn ago(at: SystemTime, now: SystemTime) -> String {
     match now.duration_since(at) {
-        Ok(age) if age.as_secs() > 0 => format!("{} ago", span(Duration::from_secs(age.as_secs()))),
+        Ok(age) if age.as_secs() > 0 => {
+            format!("{} ago", duration(Duration::from_secs(age.as_secs())))
+        }
         _ => "just now".to_owned(),
     }
 }
 
-/// How long until then.
-pub(super) fn ahead(at: SystemTime, now: SystemTime) -> String {
+/// How long until a time: `in 1 min 40 s`.
+pub(super) fn until(at: SystemTime, now: SystemTime) -> String {
     match at.duration_since(now) {
-        // Rounded up: `in 0 s` is none.
+        // Rounded up, so that it never says `in 0 s`.
         Ok(wait) if !wait.is_zero() => {
             let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-            format!("in {}", span(Duration::from_secs(seconds)))
+            format!("in {}", duration(Duration::from_secs(seconds)))
         }
         _ => "now".to_owned(),
     }
 }
 
-/// The moment in UTC, as an element that programs can read too.
-pub(super) fn moment(at: SystemTime) -> String {
+/// A time in UTC, as an element that programs can read too.
+pub(super) fn time_element(at: SystemTime) -> String {
     let (date, time) = utc(at);
     format!(r#"<time datetime="{date}T{time}Z">{date} {time} UTC</time>"#)
 }
 
-/// Date and time of day.
+/// The date and the time of day.
 fn utc(at: SystemTime) -> (String, String) {
     let seconds = at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let (days, time) = (seconds / 86_400, seconds % 86_400);
-    // Years begin in March here, so that the leap day is their last: see Hinnant, "chrono-Compatible Low-Level Date
-    // Algorithms", `civil_from_days`.
+    // Hinnant's `civil_from_days` ("chrono-Compatible Low-Level Date Algorithms"): years start in
+    // March, so that a leap day is the last day of its year.
     let days = days + 719_468;
     let (era, day) = (days / 146_097, days % 146_097);
     let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
@@ -107,7 +118,7 @@ fn utc(at: SystemTime) -> (String, String) {
     (date, format!("{:02}:{:02}:{:02}", time / 3_600, time / 60 % 60, time % 60))
 }
 
-/// A type's name without the modules.
+/// A type's name without its modules.
 pub(super) fn short_type(name: &str) -> String {
     let mut short = String::new();
     for c in name.chars() {
@@ -126,16 +137,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_could_be_markup_or_could_not_be_seen_is_spelled_out() {
-        assert_eq!(name("a&b<c>\"d'").to_string(), "a&amp;b&lt;c&gt;&quot;d&#39;");
-        assert_eq!(name("a\n\0\u{202e}b").to_string(), r"a\n\u{0}\u{202e}b");
-        assert_eq!(lines("a\nb\r").to_string(), "a\nb\\r");
-        assert_eq!(name("ключ/鍵").to_string(), "ключ/鍵");
+    fn markup_and_invisible_characters_are_escaped() {
+        assert_eq!(one_line("a&b<c>\"d'").to_string(), "a&amp;b&lt;c&gt;&quot;d&#39;");
+        assert_eq!(one_line("a\n\0\u{202e}b").to_string(), r"a\n\u{0}\u{202e}b");
+        assert_eq!(multi_line("a\nb\r").to_string(), "a\nb\\r");
+        assert_eq!(one_line("ключ/鍵").to_string(), "ключ/鍵");
     }
 
     #[test]
-    fn lengths_of_time() {
-        for (seconds, told) in [
+    fn durations_have_two_units() {
+        for (seconds, expected) in [
             (0, "0 s"),
             (59, "59 s"),
             (60, "1 min"),
@@ -146,26 +157,26 @@ mod tests {
             (90_000, "1 d 1 h"),
             (86_400 * 400, "400 d"),
         ] {
-            assert_eq!(span(Duration::from_secs(seconds)), told);
+            assert_eq!(duration(Duration::from_secs(seconds)), expected);
         }
-        assert_eq!(span(Duration::from_millis(250)), "250 ms");
+        assert_eq!(duration(Duration::from_millis(250)), "250 ms");
     }
 
     #[test]
-    fn ages_never_point_the_wrong_way() {
+    fn a_time_is_never_negative() {
         let now = UNIX_EPOCH + Duration::from_secs(1_000);
         let second = Duration::from_secs(1);
         assert_eq!(ago(now - 90 * second, now), "1 min 30 s ago");
         assert_eq!(ago(now, now), "just now");
         assert_eq!(ago(now + second, now), "just now");
-        assert_eq!(ahead(now + second / 2, now), "in 1 s");
-        assert_eq!(ahead(now, now), "now");
-        assert_eq!(ahead(now - second, now), "now");
+        assert_eq!(until(now + second / 2, now), "in 1 s");
+        assert_eq!(until(now, now), "now");
+        assert_eq!(until(now - second, now), "now");
     }
 
     #[test]
-    fn moments_in_utc() {
-        for (seconds, told) in [
+    fn times_are_in_utc() {
+        for (seconds, expected) in [
             (0, "1970-01-01 00:00:00"),
             (951_782_400, "2000-02-29 00:00:00"),
             (951_868_799, "2000-02-29 23:59:59"),
@@ -174,16 +185,16 @@ mod tests {
             (4_107_542_400, "2100-03-01 00:00:00"),
         ] {
             let (date, time) = utc(UNIX_EPOCH + Duration::from_secs(seconds));
-            assert_eq!(format!("{date} {time}"), told);
+            assert_eq!(format!("{date} {time}"), expected);
         }
         assert_eq!(
-            moment(UNIX_EPOCH),
+            time_element(UNIX_EPOCH),
             r#"<time datetime="1970-01-01T00:00:00Z">1970-01-01 00:00:00 UTC</time>"#
         );
     }
 
     #[test]
-    fn types_without_their_modules() {
+    fn type_names_lose_their_modules() {
         assert_eq!(short_type("shop::config::Settings"), "Settings");
         assert_eq!(short_type("u16"), "u16");
         assert_eq!(

@@ -227,7 +227,7 @@ async fn stale() {
     let page = Service::start(settings).await.looked_at("stale").await;
 
     assert_eq!(page.all("title"), ["stale: Settings, generation 2"]);
-    assert_eq!(page.all("h2")[0], "What failed");
+    assert_eq!(page.all("h2")[0], "Last error");
     assert!(page.all("pre")[0].contains("shop/prod/api-keys/stripe"), "{:?}", page.all("pre"));
     let rows = page.all("tr");
     assert!(
