@@ -44,8 +44,8 @@ impl<T: Send + Sync + 'static> Refresher<T> {
             status.clone()
         };
         // A recorder is foreign code: it is not called while the status is locked.
-        result.as_ref().err().into_iter().for_each(metrics::failed);
-        metrics::stands(&status);
+        result.as_ref().err().into_iter().for_each(metrics::record_failure);
+        metrics::record_status(&status);
         result
     }
 
@@ -186,7 +186,7 @@ impl<T: Send + Sync + 'static> Refresher<T> {
         // First of all: whatever fails from here on, this generation is live, and its followers must learn of it.
         self.changes.send_replace(Some(Change { generation, keys: keys.clone() }));
         events::settings_changed(generation, &keys);
-        metrics::swapped();
+        metrics::record_swap();
         // A panic in it is the user's, and no failed refresh.
         unwind::drop_quietly(old);
         Refreshed { generation, changed: true }

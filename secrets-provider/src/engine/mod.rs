@@ -56,7 +56,7 @@ where
     let result = fetcher.read(&Scope::everything(), &Known::default()).await;
     result.log();
     let error = result.error();
-    error.iter().for_each(metrics::failed);
+    error.iter().for_each(metrics::record_failure);
     if let Some(error) = result.fatal_error() {
         return Err(fetcher.with_suggestions(error, begun).await);
     }

@@ -16,7 +16,7 @@ pub(crate) const TARGET: &str = "secrets_provider";
 
 /// A value was read, with its version. At INFO if the version is new, else at DEBUG.
 pub(crate) fn secret_fetched(secret: &str, version_id: &str, new: bool) {
-    metrics::accessed(secret, new);
+    metrics::record_read(secret, new);
     if new {
         tracing::info!(target: TARGET, secret, version_id, "secret_fetched");
     } else {

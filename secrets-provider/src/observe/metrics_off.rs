@@ -6,15 +6,15 @@ use crate::observe::status::Status;
 
 pub(crate) fn describe() {}
 
-pub(crate) fn accessed(_: &str, _: bool) {}
+pub(crate) fn record_read(_: &str, _: bool) {}
 
-pub(crate) fn failed(_: &Error) {}
+pub(crate) fn record_failure(_: &Error) {}
 
 #[cfg(feature = "aws")]
-pub(crate) fn called(_: &str) {}
+pub(crate) fn record_call(_: &str) {}
 
-pub(crate) fn swapped() {}
+pub(crate) fn record_swap() {}
 
-pub(crate) fn stands(_: &Status) {}
+pub(crate) fn record_status(_: &Status) {}
 
 pub(crate) fn watch(_: impl Fn() -> Option<Status>) {}

@@ -44,7 +44,7 @@ impl Intercept for CountCalls {
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         *lock(&self.counter.0).entry(self.operation).or_default() += 1;
-        metrics::called(self.operation);
+        metrics::record_call(self.operation);
         Ok(())
     }
 }

@@ -9,13 +9,13 @@
 //! people's code: it is never called under a lock of ours, and when it panics only its number is
 //! missing.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 
 use crate::error::{Error, ErrorKind};
 use crate::observe::status::Status;
+use crate::unwind;
 
 const ACCESS: &str = "secrets_access_total";
 const FAILED: &str = "secrets_failed_total";
@@ -68,17 +68,17 @@ pub(crate) fn describe() {
 
 /// Calls the recorder; if that panics, only its number is missing.
 fn guarded(measure: impl FnOnce()) {
-    let _ = catch_unwind(AssertUnwindSafe(measure));
+    let _ = unwind::catch(measure);
 }
 
 /// A value was read. Without a new version, a cache would have given the same answer.
-pub(crate) fn accessed(secret: &str, new: bool) {
+pub(crate) fn record_read(secret: &str, new: bool) {
     let result = if new { "new" } else { "unchanged" };
     guarded(|| counter!(ACCESS, "secret" => secret.to_owned(), "result" => result).increment(1));
 }
 
 /// Something failed. Each part of an error counts once.
-pub(crate) fn failed(error: &Error) {
+pub(crate) fn record_failure(error: &Error) {
     for error in error.errors() {
         guarded(|| counter!(FAILED, "kind" => error.kind().as_str()).increment(1));
     }
@@ -86,17 +86,17 @@ pub(crate) fn failed(error: &Error) {
 
 /// A call to the store is being sent.
 #[cfg(feature = "aws")]
-pub(crate) fn called(operation: &'static str) {
+pub(crate) fn record_call(operation: &'static str) {
     guarded(|| counter!(API_CALLS, "operation" => operation).increment(1));
 }
 
 /// A new generation went live.
-pub(crate) fn swapped() {
+pub(crate) fn record_swap() {
     guarded(|| counter!(SWAPS).increment(1));
 }
 
 /// Sets the gauges from a status.
-pub(crate) fn stands(status: &Status) {
+pub(crate) fn record_status(status: &Status) {
     guarded(|| {
         gauge!(AGE).set(status.last_success_age().as_secs_f64());
         #[allow(clippy::cast_precision_loss, reason = "a generation stays far below 2^53")]
@@ -111,7 +111,7 @@ pub(crate) fn stands(status: &Status) {
 pub(crate) fn watch(status: impl Fn() -> Option<Status> + Send + 'static) {
     tokio::spawn(async move {
         while let Some(status) = status() {
-            stands(&status);
+            record_status(&status);
             tokio::time::sleep(AGE_INTERVAL).await;
         }
     });

@@ -93,9 +93,9 @@ fn the_age_grows_while_nothing_succeeds() {
 #[test]
 fn calls_are_counted_by_operation() {
     let lines = recorded(async || {
-        called("GetSecretValue");
-        called("GetSecretValue");
-        called("ListSecrets");
+        record_call("GetSecretValue");
+        record_call("GetSecretValue");
+        record_call("ListSecrets");
     });
     assert_eq!(
         lines,
