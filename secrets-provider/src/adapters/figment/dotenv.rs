@@ -1,4 +1,8 @@
-//! A `.env` file as a figment provider, after the manner of figment's own `Env`.
+//! A `.env` file as a figment provider with the interface of figment's own `Env`.
+//!
+//! `env::dotenv` finds and parses the file; this adds filters, names, nesting and figment's typing
+//! of values. Programs merge it. It reads the file on every merge and never touches the process
+//! environment.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -11,21 +15,23 @@ use crate::error::Error;
 
 type FilterMap = Arc<dyn Fn(&UncasedStr) -> Option<Uncased<'static>> + Send + Sync>;
 
-/// A figment provider of the variables of a `.env` file, which reads the file alone: the process environment is not
-/// touched, so nothing leaks into child processes and no `unsafe` is needed.
+/// A figment provider for the variables of a `.env` file. It does not change the process
+/// environment, so nothing leaks into child processes and no `unsafe` is needed.
 ///
-/// Its methods and the typing of its values are those of figment's `Env`, so a variable means the same in both:
-/// names are lowercased, values are parsed (`PORT=8080` is a number, `X=[1, 2]` an array), and
-/// [`split`](Self::split) nests. Where that gets in the way of a secret (`PIN=0042` becomes 42), read the file by
-/// [`Layers`](crate::Layers), which keeps text.
+/// Its methods and its typing of values are those of figment's `Env`, so a variable means the same
+/// in both: names are lowercased, values are parsed (`PORT=8080` is a number, `X=[1, 2]` an array),
+/// and [`split`](Self::split) nests. Parsing can change a secret: `PIN=0042` becomes 42. Read such
+/// a file with [`Layers`](crate::Layers), which keeps text.
 ///
-/// The file is parsed by dotenvy, so it may say all that it may say today: `export`, comments, quotes, `$NAME`
-/// substitution (from the process environment first, then from lines above). A relative path is looked for in the
-/// working directory and its parents; a file that does not exist has no variables.
+/// The file is parsed by dotenvy: `export`, comments, quotes and `$NAME` work as before (`$NAME` is
+/// taken from the process environment first, then from the lines above). A relative path is
+/// searched for in the working directory and its parents. A file that does not exist has no
+/// variables.
 ///
-/// - **Profile**: none is selected; the values are in `default` unless [`profile`](Self::profile) says otherwise.
-/// - **Metadata**: the file's path; keys as variable names.
-/// - **Data**: read at each merge.
+/// - **Profile**: selects none. The values are in `default` unless [`profile`](Self::profile) sets
+///   another.
+/// - **Metadata**: the path of the file; keys are shown as variable names.
+/// - **Data**: read from the file on every merge.
 ///
 /// ```
 /// use figment::{Figment, providers::Env};
@@ -58,7 +64,8 @@ pub struct Dotenv {
 }
 
 impl Dotenv {
-    /// All variables of a file.
+    /// All variables of a file, whose path is absolute or relative to the working directory or one
+    /// of its parents.
     pub fn file(path: impl AsRef<Path>) -> Self {
         Self {
             file: path.as_ref().to_owned(),
@@ -69,12 +76,12 @@ impl Dotenv {
         }
     }
 
-    /// All variables under their own names: takes back whatever was chained before, as `Env::raw` starts afresh.
+    /// All variables under their own names: undoes everything chained so far but the profile.
     pub fn raw(self) -> Self {
         Self { profile: self.profile, ..Self::file(self.file) }
     }
 
-    /// Only variables whose name starts with `prefix`, in any case, and without it.
+    /// Keeps the variables whose name starts with `prefix`, in any case, and removes the prefix.
     pub fn prefixed(self, prefix: &str) -> Self {
         let text = prefix.to_owned();
         let mut prefixed = self.filter_map(move |name| match name.starts_with(text.as_str()) {
@@ -85,12 +92,12 @@ impl Dotenv {
         prefixed
     }
 
-    /// Only variables whose name, as chained so far, passes.
+    /// Keeps the variables whose name passes. The filter sees the names as changed so far.
     pub fn filter(self, filter: impl Fn(&UncasedStr) -> bool + Send + Sync + 'static) -> Self {
         self.filter_map(move |name| filter(name).then(|| owned(name.as_str())))
     }
 
-    /// Other names.
+    /// Renames the variables.
     pub fn map<F>(self, map: F) -> Self
     where
         F: for<'a> Fn(&'a UncasedStr) -> Uncased<'a> + Send + Sync + 'static,
@@ -98,7 +105,7 @@ impl Dotenv {
         self.filter_map(move |name| Some(map(name).into_owned()))
     }
 
-    /// Other names, or none.
+    /// Renames the variables; those for which `map` returns `None` are left out.
     pub fn filter_map<F>(mut self, map: F) -> Self
     where
         F: for<'a> Fn(&'a UncasedStr) -> Option<Uncased<'a>> + Send + Sync + 'static,
@@ -111,47 +118,47 @@ impl Dotenv {
         self
     }
 
-    /// Nests at each `pattern`, commonly `"__"`: `SMTP__HOST` is then `smtp.host`.
+    /// Nests at each `pattern`: with `"__"`, `SMTP__HOST` becomes `smtp.host`.
     pub fn split(self, pattern: impl Into<String>) -> Self {
         let pattern = pattern.into();
         self.map(move |name| name.as_str().replace(&pattern, ".").into())
     }
 
-    /// Without these names, in any case.
+    /// Leaves these names out, in any case.
     pub fn ignore(self, names: &[&str]) -> Self {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         self.filter(move |name| !names.iter().any(|ignored| name == ignored.as_str()))
     }
 
-    /// Only these names, in any case.
+    /// Keeps only these names, in any case.
     pub fn only(self, names: &[&str]) -> Self {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         self.filter(move |name| names.iter().any(|only| name == only.as_str()))
     }
 
-    /// Whether names are lowercased in the end; they are unless this says otherwise. Unlike that of figment's `Env`,
-    /// this switch stays as it is set whatever is chained after it.
+    /// Sets whether names are lowercased at the end; they are by default. Unlike in figment's
+    /// `Env`, methods chained afterwards do not reset it.
     pub fn lowercase(mut self, lowercase: bool) -> Self {
         self.lowercase = lowercase;
         self
     }
 
-    /// The figment profile that the values are in.
+    /// Sets the figment profile of the values, `default` if not set.
     pub fn profile(mut self, profile: impl Into<Profile>) -> Self {
         self.profile = profile.into();
         self
     }
 
-    /// The values in figment's `global` profile, which lies over all others.
+    /// Puts the values into figment's `global` profile, which overrides all others.
     pub fn global(self) -> Self {
         self.profile(Profile::Global)
     }
 
-    /// The names, as figment will see them, with their values as the file has them.
+    /// Reads the file: each name as figment will see it, with its value as text.
     ///
     /// # Errors
     ///
-    /// `Invalid`, if the file cannot be read or a line is no assignment.
+    /// `Invalid` if the file cannot be read or a line is not an assignment.
     pub fn variables(&self) -> Result<Vec<(String, String)>, Error> {
         let variables = crate::env::dotenv::read(&self.file)?.into_iter();
         let named = variables.filter_map(|(name, value)| {
@@ -180,7 +187,7 @@ impl Provider for Dotenv {
             self.variables().map_err(|error| figment::Error::from(error.to_string()))?;
         let mut merged = Dict::new();
         for (name, value) in variables {
-            // Never fails: text that reads as nothing else is a string.
+            // Never fails: text that is nothing else is a string.
             let value: Value = value.parse().unwrap_or_else(|never| match never {});
             if let Some(dict) = figment::util::nest(&name, value).into_dict() {
                 merge(&mut merged, dict);
@@ -194,7 +201,7 @@ fn owned(name: &str) -> Uncased<'static> {
     Uncased::from_owned(name.to_owned())
 }
 
-/// Later variables over earlier ones, table by table, as `Env` lays them.
+/// Later variables override earlier ones, table by table, as in `Env`.
 fn merge(merged: &mut Dict, over: Dict) {
     for (name, value) in over {
         match (merged.get_mut(&name), value) {

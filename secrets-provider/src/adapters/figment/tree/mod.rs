@@ -1,33 +1,46 @@
-//! A `Figment` as a tree of ours, with where its values came from.
+//! A merged `Figment` as a tree of ours, with the source of every value, so that our extraction can
+//! read it. `FigmentExt` and, for `Live`, `LayerStack` call it.
+//!
+//! figment tags each value with its provider. A value from our provider is replaced by the node of
+//! the snapshot behind it (`side_channel`), which has the number's source text, the binary's bytes
+//! and the version; all other values are converted. Ranks follow figment's order of profiles and
+//! providers.
 
 use std::sync::Arc;
 
-use figment::value::{Dict, Num};
+use figment::value::{Dict, Value as FigmentValue};
 use figment::{Figment, Metadata, Profile, Provider as _};
 use serde::de::DeserializeOwned;
 
-use super::fetch_of;
+use super::side_channel::fetch_of;
+use super::values::{self, number_text};
 use crate::error::{Error, ErrorKind};
 use crate::extract;
+use crate::layers::stack::{LayerStack, Merged, Sealed};
 use crate::load::snapshot::Snapshot;
 use crate::secret::Text;
 use crate::tree::redact::without_credentials;
 use crate::tree::{Node, Origin, Table, Value};
 
-/// Typed extraction for a plain `Figment`, in place of its own `extract`.
+/// Typed extraction for a plain `Figment`, instead of its own `extract`.
 ///
-/// **figment's own `extract` prints values in its errors** (`found string "…", expected u16`), and no provider can
-/// stop it. This reads the same merged values by the rules of [`Layers::extract`](crate::Layers::extract): the field's
-/// type decides how text is read, all wrong values are reported at once, and an error names key, provider and secret,
-/// never a value.
+/// **figment's own `extract` prints values in its errors** (`found string "…", expected u16`), and
+/// no provider can stop it. [`settings`](Self::settings) reads the same merged values by the rules
+/// of [`Layers::extract`](crate::Layers::extract): the type of the field decides how text is read,
+/// all wrong values are reported at once, and an error names key, provider and secret, never a
+/// value.
 ///
-/// What figment's `Env` and our [`Dotenv`](crate::Dotenv) have parsed is parsed already: `PIN=0042` is the number 42 there.
+/// Values that figment's `Env` and our [`Dotenv`](crate::Dotenv) have parsed stay parsed:
+/// `PIN=0042` is the number 42.
 ///
-/// Of two spellings of one name (`database_url`, `databaseUrl`), the provider that was merged later wins; figment
-/// itself knows nothing of spellings. Profiles come first, as everywhere in figment: the selected one's over
-/// `default`'s, `global`'s over both. What figment does not tell is whether a provider was merged or joined, nor when
-/// a whole `Figment` was: a joined provider counts as the later one here, and what a nested figment holds counts by
-/// when it was merged into that one. Spelled alike, values follow figment's own order in any case.
+/// # Spellings and order
+///
+/// Of two spellings of a name (`database_url`, `databaseUrl`), the provider that was merged later
+/// wins; figment itself treats them as two keys. The profile comes first, as always in figment:
+/// `global` overrides the selected profile, which overrides `default`. A provider that was joined
+/// counts as merged, and the providers of a nested `Figment` count in the order in which they were
+/// merged there, because figment does not report either. Values with the same spelling always
+/// follow figment's own order.
 ///
 /// ```
 /// use figment::{Figment, providers::Serialized};
@@ -47,14 +60,16 @@ use crate::tree::{Node, Origin, Table, Value};
 /// # Ok::<(), secrets_provider::Error>(())
 /// ```
 pub trait FigmentExt: sealed::Sealed {
-    /// The merged values, in the selected profile, as settings.
+    /// Reads settings from the merged values of the selected profile.
     ///
     /// # Errors
     ///
-    /// `Invalid`, if values are missing or do not fit the fields' types, all of them listed. If the secrets could not
-    /// be fetched when [`SecretsManager`](crate::SecretsManager) was merged, that very error, with its kind and all
-    /// that it lists; figment keeps it until now. `Invalid` too, if another provider failed; of what it says, only its
-    /// name is kept.
+    /// - `Invalid` if values are missing or do not fit the types of their fields; all of them are
+    ///   listed.
+    /// - The error of the fetch, unchanged, if the secrets could not be fetched when a
+    ///   [`SecretsManager`](crate::SecretsManager) was merged. figment reports it only now.
+    /// - `Invalid` if another provider failed. The error names the provider and drops its message,
+    ///   which may quote values.
     fn settings<T: DeserializeOwned>(&self) -> Result<T, Error>;
 }
 
@@ -73,29 +88,36 @@ impl FigmentExt for Figment {
     }
 }
 
-/// A figment's merged values, in the selected profile, with their origins. Where a value is a secret's, the snapshot's
-/// own node is taken, which has the number's source text and the binary's bytes.
-pub(crate) fn tree_of(figment: &Figment) -> Result<Table, Error> {
-    let mut profiles = figment.data().map_err(|error| failed(figment, error))?;
+impl LayerStack for Figment {}
+
+impl Sealed for Figment {
+    fn merged(self, _: &Snapshot) -> Result<Merged, Error> {
+        tree_of(&self).map(Merged)
+    }
+}
+
+/// The merged values of the selected profile, with their origins.
+fn tree_of(figment: &Figment) -> Result<Table, Error> {
+    let mut profiles = figment.data().map_err(|error| rebuilt(figment, error))?;
     let mut tree = Table::default();
     let selected = figment.profile().clone();
     let mut providers = Providers::of(figment);
-    // The order in which figment itself lays profiles over each other.
+    // Figment's own order, the lowest profile first.
     for profile in
         [Some(Profile::Default), selected.is_custom().then_some(selected), Some(Profile::Global)]
     {
         if let Some(dict) = profile.and_then(|profile| profiles.remove(&profile)) {
             tree.overlay(providers.table(dict, &mut Vec::new()));
         }
-        providers.ranks_from += providers.known.len();
+        providers.first_rank += providers.known.len();
     }
     Ok(tree)
 }
 
-/// Why a figment has no values: our own error as it is; of another provider's, which may quote a file or a value, the
-/// provider alone.
-fn failed(figment: &Figment, error: figment::Error) -> Error {
-    // Looked up by figment, as only there the error learns which provider it is of.
+/// The error of a figment without values: our own error unchanged; for another provider only its
+/// name, because its message may quote a file or a value.
+fn rebuilt(figment: &Figment, error: figment::Error) -> Error {
+    // figment adds the provider to an error only when it looks a key up.
     let error = figment.find_value("").err().unwrap_or(error);
     let failures = error.into_iter().map(|error| {
         let metadata = error.metadata.as_ref();
@@ -108,20 +130,20 @@ fn failed(figment: &Figment, error: figment::Error) -> Error {
         .unwrap_or_else(|| Error::new(ErrorKind::Invalid, "the figment cannot be read"))
 }
 
-/// What a figment knows of where its values came from.
+/// The providers of a figment, to find the source of each value.
 struct Providers<'a> {
     figment: &'a Figment,
-    /// In the order of their coming, which figment keeps metadata by; with the snapshot if the provider is ours.
+    /// In the order of merging, each with its snapshot if the provider is ours.
     known: Vec<(&'a Metadata, Option<Snapshot>)>,
-    /// The rank of the first one's values, in the profile at hand.
-    ranks_from: usize,
+    /// The rank of the first provider's values in the current profile.
+    first_rank: usize,
 }
 
 impl<'a> Providers<'a> {
     fn of(figment: &'a Figment) -> Self {
         let known =
             figment.metadata().map(|metadata| (metadata, fetch_of(metadata).and_then(Result::ok)));
-        Self { figment, known: known.collect(), ranks_from: 0 }
+        Self { figment, known: known.collect(), first_rank: 0 }
     }
 
     fn table(&self, dict: Dict, path: &mut Vec<String>) -> Table {
@@ -134,24 +156,24 @@ impl<'a> Providers<'a> {
         Table { entries: entries.collect(), source_text: None }
     }
 
-    fn node(&self, value: figment::value::Value, path: &mut Vec<String>) -> Node {
-        use figment::value::Value as F;
+    fn node(&self, value: FigmentValue, path: &mut Vec<String>) -> Node {
         let metadata = self.figment.get_metadata(value.tag());
         let at = self
             .known
             .iter()
             .position(|(known, _)| metadata.is_some_and(|found| std::ptr::eq(*known, found)));
-        let rank = at.and_then(|at| u32::try_from(self.ranks_from + at).ok()).unwrap_or_default();
+        let rank = at.and_then(|at| u32::try_from(self.first_rank + at).ok()).unwrap_or_default();
         let snapshot = at.and_then(|at| self.known[at].1.as_ref());
-        // In a focused figment another value stands at this path, in an array that others added to a longer one.
+        // The snapshot may have another value at this path: the figment may be focused on a table,
+        // and another provider may have added items to an array.
         let secret =
             snapshot.and_then(|snapshot| snapshot.tree().find(path)).filter(|node| match &value {
-                F::Dict(..) => !node.is_leaf(),
-                value => node.is_leaf() && super::value(node) == *value,
+                FigmentValue::Dict(..) => !node.is_leaf(),
+                value => node.is_leaf() && values::value(node) == *value,
             });
         match (secret, value) {
-            // Other providers may have members in it.
-            (Some(node), F::Dict(_, dict)) => self.merged(dict, node, path),
+            // Other providers may have added members.
+            (Some(node), FigmentValue::Dict(_, dict)) => self.merged(dict, node, path),
             (Some(node), _) => node.clone(),
             (None, value) => {
                 let origin = Origin::Figment {
@@ -168,22 +190,22 @@ impl<'a> Providers<'a> {
         .ranked(rank)
     }
 
-    fn value(&self, value: figment::value::Value, path: &mut Vec<String>) -> Value {
-        use figment::value::Value as F;
+    fn value(&self, value: FigmentValue, path: &mut Vec<String>) -> Value {
         match value {
-            F::String(_, text) => Value::Text(Text::new(text)),
-            F::Char(_, char) => Value::Text(Text::new(char)),
-            F::Bool(_, value) => Value::Bool(value),
-            F::Num(_, number) => Value::Number(Text::new(number_text(number))),
-            F::Empty(..) => Value::Null,
-            F::Array(_, items) => {
+            FigmentValue::String(_, text) => Value::Text(Text::new(text)),
+            FigmentValue::Char(_, char) => Value::Text(Text::new(char)),
+            FigmentValue::Bool(_, value) => Value::Bool(value),
+            FigmentValue::Num(_, number) => Value::Number(Text::new(number_text(number))),
+            FigmentValue::Empty(..) => Value::Null,
+            FigmentValue::Array(_, items) => {
                 Value::Array(items.into_iter().map(|item| self.node(item, path)).collect())
             }
-            F::Dict(_, dict) => Value::Table(self.table(dict, path)),
+            FigmentValue::Dict(_, dict) => Value::Table(self.table(dict, path)),
         }
     }
 
-    /// A secret's table with what figment has merged into it; whole as it was stored, if that is nothing.
+    /// A secret's table as figment merged it. If nothing was merged into it, it keeps its source
+    /// text.
     fn merged(&self, dict: Dict, secret: &Node, path: &mut Vec<String>) -> Node {
         let mut table = self.table(dict, path);
         if let Value::Table(stored) = &secret.value
@@ -194,37 +216,19 @@ impl<'a> Providers<'a> {
         Node { value: Value::Table(table), ..secret.clone() }
     }
 
+    /// Where a value of another provider comes from: its key and the provider.
     fn place(&self, metadata: &Metadata, path: &[String]) -> String {
         let key = metadata.interpolate(self.figment.profile(), path);
         format!("`{}` in {}", without_credentials(&key), describe(metadata))
     }
 }
 
-/// What a provider calls itself and its source, which may be a URL.
+/// The name of a provider and its source, which may be a URL.
 fn describe(metadata: &Metadata) -> String {
     let name = without_credentials(&metadata.name);
     match &metadata.source {
         Some(source) => format!("{} {name}", without_credentials(&source.to_string())),
         None => name,
-    }
-}
-
-fn number_text(number: Num) -> String {
-    match number {
-        Num::U8(n) => n.to_string(),
-        Num::U16(n) => n.to_string(),
-        Num::U32(n) => n.to_string(),
-        Num::U64(n) => n.to_string(),
-        Num::U128(n) => n.to_string(),
-        Num::USize(n) => n.to_string(),
-        Num::I8(n) => n.to_string(),
-        Num::I16(n) => n.to_string(),
-        Num::I32(n) => n.to_string(),
-        Num::I64(n) => n.to_string(),
-        Num::I128(n) => n.to_string(),
-        Num::ISize(n) => n.to_string(),
-        Num::F32(n) => n.to_string(),
-        Num::F64(n) => n.to_string(),
     }
 }
 

@@ -22,7 +22,7 @@ struct Settings {
 }
 
 #[test]
-fn of_two_spellings_the_provider_merged_later_wins_secret_or_not() {
+fn of_two_spellings_the_provider_merged_later_wins() {
     let secret = || secrets(r#"{"database_url": "secret"}"#);
     for (figment, expected) in [
         (Figment::new().merge(text("databaseUrl = 'file'")).merge(secret()), "secret"),
@@ -34,7 +34,7 @@ fn of_two_spellings_the_provider_merged_later_wins_secret_or_not() {
                 .merge(text("x = 1")),
             "file",
         ),
-        // Exactness breaks a tie within one provider alone.
+        // The exact spelling only wins within one provider.
         (Figment::new().merge(secret()).merge(text("databaseUrl = 'r'\ndatabase_url = 'e'")), "e"),
         (
             Figment::new()
@@ -50,7 +50,7 @@ fn of_two_spellings_the_provider_merged_later_wins_secret_or_not() {
 }
 
 #[test]
-fn of_two_spellings_the_selected_profile_outranks_the_order_of_merges() {
+fn of_two_spellings_the_profile_comes_before_the_order_of_merges() {
     let files = || {
         Figment::new()
             .merge(text("[global]\n[prod]\ndatabaseUrl = 'prod'").nested())
@@ -78,7 +78,7 @@ fn a_table_in_two_spellings_takes_each_member_from_the_provider_merged_later() {
 }
 
 #[test]
-fn a_failed_fetch_comes_out_whole() {
+fn the_error_of_a_failed_fetch_is_returned_unchanged() {
     let empty = || SecretsManager::names(["app/a", "app/b"]).backend(Memory::new());
     let fetched = empty().fetch_blocking().expect_err("no secrets");
     assert_eq!((fetched.kind(), fetched.errors().len()), (ErrorKind::NotFound, 2));
@@ -88,7 +88,7 @@ fn a_failed_fetch_comes_out_whole() {
         below().merge(empty()).merge(text("x = 1")),
         below().merge(below().merge(empty())),
     ] {
-        let error = figment.settings::<Settings>().expect_err("the same");
+        let error = figment.settings::<Settings>().expect_err("the error of the fetch");
         assert_eq!(error.kind(), ErrorKind::NotFound);
         assert_eq!(error.to_string(), fetched.to_string());
         assert_eq!(error.secret(), Some("app/a"));
@@ -96,7 +96,7 @@ fn a_failed_fetch_comes_out_whole() {
 }
 
 #[test]
-fn failures_of_other_providers_come_beside_it_and_without_their_text() {
+fn errors_of_other_providers_are_listed_without_their_message() {
     let empty = SecretsManager::names(["app/a"]).backend(Memory::new());
     let broken = text("port = hunter2");
     let error =
@@ -108,16 +108,17 @@ fn failures_of_other_providers_come_beside_it_and_without_their_text() {
 }
 
 #[test]
-fn a_focused_figment_has_its_own_values() {
+fn a_focused_figment_has_the_values_of_its_table() {
     let figment = Figment::from(secrets(
-        r#"{"database_url": "root", "replica": {"database_url": "replica"}, "n": 1.50, "m": {"n": 1.50}}"#,
+        r#"{"database_url": "root", "replica": {"database_url": "replica"},
+            "n": 1.50, "m": {"n": 1.50}}"#,
     ));
     let settings: Settings = figment.focus("replica").settings().expect("settings");
     assert_eq!(settings.database_url, "replica");
 }
 
 #[test]
-fn an_array_that_another_provider_added_to_has_all_items() {
+fn an_array_keeps_the_items_of_all_providers() {
     #[derive(Deserialize)]
     struct Settings {
         hosts: Vec<String>,
@@ -128,7 +129,7 @@ fn an_array_that_another_provider_added_to_has_all_items() {
 }
 
 #[test]
-fn a_secret_that_nothing_was_merged_into_is_text_as_it_was_stored() {
+fn an_unchanged_secret_keeps_its_source_text() {
     #[derive(Deserialize)]
     struct Settings {
         db: String,
@@ -140,18 +141,4 @@ fn a_secret_that_nothing_was_merged_into_is_text_as_it_was_stored() {
     assert_eq!(whole.db, "{\"a\":  1.50}");
     let mixed = Figment::from(text("db = { b = 1 }")).merge(&manager).settings::<Settings>();
     assert_eq!(mixed.err().as_ref().and_then(Error::key), Some("db"));
-}
-
-/// Threads that merge one manager may come in between each other.
-#[test]
-fn each_threads_metadata_gets_its_own_fetch() {
-    use figment::Provider as _;
-    let memory = Memory::new();
-    memory.put("app/port", "1");
-    let manager = SecretsManager::prefix("app").backend(memory);
-    let ours = manager.metadata();
-    let theirs =
-        std::thread::scope(|scope| scope.spawn(|| manager.metadata()).join().expect("a thread"));
-    manager.data().expect("data");
-    assert!(fetch_of(&ours).is_some() && fetch_of(&theirs).is_none());
 }
