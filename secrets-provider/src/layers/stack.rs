@@ -1,4 +1,7 @@
-//! What `.layers(..)` may return.
+//! The trait of everything that a closure of `LiveBuilder::layers` may return.
+//!
+//! `Layers` implements it here, `Figment` and `Config` in their adapters; `LiveBuilder` calls it
+//! for each generation. It is sealed: it hands out the merged tree, which is not public.
 
 use crate::error::Error;
 use crate::layers::Layers;
@@ -6,12 +9,13 @@ use crate::layers::explain::{self, Explanation};
 use crate::load::snapshot::Snapshot;
 use crate::tree::Table;
 
-/// Merged layers that settings can be extracted from: [`Layers`], a `figment::Figment` (feature `figment`), or a
-/// `config::Config`, also as the `Result` that building one gives (feature `config`). Cannot be implemented outside
-/// this crate.
+/// Layers that settings can be extracted from: [`Layers`], a `figment::Figment` (feature
+/// `figment`), a `config::Config` or the `Result` of building one (feature `config`).
+///
+/// This trait is sealed: it cannot be implemented outside this crate.
 pub trait LayerStack: sealed::Sealed {}
 
-/// The merged tree, opaque outside.
+/// The merged tree, opaque outside this crate.
 #[derive(Clone)]
 #[allow(missing_debug_implementations, reason = "cannot be named outside the crate")]
 pub struct Merged(pub(crate) Table);
@@ -20,11 +24,11 @@ mod sealed {
     use super::{Error, Explanation, Merged, Snapshot, explain};
 
     pub trait Sealed {
-        /// The tree; `secrets` are those that the layers were made with.
+        /// The merged tree. `secrets` are those that the layers were made with.
         fn merged(self, secrets: &Snapshot) -> Result<Merged, Error>;
 
-        /// The tree, and where its keys come from. Of what a stack of another crate merged, only the outcome is known
-        /// and what the secrets gave.
+        /// The merged tree, and where its keys come from. By default only the secrets are compared
+        /// with the tree, because other crates do not report their layers.
         fn merged_and_explained(self, secrets: &Snapshot) -> Result<(Merged, Explanation), Error>
         where
             Self: Sized,

@@ -1,4 +1,8 @@
-//! config-rs's errors in words of ours: its own quote values, files and variables.
+//! Rebuilds config-rs's errors, which quote values, lines of files and variables.
+//!
+//! `tree` calls [`rebuilt`] when a closure of `Live` returns a failed build. Only the kind of
+//! failure, the file, the key and the source are kept. Texts of config-rs are only searched for
+//! names that it puts at a known place; everything else in them is dropped.
 
 use std::error::Error as StdError;
 use std::io;
@@ -8,14 +12,18 @@ use config::ConfigError;
 use crate::error::{Error, ErrorKind};
 use crate::tree::redact::without_credentials;
 
-/// Where config-rs knows more, which may be read at a desk but not in a log.
-const HINT: &str = "config-rs says more, and may quote values: call `build()` outside of `layers` to see its error";
+/// For errors whose text may quote values, so that it must not be logged.
+const HINT: &str = "config-rs's own error says more, but it may quote values: \
+    call `build()` outside of `layers` to see it";
 
-/// Why a config could not be built: the sort of failure, the file, key or source; never config-rs's own text. An
-/// error of ours that came through it is that error.
+/// The reason why a config cannot be built, and a hint.
+type Reason = (String, Option<&'static str>);
+
+/// Why a config cannot be built, in our words. An error of ours that config-rs passed on is
+/// returned as it is.
 pub(crate) fn rebuilt(mut error: ConfigError) -> Error {
     let (mut key, mut source) = (None, None);
-    // The outermost has the whole key.
+    // The outermost error has the full key.
     while let ConfigError::At { error: inner, origin, key: at } = error {
         (key, source, error) = (key.or(at), source.or(origin), *inner);
     }
@@ -26,22 +34,20 @@ pub(crate) fn rebuilt(mut error: ConfigError) -> Error {
         },
         ConfigError::Type { origin, expected, key: at, .. } => {
             (key, source) = (key.or(at), source.or(origin));
-            (format!("a value there is not {expected}"), None)
+            (format!("a value is not {expected}"), None)
         }
         ConfigError::FileParse { uri, .. } => {
             let file = uri.map_or_else(
                 || "a string".to_owned(),
                 |uri| format!("`{}`", without_credentials(&uri)),
             );
-            (format!("{file} is not of the format that it is read as"), Some(HINT))
+            (format!("{file} cannot be parsed"), Some(HINT))
         }
         ConfigError::NotFound(missing) => {
             key = key.or(Some(missing));
-            ("a value that is asked for is missing".to_owned(), None)
+            ("a required value is missing".to_owned(), None)
         }
-        ConfigError::PathParse { .. } => {
-            ("a key is no path that config-rs understands".to_owned(), Some(HINT))
-        }
+        ConfigError::PathParse { .. } => ("a key is not a valid path".to_owned(), Some(HINT)),
         ConfigError::Message(text) => message(&text),
         _ => ("config-rs failed".to_owned(), Some(HINT)),
     };
@@ -62,8 +68,9 @@ pub(crate) fn rebuilt(mut error: ConfigError) -> Error {
     }
 }
 
-/// A source's own error. Of an I/O error the kind is safe to say, and the path where config-rs itself wrote the text.
-fn foreign(cause: &(dyn StdError + Send + Sync + 'static)) -> (String, Option<&'static str>) {
+/// The error of a source. An I/O error has a kind that is safe to show, and a path if config-rs
+/// wrote its text.
+fn foreign(cause: &(dyn StdError + Send + Sync + 'static)) -> Reason {
     let Some(error) = cause.downcast_ref::<io::Error>() else {
         return ("one of its sources failed".to_owned(), Some(HINT));
     };
@@ -74,22 +81,23 @@ fn foreign(cause: &(dyn StdError + Send + Sync + 'static)) -> (String, Option<&'
         found("\" not found", "does not exist").or_else(|| {
             found(
                 "\" is not of a supported file format",
-                "is of no format that config-rs is built with",
+                "has a format that config-rs is built without",
             )
         })
     });
     (file.unwrap_or_else(|| format!("a file cannot be read: {}", error.kind())), None)
 }
 
-/// A text, which may hold anything. One is config-rs's own, and its author's daily bread: the value of a variable.
-fn message(text: &str) -> (String, Option<&'static str>) {
+/// A message, which may hold anything. Only config-rs's own message about a variable that is not
+/// UTF-8 is used.
+fn message(text: &str) -> Reason {
     let variable = text
         .strip_prefix("env variable \"")
         .and_then(|rest| rest.split_once("\" contains non-Unicode data"));
     match variable {
         Some((variable, _)) => (
             format!("environment variable `{variable}` (in any case) is not UTF-8"),
-            Some("set it anew, or give `Environment` a prefix that leaves it out"),
+            Some("set a UTF-8 value, or give `Environment` a prefix that excludes this variable"),
         ),
         None => ("one of its sources failed".to_owned(), Some(HINT)),
     }
@@ -101,7 +109,7 @@ mod tests {
 
     use super::*;
 
-    /// A source that fails as it is told.
+    /// A source that fails with the error of this function.
     #[derive(Debug, Clone)]
     struct Failing(fn() -> ConfigError);
 
@@ -116,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn every_error_is_told_without_config_rs_text() {
+    fn no_error_shows_the_text_of_config_rs() {
         type Kind = (fn() -> ConfigError, &'static str, Option<&'static str>);
         let placed = || {
             let (error, origin) =
@@ -144,15 +152,15 @@ mod tests {
                     uri: Some("conf/app.toml".into()),
                     cause: "hunter2".into(),
                 },
-                "`conf/app.toml` is not of the format",
+                "`conf/app.toml` cannot be parsed",
                 None,
             ),
             (
                 || ConfigError::FileParse { uri: None, cause: "hunter2".into() },
-                "a string is not of",
+                "a string cannot be parsed",
                 None,
             ),
-            (|| ConfigError::PathParse { cause: "hunter2".into() }, "no path", None),
+            (|| ConfigError::PathParse { cause: "hunter2".into() }, "not a valid path", None),
             (|| ConfigError::Frozen, "config-rs failed", None),
             (
                 || {
@@ -177,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_of_another_type_is_named_by_its_whole_key_and_source() {
+    fn a_value_of_the_wrong_type_is_reported_with_its_full_key_and_source() {
         let variables = Map::from_iter([("APP__PORTS[0]".to_owned(), "hunter2".to_owned())]);
         let environment = Environment::default().separator("__").source(Some(variables));
         let config = Config::builder().add_source(environment).build().expect("a config");
@@ -193,10 +201,10 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_file_and_a_file_of_an_unknown_format_are_named() {
+    fn a_missing_file_and_a_file_of_an_unknown_format_are_reported_by_path() {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("settings.what");
-        for what in ["does not exist", "is of no format that config-rs is built with"] {
+        for what in ["does not exist", "has a format that config-rs is built without"] {
             let source = config::File::from(file.clone());
             let error =
                 rebuilt(Config::builder().add_source(source).build().expect_err("no config"));
@@ -207,11 +215,11 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_variable_that_is_not_unicode_is_named() {
+    fn a_variable_that_is_not_unicode_is_reported_by_name() {
         use std::os::unix::ffi::OsStringExt as _;
 
         let value = std::ffi::OsString::from_vec(b"hunter2\xff".to_vec());
-        // What `Environment` says of one; the process environment is not for tests to change.
+        // The message of `Environment`. A test must not change the process environment to get it.
         let text = format!("env variable {:?} contains non-Unicode data: {value:?}", "app_token");
         let error = rebuilt(ConfigError::Message(text));
         assert!(error.to_string().contains("environment variable `app_token`"), "{error}");
@@ -219,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_of_ours_comes_through_as_it_is() {
+    fn an_error_of_ours_is_returned_unchanged() {
         let ours = Error::new(ErrorKind::Throttled, "later").with_secret("app/db");
         let error = rebuilt(ConfigError::Foreign(Box::new(ours)));
         assert_eq!((error.kind(), error.secret()), (ErrorKind::Throttled, Some("app/db")));

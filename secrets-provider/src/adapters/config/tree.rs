@@ -1,36 +1,60 @@
-//! A `Config` as a tree of ours: the secrets' own nodes where a value is theirs, the layer's name elsewhere.
+//! A built `Config` as a tree of ours, with the source of every value, so that our extraction can
+//! read it. `Live` calls it, through `LayerStack`.
+//!
+//! config-rs keeps the name of a value's source. A value whose source and content are a secret's is
+//! replaced by the snapshot's own node, which has the number's source text and the binary's bytes;
+//! all other values are converted.
 
 use std::sync::Arc;
 
-use config::{Config, Map, Value, ValueKind};
+use config::{Config, ConfigError, Map, Value, ValueKind};
 
-use super::number;
+use super::error::rebuilt;
+use super::values::{is_unchanged, scalar};
+use crate::error::Error;
+use crate::layers::stack::{LayerStack, Merged, Sealed};
 use crate::load::snapshot::Snapshot;
-use crate::secret::Text;
 use crate::tree::redact::without_credentials;
-use crate::tree::{self, Node, Origin, Table, base64};
+use crate::tree::{self, Node, Origin, Table};
 
-/// What config-rs's `Environment` calls itself.
+/// The name that config-rs gives to its `Environment`.
 const ENVIRONMENT: &str = "the environment";
 
-/// A config's merged values with their origins. Where a value is one of the secrets', the secret's own node is taken,
-/// which has the number's source text and the binary's bytes.
-pub(crate) fn tree_of(config: Config, secrets: &Snapshot) -> Table {
+impl LayerStack for Config {}
+
+impl Sealed for Config {
+    fn merged(self, secrets: &Snapshot) -> Result<Merged, Error> {
+        Ok(Merged(tree_of(self, secrets)))
+    }
+}
+
+/// The result of `build()`, so that the closure of [`layers`](crate::LiveBuilder::layers) can
+/// return it. An error is rebuilt, because config-rs's own may quote values.
+impl LayerStack for Result<Config, ConfigError> {}
+
+impl Sealed for Result<Config, ConfigError> {
+    fn merged(self, secrets: &Snapshot) -> Result<Merged, Error> {
+        self.map_err(rebuilt)?.merged(secrets)
+    }
+}
+
+/// The merged values with their origins.
+fn tree_of(config: Config, secrets: &Snapshot) -> Table {
     match config.cache.kind {
         ValueKind::Table(entries) => table_of(entries, Some(secrets.tree())),
-        // config-rs makes the root a table, whatever was set.
+        // Never happens: config-rs always makes the root a table.
         _ => Table::default(),
     }
 }
 
-/// `ours` is what the secrets have at the same place.
+/// `ours` is the table of the secrets at the same place.
 fn table_of(entries: Map<String, Value>, ours: Option<&Table>) -> Table {
     let entries = entries.into_iter().map(|(name, value)| {
         let ours = ours.and_then(|table| table.entries.get(&name));
         (name, node_of(value, ours))
     });
     let entries = entries.collect();
-    // The whole table is one secret's, so its text still stands for it.
+    // If nothing was merged into the table, the secret's text is still its text.
     let whole = ours.filter(|ours| ours.entries == entries);
     Table { entries, source_text: whole.and_then(|ours| ours.source_text.clone()) }
 }
@@ -45,7 +69,7 @@ fn node_of(merged: Value, ours: Option<&Node>) -> Node {
     };
     match merged.kind {
         ValueKind::Table(entries) => table_node(entries, origin, ours),
-        // Item by item: a higher layer may have set one, as `list[0]`.
+        // Item by item: a higher layer may have set one of them, as `list[0]`.
         ValueKind::Array(items) => {
             let of_ours = match ours.map(|node| &node.value) {
                 Some(tree::Value::Array(items)) => items.as_slice(),
@@ -59,17 +83,18 @@ fn node_of(merged: Value, ours: Option<&Node>) -> Node {
             }
         }
         kind => {
-            // By origin and value: a secret's value may have been set at another key.
-            let ours = ours.filter(|node| *origin == *node.origin && is_of(&kind, node));
-            // Made in any case, as it wipes config-rs's text.
+            // The origin is not enough: a value with its origin can be copied to another key.
+            let ours = ours.filter(|node| *origin == *node.origin && is_unchanged(&kind, node));
+            // Converted even if it is not used, because that wipes config-rs's text.
             let theirs = Node::new(scalar(kind), origin);
             ours.cloned().unwrap_or(theirs)
         }
     }
 }
 
-/// config-rs forgets where most tables come from. One that holds a value of the secrets at its place is theirs, as
-/// secrets commonly are the highest layer; any other is of the layer of its first value.
+/// A table, whose origin config-rs often drops. A table that holds a value of a secret gets the
+/// origin of the secrets' table at its place, because secrets are usually the highest layer; any
+/// other table gets the origin of its first value.
 fn table_node(entries: Map<String, Value>, origin: Arc<Origin>, ours: Option<&Node>) -> Node {
     let ours = ours.and_then(|node| match &node.value {
         tree::Value::Table(table) => Some((node, table)),
@@ -92,39 +117,13 @@ fn table_node(entries: Map<String, Value>, origin: Arc<Origin>, ours: Option<&No
     Node { previous, ..Node::new(tree::Value::Table(table), origin) }
 }
 
-/// Whether config-rs has a scalar of ours as it was given to it.
-fn is_of(kind: &ValueKind, node: &Node) -> bool {
-    match (&node.value, kind) {
-        (tree::Value::Null, ValueKind::Nil) => true,
-        (tree::Value::Bool(ours), ValueKind::Boolean(theirs)) => ours == theirs,
-        (tree::Value::Text(ours), ValueKind::String(theirs)) => ours.as_str() == theirs,
-        (tree::Value::Bytes(ours), ValueKind::String(theirs)) => base64(ours).as_str() == theirs,
-        (tree::Value::Number(ours), theirs) => number(ours.as_str()) == *theirs,
-        _ => false,
-    }
-}
-
-fn scalar(kind: ValueKind) -> tree::Value {
-    let number = |text: String| tree::Value::Number(Text::new(text));
-    match kind {
-        ValueKind::Boolean(value) => tree::Value::Bool(value),
-        ValueKind::I64(value) => number(value.to_string()),
-        ValueKind::I128(value) => number(value.to_string()),
-        ValueKind::U64(value) => number(value.to_string()),
-        ValueKind::U128(value) => number(value.to_string()),
-        ValueKind::Float(value) => number(value.to_string()),
-        ValueKind::String(text) => tree::Value::Text(Text::new(text)),
-        ValueKind::Nil | ValueKind::Table(_) | ValueKind::Array(_) => tree::Value::Null,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{Memory, SecretsManager};
 
     #[test]
-    fn a_sources_name_is_shown_without_credentials() {
+    fn the_name_of_a_source_is_shown_without_credentials() {
         let value = Value::new(Some(&"db://me:hunter2@host".into()), "x");
         let config =
             Config::builder().set_override("key", value).and_then(|builder| builder.build());
@@ -140,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn the_secrets_alone_come_back_as_they_were() {
+    fn unchanged_secrets_come_back_as_they_were() {
         let secrets = snapshot(
             r#"{"ratio": 1.10, "big": 123456789012345678901, "list": [1.0, {"x": "y"}, null]}"#,
         );
@@ -158,16 +157,16 @@ mod tests {
             .set_override("db.more", 1)
             .expect("a key");
         let tree = tree_of(above.build().expect("a config"), &secrets);
-        assert!(!text(&tree), "a table that another layer added to has no text");
+        assert!(!text(&tree), "a table with additions has no source text");
         assert!(tree.find(&["db", "ratio"]) == secrets.tree().find(&["db", "ratio"]));
     }
 
     #[test]
-    fn what_another_layer_says_is_that_layers() {
+    fn values_of_another_source_have_its_origin() {
         let secrets = snapshot(r#"{"user": "u", "password": "p", "list": ["a", "b"]}"#);
         let config = Config::builder().add_source(secrets.clone()).build().expect("a config");
         let password = config.get::<Value>("db.password").expect("a value");
-        assert!(password.origin().is_none(), "what `get` returns is without its origin");
+        assert!(password.origin().is_none(), "`get` drops the origin");
         let password =
             Value::new(Some(&secrets.tree().entries["db"].origin.to_string()), password.kind);
         let config = Config::builder()

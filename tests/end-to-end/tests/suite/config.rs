@@ -381,7 +381,7 @@ async fn a_config_that_cannot_be_built_is_told_without_its_content() {
     let malformed = folder.path().join("malformed.json");
     std::fs::write(&malformed, "{\"hunter2").unwrap();
     for (file, mention) in [
-        (malformed, "malformed.json` is not of the format"),
+        (malformed, "malformed.json` cannot be parsed"),
         (folder.path().join("none.json"), "none.json` does not exist"),
     ] {
         let builder = Live::<Settings>::builder(manager(&fake)).layers(move |secrets| {
