@@ -1,7 +1,8 @@
 //! Secrets in files: a tree for development, and what the Secrets Store CSI driver mounts.
 
+mod error;
+mod folder;
 mod layout;
-mod read;
 mod version;
 mod watch;
 
@@ -14,7 +15,7 @@ use futures_util::{StreamExt as _, stream};
 use tokio::task::spawn_blocking;
 
 use self::layout::{Layout, Names};
-use self::read::{Exposed, Reader};
+use self::folder::{Exposed, Reader};
 use self::watch::{Asked, Sightings};
 use super::{Backend, BoxFuture, BoxStream, Outcome};
 use crate::error::{Error, ErrorKind};

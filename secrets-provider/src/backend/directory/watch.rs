@@ -8,7 +8,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
 use super::Directory;
-use super::read::Reader;
+use super::folder::Reader;
 use crate::backend::BoxStream;
 use crate::error::Error;
 

@@ -5,8 +5,8 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use super::super::layout::{Layout, Names, OWN_FILE, is_name};
-use super::entries;
+use super::layout::{Layout, Names, OWN_FILE, is_name};
+use super::folder::entries;
 use crate::error::{Error, ErrorKind};
 
 /// How many names to offer in place of one that is not there.

@@ -1,7 +1,5 @@
 //! Reading the folder: blocking, and of one generation at a time.
 
-mod error;
-
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -11,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use zeroize::Zeroizing;
 
-use self::error::Failures;
+use super::error::{self, Failures};
 use super::layout::{Layout, Names, OWN_FILE, Place, is_name};
 use super::version::{exposed, settles_in, version_id_in};
 
@@ -343,12 +341,12 @@ impl Walk<'_> {
 }
 
 /// An entry of a folder whose name is text.
-struct Entry {
-    name: String,
+pub(super) struct Entry {
+    pub(super) name: String,
     path: PathBuf,
 }
 
-fn entries(folder: &Path) -> io::Result<Vec<Entry>> {
+pub(super) fn entries(folder: &Path) -> io::Result<Vec<Entry>> {
     let mut entries = Vec::new();
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
