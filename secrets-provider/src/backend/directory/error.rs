@@ -1,4 +1,7 @@
-//! What failed, which file was looked for, and what to do about it. Names paths, never content.
+//! The errors of a [`Directory`](super::Directory): what failed, which file was looked for, and what
+//! to do about it.
+//!
+//! They name paths, never content. Of the operating system's errors only the kind is kept.
 
 use std::fs::{self, Metadata};
 use std::io;
@@ -6,13 +9,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::layout::{Layout, Names, OWN_FILE, is_name};
-use super::folder::entries;
+use super::root::entries;
 use crate::error::{Error, ErrorKind};
 
-/// How many names to offer in place of one that is not there.
-const OFFERED: usize = 3;
+/// How many existing names a hint lists when a file is missing.
+const MAX_SUGGESTIONS: usize = 3;
 
-/// The failures of looking for one secret, or for those below a prefix.
+/// Errors about one secret, or about those below a prefix.
 pub(super) struct Failures<'a> {
     pub(super) names: &'a Names,
     pub(super) folder: &'a Path,
@@ -26,11 +29,11 @@ pub(super) fn no_folder(folder: &Path, error: &io::Error) -> Error {
     let hint = match std::env::current_dir() {
         Ok(current) if folder.is_relative() => {
             format!(
-                "the path is taken from the working directory, which is `{}`",
+                "the path is relative to the working directory, which is `{}`",
                 current.display()
             )
         }
-        _ => "create it, or give the folder that holds the secrets".to_owned(),
+        _ => "create it, or give the folder that contains the secrets".to_owned(),
     };
     match error.kind() {
         io::ErrorKind::NotFound => {
@@ -44,91 +47,86 @@ pub(super) fn no_folder(folder: &Path, error: &io::Error) -> Error {
     }
 }
 
-/// A mount whose generations came and went faster than they could be read.
-pub(super) fn swapping(folder: &Path, patience: Duration) -> Error {
+/// The generations of a mount were replaced faster than they could be read.
+pub(super) fn swapping(folder: &Path, retried_for: Duration) -> Error {
     let message = format!(
-        "`{}` was swapped again and again for {patience:?} while it was read",
+        "`{}` was replaced again each time it was read, for {retried_for:?}",
         folder.display()
     );
     Error::new(ErrorKind::Unavailable, message)
 }
 
-/// A file that was never the same before and after it was read.
+/// A file was never the same before and after it was read.
 pub(super) fn changing(id: &str) -> Error {
-    Error::new(
-        ErrorKind::Unavailable,
-        format!("secret `{id}`: its file changed each time it was read"),
-    )
+    let message = format!("secret `{id}`: its file changed each time it was read");
+    Error::new(ErrorKind::Unavailable, message)
 }
 
-/// More than a secret can hold.
+/// A file is larger than a secret can be.
 pub(super) fn too_large(path: &Path, limit: usize) -> Error {
-    Error::new(ErrorKind::Malformed, format!("`{}` holds more than {limit} bytes", path.display()))
-        .with_hint("no secret of AWS Secrets Manager can be as large")
+    let message = format!("`{}` is larger than {limit} bytes", path.display());
+    Error::new(ErrorKind::Malformed, message)
+        .with_hint("AWS Secrets Manager does not accept larger secrets either")
+}
+
+/// The thread that reads files was stopped, which only happens when the runtime shuts down.
+pub(super) fn interrupted() -> Error {
+    Error::new(ErrorKind::Unavailable, "reading the folder was interrupted")
+        .with_hint("the tokio runtime is shutting down")
 }
 
 impl Failures<'_> {
     pub(super) fn unreadable(&self, path: &Path, error: &io::Error) -> Error {
-        let shown = path.display();
+        let (id, shown) = (self.id, path.display());
         match error.kind() {
-            io::ErrorKind::NotFound if fs::symlink_metadata(path).is_ok() => {
-                Error::new(ErrorKind::NotFound, format!("`{shown}` is a link that leads nowhere"))
-            }
+            io::ErrorKind::NotFound if fs::symlink_metadata(path).is_ok() => Error::new(
+                ErrorKind::NotFound,
+                format!("`{shown}` is a link, and its target does not exist"),
+            ),
             io::ErrorKind::NotFound => Error::new(
                 ErrorKind::NotFound,
-                format!("secret `{}`: there is no file `{shown}`", self.id),
+                format!("secret `{id}`: there is no file `{shown}`"),
             )
             .with_hint(self.advice(path)),
             io::ErrorKind::NotADirectory => Error::new(
                 ErrorKind::NotFound,
-                format!(
-                    "secret `{}`: there is no file `{shown}`, as it would be in a file",
-                    self.id
-                ),
+                format!("secret `{id}`: `{shown}` cannot exist, because it would be inside a file"),
             )
-            .with_hint(format!("a secret that is a folder too is the file `{OWN_FILE}` in it")),
+            .with_hint(format!(
+                "if a name is both a secret and a folder, the secret is the file `{OWN_FILE}` in it"
+            )),
             _ => unreadable(path, error),
         }
     }
 
-    /// It is there, but nothing that can be read as a file.
-    pub(super) fn no_file(&self, path: &Path, metadata: &Metadata) -> Error {
-        let shown = path.display();
-        if metadata.is_dir() {
-            let error = Error::new(
-                ErrorKind::NotFound,
-                format!("secret `{}`: `{shown}` is a folder", self.id),
-            );
-            return match self.names.layout() {
-                Layout::Tree => error,
-                Layout::Mounted => error.with_hint("for files in folders, use `Directory::new`"),
-            };
+    /// The path exists, but is not a file that can be read.
+    pub(super) fn not_a_file(&self, path: &Path, metadata: &Metadata) -> Error {
+        let (id, shown) = (self.id, path.display());
+        if !metadata.is_dir() {
+            let message = format!("secret `{id}`: `{shown}` is not a regular file");
+            return Error::new(ErrorKind::Malformed, message);
         }
-        Error::new(
-            ErrorKind::Malformed,
-            format!("secret `{}`: `{shown}` is no regular file", self.id),
-        )
+        let message = format!("secret `{id}`: `{shown}` is a folder");
+        let error = Error::new(ErrorKind::NotFound, message);
+        match self.names.layout() {
+            Layout::Tree => error,
+            Layout::Mounted => error.with_hint("for files in folders, use `Directory::new`"),
+        }
     }
 
     pub(super) fn leads_out(&self, path: &Path) -> Error {
-        Error::new(
-            ErrorKind::Config,
-            format!(
-                "secret `{}`: `{}` leads out of the folder of the secrets",
-                self.id,
-                path.display()
-            ),
-        )
-        .with_hint("copy the file into the folder in place of the link")
+        let (id, shown) = (self.id, path.display());
+        let message = format!("secret `{id}`: a link in `{shown}` leads out of the folder");
+        Error::new(ErrorKind::Config, message).with_hint("replace the link with a copy of the file")
     }
 
-    /// What there is in place of a file that is not there.
+    /// What exists instead of a missing file.
     fn advice(&self, path: &Path) -> String {
         if path.file_name().is_some_and(|name| name == OWN_FILE)
             && let Some(folder) = path.parent()
         {
             return format!(
-                "`{}` is a folder, and the secret named as it is its file `{OWN_FILE}`",
+                "`{}` is a folder, so the secret of that name is the file `{OWN_FILE}` in it",
                 folder.display()
             );
         }
@@ -140,50 +138,39 @@ impl Failures<'_> {
         if nearest.is_empty() {
             return format!("`{shown}` holds no secrets");
         }
-        let extension = nearest
+        let has_extension = nearest
             .iter()
-            .any(|name| name.strip_prefix(missing).is_some_and(|e| e.starts_with('.')));
+            .any(|name| name.strip_prefix(missing).is_some_and(|rest| rest.starts_with('.')));
+        let rule = match has_extension {
+            true => "; a file has exactly the name of its secret, without an extension",
+            false => "",
+        };
         let listed = nearest.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-        let rule =
-            if extension { "; a file is named as its secret, without an extension" } else { "" };
         format!("`{shown}` holds {listed}{rule}")
     }
 }
 
-/// Whatever else the operating system says; its own words hold no content.
+/// Any other error of the operating system.
 fn unreadable(path: &Path, error: &io::Error) -> Error {
     let shown = path.display();
     match error.kind() {
         io::ErrorKind::PermissionDenied => {
-            Error::new(ErrorKind::AccessDenied, format!("`{shown}` may not be read by this user")).with_hint(
-                "let the user that runs this read the file (chmod, chown) and enter the folders above it",
+            let message = format!("the user of this process may not read `{shown}`");
+            Error::new(ErrorKind::AccessDenied, message).with_hint(
+                "let that user read the file and enter the folders above it (chmod, chown)",
             )
         }
         kind => Error::new(ErrorKind::Unavailable, format!("`{shown}` cannot be read: {kind}")),
     }
 }
 
-/// The names most like one, most like first: those that continue it, then by the changes it takes.
+/// The names that are most like one: those that continue it first, then by edit distance.
 fn nearest(name: &str, mut names: Vec<String>) -> Vec<String> {
     names.sort_by_cached_key(|other| {
-        (!other.starts_with(name), distance(name, other), other.clone())
+        (!other.starts_with(name), strsim::levenshtein(name, other), other.clone())
     });
-    names.truncate(OFFERED);
+    names.truncate(MAX_SUGGESTIONS);
     names
-}
-
-/// How many bytes must be added, dropped or replaced to make one name the other (Levenshtein).
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, y) in b.bytes().enumerate() {
-            let replaced = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]
@@ -191,22 +178,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_nearest_names_come_first() {
-        for (a, b, expected) in [
-            ("", "", 0),
-            ("a", "", 1),
-            ("", "ab", 2),
-            ("database", "databse", 1),
-            ("kitten", "sitting", 3),
-        ] {
-            assert_eq!(distance(a, b), expected, "{a} {b}");
-        }
+    fn names_that_continue_the_missing_one_come_first_then_the_nearest() {
         let names = ["jwt-secret", "smtp", "databse", "database.json", "x"].map(str::to_owned);
         assert_eq!(nearest("database", names.to_vec()), ["database.json", "databse", "smtp"]);
     }
 
     #[test]
-    fn what_the_system_says_has_a_kind_and_advice() {
+    fn errors_of_the_system_get_a_kind_and_a_hint() {
         let folder = Path::new("/nowhere");
         let names = Names::new(Layout::Tree);
         let failures = Failures { names: &names, folder, id: "app/db" };

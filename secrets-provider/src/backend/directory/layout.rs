@@ -1,4 +1,7 @@
-//! Which file a secret is in, and which secret a file holds. Pure.
+//! Which file holds a secret, and which secret a file holds. Pure: no file is touched here.
+//!
+//! Names are checked before they become paths, so that no name can lead out of the folder (links
+//! are checked in `root`). The errors about names are here, beside the rules.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -6,7 +9,7 @@ use std::path::PathBuf;
 use crate::error::{Error, ErrorKind};
 use crate::secret::id::{below, names_of};
 
-/// The file of the secret that is named as a folder. No secret of the tree has such a name of its own.
+/// The file of a secret whose name is also a folder. No secret can have this name itself.
 pub(super) const OWN_FILE: &str = ".self";
 
 /// How names become files.
@@ -22,12 +25,12 @@ pub(super) enum Layout {
 #[derive(Debug, Clone)]
 pub(super) struct Names {
     layout: Layout,
-    /// Files by the secret, as it is asked for.
+    /// The file of each aliased secret, by the id that is asked for.
     aliases: BTreeMap<String, String>,
     binary: BTreeSet<String>,
 }
 
-/// A secret and the file, relative to the folder, that it is in if it exists.
+/// A secret and its file, relative to the folder. The file need not exist.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Place {
     pub(super) name: String,
@@ -55,9 +58,10 @@ impl Names {
         self.binary.contains(id) || self.binary.contains(name)
     }
 
-    /// Where to look for a secret: the first place that exists counts. There is at least one.
+    /// Where to look for a secret, at least one place. The first one that exists is used.
     pub(super) fn places(&self, id: &str) -> Result<Vec<Place>, Error> {
-        // The longer name first: a secret with that very name exists, or the shorter one is meant.
+        // The longer name first: if no secret has it, its end was the random ending of an ARN, and
+        // the shorter one is meant.
         let names: Vec<&str> = names_of(id).into_iter().rev().collect();
         if let (Some(file), Some(name)) = (self.aliases.get(id), names.last()) {
             let path = relative(file, |_| true).map_err(|why| {
@@ -73,14 +77,12 @@ impl Names {
             .collect()
     }
 
-    /// The file that a name translates to, or the folder of a prefix.
+    /// The file of a name, or the folder of a prefix.
     pub(super) fn path(&self, id: &str, name: &str) -> Result<PathBuf, Error> {
         let path = relative(name, allowed).map_err(|why| {
-            Error::new(ErrorKind::Config, format!("secret `{id}` can be in no file: {why}"))
+            Error::new(ErrorKind::Config, format!("secret `{id}` cannot be a file: {why}"))
                 .with_secret(id)
-                .with_hint(
-                    "parts of a name are separated by one `/`, and none of them starts with a dot",
-                )
+                .with_hint("parts of a name are separated by one `/`, and none starts with a dot")
         })?;
         Ok(match self.layout {
             Layout::Tree => path,
@@ -88,7 +90,7 @@ impl Names {
         })
     }
 
-    /// The secrets at or below a prefix that the files of a mount hold.
+    /// The secrets at or below a prefix, by the files of a mount.
     pub(super) fn mounted(&self, prefix: &str, files: &[&str]) -> Vec<String> {
         let own = translated(prefix);
         let unaliased =
@@ -103,7 +105,8 @@ impl Names {
         self.aliased(prefix, names.collect(), |alias| files.contains(&alias))
     }
 
-    /// The same names with those at or below the prefix that stand for a file of another name.
+    /// The listed names without the files that have an alias, and with the aliases at or below the
+    /// prefix.
     pub(super) fn aliased(
         &self,
         prefix: &str,
@@ -120,12 +123,12 @@ impl Names {
     }
 }
 
-/// Whether an entry of a folder can be a part of a secret's name.
+/// Whether an entry of a folder can be part of a secret's name.
 pub(super) fn is_name(entry: &str) -> bool {
     part(entry, allowed).is_ok()
 }
 
-/// A name as the path of its parts, none of which leads anywhere but down.
+/// A name as a path of its parts, each of which only leads down.
 fn relative(name: &str, allowed: fn(char) -> bool) -> Result<PathBuf, &'static str> {
     name.split('/').map(|name| part(name, allowed).map(|()| name)).collect()
 }
@@ -134,21 +137,21 @@ fn part(part: &str, allowed: fn(char) -> bool) -> Result<(), &'static str> {
     match part {
         "" => Err("a part of the name is empty"),
         part if part.starts_with('.') => Err("a part of the name starts with a dot"),
-        // Separators and drive letters of other systems; no system has a NUL in a path.
+        // Separators and drive letters of other systems, and NUL, which no system allows.
         part if part.contains(['\\', ':', '\0']) || !part.chars().all(allowed) => {
-            Err("there is a character in it that names do not have")
+            Err("it contains a character that is not allowed in names")
         }
         _ => Ok(()),
     }
 }
 
-/// The characters of a name in AWS, its `/` apart:
-/// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html>.
+/// The characters that AWS allows in names, apart from `/`
+/// (<https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html>).
 fn allowed(c: char) -> bool {
     c.is_ascii_alphanumeric() || "_+=.@-".contains(c)
 }
 
-/// `pathTranslation` of AWS's provider for the driver, by its default.
+/// The default `pathTranslation` of AWS's provider for the CSI driver.
 fn translated(name: &str) -> String {
     name.replace('/', "_")
 }
@@ -166,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn names_and_arns_have_their_files() {
+    fn names_and_arns_become_files() {
         let arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:";
         for (id, name, tree, mounted) in [
             ("database", "database", "database", "database"),
@@ -201,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_lead_elsewhere_are_refused() {
+    fn names_that_lead_out_of_the_folder_are_refused() {
         for name in [
             "",
             "/",
@@ -243,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn files_of_a_mount_are_the_secrets_below_a_prefix() {
+    fn the_files_of_a_mount_are_listed_as_secrets_below_a_prefix() {
         let mut names = Names::new(Layout::Mounted);
         names.alias("db".into(), "gaara/prod/database".into());
         names.alias("gaara_prod_other".into(), "elsewhere/other".into());
@@ -273,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn an_alias_goes_before_the_name_and_serves_an_arn() {
+    fn an_alias_overrides_the_name_also_for_an_arn() {
         let arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:app/db-AbC123";
         let mut names = Names::new(Layout::Mounted);
         names.alias("old".into(), arn.into());

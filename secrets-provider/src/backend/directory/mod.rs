@@ -1,25 +1,32 @@
-//! Secrets in files: a tree for development, and what the Secrets Store CSI driver mounts.
+//! [`Directory`]: secrets in files, for development, and as the Secrets Store CSI driver mounts them.
+//!
+//! `layout` turns names into paths and back, `root` is the folder as one read sees it, `folder`
+//! reads and lists, `version` makes version ids, `watch` polls for changes, and `error` has the
+//! messages. File systems block, and a mount may hang, so everything that touches files runs on
+//! tokio's threads for blocking work.
 
 mod error;
 mod folder;
 mod layout;
+mod root;
 mod version;
 mod watch;
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use futures_util::{StreamExt as _, stream};
 use tokio::task::spawn_blocking;
 
+use self::folder::{Exposed, Folder};
 use self::layout::{Layout, Names};
-use self::folder::{Exposed, Reader};
-use self::watch::{Asked, Sightings};
+use self::watch::Seen;
 use super::{Backend, BoxFuture, BoxStream, Outcome};
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::observe::events;
+use crate::unwind::lock;
 
 /// Secrets in the files of a folder: for development without AWS, and for secrets that are mounted.
 ///
@@ -44,65 +51,67 @@ use crate::observe::events;
 ///
 /// # A tree: [`Directory::new`]
 ///
-/// - **Names**: the path of a file below the folder is the name of its secret, verbatim. There are no extensions:
-///   `gaara/prod/key.pem` is the secret `gaara/prod/key.pem`, and `gaara/prod/database` is looked for in no
-///   `database.json`.
-/// - **A secret that is a folder too**, such as the one named as the prefix, is the file `.self` in that folder:
-///   `gaara/prod/.self` is the secret `gaara/prod`.
-/// - **Never a secret**: any other entry that starts with a dot (`.gitignore`, an editor's swap file), and one with a
-///   character that AWS does not allow in names (`A-Z a-z 0-9 _ + = . @ -`), such as the backup `database~`.
-/// - **The final newline**, which editors add, is no part of the value: exactly one `\n` or `\r\n` at the end of text
-///   is dropped. A value that ends in a newline takes two.
-/// - **A file that others than its owner and group may read** (mode `o+r`) is warned of, once: the event
-///   `secret_file_readable_by_others` with path and mode. The modes of the folders above it are not considered.
+/// - **Names**: the path of a file below the folder is the name of its secret. Extensions are part
+///   of the name: `gaara/prod/key.pem` is the secret `gaara/prod/key.pem`, and the secret
+///   `gaara/prod/database` is never the file `database.json`.
+/// - **A secret whose name is also a folder**, such as the one named as the prefix, is the file
+///   `.self` in that folder: `gaara/prod/.self` is the secret `gaara/prod`.
+/// - **Not secrets**: all other entries that start with a dot (`.gitignore`, an editor's swap file),
+///   and entries with a character that AWS does not allow in names (`A-Z a-z 0-9 _ + = . @ -`), such
+///   as the backup `database~`.
+/// - **The final newline**, which editors add, is not part of the value: exactly one `\n` or `\r\n`
+///   at the end of text is dropped. A value that ends in a newline needs two.
+/// - **A file that others than its owner and group may read** (mode `o+r`) is warned about once, by
+///   the event `secret_file_readable_by_others` with path and mode. The modes of the folders above
+///   it are not considered.
 ///
 /// # A mount: [`Directory::mounted`]
 ///
-/// What the [Secrets Store CSI driver](https://secrets-store-csi-driver.sigs.k8s.io/) mounts with AWS's provider:
+/// The files that the [Secrets Store CSI driver](https://secrets-store-csi-driver.sigs.k8s.io/)
+/// mounts with AWS's provider:
 ///
-/// - **Names**: one flat folder, `/` in a name as `_`, so `gaara/prod/database` is the file `gaara_prod_database`.
-///   `a/b` and `a_b` are one file. Below a prefix, an underscore in a file's name is taken for itself: the file
-///   `gaara_prod_api-keys_clerk` is listed as `gaara/prod/api-keys_clerk`; to have it as `api-keys/clerk`, name it
-///   with [`only`](crate::SecretsManager::only) or an [`alias`](Self::alias). Entries that start with a dot, and
-///   folders, are never secrets. For mounts with `pathTranslation: "False"`, use [`new`](Self::new).
-/// - **Values** are exact, no newline is dropped: the driver writes what AWS holds.
-/// - **Modes** are not warned of: such a mount is a memory file system that the containers of one pod see, and
-///   the driver's default there is 0644.
+/// - **Names**: one flat folder, with `_` for `/`, so `gaara/prod/database` is the file
+///   `gaara_prod_database`, and `a/b` and `a_b` are the same file. In a listing, an underscore after
+///   the prefix is kept: the file `gaara_prod_api-keys_clerk` is listed as
+///   `gaara/prod/api-keys_clerk`; to have it as `api-keys/clerk`, name it with
+///   [`only`](crate::SecretsManager::only) or give it an [`alias`](Self::alias). Folders, and entries
+///   that start with a dot, are never secrets. For mounts with `pathTranslation: "False"`, use
+///   [`new`](Self::new).
+/// - **Values** are exact: the driver writes the value that AWS has, so no newline is dropped.
+/// - **Modes** are not warned about: a mount is a memory file system that only the containers of one
+///   pod see, and the driver's default mode is 0644.
 ///
 /// # Both
 ///
-/// - **Sort**: what is UTF-8 is text, all else is binary; a file does not say which it was in AWS. Name those that
-///   are [`binary`](Self::binary) whatever they hold. A value may have 65,536 bytes, as in AWS.
-/// - **Swaps**: where the folder has the link `..data`, as Kubernetes' volumes do, one fetch reads all files of the
-///   one generation that it points to, never a mix of two.
-/// - **Version ids** come from the file's modification and change times and its inode (and the generation's folder),
-///   never from what it holds: each edit, replacement or swap gives a new one, and so does `touch`. A file that
-///   changed in the last 20 ms is first left to settle, so that another change within the same tick of the file
-///   system's clock does not go unnoticed. Where that clock ticks in seconds (FAT), such a change can.
-/// - **Changes** are live within about a second: [`Live`](crate::Live) looks once a second at the times of the files
-///   it uses, and refreshes when any is new. It polls because notifications do not cross container and network
-///   mounts.
-/// - **Confinement**: a name with an empty part, or one that starts with a dot, is refused, and so is a link that
-///   leads out of the folder. ARNs are looked up by the name in them.
+/// - **Text or binary**: bytes that are UTF-8 are text, all others are binary; a file does not show
+///   which of the two it was in AWS. Use [`binary`](Self::binary) for secrets that are always binary.
+///   A value may have 65,536 bytes, as in AWS.
+/// - **Swaps**: if the folder has the link `..data`, as volumes of Kubernetes have, one fetch reads
+///   all files from the one generation that it points to.
+/// - **Version ids** are made of the file's modification time, change time and inode (and the
+///   generation's folder), never of its content. So each edit, replacement or swap gives a new id,
+///   and `touch` does too. A file that changed within the last 20 ms is read a little later, so that
+///   another change within the same tick of the file system's clock is noticed. If that clock ticks
+///   in seconds (FAT), such a change can be missed.
+/// - **Changes** are used within about a second: a [`Live`](crate::Live) checks the times of its
+///   files once a second, and refreshes if one is new. It polls because notifications do not cross
+///   container and network mounts.
+/// - **Confinement**: a name with an empty part, or with a part that starts with a dot, is refused,
+///   and so is a link that leads out of the folder. An ARN is looked up by the name in it.
 ///
-/// `Debug` shows the path alone.
+/// `Debug` only shows the path.
 #[derive(Clone)]
 #[must_use]
 pub struct Directory {
-    reader: Reader,
-    memory: Arc<Mutex<Memory>>,
-}
-
-/// What was asked for, and which files were warned of. Shared by clones.
-#[derive(Default)]
-struct Memory {
-    asked: Sightings,
-    warned: BTreeSet<PathBuf>,
+    folder: Folder,
+    seen: Seen,
+    /// The files that were warned about. Clones share it.
+    warned: Arc<Mutex<BTreeSet<PathBuf>>>,
 }
 
 impl Directory {
-    /// A tree of files named as the secrets. A relative path is taken from the working directory. Nothing is read
-    /// yet, so a folder that is missing is an error of the fetch.
+    /// A tree of files that have the names of their secrets. A relative path is relative to the
+    /// working directory. Nothing is read yet, so a missing folder is an error of the fetch.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self::with_layout(folder.into(), Layout::Tree)
     }
@@ -128,67 +137,59 @@ impl Directory {
     }
 
     fn with_layout(folder: PathBuf, layout: Layout) -> Self {
-        Self { reader: Reader::new(folder, Names::new(layout)), memory: Arc::default() }
+        let folder = Folder::new(folder, Names::new(layout));
+        Self { folder, seen: Seen::default(), warned: Arc::default() }
     }
 
-    /// Says which file a secret is in, where it is not the one that its name translates to: `objectAlias` of the CSI
-    /// driver. The secret is given by name or ARN, as it is asked for. A later alias of the same secret replaces an
-    /// earlier one. A file that makes no sense is an error of the fetch.
+    /// Sets the file of a secret, for one that does not have the name of its secret (`objectAlias` of
+    /// the CSI driver). Give the secret's name or ARN as it is asked for. A second alias for the same
+    /// secret replaces the first. A file name that is not valid is an error of the fetch.
     pub fn alias(mut self, file: impl Into<String>, secret: impl Into<String>) -> Self {
-        self.reader.names_mut().alias(file.into(), secret.into());
+        self.folder.names_mut().alias(file.into(), secret.into());
         self
     }
 
-    /// Says that this secret is SecretBinary even where its bytes are UTF-8: a key of 16 random bytes may be.
+    /// Makes this secret a SecretBinary even if its bytes are UTF-8, as those of a random key may be.
     pub fn binary(mut self, secret: impl Into<String>) -> Self {
-        self.reader.names_mut().binary(secret.into());
+        self.folder.names_mut().binary(secret.into());
         self
     }
 
-    fn memory(&self) -> MutexGuard<'_, Memory> {
-        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Warns of those that were not warned of before. On the caller's thread: its subscriber and its span count.
+    /// Warns about files that were not warned about before. Called on the caller's thread, which has
+    /// its subscriber and span.
     fn warn(&self, exposed: impl IntoIterator<Item = Exposed>) {
         for Exposed { path, mode } in exposed {
-            if self.memory().warned.insert(path.clone()) {
+            if lock(&self.warned).insert(path.clone()) {
                 events::secret_file_readable_by_others(path.display(), mode);
             }
         }
     }
 
     async fn listed(&self, prefix: &str) -> Result<Vec<String>, Error> {
-        let reader = self.reader.clone();
+        let folder = self.folder.clone();
         let asked = prefix.to_owned();
-        let listed =
-            spawn_blocking(move || reader.list(&asked)).await.unwrap_or_else(|_| Err(cut_short()));
-        let sighting = watch::names(&listed);
-        self.memory().asked.insert(Asked::Below(prefix.to_owned()), sighting);
+        let listed = spawn_blocking(move || folder.list(&asked))
+            .await
+            .unwrap_or_else(|_| Err(error::interrupted()));
+        self.seen.record_names(prefix, &listed);
         listed
     }
 
     async fn read(&self, ids: &[String]) -> Vec<Outcome> {
-        let reader = self.reader.clone();
+        let folder = self.folder.clone();
         let asked = ids.to_vec();
-        let Ok(files) = spawn_blocking(move || reader.read(&asked)).await else {
-            return ids.iter().map(|id| (id.clone(), Err(cut_short().with_secret(id)))).collect();
+        let Ok(files) = spawn_blocking(move || folder.read(&asked)).await else {
+            let outcome = |id: &String| (id.clone(), Err(error::interrupted().with_secret(id)));
+            return ids.iter().map(outcome).collect();
         };
         let mut outcomes = Vec::new();
         for (id, file) in ids.iter().zip(files) {
-            self.memory().asked.insert(Asked::Secret(id.clone()), file.version_id);
+            self.seen.record_secret(id, file.version_id);
             self.warn(file.exposed);
             outcomes.push((id.clone(), file.outcome));
         }
         outcomes
     }
-}
-
-/// File systems block, and a mount may hang, so all of it happens on threads made for that. The one way for such
-/// work not to come to its end is that the runtime is shut down around it.
-fn cut_short() -> Error {
-    Error::new(ErrorKind::Unavailable, "reading the folder was cut short")
-        .with_hint("the runtime that it ran on is shutting down")
 }
 
 impl Backend for Directory {
@@ -201,12 +202,24 @@ impl Backend for Directory {
     }
 
     fn changes(&self) -> Option<BoxStream<'static, ()>> {
-        Some(watch::changes(self.clone()))
+        Some(watch::changes(self.folder.clone(), self.seen.clone()))
+    }
+
+    fn store_name(&self) -> &str {
+        "secrets in files"
+    }
+
+    fn timeout_hint(&self) -> &str {
+        "check that the file system of the folder responds"
+    }
+
+    fn nothing_listed_hint(&self) -> &str {
+        "check the prefix and the names of the files"
     }
 }
 
 impl fmt::Debug for Directory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Directory").field(&self.reader.folder()).finish()
+        f.debug_tuple("Directory").field(&self.folder.path()).finish()
     }
 }

@@ -1,15 +1,19 @@
-//! A file's version id: from what the file system says of the file, never from what the file holds.
+//! A file's version id: from its metadata, never from its content.
+//!
+//! An id must differ for any two values of a file, and must not say anything about the value. So it
+//! is made of times and the inode, and a file that has just changed is first left to settle: within
+//! one tick of the file system's clock, two changes have one time.
 
 use std::fs::Metadata;
 use std::time::{Duration, SystemTime};
 
-/// How long a change stays too fresh to tell it from the next one. File systems stamp with the kernel's coarse clock,
-/// which ticks every 10 ms at the slowest.
+/// How long after a change the next one may still get the same time. File systems use the kernel's
+/// coarse clock, which ticks at least every 10 ms.
 const SETTLED_AFTER: Duration = Duration::from_millis(20);
 
-/// The version id of a file: the time of its last modification and of its last change, and its inode. The change time
-/// cannot be set, so an edit that restores the modification time counts too; the inode tells a replacement. The size
-/// is left out: it is a part of the secret.
+/// The version id of a file: its modification time, change time and inode. Programs cannot set the
+/// change time, so it shows an edit that restores the modification time; the inode shows a
+/// replacement. The size is left out, because it says something about the secret.
 #[cfg(unix)]
 pub(super) fn version_id(metadata: &Metadata) -> String {
     use std::os::unix::fs::MetadataExt as _;
@@ -19,7 +23,7 @@ pub(super) fn version_id(metadata: &Metadata) -> String {
     format!("{modified:x}-{changed:x}-{:x}", metadata.ino())
 }
 
-/// The version id of a file: the times of its last modification and of its creation.
+/// The version id of a file: its modification time and creation time.
 #[cfg(not(unix))]
 pub(super) fn version_id(metadata: &Metadata) -> String {
     let nanoseconds = |time: std::io::Result<SystemTime>| {
@@ -29,7 +33,8 @@ pub(super) fn version_id(metadata: &Metadata) -> String {
     format!("{:x}-{:x}", nanoseconds(metadata.modified()), nanoseconds(metadata.created()))
 }
 
-/// The same in a generation of a mount: its folder is made for it alone, while inodes are used again.
+/// The version id of a file in a generation of a mount. The generation's folder is part of it,
+/// because inodes are reused.
 pub(super) fn version_id_in(generation: Option<&str>, metadata: &Metadata) -> String {
     match generation {
         Some(generation) => format!("{generation}-{}", version_id(metadata)),
@@ -37,8 +42,8 @@ pub(super) fn version_id_in(generation: Option<&str>, metadata: &Metadata) -> St
     }
 }
 
-/// How long to wait until a further change is sure to give another version id. Zero if the last one is old enough, or
-/// stamped by a clock ahead of ours.
+/// How long to wait until another change is sure to give another version id. Zero if the last change
+/// is old enough, or has a time from a clock that is ahead of ours.
 pub(super) fn settles_in(metadata: &Metadata, now: SystemTime) -> Duration {
     let age = changed(metadata).and_then(|changed| now.duration_since(changed).ok());
     age.map_or(Duration::ZERO, |age| SETTLED_AFTER.saturating_sub(age))
@@ -65,7 +70,7 @@ pub(super) fn exposed(metadata: &Metadata) -> Option<u32> {
     (mode & 0o004 != 0).then_some(mode)
 }
 
-/// There are no modes.
+/// There are no modes on this system.
 #[cfg(not(unix))]
 pub(super) fn exposed(_: &Metadata) -> Option<u32> {
     None
@@ -81,7 +86,7 @@ mod tests {
 
     fn of(path: &Path) -> String {
         let metadata = fs::metadata(path).expect("a file");
-        // As readers do: what changed just now is let settle first.
+        // As in a read, a file that has just changed settles first.
         thread::sleep(settles_in(&metadata, SystemTime::now()));
         version_id(&fs::metadata(path).expect("a file"))
     }
@@ -89,7 +94,7 @@ mod tests {
     type Change = fn(&Path);
 
     #[test]
-    fn whatever_changes_a_file_gives_it_another_id() {
+    fn every_change_of_a_file_gives_it_another_id() {
         let changes: [(&str, Change); 6] = [
             ("another value", |path| fs::write(path, "other").expect("a write")),
             ("a value of the same length", |path| fs::write(path, "fourth").expect("a write")),
@@ -112,7 +117,7 @@ mod tests {
             }),
         ];
         for (what, change) in changes {
-            // Times are all there is elsewhere.
+            // Other systems only have the modification time.
             if cfg!(not(unix)) && what.contains("back") {
                 continue;
             }
@@ -127,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_fresh_change_is_waited_for_and_never_for_long() {
+    fn only_a_recent_change_is_waited_for_and_only_briefly() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("database");
         fs::write(&path, "secret").expect("a write");
@@ -139,7 +144,7 @@ mod tests {
             (changed + ms(15), ms(5)),
             (changed + ms(20), ms(0)),
             (changed + ms(60_000), ms(0)),
-            // A server's clock that is ahead.
+            // The clock of a file server is ahead.
             (changed - ms(60_000), ms(0)),
         ] {
             assert_eq!(settles_in(&metadata, now), wait);
@@ -156,7 +161,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_mode_that_lets_others_read_is_told() {
+    fn a_mode_that_lets_others_read_is_found() {
         use std::os::unix::fs::PermissionsExt as _;
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("database");

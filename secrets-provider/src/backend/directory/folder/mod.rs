@@ -1,4 +1,10 @@
-//! Reading the folder: blocking, and of one generation at a time.
+//! Reading secrets from a folder. All calls here block.
+//!
+//! Each read is of one generation: if the folder's generation is replaced in the middle of it,
+//! the read starts again with the next one. `listing` finds names; this file finds a secret's file
+//! and reads it. [`Directory`](super::Directory) calls both on a thread for blocking work.
+
+mod listing;
 
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read as _};
@@ -10,205 +16,166 @@ use std::time::{Duration, Instant, SystemTime};
 use zeroize::Zeroizing;
 
 use super::error::{self, Failures};
-use super::layout::{Layout, Names, OWN_FILE, Place, is_name};
-use super::version::{exposed, settles_in, version_id_in};
-
+use super::layout::{Layout, Names, OWN_FILE};
+use super::root::Root;
+use super::version::{exposed, settles_in};
 use crate::error::Error;
 use crate::secret::{Fetched, Payload};
 
-/// The link that Kubernetes' volumes swap, and the CSI driver's.
-const GENERATION: &str = "..data";
+/// For how long a read is repeated because its generation or its file keeps changing. A swap comes
+/// with a rotation, so the first repetition normally succeeds.
+const RETRY_LIMIT: Duration = Duration::from_secs(1);
 
-/// For how long a reading is taken up again because the generation was swapped and removed in the middle of it, or
-/// because the file changed. A swap comes with a rotation, so once more is plenty; the rest is for storms.
-const PATIENCE: Duration = Duration::from_secs(1);
-
-/// The limit of AWS for a secret's value, in bytes:
-/// <https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html>.
+/// The limit of AWS for a secret's value, in bytes
+/// (<https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html>).
 const MAX_BYTES: usize = 65_536;
 
-/// Reads secrets of a folder under its naming rules. Cheap to clone.
+/// How many bytes are read beyond the limit: a final `\r\n`, which does not count, and one more
+/// byte, which shows that the file is larger.
+const EXTRA_BYTES: usize = 3;
+
+/// A folder of secrets and its naming rules. Cheap to clone.
 #[derive(Clone)]
-pub(super) struct Reader {
-    folder: PathBuf,
+pub(super) struct Folder {
+    path: PathBuf,
     names: Arc<Names>,
 }
 
-/// A file that others may read.
+/// A file that others than its owner and group may read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Exposed {
     pub(super) path: PathBuf,
     pub(super) mode: u32,
 }
 
-/// What one secret's file came to.
-pub(super) struct Reading {
+/// The result of reading one secret's file.
+pub(super) struct FileRead {
     pub(super) outcome: Result<Fetched, Error>,
-    /// As [`Reader::version_id`] would have said before the file was read, or of what was read.
+    /// The version id of the value or, if it could not be read, of the file before the attempt.
     pub(super) version_id: Option<String>,
     pub(super) exposed: Option<Exposed>,
 }
 
-/// The folder as one reading sees it.
-struct Root {
-    /// Where files are looked for: the folder itself, or its generation's.
-    folder: PathBuf,
-    /// The folder without links, which nothing may lead out of.
-    real: PathBuf,
-    /// Where the link of the generation leads, if there is one.
-    generation: Option<PathBuf>,
+/// The file of a secret.
+struct Found {
+    /// The secret's name.
+    name: String,
+    /// The path as it is shown, with links.
+    path: PathBuf,
+    metadata: Metadata,
 }
 
-impl Root {
-    fn find(folder: &Path) -> io::Result<Self> {
-        let real = fs::canonicalize(folder)?;
-        if !real.is_dir() {
-            return Err(io::ErrorKind::NotADirectory.into());
-        }
-        let generation = fs::read_link(real.join(GENERATION)).ok();
-        let folder =
-            generation.as_ref().map_or_else(|| folder.to_owned(), |target| folder.join(target));
-        Ok(Self { folder, real, generation })
-    }
-
-    /// Whether the generation is another one by now.
-    fn is_past(&self) -> bool {
-        self.generation.is_some()
-            && fs::read_link(self.real.join(GENERATION)).ok() != self.generation
-    }
-
-    fn version_id(&self, metadata: &Metadata) -> String {
-        let generation = self.generation.as_ref().and_then(|target| target.file_name()?.to_str());
-        version_id_in(generation.map(|name| name.trim_start_matches('.')), metadata)
-    }
-
-    /// The file without links, if no link leads out of the folder.
-    fn confined(&self, path: &Path) -> io::Result<Option<PathBuf>> {
-        Ok(Some(fs::canonicalize(path)?).filter(|path| path.starts_with(&self.real)))
+impl FileRead {
+    fn failed(error: Error) -> Self {
+        Self { outcome: Err(error), version_id: None, exposed: None }
     }
 }
 
-impl Reader {
-    pub(super) fn new(folder: PathBuf, names: Names) -> Self {
-        Self { folder, names: Arc::new(names) }
+impl Folder {
+    pub(super) fn new(path: PathBuf, names: Names) -> Self {
+        Self { path, names: Arc::new(names) }
     }
 
-    pub(super) fn folder(&self) -> &Path {
-        &self.folder
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     pub(super) fn names_mut(&mut self) -> &mut Names {
         Arc::make_mut(&mut self.names)
     }
 
-    /// The secrets with these names or ARNs, in their order, all of one generation.
-    pub(super) fn read(&self, ids: &[String]) -> Vec<Reading> {
-        let failed = |error: Error| -> Vec<Reading> {
-            let reading = |id| Reading {
-                outcome: Err(error.clone().with_secret(id)),
-                version_id: None,
-                exposed: None,
-            };
-            ids.iter().map(reading).collect()
-        };
-        self.whole(
+    /// Reads the secrets with these names or ARNs, all from one generation, in the given order.
+    pub(super) fn read(&self, ids: &[String]) -> Vec<FileRead> {
+        self.in_one_generation(
             |root| ids.iter().map(|id| self.read_one(root, id)).collect::<Vec<_>>(),
-            |readings| readings.iter().all(|reading| reading.outcome.is_ok()),
+            |reads| reads.iter().all(|read| read.outcome.is_ok()),
         )
-        .unwrap_or_else(failed)
+        .unwrap_or_else(|error| {
+            ids.iter().map(|id| FileRead::failed(error.clone().with_secret(id))).collect()
+        })
     }
 
-    /// The names of the secrets at or below a prefix.
-    pub(super) fn list(&self, prefix: &str) -> Result<Vec<String>, Error> {
-        // A folder that is being removed lists what is left of it.
-        let mut names = self.whole(|root| self.list_in(root, prefix), |_| false)??;
-        names.sort();
-        names.dedup();
-        Ok(names)
-    }
-
-    /// The version id that a secret's file has now, unread; `None` if there is none to see.
+    /// The current version id of a secret's file, which is not read; `None` if there is no such
+    /// file, or it is not accessible.
     pub(super) fn version_id(&self, id: &str) -> Option<String> {
-        let look = |root: &Root| {
-            let (_, _, metadata) = self.find(root, id).ok()?;
-            Some(root.version_id(&metadata))
-        };
-        self.whole(look, Option::is_some).ok().flatten()
+        let version_id = |root: &Root| Some(root.version_id(&self.find(root, id).ok()?.metadata));
+        self.in_one_generation(version_id, Option::is_some).ok().flatten()
     }
 
-    /// Does something within one generation. What may be incomplete because the generation was removed meanwhile is
-    /// done again with the next.
-    fn whole<T>(
+    /// Does work within one generation. If the generation was replaced meanwhile, its files may
+    /// have been removed, so work that is not complete is repeated with the next generation.
+    fn in_one_generation<T>(
         &self,
         work: impl Fn(&Root) -> T,
-        complete: impl Fn(&T) -> bool,
+        is_complete: impl Fn(&T) -> bool,
     ) -> Result<T, Error> {
         let start = Instant::now();
         loop {
             let root =
-                Root::find(&self.folder).map_err(|error| error::no_folder(&self.folder, &error))?;
+                Root::find(&self.path).map_err(|error| error::no_folder(&self.path, &error))?;
             let result = work(&root);
-            if complete(&result) || !root.is_past() {
+            if is_complete(&result) || !root.is_past() {
                 return Ok(result);
             }
-            if start.elapsed() > PATIENCE {
-                return Err(error::swapping(&self.folder, PATIENCE));
+            if start.elapsed() > RETRY_LIMIT {
+                return Err(error::swapping(&self.path, RETRY_LIMIT));
             }
         }
     }
 
-    fn read_one(&self, root: &Root, id: &str) -> Reading {
-        let mut reading =
-            Reading { outcome: Err(error::changing(id)), version_id: None, exposed: None };
-        let found = self.find(root, id);
-        let (place, path, metadata) = match found {
+    fn read_one(&self, root: &Root, id: &str) -> FileRead {
+        let found = match self.find(root, id) {
             Ok(found) => found,
-            Err(error) => return Reading { outcome: Err(error.with_secret(id)), ..reading },
+            Err(error) => return FileRead::failed(error.with_secret(id)),
         };
-        reading.version_id = Some(root.version_id(&metadata));
-        // A mount is a memory file system that one pod sees, and its driver says which modes it has.
-        if root.generation.is_none() && self.names.layout() == Layout::Tree {
-            reading.exposed = exposed(&metadata).map(|mode| Exposed { path: path.clone(), mode });
-        }
-        reading.outcome = self
-            .content(root, &path)
-            .map_err(|error| {
-                Failures { names: &self.names, folder: &root.folder, id }.unreadable(&path, &error)
-            })
-            .and_then(|content| content.ok_or_else(|| error::changing(id)))
-            .and_then(|(bytes, metadata)| {
-                let payload = self
-                    .payload(id, &place.name, bytes)
-                    .ok_or_else(|| error::too_large(&path, MAX_BYTES))?;
-                Ok(Fetched::new(place.name, root.version_id(&metadata), payload))
-            })
-            .map_err(|error| error.with_secret(id));
-        if let Ok(secret) = &reading.outcome {
-            reading.version_id = Some(secret.version_id().to_owned());
-        }
-        reading
+        let outcome = self.read_found(root, id, &found).map_err(|error| error.with_secret(id));
+        let version_id = match &outcome {
+            Ok(secret) => secret.version_id().to_owned(),
+            Err(_) => root.version_id(&found.metadata),
+        };
+        FileRead { outcome, version_id: Some(version_id), exposed: self.exposed(root, &found) }
     }
 
-    /// The file that a secret is in, its path as it is shown, and what the file system says of it.
-    fn find(&self, root: &Root, id: &str) -> Result<(Place, PathBuf, Metadata), Error> {
+    fn read_found(&self, root: &Root, id: &str, found: &Found) -> Result<Fetched, Error> {
+        let Found { name, path, .. } = found;
+        let failures = Failures { names: &self.names, folder: &root.folder, id };
+        let content =
+            self.content(root, path).map_err(|error| failures.unreadable(path, &error))?;
+        let (bytes, metadata) = content.ok_or_else(|| error::changing(id))?;
+        let payload =
+            self.payload(id, name, bytes).ok_or_else(|| error::too_large(path, MAX_BYTES))?;
+        Ok(Fetched::new(name.clone(), root.version_id(&metadata), payload))
+    }
+
+    /// The file, if others may read it. Not for mounts: they are memory file systems that only the
+    /// containers of one pod see, with modes that their driver chooses.
+    fn exposed(&self, root: &Root, found: &Found) -> Option<Exposed> {
+        if root.generation.is_some() || self.names.layout() == Layout::Mounted {
+            return None;
+        }
+        exposed(&found.metadata).map(|mode| Exposed { path: found.path.clone(), mode })
+    }
+
+    fn find(&self, root: &Root, id: &str) -> Result<Found, Error> {
         let failures = Failures { names: &self.names, folder: &root.folder, id };
         let mut missing = None;
         for place in self.names.places(id)? {
             let mut path = root.folder.join(&place.path);
-            let mut found = fs::metadata(&path);
-            if self.names.layout() == Layout::Tree && found.as_ref().is_ok_and(Metadata::is_dir) {
+            let mut metadata = fs::metadata(&path);
+            if self.names.layout() == Layout::Tree && metadata.as_ref().is_ok_and(Metadata::is_dir)
+            {
                 path.push(OWN_FILE);
-                found = fs::metadata(&path);
+                metadata = fs::metadata(&path);
             }
-            match found {
+            match metadata {
                 Ok(metadata) if metadata.is_file() => {
                     return match root.confined(&path) {
-                        Ok(Some(_)) => Ok((place, path, metadata)),
+                        Ok(Some(_)) => Ok(Found { name: place.name, path, metadata }),
                         Ok(None) => Err(failures.leads_out(&path)),
                         Err(error) => Err(failures.unreadable(&path, &error)),
                     };
                 }
-                Ok(metadata) => return Err(failures.no_file(&path, &metadata)),
+                Ok(metadata) => return Err(failures.not_a_file(&path, &metadata)),
                 Err(error) => missing = Some(failures.unreadable(&path, &error)),
             }
         }
@@ -216,7 +183,8 @@ impl Reader {
             .unwrap_or_else(|| failures.unreadable(&root.folder, &io::ErrorKind::NotFound.into())))
     }
 
-    /// What a file holds, and what the file system says of exactly that; `None` if it changes all the time.
+    /// A file's content, and the metadata that belong to exactly that content; `None` if the file
+    /// changed during every attempt.
     fn content(
         &self,
         root: &Root,
@@ -224,7 +192,7 @@ impl Reader {
     ) -> io::Result<Option<(Zeroizing<Vec<u8>>, Metadata)>> {
         let start = Instant::now();
         loop {
-            // Opened by the path without links, which was found to be within the folder.
+            // Opened by its resolved path, because a link could be swapped after the check.
             let Some(real) = root.confined(path)? else {
                 return Err(io::ErrorKind::NotFound.into());
             };
@@ -235,132 +203,47 @@ impl Reader {
                 Some(_) => Duration::ZERO,
                 None => settles_in(&before, SystemTime::now()),
             };
-            if !settles_in.is_zero() && start.elapsed() < PATIENCE {
+            if !settles_in.is_zero() && start.elapsed() < RETRY_LIMIT {
                 drop(file);
                 thread::sleep(settles_in);
                 continue;
             }
-            // Room for all of it, so that no copy of the value is left behind by growing.
-            let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_BYTES + NEWLINE_AND_MORE));
-            (&mut file).take((MAX_BYTES + NEWLINE_AND_MORE) as u64).read_to_end(&mut bytes)?;
+            // The full capacity at once: a buffer that grows leaves copies of the value behind.
+            let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_BYTES + EXTRA_BYTES));
+            (&mut file).take((MAX_BYTES + EXTRA_BYTES) as u64).read_to_end(&mut bytes)?;
             if root.generation.is_some()
                 || root.version_id(&file.metadata()?) == root.version_id(&before)
             {
                 return Ok(Some((bytes, before)));
             }
-            // One that never settles is tried for as long again without that.
-            if start.elapsed() > 2 * PATIENCE {
+            // A file that never settles is read without waiting for as long again.
+            if start.elapsed() > 2 * RETRY_LIMIT {
                 return Ok(None);
             }
         }
     }
 
-    /// `None` if it is more than AWS would take.
+    /// The value that a file's bytes are; `None` if AWS would not accept one of that size.
     fn payload(&self, id: &str, name: &str, mut bytes: Zeroizing<Vec<u8>>) -> Option<Payload> {
-        let text = !self.names.is_binary(id, name) && std::str::from_utf8(&bytes).is_ok();
-        if text && self.names.layout() == Layout::Tree {
+        let is_text = !self.names.is_binary(id, name) && std::str::from_utf8(&bytes).is_ok();
+        if is_text && self.names.layout() == Layout::Tree {
             let length = without_newline(&bytes).len();
             bytes.truncate(length);
         }
         if bytes.len() > MAX_BYTES {
             return None;
         }
-        // A copy of the right size; the larger one is wiped.
+        // A copy of the right size. The large buffer is wiped.
         let bytes = bytes.to_vec();
-        Some(match text {
+        Some(match is_text {
             true => String::from_utf8(bytes)
                 .map_or_else(|error| Payload::binary(error.into_bytes()), Payload::text),
             false => Payload::binary(bytes),
         })
     }
-
-    fn list_in(&self, root: &Root, prefix: &str) -> Result<Vec<String>, Error> {
-        let failures = Failures { names: &self.names, folder: &root.folder, id: prefix };
-        let path = self.names.path(prefix, prefix)?;
-        if self.names.layout() == Layout::Mounted {
-            let files =
-                entries(&root.folder).map_err(|error| failures.unreadable(&root.folder, &error))?;
-            let files =
-                files.iter().filter(|entry| !entry.path.is_dir()).map(|entry| entry.name.as_str());
-            return Ok(self.names.mounted(prefix, &files.collect::<Vec<_>>()));
-        }
-        let path = root.folder.join(path);
-        let mut names = Vec::new();
-        let walked = fs::metadata(&path).and_then(|metadata| match metadata.is_dir() {
-            true => Walk { root, ancestors: Vec::new(), names: &mut names }.folder(&path, prefix),
-            false => {
-                names.push(prefix.to_owned());
-                Ok(())
-            }
-        });
-        let names = self.names.aliased(prefix, names, |file| root.folder.join(file).exists());
-        match walked {
-            Err(error) if names.is_empty() || error.kind() != io::ErrorKind::NotFound => {
-                Err(failures.unreadable(&path, &error))
-            }
-            _ => Ok(names),
-        }
-    }
 }
 
-/// A walk through a tree that takes down names.
-struct Walk<'a> {
-    root: &'a Root,
-    /// The folders it is in, without links: one that leads back into them would have no end.
-    ancestors: Vec<PathBuf>,
-    names: &'a mut Vec<String>,
-}
-
-impl Walk<'_> {
-    fn folder(&mut self, folder: &Path, name: &str) -> io::Result<()> {
-        match self.root.confined(folder)? {
-            Some(real) if self.ancestors.contains(&real) => return Ok(()),
-            Some(real) => self.ancestors.push(real),
-            // Whoever reads it is told why it cannot be.
-            None => {
-                self.names.push(name.to_owned());
-                return Ok(());
-            }
-        }
-        for entry in entries(folder)? {
-            if entry.name == OWN_FILE {
-                self.names.push(name.to_owned());
-            } else if is_name(&entry.name) {
-                let name = format!("{name}/{}", entry.name);
-                match fs::metadata(&entry.path) {
-                    Ok(metadata) if metadata.is_dir() => self.folder(&entry.path, &name)?,
-                    // It went between listing and looking. A link that leads nowhere stays, to be told of.
-                    Err(_) if fs::symlink_metadata(&entry.path).is_err() => {}
-                    _ => self.names.push(name),
-                }
-            }
-        }
-        self.ancestors.pop();
-        Ok(())
-    }
-}
-
-/// An entry of a folder whose name is text.
-pub(super) struct Entry {
-    pub(super) name: String,
-    path: PathBuf,
-}
-
-pub(super) fn entries(folder: &Path) -> io::Result<Vec<Entry>> {
-    let mut entries = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        if let Ok(name) = entry.file_name().into_string() {
-            entries.push(Entry { name, path: entry.path() });
-        }
-    }
-    Ok(entries)
-}
-
-/// How much more than a value is read: the longest newline, and a byte that tells that there is more.
-const NEWLINE_AND_MORE: usize = 3;
-
-/// Text without the one newline that editors put at its end.
+/// Text without one final newline, which editors add.
 fn without_newline(text: &[u8]) -> &[u8] {
     match text {
         [text @ .., b'\r', b'\n'] | [text @ .., b'\n'] => text,

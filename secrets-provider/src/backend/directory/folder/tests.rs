@@ -1,14 +1,15 @@
 use super::*;
+use crate::backend::directory::root::GENERATION;
 
 #[test]
-fn one_final_newline_is_no_part_of_text_and_all_else_is() {
+fn only_the_final_newline_of_text_in_a_tree_is_dropped() {
     let text = |bytes: &[u8], layout, binary| {
         let mut names = Names::new(layout);
         if binary {
             names.binary("app/db".into());
         }
-        let reader = Reader::new(PathBuf::new(), names);
-        match reader.payload("app/db", "app/db", Zeroizing::new(bytes.to_vec())) {
+        let folder = Folder::new(PathBuf::new(), names);
+        match folder.payload("app/db", "app/db", Zeroizing::new(bytes.to_vec())) {
             Some(Payload::Text(text)) => text.as_str().as_bytes().to_vec(),
             Some(Payload::Binary(bytes)) => [b"binary:", bytes.as_slice()].concat(),
             None => panic!("too large"),
@@ -37,12 +38,12 @@ fn one_final_newline_is_no_part_of_text_and_all_else_is() {
 
 #[cfg(unix)]
 #[test]
-fn what_was_begun_in_a_generation_that_is_past_is_done_again_unless_it_is_complete() {
+fn incomplete_work_in_a_past_generation_is_repeated() {
     for (complete, expected) in [(false, ["..1", "..2"].as_slice()), (true, &["..1"])] {
         let mount = tempfile::tempdir().expect("a folder");
         let link = mount.path().join(GENERATION);
         std::os::unix::fs::symlink("..1", &link).expect("a link");
-        let reader = Reader::new(mount.path().to_owned(), Names::new(Layout::Mounted));
+        let folder = Folder::new(mount.path().to_owned(), Names::new(Layout::Mounted));
         let seen = std::cell::RefCell::new(Vec::new());
         let work = |root: &Root| {
             seen.borrow_mut().push(root.generation.clone().expect("a generation"));
@@ -51,15 +52,15 @@ fn what_was_begun_in_a_generation_that_is_past_is_done_again_unless_it_is_comple
                 std::os::unix::fs::symlink("..2", &link).expect("a link");
             }
         };
-        reader.whole(work, |()| complete).expect("a folder");
+        folder.in_one_generation(work, |()| complete).expect("a folder");
         assert_eq!(seen.into_inner(), expected.iter().map(PathBuf::from).collect::<Vec<_>>());
     }
 }
 
 #[test]
-fn a_value_has_at_most_as_many_bytes_as_in_aws() {
-    let tree = Reader::new(PathBuf::new(), Names::new(Layout::Tree));
-    let mounted = Reader::new(PathBuf::new(), Names::new(Layout::Mounted));
+fn a_value_may_have_as_many_bytes_as_in_aws() {
+    let tree = Folder::new(PathBuf::new(), Names::new(Layout::Tree));
+    let mounted = Folder::new(PathBuf::new(), Names::new(Layout::Mounted));
     let full = "x".repeat(MAX_BYTES);
     for (bytes, in_tree, in_mount) in [
         (full.clone(), true, true),
@@ -67,17 +68,17 @@ fn a_value_has_at_most_as_many_bytes_as_in_aws() {
         (format!("{full}\r\n"), true, false),
         (format!("{full}x"), false, false),
     ] {
-        let fits = |reader: &Reader| {
-            reader.payload("a", "a", Zeroizing::new(bytes.clone().into_bytes())).is_some()
+        let fits = |folder: &Folder| {
+            folder.payload("a", "a", Zeroizing::new(bytes.clone().into_bytes())).is_some()
         };
         assert_eq!((fits(&tree), fits(&mounted)), (in_tree, in_mount), "{}", bytes.len());
     }
 }
 
-/// The generation is swapped while the first of two files has been read, and stays there for a while.
+/// The generation is replaced after the first of two files was read. Its files stay for a while.
 #[cfg(unix)]
 #[test]
-fn all_that_is_read_is_of_one_generation() {
+fn one_read_is_of_one_generation() {
     use std::os::unix::fs::symlink;
     let mount = tempfile::tempdir().expect("a folder");
     let path = |name: &str| mount.path().join(name);
@@ -91,16 +92,16 @@ fn all_that_is_read_is_of_one_generation() {
         symlink(Path::new(GENERATION).join(file), path(file)).expect("a link");
     }
     symlink("..1", path(GENERATION)).expect("a link");
-    let reader = Reader::new(mount.path().to_owned(), Names::new(Layout::Mounted));
+    let folder = Folder::new(mount.path().to_owned(), Names::new(Layout::Mounted));
     let work = |root: &Root| {
-        let a = reader.read_one(root, "app/a");
+        let a = folder.read_one(root, "app/a");
         symlink("..2", path("..data_tmp")).expect("a link");
         fs::rename(path("..data_tmp"), path(GENERATION)).expect("a swap");
-        [a, reader.read_one(root, "app/b")]
+        [a, folder.read_one(root, "app/b")]
     };
-    let read = reader.whole(work, |_| true).expect("a folder");
-    for reading in read {
-        let secret = reading.outcome.expect("a secret");
+    let read = folder.in_one_generation(work, |_| true).expect("a folder");
+    for file in read {
+        let secret = file.outcome.expect("a secret");
         let Payload::Text(text) = secret.payload() else { panic!("it is text") };
         assert_eq!(text.as_str(), "..1");
         assert!(secret.version_id().starts_with("1-"), "{}", secret.version_id());
