@@ -1,25 +1,30 @@
-//! IAM in our words: ARNs, statements, and the least policy that a selection of secrets needs. Pure.
+//! IAM: the resources that secrets are, statements, and the least policy for a selection of
+//! secrets. Pure.
+//!
+//! It is used for the hints of denied calls (`aws/denied`) and for
+//! [`iam_policy`](crate::SecretsManager::iam_policy), which also works without the feature `aws`.
+//! Only a well-formed region or account becomes part of an ARN, because IAM refuses any other.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Serialize, Serializer};
 
-use crate::secret::id::is_arn;
+use crate::secret::id::{Arn, is_arn};
 
-/// What stands for a region or an account that is not known: IAM matches any.
+/// An unknown region or account, which IAM matches with any.
 const ANY: &str = "*";
 
-/// Where calls go and on whose behalf, as far as that is known.
+/// Where calls go: partition, region and account, as far as they are known.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Scope {
+pub(crate) struct Location {
     partition: String,
     region: String,
     account: String,
 }
 
-impl Scope {
-    /// `None` for what is not known; so too for what cannot be a region or an account, which would make an ARN that
-    /// IAM refuses.
+impl Location {
+    /// `None` means unknown. Text that cannot be a region or an account counts as unknown, because
+    /// IAM would refuse its ARN.
     pub(crate) fn new(region: Option<&str>, account: Option<&str>) -> Self {
         let region = region.filter(|region| is_region(region)).unwrap_or(ANY);
         let account = account.filter(|account| is_account(account)).unwrap_or(ANY);
@@ -30,7 +35,8 @@ impl Scope {
         }
     }
 
-    /// The same, in the account that a principal's ARN in this text of AWS's is of. Nothing else is read from it.
+    /// The same location in the caller's account, if this message of AWS contains the caller's ARN.
+    /// Nothing else is read from the message.
     #[cfg(feature = "aws")]
     pub(crate) fn in_account_of(&self, text: &str) -> Self {
         Self { account: account_of(text).unwrap_or(&self.account).to_owned(), ..self.clone() }
@@ -42,7 +48,7 @@ impl Scope {
         (self.region != ANY).then_some(self.region.as_str())
     }
 
-    /// The name of the service that an interface endpoint in a VPC is created for.
+    /// The service name for an interface endpoint in a VPC.
     #[cfg(feature = "aws")]
     pub(crate) fn endpoint_service(&self) -> String {
         let reversed =
@@ -50,13 +56,13 @@ impl Scope {
         format!("{reversed}.{}.secretsmanager", self.region().unwrap_or("<region>"))
     }
 
-    /// The resource that a secret is to IAM. A name's ARN ends in six characters that nobody knows beforehand, and so
-    /// does an ARN that was given without them.
+    /// The ARN of a secret as a resource in IAM. Its six random characters are unknown for a name,
+    /// and for an ARN that was given without them.
     pub(crate) fn secret(&self, id: &str) -> String {
-        match is_arn(id) {
-            true if has_ending(id) => id.to_owned(),
-            true => format!("{id}-??????"),
-            false => format!("{}-??????", self.secret_arn(id)),
+        match Arn::parse(id) {
+            Some(arn) if arn.has_ending() => id.to_owned(),
+            _ if is_arn(id) => format!("{id}-??????"),
+            _ => format!("{}-??????", self.secret_arn(id)),
         }
     }
 
@@ -65,16 +71,12 @@ impl Scope {
         format!("arn:{partition}:secretsmanager:{region}:{account}:secret:{name}")
     }
 
-    /// Every KMS key of the account and region that a secret is in.
+    /// All KMS keys of the account and region of a secret.
     fn keys(&self, id: &str) -> String {
-        let mut parts = id.split(':');
-        let (partition, region, account) =
-            match (parts.next(), parts.next(), parts.nth(1), parts.next()) {
-                (Some("arn"), Some(partition), Some(region), Some(account)) => {
-                    (partition, region, account)
-                }
-                _ => (self.partition.as_str(), self.region.as_str(), self.account.as_str()),
-            };
+        let (partition, region, account) = match Arn::parse(id) {
+            Some(Arn { partition, region, account, .. }) => (partition, region, account),
+            None => (self.partition.as_str(), self.region.as_str(), self.account.as_str()),
+        };
         format!("arn:{partition}:kms:{region}:{account}:key/*")
     }
 }
@@ -102,14 +104,8 @@ fn is_account(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|c| c.is_ascii_digit())
 }
 
-/// Whether an ARN has the six characters that AWS ends a secret's with. So does one of a name such as `my-secret`
-/// without them, to AWS too, which advises against such names.
-fn has_ending(arn: &str) -> bool {
-    arn.rsplit_once('-')
-        .is_some_and(|(_, end)| end.len() == 6 && end.bytes().all(|c| c.is_ascii_alphanumeric()))
-}
-
-/// The account of the first principal's ARN in a text: `arn:aws:sts::123456789012:…`, or `iam` for a user.
+/// The account of the first principal's ARN in a text: `arn:aws:sts::123456789012:…`, or with `iam`
+/// for a user.
 #[cfg(feature = "aws")]
 fn account_of(text: &str) -> Option<&str> {
     text.match_indices("arn:aws").find_map(|(at, _)| {
@@ -117,21 +113,21 @@ fn account_of(text: &str) -> Option<&str> {
         let partition = parts.next()?;
         let principal = matches!(parts.next()?, "sts" | "iam") && parts.next()?.is_empty();
         let account = parts.next()?;
-        // Something has to follow, or the digits may have been cut.
+        // More must follow, or the digits may be cut off.
         let whole = parts.next().is_some() && is_account(account);
         let named = partition.bytes().all(|c| matches!(c, b'a'..=b'z' | b'-'));
         (principal && whole && named).then_some(account)
     })
 }
 
-/// One statement of an IAM policy, as it is written in JSON.
+/// One statement of an IAM policy, in the form of its JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Statement {
     #[serde(skip_serializing_if = "Option::is_none")]
     sid: Option<&'static str>,
     effect: &'static str,
-    /// For policies that are attached to something other than the caller.
+    /// Only for policies that are not attached to the caller.
     #[serde(skip_serializing_if = "Option::is_none")]
     principal: Option<&'static str>,
     action: String,
@@ -165,23 +161,24 @@ impl Statement {
         self
     }
 
-    /// As it stands in the policy of a VPC endpoint, which has to say for whom.
+    /// The statement for the policy of a VPC endpoint, which must name a principal.
     #[cfg(feature = "aws")]
     pub(crate) fn for_anyone(mut self) -> Self {
         self.principal = Some("*");
         self
     }
 
-    /// Decrypting these secrets by whatever keys they have, and through Secrets Manager alone. The encryption context
-    /// is what binds a key's use to a secret: <https://docs.aws.amazon.com/secretsmanager/latest/userguide/security-encryption.html>.
-    pub(crate) fn decrypt(scope: &Scope, ids: &[String], secrets: Vec<String>) -> Self {
-        let mut keys: BTreeSet<String> = ids.iter().map(|id| scope.keys(id)).collect();
+    /// Decrypting these secrets with any key, but only through Secrets Manager. The encryption
+    /// context limits the use of a key to these secrets
+    /// (<https://docs.aws.amazon.com/secretsmanager/latest/userguide/security-encryption.html>).
+    pub(crate) fn decrypt(location: &Location, ids: &[String], secrets: Vec<String>) -> Self {
+        let mut keys: BTreeSet<String> = ids.iter().map(|id| location.keys(id)).collect();
         if keys.is_empty() {
-            keys.insert(scope.keys(""));
+            keys.insert(location.keys(""));
         }
-        let service = format!("secretsmanager.{}.amazonaws.com", scope.region);
-        // The suffix of the Chinese regions' services is written with and without its `.cn`.
-        let (operator, service) = match (scope.region.as_str(), scope.partition.as_str()) {
+        let service = format!("secretsmanager.{}.amazonaws.com", location.region);
+        // For the Chinese regions, AWS writes the service both with and without the suffix `.cn`.
+        let (operator, service) = match (location.region.as_str(), location.partition.as_str()) {
             (_, "aws-cn") => ("StringLike", format!("{service}*")),
             (ANY, _) => ("StringLike", service),
             _ => ("StringEquals", service),
@@ -202,14 +199,14 @@ impl Statement {
         }
     }
 
-    /// On one line.
+    /// The JSON of the statement on one line.
     #[cfg(feature = "aws")]
     pub(crate) fn json(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
 }
 
-/// What a policy has to allow.
+/// The calls that a policy must allow.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Needs<'a> {
     /// Reading these, by name or ARN.
@@ -218,15 +215,15 @@ pub(crate) enum Needs<'a> {
     Prefix(&'a str),
 }
 
-/// The least policy that serves these needs, as indented JSON.
-pub(crate) fn policy(scope: &Scope, needs: Needs<'_>, batch: bool, describe: bool) -> String {
+/// The least policy for these needs, as indented JSON.
+pub(crate) fn policy(location: &Location, needs: Needs<'_>, batch: bool, describe: bool) -> String {
     let (ids, resources): (&[String], Vec<String>) = match needs {
         Needs::Secrets(ids) => {
-            let resources: BTreeSet<String> = ids.iter().map(|id| scope.secret(id)).collect();
+            let resources: BTreeSet<String> = ids.iter().map(|id| location.secret(id)).collect();
             (ids, resources.into_iter().collect())
         }
         Needs::Prefix(prefix) => {
-            (&[], vec![scope.secret(prefix), scope.secret_arn(&format!("{prefix}/*"))])
+            (&[], vec![location.secret(prefix), location.secret_arn(&format!("{prefix}/*"))])
         }
     };
     let mut statements = Vec::new();
@@ -248,7 +245,7 @@ pub(crate) fn policy(scope: &Scope, needs: Needs<'_>, batch: bool, describe: boo
                     .push(Statement::allow("ListSecrets", vec![ANY.to_owned()]).named("FindNames"));
             }
         }
-        let decrypt = Statement::decrypt(scope, ids, resources);
+        let decrypt = Statement::decrypt(location, ids, resources);
         statements.push(decrypt.named("OnlyForCustomerManagedKeys"));
     }
     document(&statements)
@@ -261,7 +258,7 @@ fn document(statements: &[Statement]) -> String {
         version: &'static str,
         statement: &'a [Statement],
     }
-    // Nothing in it can fail to serialize.
+    // No part of it can fail to serialize.
     serde_json::to_string_pretty(&Document { version: "2012-10-17", statement: statements })
         .unwrap_or_default()
 }
@@ -271,7 +268,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_region_tells_the_partition() {
+    fn the_partition_follows_from_the_region() {
         for (region, arn) in [
             (Some("eu-central-1"), "arn:aws:secretsmanager:eu-central-1:*:secret:a/b-??????"),
             (Some("cn-north-1"), "arn:aws-cn:secretsmanager:cn-north-1:*:secret:a/b-??????"),
@@ -286,24 +283,24 @@ mod tests {
             (Some("Frankfurt, or so"), "arn:aws:secretsmanager:*:*:secret:a/b-??????"),
             (None, "arn:aws:secretsmanager:*:*:secret:a/b-??????"),
         ] {
-            assert_eq!(Scope::new(region, None).secret("a/b"), arn, "{region:?}");
+            assert_eq!(Location::new(region, None).secret("a/b"), arn, "{region:?}");
         }
     }
 
     #[test]
-    fn an_arn_is_taken_as_it_is_given_or_gets_the_ending_it_lacks() {
-        let scope = Scope::new(Some("eu-central-1"), Some("123456789012"));
+    fn an_arn_without_its_ending_gets_a_pattern_for_it() {
+        let location = Location::new(Some("eu-central-1"), Some("123456789012"));
         let arn = "arn:aws:secretsmanager:us-east-1:210987654321:secret:a/b";
-        assert_eq!(scope.secret(arn), format!("{arn}-??????"));
-        assert_eq!(scope.secret(&format!("{arn}-AbCd1f")), format!("{arn}-AbCd1f"));
-        assert_eq!(scope.keys(arn), "arn:aws:kms:us-east-1:210987654321:key/*");
-        assert_eq!(scope.keys("a/b"), "arn:aws:kms:eu-central-1:123456789012:key/*");
+        assert_eq!(location.secret(arn), format!("{arn}-??????"));
+        assert_eq!(location.secret(&format!("{arn}-AbCd1f")), format!("{arn}-AbCd1f"));
+        assert_eq!(location.keys(arn), "arn:aws:kms:us-east-1:210987654321:key/*");
+        assert_eq!(location.keys("a/b"), "arn:aws:kms:eu-central-1:123456789012:key/*");
     }
 
-    /// A server may say anything; twelve digits of a well-formed principal are all that is taken from it.
+    /// A server may send anything. Only the twelve digits of a well-formed principal are read.
     #[cfg(feature = "aws")]
     #[test]
-    fn an_account_is_read_from_a_principal_and_from_nothing_else() {
+    fn an_account_is_only_read_from_the_arn_of_a_principal() {
         for (text, account) in [
             ("User: arn:aws:sts::123456789012:assumed-role/a/b is not", Some("123456789012")),
             ("User: arn:aws-us-gov:iam::123456789012:user/a is not", Some("123456789012")),
@@ -323,29 +320,32 @@ mod tests {
 
     #[test]
     fn a_policy_names_exactly_what_is_read() {
-        let scope = Scope::new(Some("cn-north-1"), Some("123456789012"));
-        let policy = policy(&scope, Needs::Prefix("gaara/prod"), true, false);
+        let location = Location::new(Some("cn-north-1"), Some("123456789012"));
+        let policy = policy(&location, Needs::Prefix("gaara/prod"), true, false);
+        let secret = "arn:aws-cn:secretsmanager:cn-north-1:123456789012:secret:gaara/prod";
         let expected = serde_json::json!({"Version": "2012-10-17", "Statement": [
-            {"Sid": "ReadSecrets", "Effect": "Allow", "Action": "secretsmanager:GetSecretValue", "Resource": [
-                "arn:aws-cn:secretsmanager:cn-north-1:123456789012:secret:gaara/prod-??????",
-                "arn:aws-cn:secretsmanager:cn-north-1:123456789012:secret:gaara/prod/*"]},
-            {"Sid": "ReadManyAtOnce", "Effect": "Allow", "Action": "secretsmanager:BatchGetSecretValue",
-                "Resource": "*"},
-            {"Sid": "FindNames", "Effect": "Allow", "Action": "secretsmanager:ListSecrets", "Resource": "*"},
+            {"Sid": "ReadSecrets", "Effect": "Allow",
+                "Action": "secretsmanager:GetSecretValue", "Resource": [
+                format!("{secret}-??????"),
+                format!("{secret}/*")]},
+            {"Sid": "ReadManyAtOnce", "Effect": "Allow",
+                "Action": "secretsmanager:BatchGetSecretValue", "Resource": "*"},
+            {"Sid": "FindNames", "Effect": "Allow",
+                "Action": "secretsmanager:ListSecrets", "Resource": "*"},
             {"Sid": "OnlyForCustomerManagedKeys", "Effect": "Allow", "Action": "kms:Decrypt",
                 "Resource": "arn:aws-cn:kms:cn-north-1:123456789012:key/*",
                 "Condition": {"StringLike": {
                     "kms:EncryptionContext:SecretARN": [
-                        "arn:aws-cn:secretsmanager:cn-north-1:123456789012:secret:gaara/prod-??????",
-                        "arn:aws-cn:secretsmanager:cn-north-1:123456789012:secret:gaara/prod/*"],
+                        format!("{secret}-??????"),
+                        format!("{secret}/*")],
                     "kms:ViaService": "secretsmanager.cn-north-1.amazonaws.com*"}}},
         ]});
         assert_eq!(serde_json::from_str::<serde_json::Value>(&policy).expect("JSON"), expected);
     }
 
     #[test]
-    fn nothing_selected_needs_nothing() {
-        let policy = policy(&Scope::new(None, None), Needs::Secrets(&[]), true, true);
+    fn no_secrets_need_no_statement() {
+        let policy = policy(&Location::new(None, None), Needs::Secrets(&[]), true, true);
         assert_eq!(policy, "{\n  \"Version\": \"2012-10-17\",\n  \"Statement\": []\n}");
     }
 }

@@ -1,6 +1,7 @@
 //! [`Memory`]: secrets in memory, for tests and for programs without AWS.
 //!
-//! A handle with shared content, so that a test can rotate a secret while the program under test reads it.
+//! A handle with shared content, so that a test can rotate a secret while the program under test
+//! reads it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,18 +18,20 @@ use crate::unwind::lock;
 ///
 /// ```
 /// # #[derive(serde::Deserialize)] struct Settings { token: String }
-/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), secrets_provider::Error> {
 /// use secrets_provider::{Live, Memory, SecretsManager};
 ///
 /// let secrets = Memory::new();
 /// secrets.put("app/token", "old");
-/// let settings: Live<Settings> = SecretsManager::prefix("app").backend(secrets.clone()).live().await?;
+/// let manager = SecretsManager::prefix("app").backend(secrets.clone());
+/// let settings: Live<Settings> = manager.live().await?;
 /// assert_eq!(settings.load().token, "old");
 ///
 /// secrets.put("app/token", "new");
 /// settings.refresh().await?;
 /// assert_eq!(settings.load().token, "new");
-/// # Ok::<(), secrets_provider::Error>(()) }).unwrap();
+/// # Ok(()) }
 /// ```
 #[derive(Clone, Default)]
 pub struct Memory(Arc<Mutex<State>>);
@@ -46,7 +49,8 @@ impl Memory {
         Self::default()
     }
 
-    /// Creates a secret with this text, or gives it a new version. Returns the version's id, which is a running number.
+    /// Creates a secret with this text, or gives it a new version. Returns the version's id, which
+    /// is a running number.
     pub fn put(&self, name: &str, text: impl Into<String>) -> String {
         self.insert(name, Payload::text(text))
     }

@@ -1,8 +1,8 @@
 //! [`Backend`]: the seam between this crate and a store of secrets.
 //!
-//! AWS Secrets Manager is one store, [`Directory`] and [`Memory`] are others, and a program can add its own. What selects,
-//! maps, merges and refreshes secrets is above the seam and the same for all; words that only fit one store (regions, VPC
-//! endpoints, how late a listing is) are below it.
+//! AWS Secrets Manager is one store, [`Directory`] and [`Memory`] are others, and a program can add
+//! its own. What selects, maps, merges and refreshes secrets is above the seam and the same for
+//! all; words that only fit one store (regions, VPC endpoints, how late a listing is) are below it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -38,7 +38,8 @@ pub type Outcome = (String, Result<Fetched, Error>);
 /// When a secret is expected to rotate: at some moment from the start to the end.
 pub type RotationWindow = Range<SystemTime>;
 
-/// The tokio runtime that a fetch runs on. A client's connections are driven by the runtime that opened them.
+/// The tokio runtime that a fetch runs on. A client's connections are driven by the runtime that
+/// opened them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Runtime {
     /// The caller's own.
@@ -47,11 +48,14 @@ pub(crate) enum Runtime {
     Worker,
 }
 
-/// A store of secrets. AWS Secrets Manager is one, [`Directory`] and [`Memory`] are others. Implement it for a store of
-/// your own, and give it to [`SecretsManager::backend`](crate::SecretsManager::backend).
+/// A store of secrets. AWS Secrets Manager is one, [`Directory`] and [`Memory`] are others.
+/// Implement it for a store of your own, and give it to
+/// [`SecretsManager::backend`](crate::SecretsManager::backend).
 ///
 /// ```
-/// use secrets_provider::{Backend, BoxFuture, BoxStream, Error, ErrorKind, Fetched, Outcome, SecretsManager};
+/// use secrets_provider::{
+///     Backend, BoxFuture, BoxStream, Error, ErrorKind, Fetched, Outcome, SecretsManager,
+/// };
 ///
 /// /// One secret, always the same.
 /// #[derive(Debug)]
@@ -63,10 +67,13 @@ pub(crate) enum Runtime {
 ///     }
 ///
 ///     fn fetch<'a>(&'a self, ids: &'a [String]) -> BoxStream<'a, Outcome> {
-///         let outcome = |id: &String| {
+///         let missing = |id: &String| {
+///             Error::new(ErrorKind::NotFound, format!("no secret `{id}`")).with_secret(id)
+///         };
+///         let outcome = move |id: &String| {
 ///             let found = match id.ends_with("/token") {
 ///                 true => Ok(Fetched::text(id, "v1", "t0ken")),
-///                 false => Err(Error::new(ErrorKind::NotFound, format!("no secret `{id}`")).with_secret(id)),
+///                 false => Err(missing(id)),
 ///             };
 ///             (id.clone(), found)
 ///         };
@@ -79,16 +86,17 @@ pub(crate) enum Runtime {
 /// # Ok::<(), Error>(())
 /// ```
 pub trait Backend: fmt::Debug + Send + Sync + 'static {
-    /// The names of the secrets that start with `prefix`, which has no slash at its end. The result may contain more
-    /// names than that; the caller filters them.
+    /// The names of the secrets that start with `prefix`, which has no slash at its end. The result
+    /// may contain more names than that; the caller filters them.
     ///
     /// # Errors
     ///
     /// If names cannot be listed, or not all of them.
     fn list<'a>(&'a self, prefix: &'a str) -> BoxFuture<'a, Result<Vec<String>, Error>>;
 
-    /// Some names that start with `prefix`, for the hint of an error. It is called when a start fails because a name does
-    /// not exist, and not later. One quick call is enough; errors are ignored. By default, it lists all names.
+    /// Some names that start with `prefix`, for the hint of an error. It is called when a start
+    /// fails because a name does not exist, and not later. One quick call is enough; errors are
+    /// ignored. By default, it lists all names.
     ///
     /// # Errors
     ///
@@ -97,27 +105,29 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
         self.list(prefix)
     }
 
-    /// The current values of the secrets with these names or ARNs, in any order: one outcome per id, with that id, as
-    /// soon as it is known. The caller may drop the stream at a deadline.
+    /// The current values of the secrets with these names or ARNs, in any order: one outcome per
+    /// id, with that id, as soon as it is known. The caller may drop the stream at a deadline.
     fn fetch<'a>(&'a self, ids: &'a [String]) -> BoxStream<'a, Outcome>;
 
-    /// A stream that yields whenever something may have changed, for a store that can say so; by default there is none.
-    /// A [`Live`](crate::Live) asks for it once, after its first fetch, and refreshes at each signal in addition to its
-    /// interval. Signals that come during a refresh count as one. The stream is polled on the tokio runtime of the
-    /// refresh. When it ends, only the interval is left.
+    /// A stream that yields each time something may have changed, for a store that notices changes;
+    /// by default there is none. A [`Live`](crate::Live) asks for it once, after its first fetch,
+    /// and refreshes at each signal in addition to its interval. Signals that come during a refresh
+    /// count as one. The stream is polled on the tokio runtime of the refresh. When it ends, only
+    /// the interval is left.
     fn changes(&self) -> Option<BoxStream<'static, ()>> {
         None
     }
 
-    /// The calls that were made so far, retries included, by operation, for [`Status::calls`](crate::Status::calls).
-    /// By default, none are counted.
+    /// The calls that were made so far, retries included, by operation, for
+    /// [`Status::calls`](crate::Status::calls). By default, none are counted.
     fn calls(&self) -> Calls {
         Calls::new()
     }
 
     /// When these secrets, by name or ARN, are expected to rotate next, as far as that is known. A
-    /// [`Live`](crate::Live) reads them more often at that time. It is called after the start, and for a secret whose
-    /// version is new or whose window is over. By default, nothing is known; errors are ignored.
+    /// [`Live`](crate::Live) reads them more often at that time. It is called after the start, and
+    /// for a secret whose version is new or whose window is over. By default, nothing is known;
+    /// errors are ignored.
     fn rotation_windows<'a>(
         &'a self,
         ids: &'a [String],
@@ -141,8 +151,9 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
         "check the prefix"
     }
 
-    /// The values that the current ones replaced (AWSPREVIOUS), in the form of [`fetch`](Self::fetch). For a secret
-    /// without a previous value, the stream yields nothing or `NotFound`. By default, there are no previous values.
+    /// The values that the current ones replaced (AWSPREVIOUS), in the form of
+    /// [`fetch`](Self::fetch). For a secret without a previous value, the stream yields nothing or
+    /// `NotFound`. By default, there are no previous values.
     fn fetch_previous<'a>(&'a self, ids: &'a [String]) -> BoxStream<'a, Outcome> {
         let _ = ids;
         Box::pin(stream::empty())

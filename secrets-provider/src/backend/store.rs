@@ -1,7 +1,9 @@
-//! Where a manager's backend comes from, behind one trait, so that the manager knows nothing of AWS.
+//! Where a manager's backend comes from, behind one trait, so that the manager knows nothing of
+//! AWS.
 //!
-//! A [`Store`] describes a backend; [`Connections`] keeps the backends made of it, because a client's connections belong
-//! to the tokio runtime that opened them and are worth keeping as long as that runtime lives.
+//! A [`Store`] describes a backend; [`Connections`] keeps the backends made of it, because a
+//! client's connections belong to the tokio runtime that opened them and are worth keeping as long
+//! as that runtime lives.
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
@@ -106,8 +108,8 @@ impl Store for Missing {
     }
 }
 
-/// The backends in use: one for the callers' runtime and one for the worker's, each as long as the same tokio runtime
-/// drives it.
+/// The backends in use: one for the callers' runtime and one for the worker's, each as long as the
+/// same tokio runtime drives it.
 #[derive(Debug, Default)]
 pub(crate) struct Connections(Mutex<[Option<Connection>; 2]>);
 

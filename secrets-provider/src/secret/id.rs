@@ -1,28 +1,70 @@
 //! Names, prefixes and ARNs of secrets: everything that is parsed of them, in one place.
 //!
-//! A secret is asked for by name or by ARN. An ARN ends in the name, a hyphen and six random characters; AWS also accepts it
-//! without those, and a name's own end may look like them, so an ARN may stand for two names
+//! A secret is asked for by name or by ARN. An ARN ends in the name, a hyphen and six random
+//! characters; AWS also accepts it without those, and a name's own end may look like them, so an
+//! ARN may stand for two names
 //! (<https://docs.aws.amazon.com/secretsmanager/latest/userguide/whats-in-a-secret.html>).
 
 /// The length of the random ending that AWS adds to a name in an ARN.
 const ENDING_LENGTH: usize = 6;
+
+/// The parts of an ARN, `arn:partition:service:region:account:secret:name`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Arn<'a> {
+    pub(crate) partition: &'a str,
+    pub(crate) region: &'a str,
+    pub(crate) account: &'a str,
+    /// The name with its random ending, which may have been left out.
+    name: Option<&'a str>,
+}
+
+impl<'a> Arn<'a> {
+    /// The parts of an id that is an ARN; `None` for a name.
+    pub(crate) fn parse(id: &'a str) -> Option<Self> {
+        let mut parts = id.strip_prefix("arn:")?.splitn(6, ':');
+        let (partition, _service) = (parts.next()?, parts.next()?);
+        let (region, account) = (parts.next()?, parts.next()?);
+        Some(Self { partition, region, account, name: parts.nth(1) })
+    }
+
+    /// The name without the random ending, if it has one or seems to have one.
+    fn stem(&self) -> Option<&'a str> {
+        let (stem, ending) = self.name?.rsplit_once('-')?;
+        is_random_ending(ending).then_some(stem)
+    }
+
+    /// Whether the random ending is there, as far as one can see. AWS cannot see it either in an
+    /// ARN without the ending whose name is such as `my-secret`, and advises against such names.
+    pub(crate) fn has_ending(&self) -> bool {
+        self.stem().is_some()
+    }
+}
 
 /// Whether an id is an ARN rather than a name.
 pub(crate) fn is_arn(id: &str) -> bool {
     id.starts_with("arn:")
 }
 
-/// The names that an id may stand for, the likelier first: a name for itself; an ARN for its name without the random
-/// ending and, because the ending may have been left out, with what looks like one.
+/// The names that an id may stand for, the likelier first: a name for itself; an ARN for its name
+/// without the random ending and, because the ending may have been left out, with what looks like
+/// one.
 pub(crate) fn names_of(id: &str) -> Vec<&str> {
-    // arn:partition:service:region:account:secret:name
-    let Some(name) = id.strip_prefix("arn:").and_then(|arn| arn.splitn(6, ':').nth(5)) else {
-        return vec![id];
-    };
-    match name.rsplit_once('-') {
-        Some((stem, ending)) if is_random_ending(ending) => vec![stem, name],
-        _ => vec![name],
+    match Arn::parse(id).and_then(|arn| Some((arn.stem(), arn.name?))) {
+        None => vec![id],
+        Some((Some(stem), name)) => vec![stem, name],
+        Some((None, name)) => vec![name],
     }
+}
+
+/// Whether an id, which is the name or the ARN with or without its random ending, asks for the
+/// secret with this name and ARN.
+#[cfg(feature = "aws")]
+pub(crate) fn asks_for(id: &str, name: Option<&str>, arn: Option<&str>) -> bool {
+    let is_without_ending = |arn: &str| {
+        let ending = arn.strip_prefix(id).and_then(|rest| rest.strip_prefix('-'));
+        ending.is_some_and(is_random_ending)
+    };
+    name == Some(id) || arn == Some(id) || is_arn(id) && arn.is_some_and(is_without_ending)
 }
 
 /// Whether two ids, names or ARNs, may mean one secret.
@@ -38,8 +80,8 @@ fn is_random_ending(text: &str) -> bool {
     text.len() == ENDING_LENGTH && text.bytes().all(|c| c.is_ascii_alphanumeric())
 }
 
-/// What follows the prefix in a name that is the prefix itself or below it (M1). Server-side filters only compare the
-/// leading text, so `gaara/prod` also finds `gaara/production`.
+/// The rest of a name that is the prefix itself or below it (M1). Filters of a server only compare
+/// the leading text, so `gaara/prod` also finds `gaara/production` there.
 pub(crate) fn below<'a>(prefix: &str, name: &'a str) -> Option<&'a str> {
     match name.strip_prefix(trimmed(prefix))? {
         "" => Some(""),
@@ -72,6 +114,22 @@ mod tests {
             Case { id: "arn:aws:s3:::bucket", names: &["arn:aws:s3:::bucket"] },
         ] {
             assert_eq!(names_of(id), names, "{id}");
+        }
+    }
+
+    #[cfg(feature = "aws")]
+    #[test]
+    fn an_id_asks_for_a_secret_by_name_arn_or_partial_arn() {
+        let arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:a/b-AbCdEf";
+        for (id, yes) in [
+            ("a/b", true),
+            (arn, true),
+            (arn.strip_suffix("-AbCdEf").expect("a suffix"), true),
+            ("arn:aws:secretsmanager:us-east-1:123456789012:secret:a", false),
+            ("a", false),
+            ("a/b-AbCdEf", false),
+        ] {
+            assert_eq!(asks_for(id, Some("a/b"), Some(arn)), yes, "{id}");
         }
     }
 

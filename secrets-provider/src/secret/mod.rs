@@ -1,8 +1,8 @@
 //! One secret as a store hands it over: its names, its version, its value.
 //!
-//! The leftmost room that knows secrets: stores make [`Fetched`] values, the engine compares their versions, and the tree
-//! takes their [`Payload`]. Values are shared rather than copied, and wiped when the last handle is dropped. No I/O, and no
-//! opinion on where a value goes.
+//! The leftmost room that knows secrets: stores make [`Fetched`] values, the engine compares their
+//! versions, and the tree takes their [`Payload`]. Values are shared rather than copied, and wiped
+//! when the last handle is dropped. No I/O, and no opinion on where a value goes.
 
 pub(crate) mod id;
 mod payload;
@@ -26,8 +26,8 @@ pub struct Fetched {
 }
 
 impl Fetched {
-    /// A secret that holds text. Two values of one secret must never share a version id, because only the id says whether
-    /// a value is new.
+    /// A secret that holds text. Two values of one secret must never share a version id, because
+    /// only the id says whether a value is new.
     pub fn text(
         name: impl Into<String>,
         version_id: impl Into<String>,
@@ -91,7 +91,8 @@ impl Fetched {
         (&self.version_id, self.previous().map(Fetched::version_id))
     }
 
-    /// What distinguishes one secret from another. Names alone do not, because they repeat across accounts.
+    /// What distinguishes one secret from another. Names alone do not, because they repeat across
+    /// accounts.
     pub(crate) fn identity(&self) -> &str {
         self.arn.as_deref().unwrap_or(&self.name)
     }

@@ -6,7 +6,8 @@ use zeroize::Zeroizing;
 
 use super::Text;
 
-/// What a secret holds: `SecretString` or `SecretBinary`. Shared, and wiped when the last handle is dropped.
+/// What a secret holds: `SecretString` or `SecretBinary`. Shared, and wiped when the last handle is
+/// dropped.
 #[derive(Clone)]
 pub(crate) enum Payload {
     Text(Text),

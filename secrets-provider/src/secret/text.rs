@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-/// Text that may be secret: shared, so that all layers use one copy, and wiped when the last handle is dropped.
+/// Text that may be secret: shared, so that all layers use one copy, and wiped when the last handle
+/// is dropped.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Text(Arc<Zeroizing<String>>);
 

@@ -1,25 +1,26 @@
-//! AWS's answers as outcomes: which id each value or error is about, and which ids the answer leaves out. Pure.
+//! AWS's answers as outcomes: which id each value or error is about, and which ids the answer
+//! leaves out. Pure.
 
 use aws_sdk_secretsmanager::operation::batch_get_secret_value::BatchGetSecretValueOutput;
 use aws_sdk_secretsmanager::types::SecretValueEntry;
 
 use super::error::Call;
 use crate::backend::Outcome;
-use crate::backend::iam::Scope;
+use crate::backend::iam::Location;
 use crate::error::{Error, ErrorKind};
-use crate::secret::id::is_arn;
+use crate::secret::id::{asks_for, is_arn};
 use crate::secret::{Fetched, Payload};
 
 /// Splits an answer into outcomes, and removes the ids that it covers from `missing`.
 pub(super) fn sort_out(
     output: BatchGetSecretValueOutput,
-    scope: &Scope,
+    location: &Location,
     missing: &mut Vec<String>,
     outcomes: &mut Vec<Outcome>,
 ) {
     for entry in output.secret_values.unwrap_or_default() {
         let SecretValueEntry { arn, name, version_id, secret_binary, secret_string, .. } = entry;
-        let is_asked = |id: &String| asked_for(id, name.as_deref(), arn.as_deref());
+        let is_asked = |id: &String| asks_for(id, name.as_deref(), arn.as_deref());
         // A secret that was asked for by name and by ARN is answered once.
         let ids: Vec<String> = missing.extract_if(.., |id| is_asked(id)).collect();
         let payload = payload(secret_string, secret_binary);
@@ -32,21 +33,13 @@ pub(super) fn sort_out(
     for error in output.errors.unwrap_or_default() {
         let Some(about) = error.secret_id() else { continue };
         for id in missing
-            .extract_if(.., |id| id == about || is_arn(id) && asked_for(id, None, Some(about)))
+            .extract_if(.., |id| id == about || is_arn(id) && asks_for(id, None, Some(about)))
         {
-            let call = Call { action: "GetSecretValue", id: Some(&id), scope };
+            let call = Call { action: "GetSecretValue", id: Some(&id), location };
             let why = call.refused(error.error_code(), error.message(), None);
             outcomes.push((id, Err(why)));
         }
     }
-}
-
-/// Whether an id, a name or an ARN with or without its random ending, asks for this secret.
-fn asked_for(id: &str, name: Option<&str>, arn: Option<&str>) -> bool {
-    let partial = |arn: &str| {
-        arn.strip_prefix(id).is_some_and(|rest| rest.len() == 7 && rest.starts_with('-'))
-    };
-    name == Some(id) || arn == Some(id) || is_arn(id) && arn.is_some_and(partial)
 }
 
 pub(super) fn payload(
@@ -99,27 +92,12 @@ mod tests {
             BatchGetSecretValueOutput::builder().secret_values(value).errors(error).build();
         let mut missing: Vec<String> = ["a", arn, "b", "left-out"].map(str::to_owned).into();
         let mut outcomes = Vec::new();
-        sort_out(answer, &Scope::new(None, None), &mut missing, &mut outcomes);
+        sort_out(answer, &Location::new(None, None), &mut missing, &mut outcomes);
         assert_eq!(missing, ["left-out"]);
         let outcomes: Vec<_> = outcomes
             .iter()
             .map(|(id, outcome)| (id.as_str(), outcome.as_ref().err().map(Error::kind)))
             .collect();
         assert_eq!(outcomes, [("a", None), (arn, None), ("b", Some(ErrorKind::NotFound))]);
-    }
-
-    #[test]
-    fn an_id_asks_for_a_secret_by_name_arn_or_partial_arn() {
-        let arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:a/b-AbCdEf";
-        for (id, yes) in [
-            ("a/b", true),
-            (arn, true),
-            (arn.strip_suffix("-AbCdEf").expect("a suffix"), true),
-            ("arn:aws:secretsmanager:us-east-1:123456789012:secret:a", false),
-            ("a", false),
-            ("a/b-AbCdEf", false),
-        ] {
-            assert_eq!(asked_for(id, Some("a/b"), Some(arn)), yes, "{id}");
-        }
     }
 }

@@ -46,9 +46,9 @@ impl Aws {
         }
     }
 
-    /// The client itself or, for the worker's runtime, one with connections of its own: those in the given client's pool
-    /// stand still while the runtime that drives them is blocked. A connector that is not the SDK's own is kept,
-    /// because nothing could replace it.
+    /// The client itself or, for the worker's runtime, one with connections of its own: those in
+    /// the given client's pool stand still while the runtime that drives them is blocked. A
+    /// connector that is not the SDK's own is kept, because nothing could replace it.
     fn for_runtime(&self, client: Client) -> Client {
         let pooled = client.config().http_client().is_none_or(|http| {
             http.connector_metadata().is_some_and(|metadata| metadata.name() == "hyper")

@@ -1,15 +1,16 @@
 //! The SDK's errors in our words.
 //!
-//! The SDK's own errors quote whole responses in `Debug`, and a server's message may contain anything. So only kind, error
-//! code and request id are kept, and for a denial which policy refused the call. The codes of Secrets Manager are a table
-//! at the end; all wording of this backend's failed calls is in this file and in `denied`.
+//! The SDK's own errors quote whole responses in `Debug`, and a server's message may contain
+//! anything. So only kind, error code and request id are kept, and for a denial which policy
+//! refused the call. The codes of Secrets Manager are a table at the end; all wording of this
+//! backend's failed calls is in this file and in `denied`.
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
 use super::denied;
-use crate::backend::iam::Scope;
+use crate::backend::iam::Location;
 use crate::error::{Error, ErrorKind};
 use crate::observe::events;
 use crate::secret::id::is_arn;
@@ -30,12 +31,12 @@ pub(super) enum BatchFailure {
 pub(super) struct Call<'a> {
     pub(super) action: &'a str,
     pub(super) id: Option<&'a str>,
-    pub(super) scope: &'a Scope,
+    pub(super) location: &'a Location,
 }
 
 /// The hint for an answer that Secrets Manager does not give: its own have codes and are complete.
-const NOT_AWS: &str = "Secrets Manager does not answer like this: check AWS_ENDPOINT_URL, and any proxy or load balancer \
-                       in between";
+const NOT_AWS: &str = "Secrets Manager does not answer like this: check AWS_ENDPOINT_URL, and any \
+                       proxy or load balancer in between";
 
 const UNREADABLE: &str = "the answer is incomplete or not valid";
 
@@ -85,7 +86,8 @@ impl Call<'_> {
         }
     }
 
-    /// Why a BatchGetSecretValue failed, which decides whether batches or single calls are worth another try.
+    /// Why a BatchGetSecretValue failed, which decides whether batches or single calls are worth
+    /// another try.
     pub(super) fn failed_batch<E>(self, error: &SdkError<E, HttpResponse>) -> BatchFailure
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
@@ -99,7 +101,8 @@ impl Call<'_> {
                 {
                     BatchFailure::Refused
                 }
-                // Single calls would use the same credentials, which may be renewed before the next fetch.
+                // Single calls would use the same credentials, which may be renewed before the next
+                // fetch.
                 Some(code) if meaning(code, "") == Some(Meaning::BadCredentials) => {
                     BatchFailure::Unreachable(reason)
                 }
@@ -110,8 +113,8 @@ impl Call<'_> {
         }
     }
 
-    /// The error for a code of Secrets Manager. Nearly all come as HTTP 400, so the status says little
-    /// (<https://docs.aws.amazon.com/secretsmanager/latest/apireference/CommonErrors.html>).
+    /// The error for a code of Secrets Manager. Nearly all come as HTTP 400, so the status says
+    /// little (<https://docs.aws.amazon.com/secretsmanager/latest/apireference/CommonErrors.html>).
     pub(super) fn refused(
         self,
         code: Option<&str>,
@@ -121,58 +124,69 @@ impl Call<'_> {
         let message = message.unwrap_or_default().to_ascii_lowercase();
         let code = code.unwrap_or_default();
         match meaning(code, &message) {
-            Some(Meaning::NotFound) => self.not_found(),
-            Some(Meaning::NoCurrentVersion) => self
-                .error(ErrorKind::NotFound, "it has no version labelled AWSCURRENT")
-                .with_hint(
+            Some(meaning) => self.meant(meaning, code, &message),
+            None if code.is_empty() && status == Some(200) => {
+                self.error(ErrorKind::Unavailable, UNREADABLE).with_hint(NOT_AWS)
+            }
+            None => self.unknown(error_text(code), status),
+        }
+    }
+
+    /// The error for a code's meaning, with the message in lower case.
+    fn meant(self, meaning: Meaning, code: &str, message: &str) -> Error {
+        match meaning {
+            Meaning::NotFound => self.not_found(),
+            Meaning::NoCurrentVersion => {
+                self.error(ErrorKind::NotFound, "it has no version labelled AWSCURRENT").with_hint(
                     "put a value into it, or move the label to the right version: \
                      `aws secretsmanager update-secret-version-stage`",
-                ),
-            Some(Meaning::Denied) => match self.id {
-                Some(id) if message.contains("kms") => self
-                    .error(ErrorKind::Kms, "its KMS key may not be used")
-                    .with_hint(denied::kms_hint(id, self.scope, &message)),
-                _ => self
-                    .error(ErrorKind::AccessDenied, "access denied")
-                    .with_hint(denied::hint(self.action, self.id, self.scope, &message)),
-            },
-            Some(Meaning::CannotDecrypt) => self
-                .error(ErrorKind::Kms, "its KMS key cannot decrypt it")
-                .with_hint(format!(
+                )
+            }
+            Meaning::Denied => {
+                match self.id {
+                    Some(id) if message.contains("kms") => self
+                        .error(ErrorKind::Kms, "its KMS key may not be used")
+                        .with_hint(denied::kms_hint(id, self.location, message)),
+                    _ => self
+                        .error(ErrorKind::AccessDenied, "access denied")
+                        .with_hint(denied::hint(self.action, self.id, self.location, message)),
+                }
+            }
+            Meaning::CannotDecrypt => {
+                self.error(ErrorKind::Kms, "its KMS key cannot decrypt it").with_hint(format!(
                     "the key is disabled, scheduled for deletion or deleted: `aws secretsmanager \
-                     describe-secret --secret-id {}` shows it as KmsKeyId, `aws kms describe-key` shows its \
-                     state, `aws kms enable-key` or `aws kms cancel-key-deletion` restores it",
+                     describe-secret --secret-id {}` shows it as KmsKeyId, `aws kms describe-key` \
+                     shows its state, `aws kms enable-key` or `aws kms cancel-key-deletion` \
+                     restores it",
                     self.id.unwrap_or("<name>")
-                )),
-            Some(Meaning::PendingDeletion) => self
+                ))
+            }
+            Meaning::PendingDeletion => self
                 .error(ErrorKind::PendingDeletion, "it is scheduled for deletion")
                 .with_hint(format!(
-                    "restore it with `aws secretsmanager restore-secret --secret-id {}`, or no longer ask for it",
+                    "restore it with `aws secretsmanager restore-secret --secret-id {}`, \
+                     or no longer ask for it",
                     self.id.unwrap_or("<name>")
                 )),
-            Some(Meaning::Throttled) => self
-                .error(ErrorKind::Throttled, "throttled")
-                .with_hint(format!(
-                    "the quota for {} covers the whole account and region: refresh less often, start fewer \
-                     replicas at once, or have the quota raised",
-                    self.action
-                )),
-            Some(Meaning::BadCredentials) => {
+            Meaning::Throttled => self.error(ErrorKind::Throttled, "throttled").with_hint(format!(
+                "the quota for {} covers the whole account and region: refresh less often, \
+                     start fewer replicas at once, or have the quota raised",
+                self.action
+            )),
+            Meaning::BadCredentials => {
                 let what = format!("the AWS credentials are not accepted ({code})");
                 let error = self.error(ErrorKind::AccessDenied, &what).with_hint(
-                    "renew them; check the machine's clock, and that this region is enabled for the account",
+                    "renew them; check the machine's clock, and that this region is enabled for \
+                     the account",
                 );
                 error.of_caller()
             }
-            Some(Meaning::BadRequest) => self
+            Meaning::BadRequest => self
                 .error(ErrorKind::Config, &format!("the request is not accepted ({code})"))
                 .with_hint(
-                    "a secret's name consists of ASCII letters, digits and `/_+=.@-`; give an ARN in full",
+                    "a secret's name consists of ASCII letters, digits and `/_+=.@-`; give an ARN \
+                     in full",
                 ),
-            None if code.is_empty() && status == Some(200) => self
-                .error(ErrorKind::Unavailable, UNREADABLE)
-                .with_hint(NOT_AWS),
-            None => self.unknown(error_text(code), status),
         }
     }
 
@@ -192,14 +206,16 @@ impl Call<'_> {
             // A proxy that refuses says nothing about the secret.
             ("", _) => error.with_hint(NOT_AWS).of_caller(),
             (_, Some(500..)) => error.with_hint(
-                "AWS failed, and failed again when the SDK retried; the AWS Health Dashboard lists outages",
+                "AWS failed, and failed again when the SDK retried; the AWS Health Dashboard lists \
+                 outages",
             ),
             _ => error,
         }
     }
 
     fn not_found(self) -> Error {
-        let place = self.scope.region().map_or_else(String::new, |region| format!(" in {region}"));
+        let place =
+            self.location.region().map_or_else(String::new, |region| format!(" in {region}"));
         let by_arn = self.id.is_some_and(is_arn);
         self.error(ErrorKind::NotFound, &format!("there is no such secret{place}")).with_hint(
             match by_arn {
@@ -224,17 +240,19 @@ impl Call<'_> {
         };
         self.error(ErrorKind::Unavailable, what).with_hint(
             "by default, the SDK tries, in this order, the environment (AWS_ACCESS_KEY_ID and \
-             AWS_SECRET_ACCESS_KEY), the AWS profile (AWS_PROFILE; one with `sso` or `credential_process` needs the \
-             feature of that name), web identity (AWS_WEB_IDENTITY_TOKEN_FILE and AWS_ROLE_ARN), the container \
+             AWS_SECRET_ACCESS_KEY), the AWS profile (AWS_PROFILE; one with `sso` or \
+             `credential_process` needs the feature of that name), web identity \
+             (AWS_WEB_IDENTITY_TOKEN_FILE and AWS_ROLE_ARN), the container \
              (AWS_CONTAINER_CREDENTIALS_RELATIVE_URI or _FULL_URI) and the instance's metadata",
         )
     }
 
     fn unreachable(self) -> String {
         format!(
-            "check region, AWS_ENDPOINT_URL, DNS and network; a VPC without internet access needs the interface \
-             endpoint `{}` with private DNS, and a security group that allows port 443",
-            self.scope.endpoint_service()
+            "check region, AWS_ENDPOINT_URL, DNS and network; a VPC without internet access needs \
+             the interface endpoint `{}` with private DNS, and a security group that allows port \
+             443",
+            self.location.endpoint_service()
         )
     }
 
@@ -256,7 +274,8 @@ fn error_text(text: &str) -> &str {
     if plain { text } else { "" }
 }
 
-/// Whether there were no credentials to sign with. The SDK's type for that is private, so only its words show it.
+/// Whether there were no credentials to sign with. The SDK's type for that is private, so only its
+/// words show it.
 fn without_provider(error: &(dyn std::error::Error + 'static)) -> bool {
     let chain = std::iter::successors(Some(error), |error| error.source());
     chain.map(ToString::to_string).any(|text| text.contains("auth scheme"))
@@ -278,13 +297,13 @@ enum Meaning {
     CannotDecrypt,
     PendingDeletion,
     Throttled,
-    /// The credentials themselves are not accepted, whatever was asked for.
+    /// The credentials themselves are not accepted, for any secret.
     BadCredentials,
     BadRequest,
 }
 
-/// The meaning of a code and, where one code has several, of a phrase in its message (in lower case). The first line that
-/// fits counts.
+/// The meaning of a code and, where one code has several, of a phrase in its message (in lower
+/// case). The first line that fits counts.
 const MEANINGS: [(&str, &str, Meaning); 28] = [
     ("ResourceNotFoundException", "staging label", Meaning::NoCurrentVersion),
     ("ResourceNotFoundException", "", Meaning::NotFound),

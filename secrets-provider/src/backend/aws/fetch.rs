@@ -1,8 +1,9 @@
 //! Reading values: twenty at a time by BatchGetSecretValue, or one by one by GetSecretValue.
 //!
-//! Batches are an optimisation that IAM, an endpoint or an emulator may refuse. When one fails as a whole, its secrets are
-//! read one by one, and batches rest: for good if they are refused, else for a few fetches. What an answer leaves out,
-//! and what was throttled while others were answered, is read again one by one, so that nothing is dropped.
+//! Batches are an optimisation that IAM, an endpoint or an emulator may refuse. When one fails as a
+//! whole, its secrets are read one by one, and batches rest: for good if they are refused, else for
+//! a few fetches. What an answer leaves out, and what was throttled while others were answered, is
+//! read again one by one, so that nothing is dropped.
 
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
@@ -12,7 +13,7 @@ use futures_util::{FutureExt as _, StreamExt as _};
 
 use super::answer::{fetched, payload, sort_out};
 use super::error::{BatchFailure, Call};
-use super::{Aws, scope};
+use super::{Aws, location};
 use crate::backend::{BoxFuture, BoxStream, Outcome};
 use crate::error::{Error, ErrorKind};
 use crate::observe::events;
@@ -45,7 +46,8 @@ impl Aws {
         }))
     }
 
-    /// The versions labelled AWSPREVIOUS, by single calls: BatchGetSecretValue only reads AWSCURRENT.
+    /// The versions labelled AWSPREVIOUS, by single calls: BatchGetSecretValue only reads
+    /// AWSCURRENT.
     pub(super) fn previous<'a>(&'a self, ids: &'a [String]) -> BoxStream<'a, Outcome> {
         let calls = stream::iter(ids)
             .map(|id| async { (id.clone(), self.get(id, Some("AWSPREVIOUS")).await) });
@@ -58,8 +60,8 @@ impl Aws {
         let call =
             client.get_secret_value().secret_id(id).set_version_stage(stage.map(str::to_owned));
         let output = call.customize().interceptor(self.counter.of("GetSecretValue")).send().await;
-        let scope = scope(client);
-        let call = Call { action: "GetSecretValue", id: Some(id), scope: &scope };
+        let location = location(client);
+        let call = Call { action: "GetSecretValue", id: Some(id), location: &location };
         let output = output.map_err(|error| call.failed(&error))?;
         let payload = payload(output.secret_string, output.secret_binary);
         fetched(id, output.name, output.arn, output.version_id, payload)
@@ -68,15 +70,15 @@ impl Aws {
     /// Reads a batch by one call. Returns the outcomes and the ids that the answer left out.
     async fn get_batch(&self, ids: &[String]) -> Result<(Vec<Outcome>, Vec<String>), BatchFailure> {
         let client = self.client().await.map_err(BatchFailure::Unreachable)?;
-        let scope = scope(client);
-        let batch = Call { action: "BatchGetSecretValue", id: None, scope: &scope };
+        let location = location(client);
+        let batch = Call { action: "BatchGetSecretValue", id: None, location: &location };
         let call = client.batch_get_secret_value().set_secret_id_list(Some(ids.to_vec()));
         let call = call.customize().interceptor(self.counter.of("BatchGetSecretValue"));
         let output = call.send().await.map_err(|error| batch.failed_batch(&error))?;
         // Only answers to filters have pages.
         let mut missing = ids.to_vec();
         let mut outcomes = Vec::new();
-        sort_out(output, &scope, &mut missing, &mut outcomes);
+        sort_out(output, &location, &mut missing, &mut outcomes);
         Ok((outcomes, missing))
     }
 
@@ -169,8 +171,8 @@ impl Fetch<'_> {
         }
     }
 
-    /// Reads again, with fewer calls at once, what was throttled while others were answered. If nothing was answered,
-    /// throttling is the result.
+    /// Reads again, with fewer calls at once, what was throttled while others were answered. If
+    /// nothing was answered, throttling is the result.
     fn next_round(&mut self) {
         let throttled = std::mem::take(&mut self.throttled);
         if std::mem::take(&mut self.any_answered) {

@@ -1,8 +1,10 @@
-//! AWS Secrets Manager through the SDK: names by ListSecrets, values by BatchGetSecretValue or GetSecretValue.
+//! AWS Secrets Manager through the SDK: names by ListSecrets, values by BatchGetSecretValue or
+//! GetSecretValue.
 //!
-//! `connect` makes the client, `fetch` reads values, `answer` and `error` turn the SDK's types into ours (the SDK's errors
-//! quote whole responses, so none is passed on), `rotation` keeps the dates that listings report, and `variables` hands
-//! over what only a `.env` file sets. One [`Aws`] belongs to one tokio runtime, which drives its connections.
+//! `connect` makes the client, `fetch` reads values, `answer` and `error` turn the SDK's types into
+//! ours (the SDK's errors quote whole responses, so none is passed on), `rotation` keeps the dates
+//! that listings report, and `variables` hands over what only a `.env` file sets. One [`Aws`]
+//! belongs to one tokio runtime, which drives its connections.
 
 mod answer;
 mod calls;
@@ -33,7 +35,7 @@ use rotation::RotationDates;
 
 use super::store::{Options, Store};
 use super::{Backend, BoxFuture, BoxStream, Outcome, RotationWindow, Runtime};
-use crate::backend::iam::Scope;
+use crate::backend::iam::Location;
 use crate::error::{Error, ErrorKind};
 use crate::observe::events;
 use crate::observe::status::Calls;
@@ -47,7 +49,8 @@ const LIST_PAGE_SIZE: i32 = 100;
 /// Where the client's settings come from.
 #[derive(Debug, Clone)]
 pub(crate) enum Access {
-    /// The SDK's own configuration (environment, profile, instance metadata), and what a `.env` file adds.
+    /// The SDK's own configuration (environment, profile, instance metadata), and what a `.env`
+    /// file adds.
     Environment(Box<Variables>),
     Config(Box<SdkConfig>),
     Client(Client),
@@ -104,7 +107,7 @@ impl Aws {
     /// Names that start with `prefix`, from at most so many pages.
     async fn listed(&self, prefix: &str, pages: usize) -> Result<Vec<String>, Error> {
         let client = self.client().await?;
-        let scope = scope(client);
+        let location = location(client);
         // Without a slash at the end, which would hide the secret whose name is the prefix.
         let filter = Filter::builder().key(FilterNameStringType::Name).values(prefix).build();
         let mut names = Vec::new();
@@ -113,7 +116,7 @@ impl Aws {
             let list = client.list_secrets().filters(filter.clone()).max_results(LIST_PAGE_SIZE);
             let list = list.set_next_token(token.clone()).customize();
             let answer = list.interceptor(self.counter.of("ListSecrets")).send().await;
-            let call = Call { action: "ListSecrets", id: None, scope: &scope };
+            let call = Call { action: "ListSecrets", id: None, location: &location };
             let page = answer.map_err(|error| call.failed(&error))?;
             for secret in page.secret_list.unwrap_or_default() {
                 let Some(name) = secret.name else { continue };
@@ -140,8 +143,8 @@ impl Aws {
         let client = self.client().await.ok()?;
         let describe = client.describe_secret().secret_id(id).customize();
         let answer = describe.interceptor(self.counter.of("DescribeSecret")).send().await;
-        let scope = scope(client);
-        let call = Call { action: "DescribeSecret", id: Some(id), scope: &scope };
+        let location = location(client);
+        let call = Call { action: "DescribeSecret", id: Some(id), location: &location };
         match answer {
             Ok(secret) => rotation::window(
                 secret.rotation_enabled,
@@ -160,8 +163,8 @@ impl Aws {
 }
 
 /// Where a client's calls go, as far as it knows.
-fn scope(client: &Client) -> Scope {
-    Scope::new(client.config().region().map(Region::as_ref), None)
+fn location(client: &Client) -> Location {
+    Location::new(client.config().region().map(Region::as_ref), None)
 }
 
 impl Backend for Aws {
@@ -181,8 +184,8 @@ impl Backend for Aws {
         self.counter.calls()
     }
 
-    /// From the last listing, or else by DescribeSecret, one secret after the other: nothing waits for the answers, and
-    /// once a call is denied there are no more.
+    /// From the last listing, or else by DescribeSecret, one secret after the other: nothing waits
+    /// for the answers, and once a call is denied there are no more.
     fn rotation_windows<'a>(
         &'a self,
         ids: &'a [String],
@@ -214,6 +217,7 @@ impl Backend for Aws {
     }
 
     fn nothing_listed_hint(&self) -> &str {
-        "check prefix, region and account; a secret created in the last five minutes may not be listed yet"
+        "check prefix, region and account; a secret created in the last five minutes may not be \
+         listed yet"
     }
 }

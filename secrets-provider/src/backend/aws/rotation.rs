@@ -1,4 +1,5 @@
-//! When secrets rotate next: what ListSecrets reports along with names, and DescribeSecret if it is called.
+//! When secrets rotate next: what ListSecrets reports along with names, and DescribeSecret if it is
+//! called.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
@@ -30,8 +31,9 @@ impl RotationDates {
     }
 }
 
-/// The window in which a secret rotates next. AWS reports its end, "on or before this date". Its length is that of the
-/// rules or, without one, an hour for a schedule in hours and a day for one in days
+/// The window in which a secret rotates next. AWS reports its end, "on or before this date". Its
+/// length is that of the rules or, without one, an hour for a schedule in hours and a day for one
+/// in days
 /// (<https://docs.aws.amazon.com/secretsmanager/latest/userguide/rotate-secrets_schedule.html>).
 pub(super) fn window(
     enabled: Option<bool>,

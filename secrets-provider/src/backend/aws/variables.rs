@@ -1,7 +1,7 @@
 //! The SDK's own variables, if a `.env` file sets them and the environment does not.
 //!
-//! They are handed over through the SDK's builder, because the process environment is not changed. Variables that the
-//! builder has no counterpart for are named in a warning.
+//! They are handed over through the SDK's builder, because the process environment is not changed.
+//! Variables that the builder has no counterpart for are named in a warning.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -24,7 +24,8 @@ const CREDENTIALS_FILE: &str = "AWS_SHARED_CREDENTIALS_FILE";
 const MAX_ATTEMPTS: &str = "AWS_MAX_ATTEMPTS";
 const RETRY_MODE: &str = "AWS_RETRY_MODE";
 
-/// Variables that the SDK only reads from the environment: its builder has no counterpart, or one that does more.
+/// Variables that the SDK only reads from the environment: its builder has no counterpart, or one
+/// that does more.
 const NOT_HANDED_OVER: [&str; 12] = [
     "AWS_ROLE_ARN",
     "AWS_ROLE_SESSION_NAME",
@@ -55,7 +56,8 @@ pub(crate) struct Variables {
 }
 
 impl Variables {
-    /// What `.env` sets and the environment does not. Of two variables for one thing, the one that the SDK prefers counts.
+    /// What `.env` sets and the environment does not. Of two variables for one thing, the one that
+    /// the SDK prefers counts.
     pub(crate) fn only_of_dotenv(environment: &Environment) -> Result<Self, Error> {
         let ignored: Vec<_> = NOT_HANDED_OVER
             .into_iter()
@@ -126,7 +128,8 @@ impl Variables {
         self.hand_over_files(loader)
     }
 
-    /// Hands over the profile files. A file that `.env` does not name is looked for where the SDK does.
+    /// Hands over the profile files. A file that `.env` does not name is looked for where the SDK
+    /// does.
     #[allow(deprecated, reason = "its new name is in another crate of the SDK")]
     fn hand_over_files(&self, loader: ConfigLoader) -> ConfigLoader {
         use aws_config::profile::profile_file::{ProfileFileKind, ProfileFiles};

@@ -1,5 +1,5 @@
-//! The errors of a [`Directory`](super::Directory): what failed, which file was looked for, and what
-//! to do about it.
+//! The errors of a [`Directory`](super::Directory): what failed, which file was looked for, and
+//! what to do about it.
 //!
 //! They name paths, never content. Of the operating system's errors only the kind is kept.
 

@@ -1,4 +1,5 @@
-//! [`Directory`]: secrets in files, for development, and as the Secrets Store CSI driver mounts them.
+//! [`Directory`]: secrets in files, for development, and as the Secrets Store CSI driver mounts
+//! them.
 //!
 //! `layout` turns names into paths and back, `root` is the folder as one read sees it, `folder`
 //! reads and lists, `version` makes version ids, `watch` polls for changes, and `error` has the
@@ -42,7 +43,8 @@ use crate::unwind::lock;
 /// std::fs::write(secrets.join("gaara/prod/database"), r#"{"username": "gaara"}"#)?;
 /// std::fs::write(secrets.join("gaara/prod/jwt-secret"), "849c4a304f1d\n")?;
 ///
-/// let snapshot = SecretsManager::prefix("gaara/prod").backend(Directory::new(&secrets)).fetch_blocking()?;
+/// let manager = SecretsManager::prefix("gaara/prod").backend(Directory::new(&secrets));
+/// let snapshot = manager.fetch_blocking()?;
 /// let settings: Settings = snapshot.extract()?;
 /// assert_eq!(settings.database.username, "gaara");
 /// assert_eq!(settings.jwt_secret, "849c4a304f1d");
@@ -56,9 +58,9 @@ use crate::unwind::lock;
 ///   `gaara/prod/database` is never the file `database.json`.
 /// - **A secret whose name is also a folder**, such as the one named as the prefix, is the file
 ///   `.self` in that folder: `gaara/prod/.self` is the secret `gaara/prod`.
-/// - **Not secrets**: all other entries that start with a dot (`.gitignore`, an editor's swap file),
-///   and entries with a character that AWS does not allow in names (`A-Z a-z 0-9 _ + = . @ -`), such
-///   as the backup `database~`.
+/// - **Not secrets**: all other entries that start with a dot (`.gitignore`, an editor's swap
+///   file), and entries with a character that AWS does not allow in names
+///   (`A-Z a-z 0-9 _ + = . @ -`), such as the backup `database~`.
 /// - **The final newline**, which editors add, is not part of the value: exactly one `\n` or `\r\n`
 ///   at the end of text is dropped. A value that ends in a newline needs two.
 /// - **A file that others than its owner and group may read** (mode `o+r`) is warned about once, by
@@ -71,28 +73,28 @@ use crate::unwind::lock;
 /// mounts with AWS's provider:
 ///
 /// - **Names**: one flat folder, with `_` for `/`, so `gaara/prod/database` is the file
-///   `gaara_prod_database`, and `a/b` and `a_b` are the same file. In a listing, an underscore after
-///   the prefix is kept: the file `gaara_prod_api-keys_clerk` is listed as
+///   `gaara_prod_database`, and `a/b` and `a_b` are the same file. In a listing, an underscore
+///   after the prefix is kept: the file `gaara_prod_api-keys_clerk` is listed as
 ///   `gaara/prod/api-keys_clerk`; to have it as `api-keys/clerk`, name it with
-///   [`only`](crate::SecretsManager::only) or give it an [`alias`](Self::alias). Folders, and entries
-///   that start with a dot, are never secrets. For mounts with `pathTranslation: "False"`, use
-///   [`new`](Self::new).
+///   [`only`](crate::SecretsManager::only) or give it an [`alias`](Self::alias). Folders, and
+///   entries that start with a dot, are never secrets. For mounts with `pathTranslation: "False"`,
+///   use [`new`](Self::new).
 /// - **Values** are exact: the driver writes the value that AWS has, so no newline is dropped.
-/// - **Modes** are not warned about: a mount is a memory file system that only the containers of one
-///   pod see, and the driver's default mode is 0644.
+/// - **Modes** are not warned about: a mount is a memory file system that only the containers of
+///   one pod see, and the driver's default mode is 0644.
 ///
 /// # Both
 ///
 /// - **Text or binary**: bytes that are UTF-8 are text, all others are binary; a file does not show
-///   which of the two it was in AWS. Use [`binary`](Self::binary) for secrets that are always binary.
-///   A value may have 65,536 bytes, as in AWS.
+///   which of the two it was in AWS. Use [`binary`](Self::binary) for secrets that are always
+///   binary. A value may have 65,536 bytes, as in AWS.
 /// - **Swaps**: if the folder has the link `..data`, as volumes of Kubernetes have, one fetch reads
 ///   all files from the one generation that it points to.
 /// - **Version ids** are made of the file's modification time, change time and inode (and the
 ///   generation's folder), never of its content. So each edit, replacement or swap gives a new id,
-///   and `touch` does too. A file that changed within the last 20 ms is read a little later, so that
-///   another change within the same tick of the file system's clock is noticed. If that clock ticks
-///   in seconds (FAT), such a change can be missed.
+///   and `touch` does too. A file that changed within the last 20 ms is read a little later, so
+///   that another change within the same tick of the file system's clock is noticed. If that clock
+///   ticks in seconds (FAT), such a change can be missed.
 /// - **Changes** are used within about a second: a [`Live`](crate::Live) checks the times of its
 ///   files once a second, and refreshes if one is new. It polls because notifications do not cross
 ///   container and network mounts.
@@ -141,22 +143,23 @@ impl Directory {
         Self { folder, seen: Seen::default(), warned: Arc::default() }
     }
 
-    /// Sets the file of a secret, for one that does not have the name of its secret (`objectAlias` of
-    /// the CSI driver). Give the secret's name or ARN as it is asked for. A second alias for the same
-    /// secret replaces the first. A file name that is not valid is an error of the fetch.
+    /// Sets the file of a secret, for one that does not have the name of its secret (`objectAlias`
+    /// of the CSI driver). Give the secret's name or ARN as it is asked for. A second alias for the
+    /// same secret replaces the first. A file name that is not valid is an error of the fetch.
     pub fn alias(mut self, file: impl Into<String>, secret: impl Into<String>) -> Self {
         self.folder.names_mut().alias(file.into(), secret.into());
         self
     }
 
-    /// Makes this secret a SecretBinary even if its bytes are UTF-8, as those of a random key may be.
+    /// Makes this secret a SecretBinary even if its bytes are UTF-8, as those of a random key may
+    /// be.
     pub fn binary(mut self, secret: impl Into<String>) -> Self {
         self.folder.names_mut().binary(secret.into());
         self
     }
 
-    /// Warns about files that were not warned about before. Called on the caller's thread, which has
-    /// its subscriber and span.
+    /// Warns about files that were not warned about before. Called on the caller's thread, which
+    /// has its subscriber and span.
     fn warn(&self, exposed: impl IntoIterator<Item = Exposed>) {
         for Exposed { path, mode } in exposed {
             if lock(&self.warned).insert(path.clone()) {

@@ -42,8 +42,8 @@ pub(super) fn version_id_in(generation: Option<&str>, metadata: &Metadata) -> St
     }
 }
 
-/// How long to wait until another change is sure to give another version id. Zero if the last change
-/// is old enough, or has a time from a clock that is ahead of ours.
+/// How long to wait until another change is sure to give another version id. Zero if the last
+/// change is old enough, or has a time from a clock that is ahead of ours.
 pub(super) fn settles_in(metadata: &Metadata, now: SystemTime) -> Duration {
     let age = changed(metadata).and_then(|changed| now.duration_since(changed).ok());
     age.map_or(Duration::ZERO, |age| SETTLED_AFTER.saturating_sub(age))

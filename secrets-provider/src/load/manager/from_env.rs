@@ -11,26 +11,28 @@ use crate::load::switches::{self, Switches};
 use crate::observe::events;
 
 impl SecretsManager {
-    /// The secrets that variables describe: those of the environment, over those of the `.env` file in the working
-    /// directory (or the nearest parent). The process environment is not changed.
+    /// The secrets that variables describe: those of the environment, over those of the `.env` file
+    /// in the working directory (or the nearest parent). The process environment is not changed.
     ///
     /// | variable | meaning |
     /// | --- | --- |
     /// | `ENVIRONMENT` | `local`, `development` and `test`, in any case: no secret is read |
     /// | `USE_SECRETS_MANAGER` | `true` or `false`, in any case: overrides `ENVIRONMENT` |
     /// | `SECRETS_MANAGER_PREFIX` | as [`prefix`](Self::prefix); `{env}` in it is replaced by the value of `ENVIRONMENT` |
-    /// | `SECRETS_MANAGER_KEY_NAME` | as [`names`](Self::names): separated by commas, each `name` or `key.path=name`, of which the first is placed by its whole path and the second at `key.path`, whatever [`rename`](Self::rename) says |
+    /// | `SECRETS_MANAGER_KEY_NAME` | as [`names`](Self::names): separated by commas, each `name` or `key.path=name`, placed by its whole path, or at `key.path`, which overrides [`rename`](Self::rename) |
     /// | `SECRET_CACHE_TTL`, `SECRETS_CACHE_TTL` | whole seconds between refreshes, unless [`refresh_every`](crate::LiveBuilder::refresh_every) is called |
     /// | `AWS_REGION`, `AWS_PROFILE`, … | the SDK's own: read by the SDK from the environment, and handed to it if only `.env` has them (region, endpoints, keys, profile and its files, FIPS, dual stack, retries) |
     ///
-    /// If no secret is read, no backend is called: a fetch returns an empty [`Snapshot`](crate::Snapshot), and
-    /// [`live`](Self::live) uses the lower layers. An empty variable counts as not set, but in the environment it hides that
-    /// of `.env`. Values are trimmed.
+    /// If no secret is read, no backend is called: a fetch returns an empty
+    /// [`Snapshot`](crate::Snapshot), and [`live`](Self::live) uses the lower layers. An empty
+    /// variable counts as not set, but in the environment it hides that of `.env`. Values are
+    /// trimmed.
     ///
     /// # Errors
     ///
-    /// `Config` if secrets are read and neither prefix nor names are given, or both, or if a value is not valid. Every such
-    /// variable is named, and no value is shown. `Invalid` if the `.env` file cannot be read.
+    /// `Config` if secrets are read and neither prefix nor names are given, or both, or if a value
+    /// is not valid. Every such variable is named, and no value is shown. `Invalid` if the `.env`
+    /// file cannot be read.
     ///
     /// ```no_run
     /// # #[derive(serde::Deserialize)] struct Settings;
@@ -48,19 +50,21 @@ impl SecretsManager {
         switches::process(None).map(Self::switched)
     }
 
-    /// Like [`from_env`](Self::from_env), with a prefix that is used if the variables name neither prefix nor names.
-    /// `{env}` in it is replaced by the value of `ENVIRONMENT`.
+    /// Like [`from_env`](Self::from_env), with a prefix that is used if the variables name neither
+    /// prefix nor names. `{env}` in it is replaced by the value of `ENVIRONMENT`.
     ///
     /// # Errors
     ///
-    /// Those of [`from_env`](Self::from_env); and `Config` if the prefix contains `{env}` and `ENVIRONMENT` is not set.
+    /// Those of [`from_env`](Self::from_env); and `Config` if the prefix contains `{env}` and
+    /// `ENVIRONMENT` is not set.
     ///
     /// ```no_run
     /// use secrets_provider::SecretsManager;
     ///
-    /// // With ENVIRONMENT=production: gaara-store/production/jwt-secret and gaara-store/production/database-url.
-    /// let manager =
-    ///     SecretsManager::from_env_or_prefix("gaara-store/{env}")?.only(["jwt-secret", "database-url"]);
+    /// // With ENVIRONMENT=production: gaara-store/production/jwt-secret and
+    /// // gaara-store/production/database-url.
+    /// let manager = SecretsManager::from_env_or_prefix("gaara-store/{env}")?
+    ///     .only(["jwt-secret", "database-url"]);
     /// # Ok::<(), secrets_provider::Error>(())
     /// ```
     pub fn from_env_or_prefix(prefix: &str) -> Result<Self, Error> {

@@ -1,8 +1,8 @@
 //! [`SecretsManager`]: which secrets, from which store, under which rules; and the fetch.
 //!
-//! A description that is changed by its setters, all of them through [`SecretsManager::change`], and then used: `fetch`
-//! here, `live` in `live/builder`, a figment provider in `adapters`. Clones share the connections that were made for them
-//! until one is changed.
+//! A description that is changed by its setters, all of them through [`SecretsManager::change`],
+//! and then used: `fetch` here, `live` in `live/builder`, a figment provider in `adapters`. Clones
+//! share the connections that were made for them until one is changed.
 
 mod from_env;
 mod permissions;
@@ -33,13 +33,14 @@ pub(crate) const MAX_DURATION: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// Which secrets to load, from where, and under which rules.
 ///
-/// This is a description: nothing is read before [`fetch`](Self::fetch), [`fetch_blocking`](Self::fetch_blocking),
-/// [`live`](Self::live), or a merge into a `Figment`. Each secret becomes a key: below the prefix `gaara/prod`, the
-/// secret `gaara/prod/api-keys/clerk` is the key `api_keys.clerk`. A JSON object becomes a table there, and anything else
-/// stays text.
+/// This is a description: nothing is read before [`fetch`](Self::fetch),
+/// [`fetch_blocking`](Self::fetch_blocking), [`live`](Self::live), or a merge into a `Figment`.
+/// Each secret becomes a key: below the prefix `gaara/prod`, the secret `gaara/prod/api-keys/clerk`
+/// is the key `api_keys.clerk`. A JSON object becomes a table there, and anything else stays text.
 ///
-/// Without [`client`](Self::client), [`aws_config`](Self::aws_config) or [`backend`](Self::backend), it uses the SDK's
-/// own configuration: the default credential chain, `AWS_REGION`, `AWS_ENDPOINT_URL` and so on.
+/// Without [`client`](Self::client), [`aws_config`](Self::aws_config) or
+/// [`backend`](Self::backend), it uses the SDK's own configuration: the default credential chain,
+/// `AWS_REGION`, `AWS_ENDPOINT_URL` and so on.
 ///
 /// ```no_run
 /// use figment::{Figment, providers::Env};
@@ -58,17 +59,19 @@ pub(crate) const MAX_DURATION: Duration = Duration::from_secs(365 * 24 * 3600);
 ///
 /// # As a figment provider (feature `figment`)
 ///
-/// - **Profile**: none is selected. The secrets are in the `default` profile unless `profile` sets another. figment lays
-///   a *selected* profile over `default` in whichever order they are merged, so with `Figment::select("prod")` a `[prod]`
-///   section of a file overrides secrets that are merged after it. To have the secrets on top, put them into that
-///   profile or into `global`.
-/// - **Metadata**: the name of the store, such as `AWS Secrets Manager`. An error about a key that a secret defines names
-///   the secret and its version.
-/// - **Data**: fetched at each merge by a blocking call that works inside and outside of every runtime: see
-///   [`fetch_blocking`](Self::fetch_blocking). In async code, prefer `fetch().await` and merge the [`Snapshot`].
+/// - **Profile**: none is selected. The secrets are in the `default` profile unless `profile` sets
+///   another. figment lays a *selected* profile over `default` in whichever order they are merged,
+///   so with `Figment::select("prod")` a `[prod]` section of a file overrides secrets that are
+///   merged after it. To have the secrets on top, put them into that profile or into `global`.
+/// - **Metadata**: the name of the store, such as `AWS Secrets Manager`. An error about a key that
+///   a secret defines names the secret and its version.
+/// - **Data**: fetched at each merge by a blocking call that works inside and outside of every
+///   runtime: see [`fetch_blocking`](Self::fetch_blocking). In async code, prefer `fetch().await`
+///   and merge the [`Snapshot`].
 ///
-/// figment's own `extract` prints values in its errors (`found string "…"`); [`FigmentExt::settings`](crate::FigmentExt),
-/// [`Snapshot::extract`], [`Layers::extract`](crate::Layers::extract) and [`Live`](crate::Live) do not.
+/// figment's own `extract` prints values in its errors (`found string "…"`);
+/// [`FigmentExt::settings`](crate::FigmentExt), [`Snapshot::extract`],
+/// [`Layers::extract`](crate::Layers::extract) and [`Live`](crate::Live) do not.
 #[cfg_attr(feature = "config", doc = include_str!("../../../docs/config-rs.md"))]
 #[derive(Clone)]
 #[must_use]
@@ -77,7 +80,7 @@ pub struct SecretsManager {
     shared: Arc<Shared>,
 }
 
-/// What the setters say.
+/// The options that the setters change.
 #[derive(Clone)]
 pub(crate) struct Description {
     pub(crate) choice: Choice,
@@ -86,7 +89,7 @@ pub(crate) struct Description {
     options: Options,
 }
 
-/// What clones of one description share.
+/// The state that clones share as long as their descriptions are the same.
 #[derive(Debug, Default)]
 struct Shared {
     warn_once: Arc<WarnOnce>,
@@ -94,19 +97,20 @@ struct Shared {
 }
 
 impl SecretsManager {
-    /// Every secret below a prefix, and the secret whose name is the prefix itself, which must hold a JSON object and
-    /// merges at the root. `gaara/prod` never selects `gaara/production`; a trailing `/` changes nothing.
+    /// Every secret below a prefix, and the secret whose name is the prefix itself, which must hold
+    /// a JSON object and merges at the root. `gaara/prod` never selects `gaara/production`; a
+    /// trailing `/` changes nothing.
     ///
-    /// Names are found by `ListSecrets`, which IAM cannot restrict to a prefix; with [`only`](Self::only), nothing is
-    /// listed. A listing may lag five minutes behind
+    /// Names are found by `ListSecrets`, which IAM cannot restrict to a prefix; with
+    /// [`only`](Self::only), nothing is listed. A listing may lag five minutes behind
     /// ([`ListSecrets`](https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_ListSecrets.html)).
     pub fn prefix(prefix: impl Into<String>) -> Self {
         Self::new(Selection::Prefix { prefix: prefix.into(), only: None })
     }
 
-    /// Exactly these secrets, each by name or ARN; each must exist. A name maps by its whole path (`a/b-c` is the key
-    /// `a.b_c`), an ARN by the name that AWS returns with it, and a secret that is given twice counts once. The only
-    /// permission needed is `GetSecretValue`.
+    /// Exactly these secrets, each by name or ARN; each must exist. A name maps by its whole path
+    /// (`a/b-c` is the key `a.b_c`), an ARN by the name that AWS returns with it, and a secret that
+    /// is given twice counts once. The only permission needed is `GetSecretValue`.
     pub fn names<I, S>(names: I) -> Self
     where
         I: IntoIterator<Item = S>,
@@ -123,37 +127,40 @@ impl SecretsManager {
         Self { what, shared: Arc::default() }
     }
 
-    /// Changes the description. What clones made or said under the old one (connections, warnings) is not shared.
+    /// Changes the description. The only way to do so, because connections and one-time warnings
+    /// of the old description must not be shared with the new one.
     pub(crate) fn change(mut self, change: impl FnOnce(&mut Description)) -> Self {
         change(&mut self.what);
         self.shared = Arc::default();
         self
     }
 
-    /// Whether values are read by `BatchGetSecretValue`, twenty at a time; on by default. If IAM or the endpoint refuses
-    /// that call, single `GetSecretValue` calls replace it, and it is not tried again. Set `false` for emulators and
-    /// policies where even the attempt is unwanted. Only concerns AWS.
+    /// Whether values are read by `BatchGetSecretValue`, twenty at a time; on by default. If IAM or
+    /// the endpoint refuses that call, single `GetSecretValue` calls replace it, and it is not
+    /// tried again. Set `false` for emulators and policies where even the attempt is unwanted. Only
+    /// concerns AWS.
     pub fn batch(self, batch: bool) -> Self {
         self.change(|what| what.options.batch = batch)
     }
 
-    /// Whether a [`Live`](crate::Live) calls `DescribeSecret` to learn when each secret rotates next, so that it reads more
-    /// often at that time ([when](crate::operations#when-it-looks)); off by default, because it needs one more
-    /// permission. It is called after the start and after each new version, and no longer once it is denied. It is not
-    /// needed for secrets below a listed prefix, because `ListSecrets` reports their dates. Only concerns AWS.
+    /// Whether a [`Live`](crate::Live) calls `DescribeSecret` to learn when each secret rotates
+    /// next, so that it reads more often at that time ([when](crate::operations#when-it-looks));
+    /// off by default, because it needs one more permission. It is called after the start and after
+    /// each new version, and no longer once it is denied. It is not needed for secrets below a
+    /// listed prefix, because `ListSecrets` reports their dates. Only concerns AWS.
     pub fn rotation_windows(self, describe: bool) -> Self {
         self.change(|what| what.options.describe = describe)
     }
 
-    /// The limit for one whole fetch: loading configuration and credentials, listing, reading, retries. Default 30 s, at
-    /// most a year. Secrets that have not come by then count as unavailable; [`Live`](crate::Live) goes on with the
-    /// others.
+    /// The limit for one whole fetch: loading configuration and credentials, listing, reading,
+    /// retries. Default 30 s, at most a year. Secrets that have not come by then count as
+    /// unavailable; [`Live`](crate::Live) goes on with the others.
     pub fn timeout(self, timeout: Duration) -> Self {
         self.change(|what| what.options.timeout = timeout.min(MAX_DURATION))
     }
 
-    /// Reads from another store instead of AWS: a [`Directory`](crate::Directory), [`Memory`](crate::Memory), or one of
-    /// your own.
+    /// Reads from another store instead of AWS: a [`Directory`](crate::Directory),
+    /// [`Memory`](crate::Memory), or one of your own.
     pub fn backend<B: Backend>(self, backend: B) -> Self {
         self.change(|what| what.store = Arc::new(Given::new(backend)))
     }
@@ -162,25 +169,29 @@ impl SecretsManager {
     ///
     /// # Errors
     ///
-    /// If any selected secret cannot be read or placed: one error that lists every failure, gravest first.
-    /// [`optional`](Self::optional) and [`fallback_to_env`](Self::fallback_to_env) allow exceptions. `Config` if the
-    /// description is contradictory or no region is configured; `NotFound` also if there is no secret below a prefix.
+    /// If any selected secret cannot be read or placed: one error that lists every failure, most
+    /// severe first. [`optional`](Self::optional) and [`fallback_to_env`](Self::fallback_to_env)
+    /// allow exceptions. `Config` if the description is contradictory or no region is configured;
+    /// `NotFound` also if there is no secret below a prefix.
     ///
     /// # Panics
     ///
-    /// Outside a tokio runtime, which the SDK needs for its timers; see [`fetch_blocking`](Self::fetch_blocking).
+    /// Outside a tokio runtime, which the SDK needs for its timers; see
+    /// [`fetch_blocking`](Self::fetch_blocking).
     pub async fn fetch(&self) -> Result<Snapshot, Error> {
         self.fetch_on(Runtime::Caller).await
     }
 
-    /// Fetches the secrets and blocks the calling thread: outside a runtime, in `spawn_blocking`, or inside a runtime
-    /// (where it blocks that runtime's thread; prefer [`fetch`](Self::fetch) there).
+    /// Fetches the secrets and blocks the calling thread: outside a runtime, in `spawn_blocking`,
+    /// or inside a runtime (where it blocks that runtime's thread; prefer [`fetch`](Self::fetch)
+    /// there).
     ///
-    /// A thread with a runtime of its own does the work, so the caller's runtime is not involved. A pooled connection is
-    /// driven by the runtime that opened it, so a client that was given by [`client`](Self::client) or
-    /// [`aws_config`](Self::aws_config) is used with its settings but with a new HTTP client of the SDK's default kind.
-    /// Its credentials provider is shared: one that refreshes over connections of the blocked runtime (container
-    /// credentials) can stall until its own timeout.
+    /// A thread with a runtime of its own does the work, so the caller's runtime is not involved. A
+    /// pooled connection is driven by the runtime that opened it, so a client that was given by
+    /// [`client`](Self::client) or [`aws_config`](Self::aws_config) is used with its settings but
+    /// with a new HTTP client of the SDK's default kind. Its credentials provider is shared: one
+    /// that refreshes over connections of the blocked runtime (container credentials) can stall
+    /// until its own timeout.
     ///
     /// # Errors
     ///
@@ -209,7 +220,7 @@ impl SecretsManager {
         Ok(snapshot.missing(fallback))
     }
 
-    /// What reads the secrets, once or repeatedly.
+    /// The reader of the secrets, for one fetch or many.
     pub(crate) fn fetcher(&self, runtime: Runtime) -> Result<Fetcher, Error> {
         let Description { choice, store, options, .. } = &self.what;
         let plan = choice.plan()?;
@@ -220,12 +231,12 @@ impl SecretsManager {
         Ok(Fetcher::new(backend, plan, options.timeout, self.warn_once().clone()))
     }
 
-    /// What the setters said.
+    /// The options that the setters changed.
     pub(crate) fn description(&self) -> &Description {
         &self.what
     }
 
-    /// The warnings that clones of this description give once.
+    /// The flags of one-time warnings, which clones share.
     pub(crate) fn warn_once(&self) -> &Arc<WarnOnce> {
         &self.shared.warn_once
     }

@@ -1,31 +1,36 @@
 //! The IAM policy that a description needs.
 
 use super::{Description, SecretsManager};
-use crate::backend::iam::{self, Needs, Scope};
+use crate::backend::iam::{self, Location, Needs};
 use crate::load::mapping::Mapping;
 use crate::load::plan::Plan;
 
 impl SecretsManager {
-    /// The least IAM policy for this description, as JSON, to attach to the role that the program runs as.
+    /// The least IAM policy for this description, as JSON, to attach to the role that the program
+    /// runs as.
     ///
     /// - `GetSecretValue` on the named secrets, or on those at and below the prefix;
-    /// - `BatchGetSecretValue`, unless [`batch`](Self::batch) is off. Without it, each secret costs a call. IAM only accepts
-    ///   it on `*`, and each secret still needs `GetSecretValue`;
+    /// - `BatchGetSecretValue`, unless [`batch`](Self::batch) is off. Without it, each secret costs
+    ///   a call. IAM only accepts it on `*`, and each secret still needs `GetSecretValue`;
     /// - `ListSecrets`, only for a prefix without [`only`](Self::only). IAM only accepts it on `*`;
-    /// - `DescribeSecret`, only if [`rotation_windows`](Self::rotation_windows) is on and nothing is listed;
-    /// - `kms:Decrypt` with any key of the account, but only through Secrets Manager (`kms:ViaService`) and only for these
-    ///   secrets. It is needed for secrets with customer managed keys; which those are, only AWS knows. Otherwise leave it
-    ///   out. A key of another account must also allow it in its own policy.
+    /// - `DescribeSecret`, only if [`rotation_windows`](Self::rotation_windows) is on and nothing
+    ///   is listed;
+    /// - `kms:Decrypt` with any key of the account, but only through Secrets Manager
+    ///   (`kms:ViaService`) and only for these secrets. It is needed for secrets with customer
+    ///   managed keys; which those are, only AWS knows. Otherwise leave it out. A key of another
+    ///   account must also allow it in its own policy.
     ///
-    /// The region is that of [`client`](Self::client) or [`aws_config`](Self::aws_config), else `AWS_REGION` or
-    /// `AWS_DEFAULT_REGION`. The account is `AWS_ACCOUNT_ID`, because nothing else contains it. An unknown region or
-    /// account is `*`. With another [`backend`](Self::backend), this is still the policy for AWS. Its `Statement` is empty
-    /// if the switches of [`from_env`](Self::from_env) turn AWS off or the description is contradictory; then there is
+    /// The region is that of [`client`](Self::client) or [`aws_config`](Self::aws_config), else
+    /// `AWS_REGION` or `AWS_DEFAULT_REGION`. The account is `AWS_ACCOUNT_ID`, because nothing else
+    /// contains it. An unknown region or account is `*`. With another [`backend`](Self::backend),
+    /// this is still the policy for AWS. Its `Statement` is empty if the switches of
+    /// [`from_env`](Self::from_env) turn AWS off or the description is contradictory; then there is
     /// nothing to attach.
     ///
     /// ```
     /// # use secrets_provider::SecretsManager;
-    /// let policy = SecretsManager::prefix("gaara/prod").only(["database"]).batch(false).iam_policy();
+    /// let manager = SecretsManager::prefix("gaara/prod").only(["database"]).batch(false);
+    /// let policy = manager.iam_policy();
     /// assert!(policy.contains("secret:gaara/prod/database-??????"));
     /// assert!(!policy.contains("ListSecrets"));
     /// ```
@@ -35,8 +40,8 @@ impl SecretsManager {
         let region = store.region().map(str::to_owned);
         let region =
             region.or_else(|| variable("AWS_REGION")).or_else(|| variable("AWS_DEFAULT_REGION"));
-        let scope = Scope::new(region.as_deref(), variable("AWS_ACCOUNT_ID").as_deref());
-        let needs = |needs| iam::policy(&scope, needs, options.batch, options.describe);
+        let location = Location::new(region.as_deref(), variable("AWS_ACCOUNT_ID").as_deref());
+        let needs = |needs| iam::policy(&location, needs, options.batch, options.describe);
         match choice.plan() {
             Ok(Plan { off: true, .. }) => needs(Needs::Secrets(&[])),
             Ok(Plan { ids: Some(ids), .. }) => needs(Needs::Secrets(&ids)),
