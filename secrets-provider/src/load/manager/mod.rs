@@ -4,6 +4,7 @@
 //! and then used: `fetch` here, `live` in `live/builder`, a figment provider in `adapters`. Clones
 //! share the connections that were made for them until one is changed.
 
+mod description;
 mod from_env;
 mod permissions;
 mod select;
@@ -16,7 +17,7 @@ use tokio::time::Instant;
 
 #[cfg(feature = "aws")]
 use crate::backend::aws;
-use crate::backend::store::{self, Connections, Given, Options, Store};
+use crate::backend::store::{self, Given, Options};
 use crate::backend::{self, Backend, Runtime};
 use crate::error::Error;
 use crate::load::blocking;
@@ -24,6 +25,9 @@ use crate::load::fetch::{Fetcher, Known, Scope};
 use crate::load::plan::{Choice, Selection};
 use crate::load::snapshot::Snapshot;
 use crate::observe::events::{self, WarnOnce};
+
+use description::Described;
+pub(crate) use description::Description;
 
 /// How long one whole fetch may take unless [`SecretsManager::timeout`] says otherwise.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -75,26 +79,7 @@ pub(crate) const MAX_DURATION: Duration = Duration::from_secs(365 * 24 * 3600);
 #[cfg_attr(feature = "config", doc = include_str!("../../../docs/config-rs.md"))]
 #[derive(Clone)]
 #[must_use]
-pub struct SecretsManager {
-    what: Description,
-    shared: Arc<Shared>,
-}
-
-/// The options that the setters change.
-#[derive(Clone)]
-pub(crate) struct Description {
-    pub(crate) choice: Choice,
-    pub(crate) interval: Option<Duration>,
-    store: Arc<dyn Store>,
-    options: Options,
-}
-
-/// The state that clones share as long as their descriptions are the same.
-#[derive(Debug, Default)]
-struct Shared {
-    warn_once: Arc<WarnOnce>,
-    connections: Connections,
-}
+pub struct SecretsManager(Described);
 
 impl SecretsManager {
     /// Every secret below a prefix, and the secret whose name is the prefix itself, which must hold
@@ -123,15 +108,13 @@ impl SecretsManager {
     fn new(selection: Selection) -> Self {
         let options = Options { batch: true, describe: false, timeout: DEFAULT_TIMEOUT };
         let choice = Choice::new(selection);
-        let what = Description { choice, interval: None, store: store::default(), options };
-        Self { what, shared: Arc::default() }
+        let store = store::default();
+        Self(Described::new(Description { choice, interval: None, store, options }))
     }
 
-    /// Changes the description. The only way to do so, because connections and one-time warnings
-    /// of the old description must not be shared with the new one.
+    /// The manager with a changed description. Every setter is a call of this.
     pub(crate) fn change(mut self, change: impl FnOnce(&mut Description)) -> Self {
-        change(&mut self.what);
-        self.shared = Arc::default();
+        self.0.change(change);
         self
     }
 
@@ -222,29 +205,29 @@ impl SecretsManager {
 
     /// The reader of the secrets, for one fetch or many.
     pub(crate) fn fetcher(&self, runtime: Runtime) -> Result<Fetcher, Error> {
-        let Description { choice, store, options, .. } = &self.what;
+        let Description { choice, options, .. } = self.description();
         let plan = choice.plan()?;
         let backend: Arc<dyn Backend> = match plan.off {
             true => Arc::new(backend::Memory::new()),
-            false => self.shared.connections.backend(&**store, runtime, *options)?,
+            false => self.0.backend(runtime)?,
         };
         Ok(Fetcher::new(backend, plan, options.timeout, self.warn_once().clone()))
     }
 
     /// The options that the setters changed.
     pub(crate) fn description(&self) -> &Description {
-        &self.what
+        self.0.description()
     }
 
     /// The flags of one-time warnings, which clones share.
     pub(crate) fn warn_once(&self) -> &Arc<WarnOnce> {
-        &self.shared.warn_once
+        self.0.warn_once()
     }
 
     /// The name of the store, for users.
     #[cfg(feature = "figment")]
     pub(crate) fn store_name(&self) -> &str {
-        self.what.store.name()
+        self.description().store.name()
     }
 }
 
@@ -264,7 +247,7 @@ impl SecretsManager {
 
 impl fmt::Debug for SecretsManager {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Description { choice, interval, store, options } = &self.what;
+        let Description { choice, interval, store, options } = self.description();
         f.debug_struct("SecretsManager")
             .field("choice", choice)
             .field("interval", interval)
@@ -280,14 +263,42 @@ impl fmt::Debug for SecretsManager {
 mod tests {
     use super::*;
     use crate::backend::Memory;
+    use crate::backend::store::Store;
 
-    /// A clone that is changed must not use what was made under the old description.
-    #[test]
-    fn every_setter_drops_what_clones_share() {
+    /// A store that makes a new backend for each connection.
+    #[derive(Debug)]
+    struct NewEachTime;
+
+    impl Store for NewEachTime {
+        fn connect(&self, _: Runtime, _: Options) -> Result<Arc<dyn Backend>, Error> {
+            Ok(Arc::new(Memory::new()))
+        }
+
+        #[cfg(feature = "figment")]
+        fn name(&self) -> &str {
+            "new each time"
+        }
+
+        fn kind(&self) -> &str {
+            "new each time"
+        }
+    }
+
+    /// A changed clone must not use the connections of the old description, nor share its warnings.
+    #[tokio::test]
+    async fn every_setter_drops_what_clones_share() {
         type Setter = fn(SecretsManager) -> SecretsManager;
         let setters: &[(&str, Setter)] = &[
+            #[cfg(feature = "aws")]
+            ("aws_config", |manager| manager.aws_config(&aws_types::SdkConfig::builder().build())),
             ("backend", |manager| manager.backend(Memory::new())),
             ("batch", |manager| manager.batch(false)),
+            #[cfg(feature = "aws")]
+            ("client", |manager| {
+                let version = aws_sdk_secretsmanager::config::BehaviorVersion::v2026_01_12();
+                let config = aws_types::SdkConfig::builder().behavior_version(version).build();
+                manager.client(aws_sdk_secretsmanager::Client::new(&config))
+            }),
             ("fallback_to_env", SecretsManager::fallback_to_env),
             ("only", |manager| manager.only(["a"])),
             ("optional", |manager| manager.optional(["a"])),
@@ -298,11 +309,18 @@ mod tests {
             ("timeout", |manager| manager.timeout(Duration::from_secs(1))),
             ("with_previous", |manager| manager.with_previous(["a"])),
         ];
-        let manager = SecretsManager::prefix("app");
-        assert!(Arc::ptr_eq(&manager.shared, &manager.clone().shared));
+        let manager =
+            SecretsManager::prefix("app").change(|what| what.store = Arc::new(NewEachTime));
+        let backend =
+            |manager: &SecretsManager| manager.0.backend(Runtime::Caller).expect("a backend");
+        let (first, again) = (backend(&manager), backend(&manager.clone()));
+        assert!(Arc::ptr_eq(&first, &again), "clones share their connection");
+        assert!(Arc::ptr_eq(manager.warn_once(), manager.clone().warn_once()));
         for (name, setter) in setters {
             let changed = setter(manager.clone());
-            assert!(!Arc::ptr_eq(&manager.shared, &changed.shared), "{name}");
+            assert!(!Arc::ptr_eq(&first, &backend(&changed)), "{name}: connection");
+            let is_shared = Arc::ptr_eq(manager.warn_once(), changed.warn_once());
+            assert!(!is_shared, "{name}: warnings");
         }
     }
 }

@@ -1,0 +1,66 @@
+//! What a manager's setters change, and the state that its clones share.
+//!
+//! Both are private to this file, so [`Described::change`] is the only way to change the
+//! description, and a setter cannot forget to drop what was made under the old one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::backend::store::{Connections, Options, Store};
+use crate::backend::{Backend, Runtime};
+use crate::error::Error;
+use crate::load::plan::Choice;
+use crate::observe::events::WarnOnce;
+
+/// The options that the setters change.
+#[derive(Clone)]
+pub(crate) struct Description {
+    pub(crate) choice: Choice,
+    pub(crate) interval: Option<Duration>,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) options: Options,
+}
+
+/// A description, and the state that clones share as long as theirs is the same.
+#[derive(Clone)]
+pub(super) struct Described {
+    description: Description,
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    connections: Connections,
+    warn_once: Arc<WarnOnce>,
+}
+
+impl Described {
+    pub(super) fn new(description: Description) -> Self {
+        Self { description, shared: Arc::default() }
+    }
+
+    /// Changes the description. Connections and one-time warnings of the old one are dropped, but
+    /// clones that still have it keep them.
+    pub(super) fn change(&mut self, change: impl FnOnce(&mut Description)) {
+        change(&mut self.description);
+        self.shared = Arc::default();
+    }
+
+    pub(super) fn description(&self) -> &Description {
+        &self.description
+    }
+
+    pub(super) fn warn_once(&self) -> &Arc<WarnOnce> {
+        &self.shared.warn_once
+    }
+
+    /// The described backend, on the current tokio runtime.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime.
+    pub(super) fn backend(&self, runtime: Runtime) -> Result<Arc<dyn Backend>, Error> {
+        let Description { store, options, .. } = &self.description;
+        self.shared.connections.backend(&**store, runtime, *options)
+    }
+}
