@@ -1,7 +1,7 @@
 #![doc = include_str!("../docs/guide.md")]
 
 mod adapters;
-mod backend;
+pub mod backend;
 pub mod endpoints;
 mod engine;
 mod env;
@@ -49,6 +49,7 @@ pub use observe::status::{
 };
 
 // Where secrets come from: stores, and what a store of your own implements.
+#[doc(inline)]
 pub use backend::{Backend, BoxFuture, BoxStream, Directory, Memory, Outcome, RotationWindow};
 pub use secret::Fetched;
 
