@@ -18,6 +18,8 @@ use crate::secret::Fetched;
 
 #[cfg(feature = "aws")]
 pub(crate) mod aws;
+#[cfg(feature = "testing")]
+pub mod conformance;
 mod directory;
 pub(crate) mod iam;
 mod memory;
