@@ -1,0 +1,7 @@
+//! The conformance suite: the stores in the crate pass it, and a broken store fails it.
+
+mod broken;
+mod directory;
+mod memory;
+mod messages;
+mod model;
