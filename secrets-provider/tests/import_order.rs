@@ -71,6 +71,10 @@ fn crate_paths(text: &str) -> Vec<(usize, &str, &str)> {
             continue;
         }
         for (at, _) in line.match_indices("crate::") {
+            // A macro's path, which its caller sees.
+            if line[..at].ends_with('$') {
+                continue;
+            }
             let path = &line[at + "crate::".len()..];
             let end = path.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(path.len());
             found.push((number + 1, line.trim(), &path[..end]));

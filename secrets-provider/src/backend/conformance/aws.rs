@@ -1,15 +1,16 @@
 //! AWS Secrets Manager over the fake passes the suite, by batches and by single calls.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fake_secrets_manager::{FakeSecretsManager, Fault, FaultId};
 
 use super::{Capability, Harness, check};
-use crate::backend::Backend;
-use crate::backend::aws::{Access, Connections, Manner};
-use crate::load::manager::Road;
+use crate::backend::aws::Access;
+use crate::backend::store::{Options, Store as _};
+use crate::backend::{Backend, Runtime};
+use crate::unwind::lock;
 
 struct OverFake {
     fake: FakeSecretsManager,
@@ -20,17 +21,14 @@ struct OverFake {
 impl OverFake {
     fn new(batch: bool) -> Self {
         let fake = FakeSecretsManager::new();
-        let backend = Connections::default().backend(
-            &Access::Client(fake.client()),
-            Road::Async,
-            Manner { batch, describe: true },
-            Duration::from_secs(30),
-        );
+        let options = Options { batch, describe: true, timeout: Duration::from_secs(30) };
+        let access = Access::Client(fake.client());
+        let backend = access.connect(Runtime::Caller, options).expect("a backend");
         Self { fake, backend, stalled: Mutex::default() }
     }
 
     fn stalled(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, FaultId>> {
-        self.stalled.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.stalled)
     }
 }
 

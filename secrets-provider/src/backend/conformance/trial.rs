@@ -9,8 +9,9 @@ use tokio::time::timeout;
 
 use super::report::Problem;
 use super::{Capability, Harness};
-use crate::backend::{Backend, Fetched, Outcome, Payload};
+use crate::backend::{Backend, Outcome};
 use crate::error::{Error, ErrorKind};
+use crate::secret::{Fetched, Payload};
 
 /// A case at work on a store.
 pub(super) struct Trial<'a, H> {
