@@ -119,7 +119,7 @@ pub fn ready<T>(settings: &Live<T>) -> Answer {
 /// The whole [`Status`] as JSON, with the [`Explanation`] in the field `explanation`; or a
 /// [`StatusPage`] if the `Accept` header prefers HTML. Always 200.
 ///
-/// Join several `Accept` headers with commas; pass `None` if there is none or if it is not text.
+/// Join several `Accept` headers with commas; pass `None` if the header is missing or is not text.
 /// `query` is the query string of the URL: `paused` gives a page that does not reload itself.
 ///
 /// ```

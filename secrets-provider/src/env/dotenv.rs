@@ -1,7 +1,8 @@
 //! Finds and parses a `.env` file without touching the process environment.
 //!
-//! The grammar is dotenvy's (`export`, comments, quotes, `$NAME`), so that a file keeps its meaning.
-//! The layers, the switches and figment's `Dotenv` call [`read`]; the fuzzer calls [`parse`].
+//! The grammar is dotenvy's (`export`, comments, quotes, `$NAME`), so that a file keeps its
+//! meaning. The layers, the switches and figment's `Dotenv` call [`read`]; the fuzzer calls
+//! [`parse`].
 //!
 //! dotenvy's errors quote the line, which may hold a secret. Only the line's number is kept.
 
@@ -19,8 +20,8 @@ use crate::error::{Error, ErrorKind};
 ///
 /// # Errors
 ///
-/// `Invalid` if the file cannot be read or a line is not an assignment. The error names the file and
-/// the line and shows no content.
+/// `Invalid` if the file cannot be read or a line is not an assignment. The error names the file
+/// and the line and shows no content.
 pub(crate) fn read(path: &Path) -> Result<Vec<(String, String)>, Error> {
     let Some(found) = find(path) else {
         return Ok(Vec::new());
@@ -103,8 +104,8 @@ mod tests {
 
     #[test]
     fn lines_mean_what_they_mean_to_dotenvy() {
-        let content = "\u{feff}A=1\n# comment\nexport B = two # tail\nC='si#ngle $A'\nD=\"x\\ny\"\nE=\"multi\nline\"\n\
-                       F=\nG=${A}-$B\nA=again\n";
+        let content = "\u{feff}A=1\n# comment\nexport B = two # tail\nC='si#ngle $A'\n\
+                       D=\"x\\ny\"\nE=\"multi\nline\"\nF=\nG=${A}-$B\nA=again\n";
         let variables = parse(content.as_bytes()).expect("a good file");
         let expected = [
             ("A", "1"),

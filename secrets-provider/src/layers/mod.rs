@@ -4,7 +4,7 @@
 //! that also lets a `Figment` or a `Config` be the layers of a `Live`; `explain` says where each
 //! key came from. Programs call `Layers` directly, `Live` calls it through `stack`.
 //!
-//! A higher layer wins whatever the order of the calls, and the process environment is never
+//! A higher layer wins in whichever order they are added, and the process environment is never
 //! written.
 
 pub(crate) mod explain;

@@ -1,4 +1,4 @@
-//! A built `Config` as a tree of ours, with the source of every value, so that our extraction can
+//! A built `Config` as our kind of tree, with the source of every value, so that our extraction can
 //! read it. `Live` calls it, through `LayerStack`.
 //!
 //! config-rs keeps the name of a value's source. A value whose source and content are a secret's is

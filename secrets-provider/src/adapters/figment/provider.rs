@@ -12,8 +12,9 @@ use crate::load::manager::SecretsManager;
 use crate::load::snapshot::Snapshot;
 
 impl SecretsManager {
-    /// Sets the figment profile of the secrets, `default` if not set. figment lays a selected
-    /// profile over `default`, and `global` over both, in whichever order they are merged.
+    /// Sets the figment profile of the secrets, `default` if not set. In figment, a selected
+    /// profile overrides `default`, and `global` overrides both, in whichever order they are
+    /// merged.
     ///
     /// ```
     /// # use figment::Figment;

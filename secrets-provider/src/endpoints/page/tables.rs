@@ -40,7 +40,7 @@ pub(super) fn secrets(f: &mut Formatter<'_>, status: &Status) -> fmt::Result {
                 f,
                 match is_constant {
                     true => "No secrets: these settings are a constant.",
-                    false => "No secrets: none are selected, or none exist.",
+                    false => "No secrets are selected, or none exist.",
                 },
             );
         }

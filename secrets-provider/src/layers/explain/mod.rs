@@ -41,8 +41,9 @@ pub(crate) use fields::fields_of;
 /// # let memory = Memory::new();
 /// # memory.put("gaara/prod/database", r#"{"username": "gaara", "password": "p"}"#);
 /// let secrets = SecretsManager::prefix("gaara/prod").backend(memory).fetch_blocking()?;
+/// let variables = [("DATABASE__PASSWORD", "p"), ("DATABASE__HOST", "db.local"), ("PATH", "/bin")];
 /// let explanation = Layers::new()
-///     .environment_from([("DATABASE__PASSWORD", "local"), ("DATABASE__HOST", "db"), ("PATH", "/bin")])
+///     .environment_from(variables)
 ///     .secrets(&secrets)
 ///     .explain()?;
 /// assert_eq!(explanation.to_string(), "\

@@ -1,5 +1,5 @@
-//! A merged `Figment` as a tree of ours, with the source of every value, so that our extraction can
-//! read it. `FigmentExt` and, for `Live`, `LayerStack` call it.
+//! A merged `Figment` as our kind of tree, with the source of every value, so that our extraction
+//! can read it. `FigmentExt` and, for `Live`, `LayerStack` call it.
 //!
 //! figment tags each value with its provider. A value from our provider is replaced by the node of
 //! the snapshot behind it (`side_channel`), which has the number's source text, the binary's bytes
