@@ -12,6 +12,7 @@ use std::time::Duration;
 use tokio::runtime::{self, Handle};
 
 use super::{Backend, Runtime};
+use crate::env::Environment;
 use crate::error::Error;
 use crate::unwind::lock;
 
@@ -83,6 +84,24 @@ pub(crate) fn default() -> Arc<dyn Store> {
     return Arc::new(super::aws::Access::Environment(Box::default()));
     #[cfg(not(feature = "aws"))]
     return Arc::new(Missing);
+}
+
+/// The default store, with what only a `.env` file sets for it.
+///
+/// # Errors
+///
+/// `Config` for a variable that is not valid.
+pub(crate) fn from_dotenv(environment: &Environment) -> Result<Arc<dyn Store>, Error> {
+    #[cfg(feature = "aws")]
+    {
+        let variables = super::aws::Variables::only_of_dotenv(environment)?;
+        Ok(Arc::new(super::aws::Access::Environment(Box::new(variables))))
+    }
+    #[cfg(not(feature = "aws"))]
+    {
+        let _ = environment;
+        Ok(default())
+    }
 }
 
 /// There is no store.

@@ -1,11 +1,6 @@
 //! Managers that are described by variables of the environment.
 
-#[cfg(feature = "aws")]
-use std::sync::Arc;
-
 use super::SecretsManager;
-#[cfg(feature = "aws")]
-use crate::backend::aws;
 use crate::error::Error;
 use crate::load::switches::{self, Switches};
 use crate::observe::events;
@@ -79,10 +74,7 @@ impl SecretsManager {
             what.choice.placed = switches.placed;
             what.choice.off = switches.off.is_some();
             what.interval = switches.interval;
-            #[cfg(feature = "aws")]
-            {
-                what.store = Arc::new(aws::Access::Environment(Box::new(switches.sdk)));
-            }
+            what.store = switches.store;
         })
     }
 }

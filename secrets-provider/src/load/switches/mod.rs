@@ -5,12 +5,12 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-#[cfg(feature = "aws")]
-use crate::backend::aws::Variables as SdkVariables;
+use crate::backend::store::{self, Store};
 use crate::env::dotenv;
 use crate::env::{Environment, bad};
 use crate::error::{Error, ErrorKind};
@@ -39,8 +39,8 @@ pub(crate) struct Switches {
     /// Key paths that were given together with names.
     pub(crate) placed: BTreeMap<String, Vec<String>>,
     pub(crate) interval: Option<Duration>,
-    #[cfg(feature = "aws")]
-    pub(crate) sdk: SdkVariables,
+    /// The default store, with what only `.env` sets for it.
+    pub(crate) store: Arc<dyn Store>,
 }
 
 /// Reads the process environment over `.env`.
@@ -104,24 +104,16 @@ pub(crate) fn read(
             (Selection::Nothing, BTreeMap::new())
         }
     };
-    #[cfg(feature = "aws")]
-    let sdk = match off {
-        Some(_) => SdkVariables::default(),
-        None => SdkVariables::only_of_dotenv(&environment).unwrap_or_else(|error| {
+    let store = match off {
+        Some(_) => store::default(),
+        None => store::from_dotenv(&environment).unwrap_or_else(|error| {
             keep(error);
-            SdkVariables::default()
+            store::default()
         }),
     };
     match Error::all(errors) {
         Some(error) => Err(error),
-        None => Ok(Switches {
-            off,
-            selection,
-            placed,
-            interval,
-            #[cfg(feature = "aws")]
-            sdk,
-        }),
+        None => Ok(Switches { off, selection, placed, interval, store }),
     }
 }
 
