@@ -1,4 +1,4 @@
-//! What the fuzz targets call (`fuzz/`): compiled under `cfg(fuzzing)` alone, so no part of the public API.
+//! What the fuzz targets call (`tests/fuzz`): compiled only under `cfg(fuzzing)`, so it is not part of the public API.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -77,7 +77,7 @@ pub fn dotenv(data: &[u8]) {
 /// Types of every sort, under names that the corpus can hit. Returns the error's text.
 fn settings(table: &crate::tree::Table) -> Option<String> {
     #[derive(Deserialize)]
-    #[allow(dead_code, reason = "read by serde alone")]
+    #[allow(dead_code, reason = "only serde reads it")]
     struct Settings {
         #[serde(default)]
         a: Option<u16>,
@@ -92,14 +92,14 @@ fn settings(table: &crate::tree::Table) -> Option<String> {
         k: Option<Key<4>>,
     }
     #[derive(Deserialize)]
-    #[allow(dead_code, reason = "read by serde alone")]
+    #[allow(dead_code, reason = "only serde reads it")]
     struct Nested {
         url: String,
         wait: Option<Duration>,
         pair: Option<(char, bool)>,
     }
     #[derive(Deserialize)]
-    #[allow(dead_code, reason = "read by serde alone")]
+    #[allow(dead_code, reason = "only serde reads it")]
     enum Level {
         Low,
         High(u8),

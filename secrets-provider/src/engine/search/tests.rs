@@ -88,7 +88,7 @@ fn a_search_in_vain_ends_with_its_budget_and_rests() {
     assert_eq!(
         generation(&mut answer),
         Some(Err(ErrorKind::Unavailable)),
-        "told at once while it rests"
+        "answered at once while it rests"
     );
     let (asked, mut answer) = waiting(2, "");
     search.ask(asked, 2, &change_log(2, &["a"]), now + Duration::from_secs(29));
@@ -104,9 +104,9 @@ fn after_the_rest_a_new_search_begins() {
     let (asked, mut answer) = waiting(1, "");
     search.ask(asked, 1, &old, start);
     search.tried(1, Some(&Error::new(ErrorKind::Throttled, "too fast")), start, 0.0);
-    let error = answer.try_recv().expect("an answer").expect_err("in vain");
+    let error = answer.try_recv().expect("an answer").expect_err("nothing found");
     let kinds: Vec<_> = error.errors().iter().map(Error::kind).collect();
-    assert!(kinds.contains(&ErrorKind::Throttled), "what failed meanwhile is told: {kinds:?}");
+    assert!(kinds.contains(&ErrorKind::Throttled), "it says what failed meanwhile: {kinds:?}");
 
     let (asked, mut answer) = waiting(1, "");
     search.ask(asked, 1, &old, start + Duration::from_secs(30));
@@ -128,7 +128,7 @@ fn a_search_that_nobody_waits_for_any_more_rests_until_someone_does() {
         let due = search.due().is_some_and(|due| due <= now);
         drop(answer);
         search.refreshed(1, &old);
-        assert_eq!(search.due(), None, "for nobody");
+        assert_eq!(search.due(), None, "no one waits");
         if due {
             tries += 1;
             search.tried(1, None, now, 0.0);

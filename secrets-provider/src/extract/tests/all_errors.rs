@@ -23,7 +23,7 @@ fn wrong<T: DeserializeOwned>(payload: &str) -> Vec<String> {
 #[test]
 fn every_wrong_value_is_reported_at_once_and_each_once() {
     #[derive(Debug, Deserialize)]
-    #[allow(dead_code, reason = "read by serde alone")]
+    #[allow(dead_code, reason = "only serde reads it")]
     struct Many {
         a: u8,
         b: Option<bool>,
@@ -31,7 +31,7 @@ fn every_wrong_value_is_reported_at_once_and_each_once() {
         z: u8,
     }
     #[derive(Debug, Deserialize)]
-    #[allow(dead_code, reason = "read by serde alone")]
+    #[allow(dead_code, reason = "only serde reads it")]
     struct Nested {
         d: IpAddr,
         e: i8,
@@ -93,14 +93,14 @@ fn wrong_values_are_found_in_several_tables_too() {
 #[test]
 fn types_that_take_no_text_but_their_own_hide_nothing_behind_them() {
     #[derive(Deserialize)]
-    #[allow(dead_code, reason = "read by serde alone")]
+    #[allow(dead_code, reason = "only serde reads it")]
     struct Duration_(#[serde(with = "humantime_serde")] Duration);
     #[derive(Deserialize)]
     enum Level {
         Low,
     }
     #[derive(Deserialize)]
-    struct Wrapped(#[allow(dead_code, reason = "read by serde alone")] NonZeroU16);
+    struct Wrapped(#[allow(dead_code, reason = "only serde reads it")] NonZeroU16);
     /// The error of a tuple of a wrong value of the type and a wrong number behind it.
     fn pair<T: DeserializeOwned>() -> Vec<String> {
         wrong::<(T, u8)>(r#"["hunter2", "x"]"#)
@@ -124,7 +124,7 @@ fn types_that_take_no_text_but_their_own_hide_nothing_behind_them() {
 #[test]
 fn wrong_values_in_what_an_enum_holds_are_all_reported() {
     #[derive(Debug, Deserialize)]
-    #[allow(dead_code, reason = "read by serde alone")]
+    #[allow(dead_code, reason = "only serde reads it")]
     enum Holds {
         New(u8),
         Tuple(u8, u8),
@@ -132,7 +132,7 @@ fn wrong_values_in_what_an_enum_holds_are_all_reported() {
     }
     #[derive(Debug, Deserialize)]
     #[serde(tag = "t", content = "c")]
-    #[allow(dead_code, reason = "read by serde alone")]
+    #[allow(dead_code, reason = "only serde reads it")]
     enum Adjacent {
         Struct { a: u8, b: u8 },
     }
@@ -151,7 +151,7 @@ fn wrong_values_in_what_an_enum_holds_are_all_reported() {
 #[test]
 fn a_missing_field_and_wrong_values_elsewhere_come_together() {
     #[derive(Debug, Deserialize)]
-    #[allow(dead_code, reason = "read by serde alone")]
+    #[allow(dead_code, reason = "only serde reads it")]
     struct Outer {
         a: Strict,
         b: Strict,
@@ -184,7 +184,7 @@ fn a_missing_field_and_wrong_values_elsewhere_come_together() {
 #[test]
 fn of_one_table_the_first_missing_field_names_what_else_is_absent() {
     #[derive(Debug, Deserialize)]
-    #[allow(dead_code, reason = "read by serde alone")]
+    #[allow(dead_code, reason = "only serde reads it")]
     struct Settings {
         given: u8,
         first: u8,
@@ -234,13 +234,13 @@ fn a_type_made_of_others_is_not_blamed_for_what_is_wrong_in_it() {
 #[test]
 fn a_type_that_holds_itself_ends() {
     #[derive(Debug, Deserialize)]
-    #[allow(dead_code, reason = "read by serde alone")]
+    #[allow(dead_code, reason = "only serde reads it")]
     enum List {
         More(Box<(u8, List)>),
         End,
     }
     #[derive(Debug, Deserialize)]
-    #[allow(dead_code, reason = "read by serde alone")]
+    #[allow(dead_code, reason = "only serde reads it")]
     struct Endless {
         next: Box<Endless>,
     }
@@ -257,26 +257,26 @@ fn a_type_that_holds_itself_ends() {
 #[test]
 fn what_stays_untold_until_something_else_is_mended() {
     #[derive(Debug, Deserialize)]
-    #[allow(dead_code, reason = "read by serde alone")]
+    #[allow(dead_code, reason = "only serde reads it")]
     struct Flat {
         own: u8,
         #[serde(flatten)]
         inner: Inner,
     }
     #[derive(Debug, Deserialize)]
-    #[allow(dead_code, reason = "read by serde alone")]
+    #[allow(dead_code, reason = "only serde reads it")]
     struct Inner {
         a: u8,
         b: u8,
     }
     #[derive(Debug, Deserialize)]
     #[serde(tag = "kind")]
-    #[allow(dead_code, reason = "read by serde alone")]
+    #[allow(dead_code, reason = "only serde reads it")]
     enum Tagged {
         Both { a: u8, b: u8 },
     }
     #[derive(Debug, Deserialize)]
-    #[allow(dead_code, reason = "read by serde alone")]
+    #[allow(dead_code, reason = "only serde reads it")]
     struct Beside {
         flat: Flat,
         tagged: Tagged,
@@ -312,7 +312,7 @@ fn what_stays_untold_until_something_else_is_mended() {
     // In a tuple nothing takes its place, and a struct lacks it: what else is missing there is not told.
     assert_eq!(wrong::<(Stubborn, u8)>(r#"["x", "x"]"#), ["x.0"]);
     #[derive(Debug, Deserialize)]
-    #[allow(dead_code, reason = "read by serde alone")]
+    #[allow(dead_code, reason = "only serde reads it")]
     struct Lacks {
         #[serde(alias = "sesame")]
         stubborn: Stubborn,

@@ -47,7 +47,7 @@ enum Level {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[allow(dead_code, reason = "read by serde alone")]
+#[allow(dead_code, reason = "only serde reads it")]
 struct Strict {
     host: String,
     port: u16,

@@ -164,13 +164,13 @@ fn kubernetes_variables_fill_nothing_by_guess() {
 
     // A required field of a table that is there is looked for, but not among what Kubernetes injects.
     #[derive(Debug, Deserialize)]
-    #[allow(dead_code, reason = "read by serde alone")]
+    #[allow(dead_code, reason = "only serde reads it")]
     struct Redis {
         host: String,
         port: u16,
     }
     #[derive(Debug, Deserialize)]
-    #[allow(dead_code, reason = "read by serde alone")]
+    #[allow(dead_code, reason = "only serde reads it")]
     struct WithRedis {
         redis: Redis,
     }
@@ -181,7 +181,7 @@ fn kubernetes_variables_fill_nothing_by_guess() {
     assert_eq!(read.redis.port, 6379);
     #[derive(Debug, Deserialize)]
     struct Text {
-        #[allow(dead_code, reason = "read by serde alone")]
+        #[allow(dead_code, reason = "only serde reads it")]
         port: SecretString,
     }
     for variable in [
@@ -197,7 +197,7 @@ fn kubernetes_variables_fill_nothing_by_guess() {
     }
 
     #[derive(Debug, Deserialize)]
-    #[allow(dead_code, reason = "read by serde alone")]
+    #[allow(dead_code, reason = "only serde reads it")]
     struct Required {
         redis: BTreeMap<String, String>,
         jwt: String,

@@ -230,14 +230,14 @@ fn nesting_and_size_have_bounds() {
 }
 
 #[derive(Debug, Deserialize)]
-#[allow(dead_code, reason = "read by serde alone")]
+#[allow(dead_code, reason = "only serde reads it")]
 struct Rows {
     tuple: (u8, RowOf, u8),
     rows: BTreeMap<String, RowOf>,
 }
 
 #[derive(Debug, Deserialize)]
-#[allow(dead_code, reason = "read by serde alone")]
+#[allow(dead_code, reason = "only serde reads it")]
 struct RowOf {
     number: u8,
     address: IpAddr,

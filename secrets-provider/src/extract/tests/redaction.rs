@@ -17,7 +17,7 @@ fn an_error_names_the_layer_that_gives_the_value() {
         ),
     ] {
         #[derive(Debug, Deserialize)]
-        #[allow(dead_code, reason = "read by serde alone")]
+        #[allow(dead_code, reason = "only serde reads it")]
         struct Settings {
             port: u16,
         }
@@ -113,7 +113,7 @@ fn a_value_that_a_type_takes_for_a_field_is_not_repeated() {
     );
     #[derive(Debug, Deserialize)]
     #[serde(tag = "kind", deny_unknown_fields)]
-    #[allow(dead_code, reason = "read by serde alone")]
+    #[allow(dead_code, reason = "only serde reads it")]
     enum Tagged {
         Port { port: u16 },
     }

@@ -162,7 +162,7 @@ impl Fetcher {
         ids: &[String],
     ) -> BTreeMap<String, RotationWindow> {
         let mut windows = BTreeMap::new();
-        // A few at a time: what was told of some is not lost if it takes too long for all.
+        // A few at a time, so that the answers for some are not lost if all take too long.
         for ids in ids.chunks(ROTATION_DATES_PER_CALL) {
             let deadline = Instant::now() + self.timeout;
             let answer = timeout_at(deadline, self.backend.rotation_windows(ids)).await;

@@ -228,7 +228,7 @@ fn what_makes_no_sense_is_an_error_that_names_the_variable_and_shows_no_value() 
             assert!(mentions.len() > 1 || text.contains(place), "{text}");
         }
     }
-    // Even where no secret is read: it would show in production alone.
+    // Even if no secret is read: otherwise the mistake would only show in production.
     let error =
         switches(None, &[(ENVIRONMENT, "local"), (TTL[0], "soon")], &[]).expect_err("no switches");
     assert!(error.to_string().contains(TTL[0]), "{error}");
