@@ -165,7 +165,7 @@ impl<'a> Extractor<'a> {
         }
         let found = match self.place {
             Place::Root(_) => "a table",
-            Place::Node(node) => node.value.sort(),
+            Place::Node(node) => node.value.kind(),
         };
         self.context.report(&self.at, self.node(), &error::mismatch(expected, found));
         Err(ExtractError::Reported)

@@ -1,108 +1,36 @@
-//! The one tree that every layer becomes: values with the place they came from.
+//! The tree that every layer becomes: named values, each with its origin.
+//!
+//! Secrets, variables, figment and config-rs are all turned into a [`Table`]; the tables are laid
+//! over each other and the result is read into the settings' type by `extract`. Text keeps its
+//! exact characters and a number its digits, because only the target type knows how to read them.
+//! Secret text is shared between trees rather than copied, and wiped when the last tree is gone.
+//! Everything here is pure.
 
+mod diff;
+pub(crate) mod origin;
 pub(crate) mod payload;
-#[cfg(any(feature = "config", feature = "figment"))]
-pub(crate) mod redact;
 pub(crate) mod spelling;
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::fmt;
 use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use zeroize::Zeroizing;
 
+pub(crate) use origin::Origin;
+
 use crate::secret::Text;
-
-/// Where a value came from: what an error names instead of the value.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Origin {
-    Secret {
-        name: String,
-        version_id: String,
-    },
-    Environment {
-        variable: String,
-    },
-    Dotenv {
-        file: String,
-        variable: String,
-    },
-    /// A provider that figment merged.
-    #[cfg(feature = "figment")]
-    Figment {
-        provider: String,
-        variable: bool,
-    },
-    /// A layer of a `config::Config`, by the name that it gives its values, where it gives one.
-    #[cfg(feature = "config")]
-    Config {
-        source: Option<String>,
-        variable: bool,
-    },
-}
-
-impl Origin {
-    /// Which layer it commonly is: the higher one wins.
-    fn rank(&self) -> u32 {
-        match self {
-            Self::Dotenv { .. } => 0,
-            Self::Environment { .. } => 1,
-            // A figment has an order of its own, which its tree is ranked by.
-            #[cfg(feature = "figment")]
-            Self::Figment { .. } => 0,
-            // A built config no longer knows the order of its sources; this is the common one.
-            #[cfg(feature = "config")]
-            Self::Config { source: None, .. } => 0,
-            #[cfg(feature = "config")]
-            Self::Config { variable, .. } => 1 + u32::from(*variable),
-            Self::Secret { .. } => u32::MAX,
-        }
-    }
-
-    /// Whether it is a variable, of the environment or a `.env` file.
-    pub(crate) fn is_variable(&self) -> bool {
-        match self {
-            Self::Dotenv { .. } | Self::Environment { .. } => true,
-            #[cfg(feature = "figment")]
-            Self::Figment { variable, .. } => *variable,
-            #[cfg(feature = "config")]
-            Self::Config { variable, .. } => *variable,
-            Self::Secret { .. } => false,
-        }
-    }
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Secret { name, version_id } => {
-                write!(f, "secret `{name}`, version `{version_id}`")
-            }
-            Self::Environment { variable } => write!(f, "environment variable `{variable}`"),
-            Self::Dotenv { file, variable } => write!(f, "variable `{variable}` of `{file}`"),
-            #[cfg(feature = "figment")]
-            Self::Figment { provider, .. } => f.write_str(provider),
-            #[cfg(feature = "config")]
-            Self::Config { source: Some(source), .. } => write!(f, "config source `{source}`"),
-            #[cfg(feature = "config")]
-            Self::Config { source: None, .. } => {
-                f.write_str("a config source without a name: a default, an override or a string")
-            }
-        }
-    }
-}
 
 /// A value and its origin.
 #[derive(Clone, PartialEq)]
 pub(crate) struct Node {
     pub(crate) value: Value,
     pub(crate) origin: Arc<Origin>,
-    /// Which layer it is of: of two spellings of one name, the higher one's counts.
+    /// The layer that the value is in: of two spellings of one name, the higher layer wins.
     pub(crate) rank: u32,
-    /// What stood here in the version before, for [`Rotating`](crate::Rotating) fields.
+    /// The value in the secret's previous version, for [`Rotating`](crate::Rotating) fields.
     pub(crate) previous: Option<Box<Node>>,
 }
 
@@ -110,7 +38,7 @@ pub(crate) struct Node {
 pub(crate) enum Value {
     Null,
     Bool(bool),
-    /// A number by its source text, so that nothing is rounded before a type asks for it.
+    /// A number as its source text: it is rounded only if the target type needs that.
     Number(Text),
     Text(Text),
     Bytes(Arc<Zeroizing<Vec<u8>>>),
@@ -122,7 +50,7 @@ pub(crate) enum Value {
 #[derive(Clone, PartialEq, Default)]
 pub(crate) struct Table {
     pub(crate) entries: BTreeMap<String, Node>,
-    /// The text that this whole table was read from; gone once another table is merged in.
+    /// The JSON text of this table, as a secret holds it; `None` once another table is merged in.
     pub(crate) source_text: Option<Text>,
 }
 
@@ -131,21 +59,21 @@ impl Node {
         Self { value, rank: origin.rank(), origin, previous: None }
     }
 
-    /// The same node in the layer of this rank.
+    /// The same node, in the layer with this rank.
     #[cfg(feature = "figment")]
     pub(crate) fn ranked(self, rank: u32) -> Self {
         Self { rank, ..self }
     }
 
-    /// Notes what stood here, and in the members of a table there, in the version before.
-    pub(crate) fn remember(&mut self, previous: Node) {
+    /// Attaches the value of the previous version, also to the members of a table.
+    pub(crate) fn set_previous(&mut self, previous: Node) {
         if let (Value::Table(now), Value::Table(before)) = (&mut self.value, &previous.value) {
-            now.remember(before);
+            now.set_previous(before);
         }
         self.previous = Some(Box::new(previous));
     }
 
-    /// Whether a table in it, at any depth, has a member of this name.
+    /// Whether the node holds a table, at any depth, with a member of this name.
     pub(crate) fn has_key(&self, name: &str) -> bool {
         match &self.value {
             Value::Table(table) => {
@@ -157,15 +85,15 @@ impl Node {
         }
     }
 
-    /// Whether it is no table.
+    /// Whether the node is anything but a table.
     pub(crate) fn is_leaf(&self) -> bool {
         !matches!(self.value, Value::Table(_))
     }
 }
 
 impl Value {
-    /// What sort of value it is, for messages.
-    pub(crate) fn sort(&self) -> &'static str {
+    /// The kind of value, for messages.
+    pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::Null => "null",
             Self::Bool(_) => "a bool",
@@ -178,32 +106,33 @@ impl Value {
     }
 }
 
-/// Standard base64, the text form of binary values.
+/// Standard base64: how binary values are read as text.
 pub(crate) fn base64(bytes: &[u8]) -> Zeroizing<String> {
     Zeroizing::new(BASE64_STANDARD.encode(bytes))
 }
 
 impl Table {
-    /// Notes for each member what it was before.
-    pub(crate) fn remember(&mut self, before: &Table) {
+    /// Attaches to each member its value in the previous version.
+    pub(crate) fn set_previous(&mut self, before: &Table) {
         for (name, node) in &mut self.entries {
             if let Some(before) = before.entries.get(name) {
-                node.remember(before.clone());
+                node.set_previous(before.clone());
             }
         }
     }
 
-    /// Lays `other` over this table: tables merge, anything else is replaced.
+    /// Lays `other` over this table: tables merge, all other values are replaced.
     pub(crate) fn overlay(&mut self, other: Table) {
         self.overlay_by(other, &|_, _| true);
     }
 
-    /// Lays `other` over this table, but a table that stands here is not replaced by anything but a table.
+    /// Lays `other` over this table, but keeps tables that would be replaced by a scalar.
     pub(crate) fn overlay_keeping_tables(&mut self, other: Table) {
         self.overlay_by(other, &|below, _| !matches!(below.value, Value::Table(_)));
     }
 
-    /// Merges two spellings of one table: of each value the higher layer's counts, and `other`'s within one layer.
+    /// Merges two spellings of one table: for each value the higher layer wins, and `other` within
+    /// one layer.
     pub(crate) fn overlay_by_rank(&mut self, other: Table) {
         self.overlay_by(other, &|below, above| above.rank >= below.rank);
     }
@@ -220,7 +149,7 @@ impl Table {
                         Value::Table(below),
                         Node { value: Value::Table(above), origin, rank, previous },
                     ) => {
-                        // What a lower layer gives was there before too.
+                        // A previous version was laid over the same lower layers.
                         let previous = previous.map(|mut previous| {
                             if let Value::Table(table) = &mut previous.value {
                                 let mut whole = below.clone();
@@ -256,56 +185,6 @@ impl Table {
             _ => None,
         }
     }
-
-    /// The dotted paths of the leaves that one of the two has and the other has not, or has otherwise.
-    pub(crate) fn changed_keys(&self, other: &Table) -> Vec<String> {
-        let mut keys = Vec::new();
-        changed(self, other, "", &mut keys);
-        keys
-    }
-}
-
-fn changed(old: &Table, new: &Table, at: &str, keys: &mut Vec<String>) {
-    let empty = Table::default();
-    let names: std::collections::BTreeSet<_> =
-        old.entries.keys().chain(new.entries.keys()).collect();
-    for name in names {
-        let path = join(at, name);
-        let (was, is) = (old.entries.get(name), new.entries.get(name));
-        let table = |node: Option<&Node>| match node.map(|node| &node.value) {
-            Some(Value::Table(_)) | None => true,
-            Some(_) => false,
-        };
-        if table(was) && table(is) {
-            let sub = |node: Option<&Node>| match node.map(|node| &node.value) {
-                Some(Value::Table(table)) => table.clone(),
-                _ => empty.clone(),
-            };
-            changed(&sub(was), &sub(is), &path, keys);
-        } else if !same(was, is) {
-            keys.push(path);
-        }
-    }
-}
-
-/// Equal values, wherever they came from: a new version with the old content changes no key.
-fn same(a: Option<&Node>, b: Option<&Node>) -> bool {
-    fn values(a: &Value, b: &Value) -> bool {
-        match (a, b) {
-            (Value::Array(a), Value::Array(b)) => {
-                a.len() == b.len() && a.iter().zip(b).all(|(a, b)| values(&a.value, &b.value))
-            }
-            (Value::Table(a), Value::Table(b)) => a.changed_keys(b).is_empty(),
-            (a, b) => a == b,
-        }
-    }
-    match (a, b) {
-        (Some(a), Some(b)) => {
-            values(&a.value, &b.value) && same(a.previous.as_deref(), b.previous.as_deref())
-        }
-        (None, None) => true,
-        _ => false,
-    }
 }
 
 /// `at.name`, or `name` at the root.
@@ -324,20 +203,9 @@ mod tests {
     }
 
     #[test]
-    fn a_table_that_others_are_merged_into_has_no_source_text() {
+    fn merging_into_a_table_drops_its_source_text() {
         let mut merged = table("a", "1");
         merged.overlay(table("b", "2"));
         assert!(merged.source_text.is_none());
-    }
-
-    #[test]
-    fn changed_keys_are_those_added_removed_or_of_another_value() {
-        let mut old = table("a", "1");
-        old.overlay(table("b", "1"));
-        let mut new = table("a", "1");
-        new.overlay(table("c", "1"));
-        assert_eq!(old.changed_keys(&new), ["b", "c"]);
-        assert_eq!(table("a", "1").changed_keys(&table("a", "2")), ["a"]);
-        assert!(old.changed_keys(&old).is_empty());
     }
 }

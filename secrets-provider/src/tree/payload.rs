@@ -87,7 +87,7 @@ pub(crate) fn parse_root(payload: &Payload, origin: &Arc<Origin>) -> Result<Tabl
             Some(error) => error,
             None => PayloadError::NotAnObject("text"),
         }),
-        other => Err(PayloadError::NotAnObject(other.sort())),
+        other => Err(PayloadError::NotAnObject(other.kind())),
     }
 }
 

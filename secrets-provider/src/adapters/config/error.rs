@@ -10,7 +10,7 @@ use std::io;
 use config::ConfigError;
 
 use crate::error::{Error, ErrorKind};
-use crate::tree::redact::without_credentials;
+use crate::tree::origin::without_credentials;
 
 /// For errors whose text may quote values, so that it must not be logged.
 const HINT: &str = "config-rs's own error says more, but it may quote values: \

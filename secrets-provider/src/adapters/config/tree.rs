@@ -14,7 +14,7 @@ use super::values::{is_unchanged, scalar};
 use crate::error::Error;
 use crate::layers::stack::{LayerStack, Merged, Sealed};
 use crate::load::snapshot::Snapshot;
-use crate::tree::redact::without_credentials;
+use crate::tree::origin::without_credentials;
 use crate::tree::{self, Node, Origin, Table};
 
 /// The name that config-rs gives to its `Environment`.

@@ -188,14 +188,14 @@ fn at_key_path(secret: &Fetched, path: &[String]) -> Result<Table, Error> {
             )
         })?;
         if let Some(Value::Table(previous)) = previous.map(|node| node.value) {
-            table.remember(&previous);
+            table.set_previous(&previous);
         }
         return Ok(table);
     };
     let mut node = payload::parse(secret.payload(), &origin)
         .map_err(|error| malformed(secret, &error).with_key(path.join(".")))?;
     if let Some(previous) = previous {
-        node.remember(previous);
+        node.set_previous(previous);
     }
     let leaf = Table { entries: [(last.clone(), node)].into(), source_text: None };
     Ok(parents.iter().rev().fold(leaf, |table, name| Table {

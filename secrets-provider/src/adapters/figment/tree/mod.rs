@@ -19,7 +19,7 @@ use crate::extract;
 use crate::layers::stack::{LayerStack, Merged, Sealed};
 use crate::load::snapshot::Snapshot;
 use crate::secret::Text;
-use crate::tree::redact::without_credentials;
+use crate::tree::origin::without_credentials;
 use crate::tree::{Node, Origin, Table, Value};
 
 /// Typed extraction for a plain `Figment`, instead of its own `extract`.
