@@ -138,17 +138,19 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
         Box::pin(future::ready(BTreeMap::new()))
     }
 
-    /// The store's name, as figment's errors show it. By default `secret store`.
+    /// The store's name, as figment shows it in errors. By default `secret store`.
     fn store_name(&self) -> &str {
         "secret store"
     }
 
-    /// What to check when the store did not answer in time, for the hint of an error.
+    /// The hint of an error about a store that did not answer in time, such as
+    /// `check that the vault is unsealed`.
     fn timeout_hint(&self) -> &str {
         "check that the store can be reached"
     }
 
-    /// What to check when nothing is listed below a prefix, for the hint of an error.
+    /// The hint of an error about a prefix without secrets, such as
+    /// `check the prefix and the vault's mount`.
     fn nothing_listed_hint(&self) -> &str {
         "check the prefix"
     }

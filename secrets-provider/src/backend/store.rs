@@ -21,7 +21,7 @@ use crate::unwind::lock;
 pub(crate) struct Options {
     /// Whether many values may be read by one call.
     pub(crate) batch: bool,
-    /// Whether the next rotation may be asked for in calls of its own.
+    /// Whether calls may be made only to learn when secrets rotate next.
     pub(crate) describe: bool,
     /// How long one whole fetch may take.
     pub(crate) timeout: Duration,
