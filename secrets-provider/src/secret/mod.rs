@@ -91,8 +91,7 @@ impl Fetched {
         (&self.version_id, self.previous().map(Fetched::version_id))
     }
 
-    /// What distinguishes one secret from another. Names alone do not, because they repeat across
-    /// accounts.
+    /// The ARN, or else the name: secrets of two accounts may have one name.
     pub(crate) fn identity(&self) -> &str {
         self.arn.as_deref().unwrap_or(&self.name)
     }
