@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 
 use fake_secrets_manager::{FakeSecretsManager, Fault};
 use figment::Figment;
+use secrets_provider::backend::conformance;
 use secrets_provider::{
-    Directory, Dotenv, Error, ErrorKind, Fetched, Key, Layers, Live, Memory, Rejected, Retry,
+    Directory, Dotenv, Error, ErrorKind, Fetched, Key, Layers, Live, Memory, Pins, Rejected, Retry,
     Rotating, SecretsManager, Snapshot, StatusPage, Trigger, endpoints,
 };
 use serde::Deserialize;
@@ -101,6 +102,9 @@ async fn debug_of_no_public_type_shows_a_value() {
     shown.add("Part", &view.current());
     shown.add("Reader", &live.reader());
     shown.add("Retry", &Retry::Fresh);
+    let mut pins = Pins::default();
+    pins.pin(live.clone());
+    shown.add("Pins", &pins);
     let (trigger, triggers) = Trigger::channel();
     shown.add("TriggerSender", &trigger);
     shown.add("Trigger", &Trigger::new("a queue"));
@@ -168,6 +172,13 @@ async fn debug_of_no_public_type_shows_a_value() {
         "Fetched",
         &Fetched::binary("app/x", "v1", planted.canaries.bytes("fetched binary", 32)),
     );
+    let report = conformance::check(&Unwritable(planted.memory.clone())).await;
+    shown.add("Report", &report);
+    let (case, result) = report.results().next().unwrap();
+    shown.add("Case", &case);
+    shown.add("CaseResult", &result);
+    shown.add("Failure", &report.failures().next().expect("a store that cannot be written fails"));
+    shown.add("Capability", &report.skipped().next().unwrap().1);
     shown.add("Rejected", &Rejected::new("the token is too short"));
     shown.add("Rotating", &live.load().token);
     shown.add("Key", &live.load().key);
@@ -204,6 +215,22 @@ fn change_and(shown: &(impl Debug + serde::Serialize)) -> String {
 }
 
 /// The names of all public types, as the sources have them.
+/// A harness that writes nothing, so that most cases fail.
+struct Unwritable(Memory);
+
+impl conformance::Harness for Unwritable {
+    fn backend(&self) -> &dyn secrets_provider::Backend {
+        &self.0
+    }
+
+    async fn put(&self, _: &str, _: &str) {}
+
+    fn lacks(&self) -> Vec<conformance::Capability> {
+        use conformance::Capability::*;
+        vec![Binary, Delete, Deny, DenyList, Corrupt, Stall, OtherIds, Changes]
+    }
+}
+
 fn public_types() -> BTreeSet<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let mut names = BTreeSet::new();
