@@ -1,4 +1,7 @@
-//! The settings as an extractor, pinned to one generation per request.
+//! [`Current`]: the settings as an extractor, pinned to one generation per request.
+//!
+//! actix-web finds the `Live` in the app data at run time, so a missing one is an error of the request
+//! ([`MissingLive`]), logged with what to add. The pin itself is the core's [`Pins`], kept in the request's extensions.
 
 use std::any::type_name;
 use std::fmt;

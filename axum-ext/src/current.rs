@@ -1,4 +1,7 @@
-//! The settings as an extractor, pinned to one generation per request.
+//! [`Current`]: the settings as an extractor, pinned to one generation per request.
+//!
+//! axum finds the `Live` in the router's state by its type, so a missing one does not compile; [`LiveState`] exists for
+//! the compiler's message. The pin itself is the core's [`Pins`], kept in the request's extensions.
 
 use std::convert::Infallible;
 use std::fmt;

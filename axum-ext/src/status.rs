@@ -1,4 +1,7 @@
 //! The routes that show the state of the settings, and the one that refreshes them.
+//!
+//! Which answer to give is decided in `secrets_provider::endpoints`. Here are only the paths and methods, and the
+//! translation of requests and answers.
 
 use std::sync::Arc;
 

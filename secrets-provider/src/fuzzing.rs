@@ -1,4 +1,7 @@
-//! What the fuzz targets call (`tests/fuzz`): compiled only under `cfg(fuzzing)`, so it is not part of the public API.
+//! What the fuzz targets in `tests/fuzz` call.
+//!
+//! Compiled only under `cfg(fuzzing)`, which cargo-fuzz sets, so it is not part of the public API. Each function takes any
+//! bytes and checks that parsing them neither panics nor shows parts of a value.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,4 +1,7 @@
-//! Which member of a table is which field of a struct (rule T3). Pure.
+//! Which member of a table is which field of a struct (rule T3).
+//!
+//! The exact name counts before other spellings, and a higher layer before a lower one. Two spellings within one layer
+//! are reported to the caller. Pure.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

@@ -1,4 +1,7 @@
 //! [`Key`]: key material of a known length.
+//!
+//! It reads itself from text or bytes and leaves the reason of a rejection in `serde_internals`, because serde would
+//! reduce it to text. Wiped on drop, compared in constant time.
 
 use std::fmt;
 

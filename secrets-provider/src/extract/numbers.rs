@@ -1,4 +1,6 @@
 //! serde's twelve number methods, written once for all deserializers of this room.
+//!
+//! Extraction, map keys and placeholders differ only in how they get a number, which each says in a method `number`.
 
 /// Implements each number's method by a method `number` of the deserializer, which takes the type's name and what to
 /// call with the number.

@@ -1,4 +1,7 @@
 //! [`Rotating`]: a value and the one before it, for what was signed or encrypted before a rotation.
+//!
+//! It asks for both versions by a newtype's name that only this crate's extraction knows; every other deserializer gives
+//! it the current value.
 
 use std::fmt;
 use std::marker::PhantomData;

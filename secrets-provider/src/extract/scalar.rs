@@ -1,4 +1,6 @@
 //! Scalars: numbers from their source text, bytes from base64, map keys from their names.
+//!
+//! Nothing is rounded or decoded before a type asks for it.
 
 use std::str::FromStr;
 use std::sync::Arc;

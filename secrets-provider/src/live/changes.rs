@@ -1,4 +1,7 @@
-//! [`Changes`]: the generations that come, as a stream, for code that must react to them rather than read them.
+//! [`Changes`]: new generations as a stream.
+//!
+//! For code that must react to a change rather than read the current settings. It holds the receiving end of the task's
+//! channel, which only keeps the newest change.
 
 use std::fmt;
 use std::pin::Pin;

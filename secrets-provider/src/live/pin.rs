@@ -1,4 +1,7 @@
-//! [`Pins`]: one generation per request, for the crates that join `Live` to a web framework.
+//! [`Pins`]: one generation per request.
+//!
+//! The crates that join [`Live`] to a web framework keep it in the request's extensions, so that every extractor of one
+//! request reads the same settings.
 
 use std::fmt;
 use std::sync::Arc;

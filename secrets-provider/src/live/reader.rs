@@ -1,4 +1,6 @@
 //! [`Reader`]: for loops so hot that even a [`Live::load`] counts.
+//!
+//! It is arc-swap's cache over the cell: a read checks a pointer instead of protecting it.
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,4 +1,7 @@
-//! [`View`]: a part of the settings that is refreshed with them, for code that should see only that part.
+//! [`View`]: a part of the settings that is refreshed with them.
+//!
+//! For code that should see only that part. A view holds the whole `Live` and finds the part at each read, so it has no
+//! state of its own.
 
 use std::fmt;
 use std::ops::Deref;

@@ -1,4 +1,6 @@
 //! What a secret holds, before anything is made of it.
+//!
+//! A store makes it, and `tree/payload` parses it.
 
 use std::sync::Arc;
 

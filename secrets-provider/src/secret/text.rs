@@ -1,4 +1,6 @@
 //! Text that may be secret.
+//!
+//! Every layer and tree shares one copy, which is wiped when the last handle is dropped.
 
 use std::sync::Arc;
 

@@ -1,4 +1,7 @@
-//! How many calls were sent, by operation. Each attempt counts, as in AWS's quotas and bills.
+//! How many calls were sent, by operation.
+//!
+//! Counted by an interceptor right before transmission, so that each attempt counts, as in AWS's quotas and bills. The
+//! status and the metrics show the counts.
 
 use std::sync::{Arc, Mutex};
 

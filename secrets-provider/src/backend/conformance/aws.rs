@@ -1,4 +1,6 @@
 //! AWS Secrets Manager over the fake passes the suite, by batches and by single calls.
+//!
+//! Inside the crate, because the AWS backend has no public name.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};

@@ -1,4 +1,7 @@
-//! What the suite needs from the author of a store: how to fill, change and break it.
+//! [`Harness`]: what the suite needs besides a store, and [`Capability`]: what may be left out.
+//!
+//! The suite puts, changes, deletes, denies and breaks secrets through it. A method that is neither implemented nor
+//! declared as lacking fails the case that needs it.
 
 use std::fmt;
 use std::future::{self, Future};

@@ -1,4 +1,6 @@
-//! What a run of the suite found. Names cases, names and kinds of errors, never a value.
+//! [`Report`]: what passed, what was skipped, and what failed, in words.
+//!
+//! A failure says what was expected, what was found and what to do. It never contains a value.
 
 use std::fmt;
 

@@ -1,4 +1,6 @@
-//! Signals of changes, and whether the harness is right about what the store lacks.
+//! Cases about change signals.
+//!
+//! They wait for the signal itself, never for a time.
 
 use futures_util::StreamExt as _;
 

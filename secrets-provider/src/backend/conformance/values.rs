@@ -1,4 +1,6 @@
-//! What a fetch must return.
+//! Cases about values: text and bytes to the letter, and one outcome for each id.
+//!
+//! What a store returns beyond the ids that were asked for would become part of the settings.
 
 use std::collections::BTreeMap;
 

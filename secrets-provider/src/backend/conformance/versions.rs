@@ -1,4 +1,6 @@
-//! What version ids must say: only they decide whether a value is new.
+//! Cases about versions: only the id says whether a value is new.
+//!
+//! Two values never share an id, and an unchanged value keeps its id.
 
 use std::collections::BTreeMap;
 

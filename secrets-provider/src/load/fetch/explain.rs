@@ -1,4 +1,6 @@
 //! The errors of a fetch that failed: what is missing, and which existing names are like it.
+//!
+//! Only a start asks for similar names, within the time that it has left; a running service lists nothing for a hint.
 
 use tokio::time::{Duration, Instant, timeout_at};
 

@@ -1,4 +1,6 @@
 //! Managers that are described by variables of the environment.
+//!
+//! `load/switches` reads and checks the variables; here they become a description, like one that setters made.
 
 use super::SecretsManager;
 use crate::error::Error;
