@@ -36,13 +36,24 @@ pub(crate) struct Pipeline<T> {
 }
 
 impl<T: Send + Sync + 'static> Pipeline<T> {
-    /// A candidate, or why the secrets do not make one. A panic in the user's code is a rejection.
+    /// A candidate that has passed every check, or why the secrets do not make one.
     pub(crate) async fn run(&self, secrets: &[Fetched]) -> Result<Candidate<T>, Error> {
-        let candidate = unwind::catch(|| (self.build)(secrets))
-            .unwrap_or_else(|panic| Err(panic.rejection("extracting or checking the settings")))?;
+        let candidate = self.build(secrets)?;
+        self.probe(&candidate).await?;
+        Ok(candidate)
+    }
+
+    /// A candidate that has passed the checks but not the probes. A panic in the user's code is a rejection.
+    pub(crate) fn build(&self, secrets: &[Fetched]) -> Result<Candidate<T>, Error> {
+        unwind::catch(|| (self.build)(secrets))
+            .unwrap_or_else(|panic| Err(panic.rejection("extracting or checking the settings")))
+    }
+
+    /// Runs the probes, one after the other.
+    pub(crate) async fn probe(&self, candidate: &Candidate<T>) -> Result<(), Error> {
         for probe in &self.probes {
             probe(candidate.value.clone()).await?;
         }
-        Ok(candidate)
+        Ok(())
     }
 }

@@ -76,7 +76,8 @@ impl<T: Send + Sync + 'static> Refresher<T> {
                 found.insert(id, secret);
             }
         }
-        let refreshed = self.apply(found, complete, &mut error).await;
+        let reads_layers = scope.reads_layers();
+        let refreshed = self.apply(found, reads_layers, complete, &mut error).await;
         // What could not be read may be the reason for a rejection.
         let refreshed = refreshed.map_err(|rejection| rejection.beside(error.clone()))?;
         match error {
@@ -116,18 +117,23 @@ impl<T: Send + Sync + 'static> Refresher<T> {
         }
     }
 
-    /// Makes settings of the secrets found, and swaps them in. Secrets that are left out because they conflict are
-    /// added to `error`.
+    /// Makes settings of the secrets found, and swaps them in. If no secret is new, only a change in the layers below
+    /// makes a new generation, and those are only read if `reads_layers`. Secrets that are left out because they conflict
+    /// are added to `error`.
     async fn apply(
         &mut self,
         mut found: Secrets,
+        reads_layers: bool,
         complete: bool,
         error: &mut Option<Error>,
     ) -> Result<Refreshed, Error> {
         if found.same_versions(&self.used) {
             self.used = found;
             self.missing.now_used(&self.used, complete);
-            return Ok(self.unchanged());
+            return match reads_layers {
+                true => self.apply_layers(complete).await,
+                false => Ok(self.unchanged()),
+            };
         }
         let mut candidate = self.pipeline.run(&found.each_once()).await;
         if let Err(rejection) = &candidate
@@ -144,6 +150,18 @@ impl<T: Send + Sync + 'static> Refresher<T> {
         }
         let candidate = candidate.map_err(|rejection| self.log_rejection(rejection))?;
         Ok(self.swap(candidate, found, complete))
+    }
+
+    /// Reads the layers below the secrets again, and swaps if they have changed.
+    async fn apply_layers(&mut self, complete: bool) -> Result<Refreshed, Error> {
+        let candidate = self.pipeline.build(&self.used.each_once());
+        let candidate = candidate.map_err(|rejection| self.log_rejection(rejection))?;
+        if self.tree.changed_keys(&candidate.tree).is_empty() {
+            return Ok(self.unchanged());
+        }
+        let probed = self.pipeline.probe(&candidate).await;
+        probed.map_err(|rejection| self.log_rejection(rejection))?;
+        Ok(self.swap(candidate, self.used.clone(), complete))
     }
 
     fn unchanged(&self) -> Refreshed {

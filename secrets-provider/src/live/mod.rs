@@ -210,7 +210,8 @@ impl<T> Live<T> {
         Changes::new(self.link.handle.changes.clone())
     }
 
-    /// Refreshes now and waits for the result. Joins a refresh that was requested but has not begun. A refresh that is
+    /// Refreshes now and waits for the result. Also reads the layers below the secrets again, such as an edited `.env` file,
+    /// which the periodic refresh does only when a secret is new. Joins a refresh that was requested but has not begun. A refresh that is
     /// already running may have read too early, so this waits for the next one.
     ///
     /// A [derived](Self::derive) value refreshes the settings that it is derived from and waits until it is rebuilt, if

@@ -65,6 +65,12 @@ impl Scope {
         !matches!(self, Self::Due)
     }
 
+    /// Whether the layers below the secrets are read again even if no secret is new. Someone asks for it: the periodic
+    /// read stays cheap.
+    pub(crate) fn reads_layers(&self) -> bool {
+        matches!(self, Self::Everything)
+    }
+
     /// Whether the read proves anything about secrets that it does not name. A partial read neither counts as a
     /// refresh nor postpones the next one.
     pub(crate) fn is_partial(&self) -> bool {

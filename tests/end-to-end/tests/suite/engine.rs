@@ -6,6 +6,7 @@ mod derive;
 mod dropped;
 mod faults;
 mod outcomes;
+mod lower_layers;
 mod past;
 mod probe;
 mod triggers;
