@@ -34,7 +34,7 @@ use crate::TARGET;
 ///
 /// ```
 /// use actix_web::{App, web};
-/// use secrets_provider::{Live, Pins};
+/// use secrets_provider::Live;
 /// use secrets_provider_actix::Current;
 ///
 /// struct Settings { greeting: String }

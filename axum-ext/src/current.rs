@@ -26,7 +26,7 @@ use secrets_provider::{Live, Pins};
 ///
 /// ```
 /// use axum::{Router, routing::get};
-/// use secrets_provider::{Live, Pins};
+/// use secrets_provider::Live;
 /// use secrets_provider_axum::Current;
 ///
 /// struct Settings { greeting: String }
@@ -44,7 +44,7 @@ use secrets_provider::{Live, Pins};
 ///
 /// ```compile_fail,E0277
 /// # use axum::{Router, routing::get};
-/// # use secrets_provider::{Live, Pins};
+/// # use secrets_provider::Live;
 /// # use secrets_provider_axum::Current;
 /// # struct Settings { greeting: String }
 /// # async fn shared(Current(settings): Current<Settings>) -> String { settings.greeting.clone() }

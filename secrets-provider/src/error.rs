@@ -8,12 +8,12 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 /// What went wrong while loading, extracting or refreshing settings.
 ///
 /// An error names keys, secrets, variables and files, never a value nor a part of one, so `Display` and
-/// `Debug` are safe to log. One error may hold several failures: [`errors`](Error::errors) lists them, gravest first,
+/// `Debug` are safe to log. One error may hold several failures: [`errors`](Error::errors) lists them, most severe first,
 /// and [`kind`](Error::kind) is that of the first. Cloning is cheap.
 ///
 /// ```
@@ -25,10 +25,10 @@ use serde::Serialize;
 /// assert!(!error.is_transient());
 /// ```
 #[derive(Clone)]
-pub struct Error(Arc<Failure>);
+pub struct Error(Arc<Inner>);
 
 #[derive(Clone)]
-struct Failure {
+struct Inner {
     kind: ErrorKind,
     message: String,
     hint: Option<String>,
@@ -39,9 +39,8 @@ struct Failure {
     parts: Vec<Error>,
 }
 
-/// The kinds of failure, gravest first: failures that someone must correct come before those that may pass.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
+/// The kinds of failure, most severe first: failures that someone must correct come before those that may pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// The provider is configured wrongly: an empty prefix, no region, a bad `rename`.
@@ -57,7 +56,7 @@ pub enum ErrorKind {
     Rejected,
     /// The secret's KMS key may not be used, is disabled, or is deleted.
     Kms,
-    /// IAM does not allow the call.
+    /// The caller may not make the call: in AWS, IAM does not allow it.
     AccessDenied,
     /// The secret, or the requested version, does not exist.
     NotFound,
@@ -65,7 +64,7 @@ pub enum ErrorKind {
     PendingDeletion,
     /// The account's quota is used up for now.
     Throttled,
-    /// Secrets Manager could not be reached, did not answer in time, or answered unintelligibly.
+    /// The store could not be reached, did not answer in time, or answered unintelligibly.
     Unavailable,
 }
 
@@ -105,6 +104,12 @@ impl ErrorKind {
     }
 }
 
+impl Serialize for ErrorKind {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
 impl fmt::Display for ErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
@@ -114,7 +119,7 @@ impl fmt::Display for ErrorKind {
 impl Error {
     /// An error of a kind. In your own [`Backend`](crate::Backend), put no value into the message.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self(Arc::new(Failure {
+        Self(Arc::new(Inner {
             kind,
             message: message.into(),
             hint: None,
@@ -155,7 +160,7 @@ impl Error {
         self
     }
 
-    /// One error that holds all of these, gravest first. A single error is returned as it is; `None` if there is none.
+    /// One error that holds all of these, most severe first. A single error is returned as it is; `None` if there is none.
     pub(crate) fn all(errors: impl IntoIterator<Item = Error>) -> Option<Self> {
         let mut parts: Vec<Error> =
             errors.into_iter().flat_map(|error| error.errors().to_vec()).collect();
@@ -181,28 +186,28 @@ impl Error {
         }
     }
 
-    /// The kind of failure; if there are several, the kind of the gravest.
+    /// The kind of failure; if there are several, the kind of the most severe.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
-    /// What to do about it, if there is advice; if there are several failures, the advice for the gravest.
+    /// What to do about it, if there is advice; if there are several failures, the advice for the most severe.
     pub fn hint(&self) -> Option<&str> {
         self.first().0.hint.as_deref()
     }
 
-    /// The dotted key path that it is about, such as `database.port`; if there are several failures, that of the gravest.
+    /// The dotted key path that it is about, such as `database.port`; if there are several failures, that of the most severe.
     pub fn key(&self) -> Option<&str> {
         self.first().0.key.as_deref()
     }
 
     /// The name (or ARN, as it was asked for) of the secret that it is about; if there are several failures, that of the
-    /// gravest.
+    /// most severe.
     pub fn secret(&self) -> Option<&str> {
         self.first().0.secret.as_deref()
     }
 
-    /// Every failure in this error, gravest first. A single failure lists itself.
+    /// Every failure in this error, most severe first. A single failure lists itself.
     pub fn errors(&self) -> &[Error] {
         if self.0.parts.is_empty() { std::slice::from_ref(self) } else { &self.0.parts }
     }
@@ -216,10 +221,10 @@ impl Error {
 
     /// The same failures without the advice, which may describe the machine that the program runs on.
     pub(crate) fn without_hints(&self) -> Self {
-        let mut failure = Failure::clone(&self.0);
-        failure.hint = None;
-        failure.parts = failure.parts.iter().map(Self::without_hints).collect();
-        Self(Arc::new(failure))
+        let mut inner = Inner::clone(&self.0);
+        inner.hint = None;
+        inner.parts = inner.parts.iter().map(Self::without_hints).collect();
+        Self(Arc::new(inner))
     }
 
     fn first(&self) -> &Self {
@@ -268,7 +273,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn several_failures_are_listed_gravest_first_and_each_once() {
+    fn several_failures_are_listed_most_severe_first_and_each_once() {
         let slow = Error::new(ErrorKind::Unavailable, "no answer from a");
         let bad = Error::new(ErrorKind::Malformed, "b is no object").with_hint("make it one");
         let both = Error::all([slow.clone(), bad.clone()]).expect("two errors");

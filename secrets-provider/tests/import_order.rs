@@ -64,9 +64,8 @@ fn sources() -> Vec<Source> {
 /// Each place of the code that names something of the crate, with its line and the first segment of its path. Tests are
 /// left out: they may use what their room does not know.
 fn crate_paths(text: &str) -> Vec<(usize, &str, &str)> {
-    let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
     let mut found = Vec::new();
-    for (number, line) in code.lines().enumerate() {
+    for (number, line) in code(text).lines().enumerate() {
         if line.trim_start().starts_with("//") {
             continue;
         }
@@ -83,12 +82,30 @@ fn crate_paths(text: &str) -> Vec<(usize, &str, &str)> {
     found
 }
 
-/// In a room's `mod.rs`, the lines that reach the crate's root by `super::`.
-fn paths_to_the_root(text: &str) -> Vec<(usize, &str)> {
-    let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
-    // In a nested module, one `super` is the room itself.
-    let numbered = code.lines().enumerate().map(|(number, line)| (number + 1, line.trim_start()));
-    numbered.filter(|(_, line)| line.starts_with("use super::")).collect()
+/// The lines that reach the crate's root by `super::`, in the code outside of a file's own test module.
+fn paths_to_the_root(source: &Source) -> Vec<(usize, &str)> {
+    // `src/room.rs` and `src/room/mod.rs` are one step below the root, `src/room/file.rs` two.
+    let parts = source.path.components().count();
+    let depth = if source.path.ends_with("mod.rs") { parts - 1 } else { parts };
+    let reaches = |line: &str| {
+        let steps = line.split("super::").skip(1).scan(true, |adjacent, rest| {
+            // Only steps that follow each other directly add up.
+            let counted = *adjacent;
+            *adjacent = rest.is_empty();
+            counted.then_some(())
+        });
+        steps.count() >= depth
+    };
+    let lines = code(&source.text).lines().enumerate();
+    lines
+        .map(|(number, line)| (number + 1, line.trim_start()))
+        .filter(|(_, line)| !line.starts_with("//") && reaches(line))
+        .collect()
+}
+
+/// A file's text without its own test module, which is its last item.
+fn code(text: &str) -> &str {
+    text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default()
 }
 
 fn is_test(path: &Path) -> bool {
@@ -107,8 +124,8 @@ fn each_room_imports_only_from_its_left() {
             let _ = writeln!(wrong, "src/{}: not in the list of rooms", source.path.display());
             continue;
         };
-        if source.path.ends_with("mod.rs") && source.path.components().count() == 2 {
-            for (line, code) in paths_to_the_root(&source.text) {
+        if !OUTSIDE.contains(&source.room.as_str()) {
+            for (line, code) in paths_to_the_root(source) {
                 let _ = writeln!(
                     wrong,
                     "src/{}:{line}: write `crate::`, so that this test sees the import\n    {code}",
@@ -129,6 +146,37 @@ fn each_room_imports_only_from_its_left() {
     }
     assert!(wrong.is_empty(), "imports against the order of the rooms:\n{wrong}");
     assert!(checked > 150, "only {checked} imports were found: does the test still read them?");
+}
+
+/// What a file's own test module hides from this test ends the file.
+#[test]
+fn test_modules_come_last() {
+    for source in sources().iter().filter(|source| !is_test(&source.path)) {
+        let Some((_, rest)) = source.text.split_once("#[cfg(test)]\nmod tests {") else { continue };
+        let after = rest.split_once("\n}\n").map_or("", |(_, after)| after);
+        assert!(after.trim().is_empty(), "src/{}: code after its tests", source.path.display());
+    }
+}
+
+/// The picture of the rooms in the documentation has this order.
+#[test]
+fn the_documentation_draws_this_order() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for file in ["docs/design.md", "../CONTRIBUTING.md"] {
+        let text = fs::read_to_string(root.join(file)).expect(file);
+        let picture = text.split("```text").find(|block| block.contains("error → unwind"));
+        let picture = picture.unwrap_or_else(|| panic!("{file} has no picture of the rooms"));
+        let line = picture.lines().find(|line| line.contains("error → unwind")).expect("a line");
+        let drawn: Vec<Vec<&str>> =
+            line.split('→').map(|group| group.split('·').map(str::trim).collect()).collect();
+        // `adapters` and `endpoints` hang below `layers` and `live`.
+        let below = |room: &&&str| !["adapters", "endpoints"].contains(*room);
+        let rooms = ROOMS.iter().map(|group| group.iter().filter(below).copied().collect());
+        let expected: Vec<Vec<&str>> =
+            rooms.filter(|group: &Vec<&str>| !group.is_empty()).collect();
+        assert_eq!(drawn, expected, "{file}");
+        assert!(picture.contains("adapters") && picture.contains("endpoints"), "{file}");
+    }
 }
 
 #[test]

@@ -120,7 +120,7 @@ impl<T> LiveBuilder<T> {
 
     /// What the settings are made of, in place of `.env` < environment < secrets: [`Layers`] of your choice, a `Figment`
     /// or a `config::Config`. The closure is called for each new set of secrets, so it also reads files and variables
-    /// again.
+    /// again. It is also called by a refresh that someone asks for ([`Live::refresh`], most triggers).
     ///
     /// Into a `Figment` or a `Config`, merge the given snapshot rather than the `SecretsManager`, which would fetch again.
     /// The closure may return what `Config::builder().build()` returns, a `Result`.

@@ -122,15 +122,37 @@ mod tests {
             scope: Scope,
             includes_resting: bool,
             is_partial: bool,
+            reads_layers: bool,
         }
-        for Case { scope, includes_resting, is_partial } in [
-            Case { scope: Scope::everything(), includes_resting: true, is_partial: false },
-            Case { scope: Scope::due(), includes_resting: false, is_partial: false },
-            Case { scope: Scope::in_use(), includes_resting: true, is_partial: true },
-            Case { scope: only(&["a"]), includes_resting: true, is_partial: true },
+        for Case { scope, includes_resting, is_partial, reads_layers } in [
+            Case {
+                scope: Scope::everything(),
+                includes_resting: true,
+                is_partial: false,
+                reads_layers: true,
+            },
+            Case {
+                scope: Scope::due(),
+                includes_resting: false,
+                is_partial: false,
+                reads_layers: false,
+            },
+            Case {
+                scope: Scope::in_use(),
+                includes_resting: true,
+                is_partial: true,
+                reads_layers: false,
+            },
+            Case {
+                scope: only(&["a"]),
+                includes_resting: true,
+                is_partial: true,
+                reads_layers: false,
+            },
         ] {
             assert_eq!(scope.includes_resting(), includes_resting, "{scope:?}");
             assert_eq!(scope.is_partial(), is_partial, "{scope:?}");
+            assert_eq!(scope.reads_layers(), reads_layers, "{scope:?}");
         }
     }
 }
