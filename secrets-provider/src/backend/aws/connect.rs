@@ -8,7 +8,7 @@ use aws_config::timeout::TimeoutConfig;
 use aws_sdk_secretsmanager::Client;
 use aws_smithy_runtime_api::client::http::HttpClient as _;
 
-use super::{Access, Aws};
+use super::{Access, Aws, https};
 use crate::backend::Runtime;
 use crate::backend::store::Store as _;
 use crate::error::{Error, ErrorKind};
@@ -29,6 +29,13 @@ impl Aws {
             }
             Access::Client(client) => Ok(self.for_runtime(client.clone())),
             Access::Config(config) => Ok(self.for_runtime(Client::new(config))),
+            Access::Environment(_) if !https::COMPILED_IN => {
+                let message = "no HTTPS client is compiled in";
+                Err(Error::new(ErrorKind::Config, message).with_hint(
+                    "turn on the feature `rustls-aws-lc` or `rustls-ring` of secrets-provider, or give a client \
+                     by `.client(..)` or `.aws_config(..)`",
+                ))
+            }
             Access::Environment(variables) => {
                 // One attempt may not use up the whole time: a server that hangs is asked again.
                 let timeouts =
@@ -36,6 +43,10 @@ impl Aws {
                 // Pinned, so that an update of the SDK does not change retries and timeouts.
                 let loader =
                     aws_config::defaults(BehaviorVersion::v2026_01_12()).timeout_config(timeouts);
+                let loader = match https::client() {
+                    Some(client) => loader.http_client(client),
+                    None => loader,
+                };
                 let config = variables.hand_over(loader).load().await;
                 if config.region().is_none() {
                     let message = "no AWS region is configured";
@@ -56,11 +67,11 @@ impl Aws {
         let pooled = client.config().http_client().is_none_or(|http| {
             http.connector_metadata().is_some_and(|metadata| metadata.name() == "hyper")
         });
-        if self.runtime == Runtime::Caller || !pooled {
+        if self.runtime == Runtime::Caller || !pooled || !https::COMPILED_IN {
             return client;
         }
         let mut config = client.config().to_builder();
-        config.set_http_client(None);
+        config.set_http_client(https::client());
         Client::from_conf(config.build())
     }
 }

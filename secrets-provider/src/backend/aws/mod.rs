@@ -12,6 +12,7 @@ mod connect;
 mod denied;
 mod error;
 mod fetch;
+mod https;
 mod rotation;
 mod variables;
 
