@@ -48,7 +48,8 @@ fn urls(canaries: &mut Canaries) -> Vec<String> {
     urls
 }
 
-fn manager() -> SecretsManager {
+/// A store without any secret, and settings that start without them.
+fn no_secrets() -> SecretsManager {
     SecretsManager::prefix("app").backend(Memory::new()).fallback_to_env()
 }
 
@@ -57,7 +58,7 @@ async fn configured<F>(build: F) -> Error
 where
     F: Fn(&Snapshot) -> Result<Config, ConfigError> + Send + Sync + 'static,
 {
-    Live::<Settings>::builder(manager()).layers(build).start().await.unwrap_err()
+    Live::<Settings>::builder(no_secrets()).layers(build).start().await.unwrap_err()
 }
 
 /// A source that fails as it is told, or holds what it is told.
@@ -160,7 +161,7 @@ async fn sources_of_config_rs_are_named_without_their_passwords() {
             assert!(error.to_string().contains("://"), "names the source");
             canaries.assert_absent("a source of config-rs", shown::error(&error));
             let live: Live<serde_json::Value> =
-                Live::builder(manager()).layers(build).start().await.unwrap();
+                Live::builder(no_secrets()).layers(build).start().await.unwrap();
             canaries.assert_absent("an explanation", shown::live(&live));
         }
     }
@@ -263,7 +264,7 @@ async fn providers_of_figment_are_named_without_their_passwords() {
                 canaries.assert_absent("settings of a figment", shown::error(&error));
             }
             let figment = Figment::from(holding);
-            let builder = Live::<serde_json::Value>::builder(manager());
+            let builder = Live::<serde_json::Value>::builder(no_secrets());
             let live = builder.layers(move |_| figment.clone()).start().await.unwrap();
             canaries.assert_absent("an explanation", shown::live(&live));
         }

@@ -10,6 +10,7 @@ use secrets_provider::{
 use serde::{Deserialize, Deserializer};
 
 use crate::canaries::Canaries;
+use crate::fixtures::{Token, secrets_only};
 use crate::log::Log;
 use crate::shown;
 
@@ -32,9 +33,9 @@ fn panic_at(place: &str, token: &str) {
 }
 
 #[derive(Debug)]
-struct Token(String);
+struct TouchyToken(String);
 
-impl<'de> Deserialize<'de> for Token {
+impl<'de> Deserialize<'de> for TouchyToken {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         panic_at("deserialize", &text);
@@ -42,7 +43,7 @@ impl<'de> Deserialize<'de> for Token {
     }
 }
 
-impl Drop for Token {
+impl Drop for TouchyToken {
     fn drop(&mut self) {
         panic_at("drop", &self.0);
     }
@@ -50,18 +51,13 @@ impl Drop for Token {
 
 #[derive(Debug, Deserialize)]
 struct Settings {
-    token: Token,
-}
-
-#[derive(Debug, Deserialize)]
-struct Plain {
-    token: String,
+    token: TouchyToken,
 }
 
 async fn start(memory: &Memory) -> Result<Live<Settings>, Error> {
     Live::builder(SecretsManager::prefix("app").backend(memory.clone()))
         .layers(|secrets| {
-            let plain: Plain = secrets.extract().unwrap();
+            let plain: Token = secrets.extract().unwrap();
             panic_at("layers", &plain.token);
             Layers::new().secrets(secrets)
         })
@@ -206,11 +202,7 @@ async fn a_panic_of_a_backend_is_told_without_its_payload() {
     let memory = Memory::new();
     memory.put("app/token", canaries.plain("held"));
     let manager = SecretsManager::prefix("app").backend(Panicking(memory.clone()));
-    let live: Live<Plain> = Live::builder(manager)
-        .layers(|secrets| Layers::new().secrets(secrets))
-        .start()
-        .await
-        .unwrap();
+    let live: Live<Token> = secrets_only(manager).start().await.unwrap();
     memory.put("app/token", canaries.plain("next"));
     let error = live.refresh().await.unwrap_err();
     canaries.assert_absent("a refresh", shown::error(&error) + &shown::live(&live));

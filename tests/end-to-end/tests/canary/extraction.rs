@@ -16,6 +16,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::canaries::Canaries;
+use crate::fixtures::secrets_only;
 use crate::log::Log;
 use crate::shown;
 
@@ -112,8 +113,7 @@ where
         Payload::Text(text) => memory.put("app/x", text),
         Payload::Binary(bytes) => memory.put_binary("app/x", bytes.clone()),
     };
-    let rotating = Live::<Settings<Rotating<T>>>::builder(secrets().with_previous(["x"]))
-        .layers(|secrets| Layers::new().secrets(secrets));
+    let rotating = secrets_only::<Settings<Rotating<T>>>(secrets().with_previous(["x"]));
     errors.extend(rotating.start().await.err());
     let configured = Live::<Settings<T>>::builder(secrets())
         .layers(|secrets| Config::builder().add_source(secrets.clone()).build());

@@ -7,25 +7,19 @@ use actix_web::ResponseError as _;
 use axum::body::{Body, to_bytes};
 use axum::extract::FromRequestParts;
 use axum::http::Request;
-use secrets_provider::{Layers, Live, Memory, SecretsManager};
-use serde::Deserialize;
+use secrets_provider::{Live, Memory, SecretsManager};
 use tower::ServiceExt as _;
 
 use crate::canaries::Canaries;
+use crate::fixtures::{Token, secrets_only};
 use crate::log::Log;
 use crate::shown;
 
 /// Settings whose own `Debug` shows all.
-#[derive(Debug, Deserialize)]
-struct Settings {
-    token: String,
-}
-
-async fn live(canaries: &mut Canaries) -> Live<Settings> {
+async fn live(canaries: &mut Canaries) -> Live<Token> {
     let memory = Memory::new();
     memory.put("app/token", canaries.awkward("a secret"));
-    let builder = Live::builder(SecretsManager::prefix("app").backend(memory));
-    builder.layers(|secrets| Layers::new().secrets(secrets)).start().await.unwrap()
+    secrets_only(SecretsManager::prefix("app").backend(memory)).start().await.unwrap()
 }
 
 /// axum's cannot be refused, which its type says.
@@ -33,13 +27,13 @@ async fn live(canaries: &mut Canaries) -> Live<Settings> {
 async fn axum_shows_no_settings() {
     use secrets_provider_axum::Current;
 
-    fn cannot_be_refused<R: FromRequestParts<Live<Settings>, Rejection = Infallible>>() {}
-    cannot_be_refused::<Current<Settings>>();
+    fn cannot_be_refused<R: FromRequestParts<Live<Token>, Rejection = Infallible>>() {}
+    cannot_be_refused::<Current<Token>>();
 
     let log = Log::start();
     let mut canaries = Canaries::of("axum");
     let live = live(&mut canaries).await;
-    let handler = async |settings: Current<Settings>| {
+    let handler = async |settings: Current<Token>| {
         format!("{} {}", shown::debug(&settings), settings.token.len())
     };
     let app = axum::Router::new().route("/", axum::routing::get(handler)).with_state(live.clone());
@@ -65,7 +59,7 @@ async fn actix_shows_no_settings_and_refuses_without_a_word() {
     let mut canaries = Canaries::of("actix");
     let live = live(&mut canaries).await;
     let seen = web::Data::new(Mutex::new(String::new()));
-    let handler = async |settings: Current<Settings>, seen: web::Data<Mutex<String>>| {
+    let handler = async |settings: Current<Token>, seen: web::Data<Mutex<String>>| {
         *seen.lock().unwrap() += &shown::debug(&settings);
         "seen"
     };
@@ -79,7 +73,7 @@ async fn actix_shows_no_settings_and_refuses_without_a_word() {
     for request in [TestRequest::default().app_data(live.clone()), TestRequest::default()] {
         let request = request.app_data(Arc::new(live.current())).to_http_request();
         let rejection =
-            Current::<Settings>::from_request(&request, &mut Payload::None).await.unwrap_err();
+            Current::<Token>::from_request(&request, &mut Payload::None).await.unwrap_err();
         let response = rejection.error_response();
         let told = shown::foreign(&rejection) + &shown::debug(&response) + &shown::debug(&request);
         canaries.assert_absent("a rejection", told);

@@ -6,6 +6,8 @@ mod adapters;
 mod canaries;
 mod closures;
 mod extraction;
+#[path = "../fixtures/mod.rs"]
+mod fixtures;
 mod frameworks;
 mod log;
 mod service;

@@ -4,10 +4,11 @@ use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::config::Credentials;
 use aws_sdk_secretsmanager::config::retry::RetryConfig;
 use fake_secrets_manager::{FakeSecretsManager, Fault};
-use secrets_provider::{ErrorKind, Layers, Live, SecretsManager};
+use secrets_provider::{ErrorKind, Live, SecretsManager};
 use serde_json::{Value, json};
 
 use crate::canaries::Canaries;
+use crate::fixtures::secrets_only;
 use crate::log::Log;
 use crate::shown;
 
@@ -58,11 +59,7 @@ async fn what_goes_well_is_told_without_a_value() {
     let log = Log::start();
     let (fake, client, mut canaries) = planted("what goes well").await;
     for manager in [manager(&client), manager(&client).batch(false)] {
-        let live: Live<Value> = Live::builder(manager.clone())
-            .layers(|secrets| Layers::new().secrets(secrets))
-            .start()
-            .await
-            .unwrap();
+        let live: Live<Value> = secrets_only(manager.clone()).start().await.unwrap();
         let mut changes = live.changes();
         fake.put(
             "app/prod/token",
@@ -107,11 +104,8 @@ async fn what_goes_wrong_with_an_answer_is_told_without_what_it_holds() {
         ("HTML, as an error", Fault::answer(502, format!("<p>{value}</p>")).on("GetSecretValue")),
         ("a refusal in HTML", Fault::answer(403, format!("<p>{value}</p>")).on("GetSecretValue")),
     ] {
-        let live: Live<Value> = Live::builder(manager(&client).fallback_to_env())
-            .layers(|secrets| Layers::new().secrets(secrets))
-            .start()
-            .await
-            .unwrap();
+        let live: Live<Value> =
+            secrets_only(manager(&client).fallback_to_env()).start().await.unwrap();
         let id = fake.inject(fault);
         for manager in [names(&client), names(&client).batch(false)] {
             // Where batches alone are cut off, single calls are not.
@@ -183,11 +177,8 @@ async fn what_a_server_says_is_not_repeated() {
 async fn a_service_in_trouble_tells_of_it_without_a_value() {
     let log = Log::start();
     let (fake, client, canaries) = planted("trouble").await;
-    let live: Live<Value> = Live::builder(manager(&client).optional(["text"]))
-        .layers(|secrets| Layers::new().secrets(secrets))
-        .start()
-        .await
-        .unwrap();
+    let live: Live<Value> =
+        secrets_only(manager(&client).optional(["text"])).start().await.unwrap();
     type Arrange = fn(&FakeSecretsManager);
     let troubles: [(ErrorKind, Arrange); 6] = [
         (ErrorKind::AccessDenied, |fake| fake.deny_secret("app/prod/token")),

@@ -17,6 +17,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::canaries::Canaries;
+use crate::fixtures::secrets_only;
 use crate::log::Log;
 use crate::shown;
 
@@ -334,12 +335,10 @@ async fn no_kind_of_error_shows_a_value() {
         let retries = aws_sdk_secretsmanager::config::retry::RetryConfig::disabled();
         let manager =
             manage(SecretsManager::prefix("app").aws_config(&config.retry_config(retries).build()));
-        let start = Live::<Settings>::builder(manager)
-            .layers(|secrets| Layers::new().secrets(secrets))
-            .validate(|settings| match settings.refused {
-                Some(_) => Err(Rejected::new("there is one too many")),
-                None => Ok(()),
-            });
+        let start = secrets_only::<Settings>(manager).validate(|settings| match settings.refused {
+            Some(_) => Err(Rejected::new("there is one too many")),
+            None => Ok(()),
+        });
         let error: Error = start.start().await.unwrap_err();
         assert_eq!(error.kind(), kind, "{error}");
         canaries.assert_absent(kind.as_str(), shown::error(&error));
@@ -401,10 +400,7 @@ async fn no_file_shows_what_it_holds() {
                         "a directory",
                         shown::debug(&directory) + &shown::debug(&manager),
                     );
-                    let live = Live::<Settings>::builder(manager)
-                        .layers(|secrets| Layers::new().secrets(secrets))
-                        .start()
-                        .await;
+                    let live = secrets_only::<Settings>(manager).start().await;
                     let told = match &live {
                         Err(error) => shown::error(error),
                         Ok(live) => shown::live(live),

@@ -4,6 +4,8 @@
 
 mod aws_cli;
 mod boto3;
+#[path = "../fixtures/mod.rs"]
+mod fixtures;
 mod iam;
 mod page;
 mod peer;

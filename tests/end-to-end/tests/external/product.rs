@@ -1,39 +1,15 @@
 //! The product over both stand-ins, while the real `aws` client rotates what it reads.
 
-use std::time::Duration;
-
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_secretsmanager::config::{Credentials, SharedCredentialsProvider};
+use end_to_end::NEVER;
 use end_to_end::external::Aws;
 use figment::Figment;
 use figment::providers::Env;
-use secrecy::{ExposeSecret as _, SecretString};
-use secrets_provider::{Dotenv, ErrorKind, Layers, Live, SecretsManager};
-use serde::Deserialize;
+use secrets_provider::{Dotenv, ErrorKind, Live, SecretsManager};
 
+use crate::fixtures::{Settings, secrets_only};
 use crate::peer::Peer;
-
-#[derive(Debug, Deserialize)]
-struct Settings {
-    database: Database,
-    jwt_secret: SecretString,
-}
-
-#[derive(Debug, Deserialize)]
-struct Database {
-    username: String,
-    password: SecretString,
-}
-
-impl Settings {
-    fn all(&self) -> [&str; 3] {
-        [
-            &self.database.username,
-            self.database.password.expose_secret(),
-            self.jwt_secret.expose_secret(),
-        ]
-    }
-}
 
 const FIRST: [&str; 3] = ["user-1", "password-1", "jwt-1"];
 const SECOND: [&str; 3] = ["user-2", "password-2", "jwt-2"];
@@ -80,9 +56,7 @@ async fn manager(peer: &Peer) -> SecretsManager {
 /// Secrets alone, refreshed when the test says so: the interval's first refresh comes at any time within it, and the
 /// `aws` client takes its time between two calls.
 async fn start(manager: SecretsManager) -> Live<Settings> {
-    const A_YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
-    let live = Live::builder(manager).layers(|secrets| Layers::new().secrets(secrets));
-    live.refresh_every(A_YEAR).start().await.unwrap()
+    secrets_only(manager).refresh_every(NEVER).start().await.unwrap()
 }
 
 async fn a_rotation_of_two_secrets_is_one_generation(peer: Peer) {

@@ -6,12 +6,8 @@ use fake_secrets_manager::FakeSecretsManager;
 use figment::Figment;
 use figment::providers::Env;
 use secrets_provider::{Dotenv, SecretsManager};
-use serde::Deserialize;
 
-#[derive(Debug, Deserialize, PartialEq)]
-struct Settings {
-    token: String,
-}
+use crate::fixtures::Token;
 
 /// A fake that is served by a runtime of its own, as AWS is: nothing that blocks here blocks it.
 struct Remote {
@@ -42,7 +38,7 @@ impl Remote {
     }
 
     /// The line that users write.
-    fn merge(&self) -> Settings {
+    fn merge(&self) -> Token {
         Figment::new()
             .merge(Dotenv::file(".env"))
             .merge(Env::raw())
@@ -59,8 +55,8 @@ impl Drop for Remote {
     }
 }
 
-fn expected() -> Settings {
-    Settings { token: "t0ken".into() }
+fn expected() -> Token {
+    Token { token: "t0ken".into() }
 }
 
 #[test]
@@ -73,7 +69,7 @@ fn outside_any_runtime() {
 fn inside_a_current_thread_runtime() {
     let remote = Remote::start();
     #[tokio::main(flavor = "current_thread")]
-    async fn body(remote: &Remote) -> Settings {
+    async fn body(remote: &Remote) -> Token {
         remote.merge()
     }
     assert_eq!(body(&remote), expected());
@@ -97,7 +93,7 @@ fn inside_a_multi_thread_runtime_and_on_its_workers() {
 fn inside_actix() {
     let remote = Remote::start();
     #[actix_web::main]
-    async fn body(remote: &Remote) -> Settings {
+    async fn body(remote: &Remote) -> Token {
         remote.merge()
     }
     assert_eq!(body(&remote), expected());
@@ -129,7 +125,7 @@ fn a_client_whose_connections_belong_to_the_blocked_runtime_does_not_stall_it() 
         manager.fetch().await.unwrap();
         let pooled = remote.fake.connections();
         for _ in 0..3 {
-            let settings: Settings = Figment::from(&manager).extract().unwrap();
+            let settings: Token = Figment::from(&manager).extract().unwrap();
             assert_eq!(settings, expected());
         }
         assert_eq!(
@@ -152,5 +148,5 @@ fn an_in_process_client_serves_the_blocking_road_too() {
     let fake = FakeSecretsManager::new();
     fake.put("gaara/prod/token", "t0ken");
     let manager = SecretsManager::prefix("gaara/prod").client(fake.client());
-    assert_eq!(Figment::from(manager).extract::<Settings>().unwrap(), expected());
+    assert_eq!(Figment::from(manager).extract::<Token>().unwrap(), expected());
 }

@@ -6,6 +6,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 use secrets_provider::{ErrorKind, Live, Memory, Rotating, SecretsManager, Snapshot};
 use serde::Deserialize;
 
+use crate::fixtures::manager;
+
 #[derive(Debug, Deserialize)]
 struct Settings {
     database: Database,
@@ -19,11 +21,7 @@ struct Database {
 }
 
 fn put(fake: &FakeSecretsManager, json: &str) -> String {
-    fake.put("gaara/prod/database", json)
-}
-
-fn manager(fake: &FakeSecretsManager) -> SecretsManager {
-    SecretsManager::prefix("gaara/prod").client(fake.client())
+    fake.put("app/database", json)
 }
 
 fn environment(variables: &[(&str, &str)]) -> Environment {
@@ -175,7 +173,7 @@ async fn build_cloned_reads_anew_each_time() {
 async fn config_rs_errors_name_the_secret() {
     let fake = FakeSecretsManager::new();
     let version = put(&fake, r#"{"host": {"deep": 1}, "port": "x", "password": "p"}"#);
-    let secret = format!("secret `gaara/prod/database`, version `{version}`");
+    let secret = format!("secret `app/database`, version `{version}`");
     let fetched = manager(&fake).fetch().await.unwrap();
     let by_snapshot = Config::builder().add_source(fetched).build().unwrap();
     let by_manager = Config::builder().add_async_source(manager(&fake)).build().await.unwrap();
@@ -195,7 +193,7 @@ async fn config_rs_errors_name_the_secret() {
 async fn a_failed_fetch_is_config_rs_error_with_our_words_and_our_error() {
     let fake = FakeSecretsManager::new();
     let error = Config::builder().add_async_source(manager(&fake)).build().await.unwrap_err();
-    assert!(error.to_string().contains("there is no secret at or below `gaara/prod`"), "{error}");
+    assert!(error.to_string().contains("there is no secret at or below `app`"), "{error}");
     let ConfigError::Foreign(cause) = error else { panic!("{error}") };
     assert_eq!(cause.downcast::<secrets_provider::Error>().unwrap().kind(), ErrorKind::NotFound);
 }
@@ -243,7 +241,7 @@ async fn live_errors_over_config_rs_layers_name_key_and_secret_and_show_no_value
     let version = put(&fake, r#"{"password": "hunter2", "port": "hunter3"}"#);
     let error = settings.refresh().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Invalid);
-    assert_eq!((error.key(), error.secret()), (Some("database.port"), Some("gaara/prod/database")));
+    assert_eq!((error.key(), error.secret()), (Some("database.port"), Some("app/database")));
     assert!(error.to_string().contains(&version), "{error}");
     assert_eq!(settings.load().database.password.expose_secret(), "p1");
     let status = settings.status();
@@ -273,7 +271,7 @@ async fn live_names_the_layer_of_a_wrong_value_and_keeps_it_to_itself() {
     for (key, layer) in [
         ("database.host", "settings.json`"),
         ("database.port", "config source `the environment`"),
-        ("database.password", "secret `gaara/prod/database`"),
+        ("database.password", "secret `app/database`"),
     ] {
         let line =
             shown.lines().find(|line| line.contains(key)).unwrap_or_else(|| panic!("{shown}"));

@@ -9,11 +9,12 @@ use std::time::Duration;
 use end_to_end::NEVER;
 use futures_util::StreamExt as _;
 use secrets_provider::{
-    Backend, Directory, Error, ErrorKind, Layers, Live, LiveBuilder, SecretsManager, Snapshot,
+    Backend, Directory, Error, ErrorKind, Live, LiveBuilder, SecretsManager, Snapshot,
 };
-use serde::Deserialize;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+use crate::fixtures::{Pair, secrets_only};
 
 /// A folder with these files, of which none but the owner may read any.
 fn folder(files: &[(&str, &str)]) -> TempDir {
@@ -325,16 +326,10 @@ async fn files_that_others_may_read_are_warned_of_once() {
     assert!(!log.text().contains("readable_by_others"), "0644 is what the driver mounts with");
 }
 
-#[derive(Deserialize)]
-struct Settings {
-    a: String,
-    b: String,
-}
-
-fn builder(directory: Directory) -> LiveBuilder<Settings> {
+fn builder(directory: Directory) -> LiveBuilder<Pair<String>> {
     let manager = SecretsManager::prefix("app").only(["a", "b"]).backend(directory);
     // Whatever is seen below is seen by the signal: the interval is a year.
-    Live::builder(manager).layers(|secrets| Layers::new().secrets(secrets)).refresh_every(NEVER)
+    secrets_only(manager).refresh_every(NEVER)
 }
 
 #[tokio::test(start_paused = true)]
@@ -397,12 +392,7 @@ async fn a_change_is_signalled_and_nothing_else_is() {
 async fn a_secret_added_below_the_prefix_is_found() {
     let folder = folder(&[("app/a", "1")]);
     let manager = SecretsManager::prefix("app").backend(Directory::new(folder.path()));
-    let settings: Live<Value> = Live::builder(manager)
-        .layers(|secrets| Layers::new().secrets(secrets))
-        .refresh_every(NEVER)
-        .start()
-        .await
-        .unwrap();
+    let settings: Live<Value> = secrets_only(manager).refresh_every(NEVER).start().await.unwrap();
     let mut changes = settings.changes();
     write(folder.path(), "app/new/b", "2");
     assert_eq!(changes.next().await.unwrap().keys(), ["new.b"]);
@@ -502,7 +492,7 @@ async fn no_reader_sees_a_mix_of_two_generations() {
         });
         let (fetched, swapped) = tokio::join!(manager.fetch(), swaps);
         swapped.unwrap();
-        let settings: Settings = match fetched {
+        let settings: Pair<String> = match fetched {
             Ok(snapshot) => snapshot.extract().unwrap(),
             // Swapped for longer than a reader's patience, on a slow disk.
             Err(error) if error.kind() == ErrorKind::Unavailable => continue,
@@ -575,9 +565,7 @@ mod signalling {
     }
 
     pub(super) fn builder(backend: Signalling) -> LiveBuilder<Value> {
-        Live::builder(SecretsManager::names(["a"]).backend(backend))
-            .layers(|secrets| Layers::new().secrets(secrets))
-            .refresh_every(NEVER)
+        secrets_only(SecretsManager::names(["a"]).backend(backend)).refresh_every(NEVER)
     }
 }
 

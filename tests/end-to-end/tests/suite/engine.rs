@@ -14,22 +14,9 @@ mod windows;
 
 use end_to_end::NEVER;
 use fake_secrets_manager::FakeSecretsManager;
-use secrets_provider::{Layers, Live, LiveBuilder, SecretsManager};
-use serde::Deserialize;
+use secrets_provider::{Live, LiveBuilder};
 
-/// What most of these suites are about.
-#[derive(Debug, Deserialize)]
-struct Settings {
-    database: Database,
-    #[allow(dead_code, reason = "changes beside the database")]
-    jwt_secret: String,
-}
-
-#[derive(Debug, Deserialize)]
-struct Database {
-    username: String,
-    password: String,
-}
+use crate::fixtures::{Database, Settings, manager, secrets_only};
 
 fn fake() -> FakeSecretsManager {
     let fake = FakeSecretsManager::new();
@@ -42,15 +29,9 @@ fn put_password(fake: &FakeSecretsManager, n: u32) {
     fake.put("app/database", format!(r#"{{"username": "app", "password": "password-{n}"}}"#));
 }
 
-fn manager(fake: &FakeSecretsManager) -> SecretsManager {
-    SecretsManager::prefix("app").client(fake.client())
-}
-
-/// Secrets alone: nothing of the process environment counts. No refresh comes by itself.
+/// Live settings that refresh only on request.
 fn quiet<T>(fake: &FakeSecretsManager) -> LiveBuilder<T> {
-    Live::builder(manager(fake))
-        .layers(|secrets| Layers::new().secrets(secrets))
-        .refresh_every(NEVER)
+    secrets_only(manager(fake)).refresh_every(NEVER)
 }
 
 async fn start(fake: &FakeSecretsManager) -> Live<Settings> {

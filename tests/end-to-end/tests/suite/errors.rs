@@ -9,8 +9,10 @@ use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvid
 use aws_sdk_secretsmanager::config::Region;
 use aws_sdk_secretsmanager::config::retry::RetryConfig;
 use fake_secrets_manager::{FakeSecretsManager, Fault};
-use secrets_provider::{Error, ErrorKind, Layers, Live, Memory, SecretsManager};
+use secrets_provider::{Error, ErrorKind, Layers, Memory, SecretsManager};
 use serde::Deserialize;
+
+use crate::fixtures::{Endpoint, secrets_only};
 
 const KEY: &str = "arn:aws:kms:us-east-1:123456789012:key/0d1e2f";
 
@@ -235,10 +237,7 @@ async fn names_are_looked_for_once_by_a_failing_start_and_never_by_a_refresh() {
     let fake = seeded();
     let manager =
         SecretsManager::names(["app/prod/database", "app/prod/jwt-secret"]).client(fake.client());
-    let builder = || {
-        Live::<serde_json::Value>::builder(manager.clone())
-            .layers(|secrets| Layers::new().secrets(secrets))
-    };
+    let builder = || secrets_only::<serde_json::Value>(manager.clone());
     let settings = builder().start().await.unwrap();
     assert_eq!(fake.calls("ListSecrets"), 0, "nothing is missing");
     fake.remove("app/prod/database");
@@ -488,15 +487,8 @@ fn secrets_that_have_no_place_say_why() {
 #[derive(Debug, Deserialize)]
 #[allow(dead_code, reason = "what is read is not what is tested")]
 struct Settings {
-    database: Database,
+    database: Endpoint,
     token: String,
-}
-
-#[derive(Debug, Deserialize)]
-#[allow(dead_code, reason = "as above")]
-struct Database {
-    host: String,
-    port: u16,
 }
 
 #[test]

@@ -3,21 +3,16 @@
 use fake_secrets_manager::FakeSecretsManager;
 use figment::Figment;
 use figment::providers::{Format as _, Toml};
-use secrets_provider::{Explanation, Layers, Live, SecretsManager};
+use secrets_provider::{Explanation, Layers, Live};
 use serde::Deserialize;
+
+use crate::fixtures::{Database, manager};
 
 #[derive(Debug, Deserialize)]
 #[allow(dead_code, reason = "what is read is not what is tested")]
 struct Settings {
     database: Database,
     port: u16,
-}
-
-#[derive(Debug, Deserialize)]
-#[allow(dead_code, reason = "as above")]
-struct Database {
-    username: String,
-    password: String,
 }
 
 /// The table with the versions' ids put in order of their appearance, as they are random.
@@ -34,10 +29,9 @@ fn shown(explanation: &Explanation, versions: &[&str]) -> String {
 async fn it_belongs_to_the_live_generation() {
     let fake = FakeSecretsManager::new();
     let first = fake.put("app/database", r#"{"username": "hunter2", "password": "hunter2"}"#);
-    let manager = SecretsManager::prefix("app").client(fake.client());
     let variables =
         [("DATABASE__PASSWORD", "hunter2"), ("PORT", "80"), ("PATH", "/bin"), ("HOME", "/")];
-    let settings: Live<Settings> = Live::builder(manager)
+    let settings: Live<Settings> = Live::builder(manager(&fake))
         .layers(move |secrets| Layers::new().environment_from(variables).secrets(secrets))
         .start()
         .await
@@ -71,8 +65,7 @@ async fn it_belongs_to_the_live_generation() {
 async fn a_figment_shows_what_it_hides_of_the_secrets() {
     let fake = FakeSecretsManager::new();
     let version = fake.put("app/database", r#"{"username": "hunter2", "password": "hunter2"}"#);
-    let manager = SecretsManager::prefix("app").client(fake.client());
-    let settings: Live<Settings> = Live::builder(manager)
+    let settings: Live<Settings> = Live::builder(manager(&fake))
         .layers(|secrets| {
             let file = Toml::string("port = 1\n[database]\npassword = 'hunter2'");
             Figment::new().merge(secrets.clone()).merge(file)
@@ -94,10 +87,9 @@ async fn a_figment_shows_what_it_hides_of_the_secrets() {
 async fn a_config_shows_what_it_hides_of_the_secrets() {
     let fake = FakeSecretsManager::new();
     let version = fake.put("app/database", r#"{"username": "hunter2", "password": "hunter2"}"#);
-    let manager = SecretsManager::prefix("app").client(fake.client());
     let variables = [("DATABASE__PASSWORD", "hunter2"), ("PORT", "80"), ("PATH", "/bin")];
     let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let settings: Live<Settings> = Live::builder(manager)
+    let settings: Live<Settings> = Live::builder(manager(&fake))
         .layers(move |secrets| {
             let source = Some(variables.clone().into_iter().collect());
             let environment = config::Environment::default().separator("__").source(source);
@@ -121,8 +113,7 @@ async fn a_config_shows_what_it_hides_of_the_secrets() {
 async fn a_figments_whole_environment_is_left_out_too() {
     let fake = FakeSecretsManager::new();
     fake.put("app/database", r#"{"username": "u", "password": "p"}"#);
-    let manager = SecretsManager::prefix("app").client(fake.client());
-    let settings: Live<Settings> = Live::builder(manager)
+    let settings: Live<Settings> = Live::builder(manager(&fake))
         .layers(|secrets| {
             let port = figment::providers::Serialized::default("port", 80);
             Figment::from(port).merge(figment::providers::Env::raw()).merge(secrets.clone())

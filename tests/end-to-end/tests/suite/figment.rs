@@ -6,15 +6,11 @@ use figment::providers::{Env, Format as _, Serialized, Toml};
 use secrets_provider::{Dotenv, FigmentExt as _, Live, Memory, SecretsManager};
 use serde::Deserialize;
 
-#[derive(Debug, Deserialize)]
-struct Settings {
-    database: Database,
-}
+use crate::fixtures::Endpoint;
 
 #[derive(Debug, Deserialize)]
-struct Database {
-    host: String,
-    port: u16,
+struct Settings {
+    database: Endpoint,
 }
 
 fn fake(json: &str) -> (FakeSecretsManager, String) {

@@ -5,42 +5,20 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use fake_secrets_manager::{FakeSecretsManager, Fault};
-use secrecy::{ExposeSecret as _, SecretString};
-use secrets_provider::{
-    Change, ErrorKind, Layers, Live, LiveBuilder, Rejected, Rotating, SecretsManager,
-};
+use secrecy::SecretString;
+use secrets_provider::{Change, ErrorKind, Live, LiveBuilder, Rejected, Rotating, SecretsManager};
 use serde::Deserialize;
 
-#[derive(Debug, Deserialize)]
-struct Settings {
-    database: Database,
-    jwt_secret: SecretString,
-}
-
-#[derive(Debug, Deserialize)]
-struct Database {
-    username: String,
-    password: SecretString,
-}
-
-impl Settings {
-    fn all(&self) -> [&str; 3] {
-        [
-            &self.database.username,
-            self.database.password.expose_secret(),
-            self.jwt_secret.expose_secret(),
-        ]
-    }
-}
+use crate::fixtures::{Settings, manager, secrets_only};
 
 fn rotate(fake: &FakeSecretsManager, n: usize) {
     put_database(fake, n);
-    fake.put("gaara/prod/jwt-secret", format!("jwt-{n}"));
+    fake.put("app/jwt-secret", format!("jwt-{n}"));
 }
 
 fn put_database(fake: &FakeSecretsManager, n: usize) {
     let json = format!(r#"{{"username": "user-{n}", "password": "password-{n}"}}"#);
-    fake.put("gaara/prod/database", json);
+    fake.put("app/database", json);
 }
 
 fn generation(n: usize) -> [String; 3] {
@@ -53,13 +31,8 @@ fn fake() -> FakeSecretsManager {
     fake
 }
 
-fn manager(fake: &FakeSecretsManager) -> SecretsManager {
-    SecretsManager::prefix("gaara/prod").client(fake.client())
-}
-
-/// Secrets alone: nothing of the process environment counts.
 fn builder(fake: &FakeSecretsManager) -> LiveBuilder<Settings> {
-    Live::builder(manager(fake)).layers(|secrets| Layers::new().secrets(secrets))
+    secrets_only(manager(fake))
 }
 
 async fn start(fake: &FakeSecretsManager) -> Live<Settings> {
@@ -89,10 +62,7 @@ async fn a_rotation_of_two_secrets_is_one_generation() {
     );
     let secrets: Vec<_> =
         status.secrets().iter().map(|secret| (secret.name(), secret.key_path())).collect();
-    assert_eq!(
-        secrets,
-        [("gaara/prod/database", "database"), ("gaara/prod/jwt-secret", "jwt_secret")]
-    );
+    assert_eq!(secrets, [("app/database", "database"), ("app/jwt-secret", "jwt_secret")]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -162,8 +132,8 @@ async fn values_that_do_not_fit_leave_the_last_good_ones() {
     let fake = fake();
     let settings = start(&fake).await;
     for broken in ["hunter2-plain", r#"{"username": "u"}"#] {
-        fake.put("gaara/prod/database", broken);
-        fake.put("gaara/prod/jwt-secret", "jwt-2");
+        fake.put("app/database", broken);
+        fake.put("app/jwt-secret", "jwt-2");
         let error = settings.refresh().await.unwrap_err();
         assert!(error.to_string().contains("database"), "{error}");
         assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
@@ -178,19 +148,16 @@ async fn values_that_do_not_fit_leave_the_last_good_ones() {
 async fn a_secret_that_cannot_be_read_keeps_its_value_while_others_go_ahead() {
     let fake = fake();
     let settings = start(&fake).await;
-    fake.deny_secret("gaara/prod/database");
+    fake.deny_secret("app/database");
     rotate(&fake, 2);
     let error = settings.refresh().await.unwrap_err();
-    assert_eq!(
-        (error.kind(), error.secret()),
-        (ErrorKind::AccessDenied, Some("gaara/prod/database"))
-    );
+    assert_eq!((error.kind(), error.secret()), (ErrorKind::AccessDenied, Some("app/database")));
     assert_eq!(settings.load().all(), ["user-1", "password-1", "jwt-2"]);
     let errors: Vec<_> = settings.status().secrets().iter().map(|secret| secret.error()).collect();
     assert_eq!(errors, [Some(ErrorKind::AccessDenied), None]);
     assert_eq!(settings.status().generation(), 2);
 
-    fake.allow_secret("gaara/prod/database");
+    fake.allow_secret("app/database");
     settings.refresh().await.unwrap();
     assert_eq!(settings.load().all(), generation(2));
     assert!(settings.status().secrets().iter().all(|secret| secret.error().is_none()));
@@ -199,13 +166,9 @@ async fn a_secret_that_cannot_be_read_keeps_its_value_while_others_go_ahead() {
 #[tokio::test(start_paused = true)]
 async fn a_deleted_secret_keeps_its_value_and_a_new_one_is_found() {
     let fake = fake();
-    let settings: Live<serde_json::Value> = Live::builder(manager(&fake))
-        .layers(|secrets| Layers::new().secrets(secrets))
-        .start()
-        .await
-        .unwrap();
-    fake.remove("gaara/prod/jwt-secret");
-    fake.put("gaara/prod/new", "n");
+    let settings: Live<serde_json::Value> = secrets_only(manager(&fake)).start().await.unwrap();
+    fake.remove("app/jwt-secret");
+    fake.put("app/new", "n");
     settings.refresh().await.unwrap_err();
     assert_eq!(settings.load()["jwt_secret"], "jwt-1");
     assert_eq!(settings.load()["new"], "n");
@@ -258,12 +221,8 @@ async fn an_outage_is_outlived() {
 async fn an_outage_of_the_real_endpoint_is_outlived() {
     let fake = FakeSecretsManager::start().await.unwrap();
     rotate(&fake, 1);
-    let manager = SecretsManager::prefix("gaara/prod").client(end_to_end::client(&fake));
-    let settings: Live<Settings> = Live::builder(manager)
-        .layers(|secrets| Layers::new().secrets(secrets))
-        .start()
-        .await
-        .unwrap();
+    let manager = SecretsManager::prefix("app").client(end_to_end::client(&fake));
+    let settings: Live<Settings> = secrets_only(manager).start().await.unwrap();
     fake.stop().await;
     assert_eq!(settings.refresh().await.unwrap_err().kind(), ErrorKind::Unavailable);
     assert_eq!(settings.load().all(), generation(1));
@@ -300,8 +259,7 @@ async fn the_interval_can_be_chosen() {
 async fn never_is_an_interval_and_a_timeout_too() {
     let fake = fake();
     let manager = manager(&fake).timeout(Duration::MAX);
-    let builder: LiveBuilder<Settings> =
-        Live::builder(manager).layers(|secrets| Layers::new().secrets(secrets));
+    let builder: LiveBuilder<Settings> = secrets_only(manager);
     let settings = builder.refresh_every(Duration::MAX).start().await.unwrap();
     rotate(&fake, 2);
     settings.refresh().await.unwrap();
@@ -446,7 +404,7 @@ async fn a_panic_of_the_users_code_stops_nothing() {
 #[tokio::test]
 async fn a_start_that_fails_says_why() {
     let fake = FakeSecretsManager::new();
-    fake.put("gaara/prod/jwt-secret", "j");
+    fake.put("app/jwt-secret", "j");
     let error = builder(&fake).start().await.unwrap_err();
     assert_eq!((error.kind(), error.key()), (ErrorKind::Invalid, Some("database")));
     fake.deny_action("ListSecrets");
@@ -483,14 +441,10 @@ async fn a_rotating_field_follows_the_labels() {
     };
     let fake = fake();
     let manager = manager(&fake).with_previous(["jwt-secret"]);
-    let settings: Live<Rotated> = Live::builder(manager)
-        .layers(|secrets| Layers::new().secrets(secrets))
-        .start()
-        .await
-        .unwrap();
+    let settings: Live<Rotated> = secrets_only(manager).start().await.unwrap();
     assert_eq!(seen(&settings), ("jwt-1".into(), None));
 
-    let second = fake.put("gaara/prod/jwt-secret", "jwt-2");
+    let second = fake.put("app/jwt-secret", "jwt-2");
     settings.refresh().await.unwrap();
     assert_eq!(seen(&settings), ("jwt-2".into(), Some("jwt-1".into())));
     assert!(!settings.refresh().await.unwrap().changed());
@@ -498,7 +452,7 @@ async fn a_rotating_field_follows_the_labels() {
     // A version before that cannot be read is no reason to serve half of it.
     let refused = Fault::error("AccessDeniedException", 400, "no").on("GetSecretValue");
     let refused = fake.inject(refused);
-    fake.put("gaara/prod/jwt-secret", "jwt-3");
+    fake.put("app/jwt-secret", "jwt-3");
     settings.refresh().await.unwrap_err();
     assert_eq!(seen(&settings), ("jwt-2".into(), Some("jwt-1".into())));
     fake.remove_fault(refused);
@@ -507,11 +461,10 @@ async fn a_rotating_field_follows_the_labels() {
 
     // Rolled back: AWSCURRENT moves to the version before, which leaves AWSPREVIOUS with the other.
     let client = fake.client();
-    let current =
-        client.get_secret_value().secret_id("gaara/prod/jwt-secret").send().await.unwrap();
+    let current = client.get_secret_value().secret_id("app/jwt-secret").send().await.unwrap();
     client
         .update_secret_version_stage()
-        .secret_id("gaara/prod/jwt-secret")
+        .secret_id("app/jwt-secret")
         .version_stage("AWSCURRENT")
         .remove_from_version_id(current.version_id.unwrap())
         .move_to_version_id(second)
@@ -527,10 +480,11 @@ async fn a_rotating_field_follows_the_labels() {
 async fn no_value_reaches_log_status_or_debug() {
     let (log, _guard) = end_to_end::Log::start();
     let fake = fake();
-    let settings = start(&fake).await;
+    let settings: Live<Settings<SecretString>> =
+        secrets_only(manager(&fake)).start().await.unwrap();
     rotate(&fake, 2);
     settings.refresh().await.unwrap();
-    fake.put("gaara/prod/database", "password-3");
+    fake.put("app/database", "password-3");
     let error = settings.refresh().await.unwrap_err();
     fake.inject(Fault::drop_connection());
     let outage = settings.refresh().await.unwrap_err();

@@ -5,6 +5,8 @@ use std::time::Duration;
 use fake_secrets_manager::{FakeSecretsManager, Fault};
 use secrets_provider::{Error, ErrorKind, SecretsManager, Snapshot};
 
+use crate::fixtures::manager;
+
 fn seeded(count: usize) -> FakeSecretsManager {
     let fake = FakeSecretsManager::new();
     for n in 0..count {
@@ -35,7 +37,7 @@ async fn a_prefix_is_listed_and_read_twenty_at_a_time() {
         [(1, [1, 1, 0]), (20, [1, 1, 0]), (21, [1, 2, 0]), (45, [1, 3, 0]), (130, [2, 7, 0])]
     {
         let fake = seeded(count);
-        let snapshot = SecretsManager::prefix("app").client(fake.client()).fetch().await.unwrap();
+        let snapshot = manager(&fake).fetch().await.unwrap();
         assert_eq!(snapshot.secrets().len(), count);
         assert_eq!(calls(&fake), expected, "{count} secrets");
     }
@@ -179,21 +181,21 @@ async fn a_batch_denied_for_one_secrets_sake_still_reads_the_others() {
 async fn a_fetch_ends_in_time_and_names_what_did_not_come() {
     let fake = seeded(3);
     fake.inject(Fault::hang().on("GetSecretValue").for_secret("app/s001"));
-    let manager = SecretsManager::prefix("app").only(names(3)).batch(false).client(fake.client());
+    let named = manager(&fake).only(names(3)).batch(false);
     let start = tokio::time::Instant::now();
-    let error = manager.clone().fetch().await.unwrap_err();
+    let error = named.clone().fetch().await.unwrap_err();
     assert_eq!(start.elapsed(), Duration::from_secs(30), "the default");
     assert_eq!((error.kind(), error.secret()), (ErrorKind::Unavailable, Some("app/s001")));
     assert_eq!(error.errors().len(), 1, "{error}");
     assert!(error.is_transient());
 
     let start = tokio::time::Instant::now();
-    manager.timeout(Duration::from_secs(2)).fetch().await.unwrap_err();
+    named.timeout(Duration::from_secs(2)).fetch().await.unwrap_err();
     assert_eq!(start.elapsed(), Duration::from_secs(2));
 
     fake.inject(Fault::hang().on("ListSecrets"));
     let start = tokio::time::Instant::now();
-    let error = SecretsManager::prefix("app").client(fake.client()).fetch().await.unwrap_err();
+    let error = manager(&fake).fetch().await.unwrap_err();
     assert_eq!(start.elapsed(), Duration::from_secs(30));
     assert!(error.to_string().contains("`app`"), "{error}");
 }
@@ -256,7 +258,7 @@ async fn what_a_server_says_does_not_leak() {
         assert!(!format!("{error} {error:?}").contains("canary"), "{error}");
         fake.remove_fault(id);
     }
-    let snapshot = SecretsManager::prefix("app").client(fake.client()).fetch().await.unwrap();
+    let snapshot = manager(&fake).fetch().await.unwrap();
     assert!(!format!("{snapshot:?}").contains("canary"));
     let ours: String =
         log.text().lines().filter(|line| line.contains("secrets_provider")).collect();

@@ -9,6 +9,8 @@ mod engine;
 mod errors;
 mod explain;
 mod figment;
+#[path = "../fixtures/mod.rs"]
+mod fixtures;
 mod iam;
 mod live;
 mod loading;

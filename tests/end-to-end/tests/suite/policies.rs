@@ -9,6 +9,8 @@ use figment::Figment;
 use secrets_provider::{ErrorKind, Health, Layers, Live, SecretState, SecretsManager, Status};
 use serde::Deserialize;
 
+use crate::fixtures::{manager, secrets_only};
+
 const KEY: &str = "arn:aws:kms:us-east-1:123456789012:key/k";
 const INTERVAL: Duration = Duration::from_secs(300);
 
@@ -31,14 +33,9 @@ fn fake() -> FakeSecretsManager {
     fake
 }
 
-/// Everything below the prefix, listed.
-fn prefix(fake: &FakeSecretsManager) -> SecretsManager {
-    SecretsManager::prefix("app").client(fake.client())
-}
-
-/// The same two, not listed.
+/// Both secrets by name, so that nothing is listed.
 fn only(fake: &FakeSecretsManager) -> SecretsManager {
-    prefix(fake).only(["database", "sentry-dsn"])
+    manager(fake).only(["database", "sentry-dsn"])
 }
 
 /// Over a `.env` that is not the process's own.
@@ -135,7 +132,7 @@ async fn each_kind_of_failure_has_its_policy() {
             }
             let selected = ["database", "sentry-dsn", "sentry_dsn"];
             let selected = if kind == K::Conflict { &selected[..] } else { &selected[..2] };
-            let manager = build(prefix(&fake).only(selected.to_vec()).batch(false));
+            let manager = build(manager(&fake).only(selected.to_vec()).batch(false));
             let fetched = manager.fetch().await;
             let started = live(manager, LOCAL).await;
             if !starts {
@@ -183,11 +180,11 @@ async fn every_failure_of_required_secrets_is_in_one_error_beside_optional_ones(
 
 #[tokio::test(start_paused = true)]
 async fn a_start_in_an_outage_is_outlived_and_the_secrets_come_as_one_generation() {
-    for manager in [prefix, only] {
+    for select in [manager, only] {
         let (log, _guard) = end_to_end::Log::start();
         let fake = fake();
         let outage = fake.inject(Fault::drop_connection());
-        let settings = live(manager(&fake).fallback_to_env(), LOCAL).await.unwrap();
+        let settings = live(select(&fake).fallback_to_env(), LOCAL).await.unwrap();
         let mut changes = settings.changes();
         assert_eq!(settings.load().both(), ("db-env", Some("dsn-env")));
         let status = settings.status();
@@ -245,7 +242,7 @@ async fn fallback_ends_key_by_key_and_only_with_values_that_are_good() {
     let fake = fake();
     fake.deny_secret("app/database");
     fake.deny_secret("app/sentry-dsn");
-    let settings = live(prefix(&fake).fallback_to_env(), LOCAL).await.unwrap();
+    let settings = live(manager(&fake).fallback_to_env(), LOCAL).await.unwrap();
 
     fake.allow_secret("app/sentry-dsn");
     let error = settings.refresh().await.unwrap_err();
@@ -269,7 +266,7 @@ async fn fallback_ends_key_by_key_and_only_with_values_that_are_good() {
 async fn a_secret_that_is_not_selected_any_more_ends_the_fallback() {
     let fake = fake();
     fake.deny_secret("app/sentry-dsn");
-    let settings = live(prefix(&fake).fallback_to_env(), LOCAL).await.unwrap();
+    let settings = live(manager(&fake).fallback_to_env(), LOCAL).await.unwrap();
     assert_eq!(settings.status().health(), Health::Fallback);
     fake.remove("app/sentry-dsn");
     settings.refresh().await.unwrap();
@@ -285,8 +282,8 @@ async fn nothing_below_the_prefix_and_a_denied_listing_fall_back_too() {
             fake.put("app/database", "db-1");
             fake.deny_action("ListSecrets");
         }
-        live(prefix(&fake), LOCAL).await.unwrap_err();
-        let settings = live(prefix(&fake).fallback_to_env(), LOCAL).await.unwrap();
+        live(manager(&fake), LOCAL).await.unwrap_err();
+        let settings = live(manager(&fake).fallback_to_env(), LOCAL).await.unwrap();
         assert_eq!(settings.load().database, "db-env");
         assert_eq!(settings.status().health(), Health::Fallback);
         fake.put("app/database", "db-1");
@@ -329,7 +326,7 @@ async fn settings_that_lower_layers_cannot_complete_fail_with_both_reasons() {
 async fn what_is_fetched_once_falls_back_and_says_so_once() {
     let (log, _guard) = end_to_end::Log::start();
     let fake = fake();
-    let manager = prefix(&fake).only(["database", "jwt"]).fallback_to_env();
+    let manager = manager(&fake).only(["database", "jwt"]).fallback_to_env();
     for _ in 0..3 {
         manager.fetch().await.unwrap();
     }
@@ -347,10 +344,10 @@ async fn what_is_fetched_once_falls_back_and_says_so_once() {
 
 #[tokio::test(start_paused = true)]
 async fn an_optional_secret_is_picked_up_when_it_appears_and_kept_when_it_goes() {
-    for manager in [prefix, only] {
+    for select in [manager, only] {
         let fake = fake();
         fake.remove("app/sentry-dsn");
-        let settings = live(manager(&fake).optional(["sentry-dsn"]), &[]).await.unwrap();
+        let settings = live(select(&fake).optional(["sentry-dsn"]), &[]).await.unwrap();
         assert_eq!(settings.load().both(), ("db-1", None));
         assert!(!settings.refresh().await.unwrap().changed());
 
@@ -380,10 +377,10 @@ async fn an_optional_secret_is_picked_up_when_it_appears_and_kept_when_it_goes()
 /// Each asking is a denied call in the account's trail.
 #[tokio::test(start_paused = true)]
 async fn a_denied_optional_secret_is_asked_for_ever_more_rarely_but_at_once_on_request() {
-    for manager in [prefix, only] {
+    for select in [manager, only] {
         let fake = fake();
         fake.deny_secret("app/sentry-dsn");
-        let manager = manager(&fake).optional(["sentry-dsn"]).batch(false);
+        let manager = select(&fake).optional(["sentry-dsn"]).batch(false);
         let settings = live(manager, &[]).await.unwrap();
         fake.reset_calls();
         tokio::time::sleep(Duration::from_secs(24 * 3600)).await;
@@ -423,7 +420,7 @@ async fn a_denied_optional_secret_is_asked_for_ever_more_rarely_but_at_once_on_r
 #[tokio::test(start_paused = true)]
 async fn a_secret_added_later_that_cannot_be_read_is_told_of() {
     let fake = fake();
-    let settings = live(prefix(&fake), &[]).await.unwrap();
+    let settings = live(manager(&fake), &[]).await.unwrap();
     fake.put("app/new", "n");
     fake.deny_secret("app/new");
     settings.refresh().await.unwrap_err();
@@ -435,7 +432,7 @@ async fn a_secret_added_later_that_cannot_be_read_is_told_of() {
 #[tokio::test(start_paused = true)]
 async fn health_follows_the_refreshes() {
     let fake = fake();
-    let settings = live(prefix(&fake), &[]).await.unwrap();
+    let settings = live(manager(&fake), &[]).await.unwrap();
     assert_eq!(settings.status().health(), Health::Fresh);
     tokio::time::sleep(INTERVAL * 20).await;
     assert_eq!(settings.status().health(), Health::Fresh);
@@ -470,12 +467,8 @@ async fn the_bound_of_health_and_readiness_can_be_chosen() {
     for (minutes, warnings) in [(5, 1), (50, 1)] {
         let fake = fake();
         let bound = Duration::from_secs(60 * minutes);
-        let settings: Live<Settings> = Live::builder(prefix(&fake))
-            .layers(|secrets| Layers::new().secrets(secrets))
-            .max_staleness(bound)
-            .start()
-            .await
-            .unwrap();
+        let settings: Live<Settings> =
+            secrets_only(manager(&fake)).max_staleness(bound).start().await.unwrap();
         assert_eq!(
             times(&log, "max_staleness_too_short"),
             warnings,
@@ -506,7 +499,7 @@ async fn fallback_hides_neither_an_outage_of_what_was_read_nor_the_end() {
     for ends in [false, true] {
         let fake = fake();
         fake.deny_secret("app/sentry-dsn");
-        let settings = live(prefix(&fake).fallback_to_env(), LOCAL).await.unwrap();
+        let settings = live(manager(&fake).fallback_to_env(), LOCAL).await.unwrap();
         tokio::time::sleep(INTERVAL * 10).await;
         assert_eq!(
             (settings.status().health(), settings.status().is_ready()),
@@ -530,7 +523,7 @@ async fn fallback_hides_neither_an_outage_of_what_was_read_nor_the_end() {
 async fn a_rename_that_matches_nothing_is_warned_of_once() {
     let (log, _guard) = end_to_end::Log::start();
     let fake = fake();
-    let manager = prefix(&fake)
+    let renaming = manager(&fake)
         .optional(["cache"])
         .rename("sentry-dsn", "sentry_dsn")
         .rename("data{x}", "data{x}")
@@ -538,7 +531,7 @@ async fn a_rename_that_matches_nothing_is_warned_of_once() {
         .rename("cache", "redis")
         .rename("databse", "database")
         .rename("keys/v{n}", "keys.{n}");
-    let settings = live(manager, &[]).await.unwrap();
+    let settings = live(renaming, &[]).await.unwrap();
     for _ in 0..3 {
         settings.refresh().await.unwrap();
     }
@@ -551,7 +544,7 @@ async fn a_rename_that_matches_nothing_is_warned_of_once() {
     let unread = only(&fake).fallback_to_env().rename("database", "db");
     unread.fetch().await.unwrap();
     fake.deny_action("ListSecrets");
-    prefix(&fake).fallback_to_env().rename("database", "db").fetch().await.unwrap();
+    manager(&fake).fallback_to_env().rename("database", "db").fetch().await.unwrap();
     let arn = fake.arn("app/database");
     let by_arn = SecretsManager::names([arn]).client(fake.client()).fallback_to_env();
     by_arn.rename("app/database", "db").fetch().await.unwrap();

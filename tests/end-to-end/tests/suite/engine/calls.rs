@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use end_to_end::NEVER;
 use fake_secrets_manager::{FakeSecretsManager, Fault};
-use secrets_provider::{Layers, Live, LiveBuilder, SecretsManager};
+use secrets_provider::{Live, LiveBuilder, SecretsManager};
 use serde_json::Value;
+
+use crate::fixtures::{manager, secrets_only};
 
 fn many(n: usize) -> FakeSecretsManager {
     let fake = FakeSecretsManager::new();
@@ -16,7 +18,7 @@ fn many(n: usize) -> FakeSecretsManager {
 }
 
 fn values(manager: SecretsManager) -> LiveBuilder<Value> {
-    Live::builder(manager).layers(|secrets| Layers::new().secrets(secrets))
+    secrets_only(manager)
 }
 
 /// The status counts what the server counts.
@@ -32,8 +34,7 @@ fn assert_counted(settings: &Live<Value>, fake: &FakeSecretsManager) {
 async fn a_cycle_of_unchanged_secrets_is_one_batch_for_twenty() {
     for (secrets, batches) in [(1, 1), (20, 1), (21, 2), (100, 5)] {
         let fake = many(secrets);
-        let manager = SecretsManager::prefix("app").client(fake.client());
-        let settings = values(manager).refresh_every(NEVER).start().await.unwrap();
+        let settings = values(manager(&fake)).refresh_every(NEVER).start().await.unwrap();
         fake.reset_calls();
         settings.refresh().await.unwrap();
         assert_eq!(fake.calls("BatchGetSecretValue"), batches, "{secrets}");
@@ -50,7 +51,7 @@ async fn a_start_takes_as_few_round_trips_as_there_can_be() {
         let fake = many(secrets);
         fake.inject(Fault::slow(call));
         let names = (0..secrets).map(|i| format!("secret-{i:03}"));
-        let prefix = SecretsManager::prefix("app").client(fake.client());
+        let prefix = manager(&fake);
         for (manager, trips) in [(prefix.clone(), with_prefix), (prefix.only(names), with_only)] {
             let begun = tokio::time::Instant::now();
             drop(values(manager).start().await.unwrap());
@@ -70,8 +71,7 @@ async fn names_are_listed_no_oftener_than_they_last() {
         (Duration::from_secs(100), Some(Duration::ZERO), 5, 7),
     ] {
         let fake = many(3);
-        let builder =
-            values(SecretsManager::prefix("app").client(fake.client())).refresh_every(every);
+        let builder = values(manager(&fake)).refresh_every(every);
         let builder = match rediscover {
             Some(rediscover) => builder.rediscover_every(rediscover),
             None => builder,
@@ -89,8 +89,7 @@ async fn names_are_listed_no_oftener_than_they_last() {
 #[tokio::test(start_paused = true)]
 async fn a_secret_that_was_added_is_found_when_names_are_listed_again() {
     let fake = many(1);
-    let manager = SecretsManager::prefix("app").client(fake.client());
-    let builder = values(manager).refresh_every(Duration::from_secs(5));
+    let builder = values(manager(&fake)).refresh_every(Duration::from_secs(5));
     let settings = builder.rediscover_every(Duration::from_secs(60)).start().await.unwrap();
     fake.put("app/new", "n");
     let added = tokio::time::Instant::now();
@@ -126,8 +125,7 @@ async fn where_single_calls_alone_are_allowed_there_is_one_for_each_secret() {
 #[tokio::test(start_paused = true)]
 async fn attempts_count_as_calls() {
     let fake = many(3);
-    let manager = SecretsManager::prefix("app").client(fake.client());
-    let settings = values(manager).refresh_every(NEVER).start().await.unwrap();
+    let settings = values(manager(&fake)).refresh_every(NEVER).start().await.unwrap();
     assert_counted(&settings, &fake);
     fake.inject(Fault::unavailable().times(2));
     settings.refresh().await.unwrap();
@@ -138,8 +136,7 @@ async fn attempts_count_as_calls() {
 #[tokio::test(start_paused = true)]
 async fn throttled_batches_give_way_to_single_calls_and_come_back() {
     let fake = many(5);
-    let manager = SecretsManager::prefix("app").client(fake.client());
-    let settings = values(manager).refresh_every(NEVER).start().await.unwrap();
+    let settings = values(manager(&fake)).refresh_every(NEVER).start().await.unwrap();
     let throttling = fake.inject(Fault::throttled().on("BatchGetSecretValue"));
     settings.refresh().await.unwrap();
     assert_eq!(fake.calls("GetSecretValue"), 5, "in the same cycle");
@@ -163,8 +160,8 @@ async fn throttled_batches_give_way_to_single_calls_and_come_back() {
 #[tokio::test(start_paused = true)]
 async fn throttling_of_everything_backs_off() {
     let fake = many(5);
-    let manager = SecretsManager::prefix("app").client(fake.client());
-    let settings = values(manager).refresh_every(Duration::from_secs(300)).start().await.unwrap();
+    let settings =
+        values(manager(&fake)).refresh_every(Duration::from_secs(300)).start().await.unwrap();
     fake.inject(Fault::throttled());
     let mut ends = Vec::new();
     let failed_before = settings.status().last_success();

@@ -14,10 +14,10 @@ use aws_sdk_secretsmanager::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_secretsmanager::error::BoxError;
 use aws_smithy_async::time::TimeSource;
 use fake_secrets_manager::FakeSecretsManager;
-use secrets_provider::{ErrorKind, Health, Layers, Live, SecretsManager};
+use secrets_provider::{ErrorKind, Health, Live, SecretsManager};
 use tokio::time::{Instant, sleep};
 
-use super::{Settings, fake, put_password};
+use super::{Settings, fake, put_password, secrets_only};
 
 /// How long credentials last, as those of a role by default.
 const LIFE: Duration = Duration::from_secs(3600);
@@ -119,8 +119,7 @@ async fn start(fake: &FakeSecretsManager) -> (Live<Settings>, Role, Arc<Mutex<Se
         .credentials_provider(SharedCredentialsProvider::new(role.clone()))
         .interceptor(Witness { clock, seen: seen.clone() })
         .build();
-    let settings = Live::builder(SecretsManager::prefix("app").client(Client::from_conf(config)))
-        .layers(|secrets| Layers::new().secrets(secrets))
+    let settings = secrets_only(SecretsManager::prefix("app").client(Client::from_conf(config)))
         .refresh_every(Duration::from_secs(60))
         .start()
         .await

@@ -7,16 +7,10 @@ use std::task::Poll;
 
 use futures_util::{StreamExt as _, stream};
 use secrets_provider::{
-    Backend, BoxFuture, BoxStream, Error, Layers, Live, Memory, Outcome, RotationWindow,
-    SecretsManager,
+    Backend, BoxFuture, BoxStream, Error, Live, Memory, Outcome, RotationWindow, SecretsManager,
 };
-use serde::Deserialize;
 
-#[derive(Deserialize)]
-struct Pair {
-    a: u32,
-    b: u32,
-}
+use crate::fixtures::{Pair, secrets_only};
 
 /// A store that lets others run before and after each answer, so that there is much to be cut in two.
 #[derive(Debug, Clone)]
@@ -60,13 +54,12 @@ fn put(memory: &Memory, n: u32) {
     memory.put("app/b", n.to_string());
 }
 
-fn manager(memory: &Memory) -> SecretsManager {
+fn hesitant(memory: &Memory) -> SecretsManager {
     SecretsManager::prefix("app").backend(Hesitant(memory.clone()))
 }
 
-async fn start(memory: &Memory) -> Live<Pair> {
-    Live::builder(manager(memory))
-        .layers(|secrets| Layers::new().secrets(secrets))
+async fn start(memory: &Memory) -> Live<Pair<u32>> {
+    secrets_only(hesitant(memory))
         .probe(|_| async {
             tokio::task::yield_now().await;
             Ok(())
@@ -99,7 +92,7 @@ async fn every_k<C: AsyncFn(usize) -> bool>(case: C) -> usize {
     panic!("never done");
 }
 
-fn whole(settings: &Live<Pair>) -> u32 {
+fn whole(settings: &Live<Pair<u32>>) -> u32 {
     let pair = settings.load();
     assert_eq!(pair.a, pair.b, "torn");
     pair.a
@@ -201,7 +194,7 @@ async fn a_start_or_a_derivation_that_is_dropped_leaves_nothing_behind() {
         let memory = Memory::new();
         put(&memory, 1);
         let settings = start(&memory).await;
-        let build = |pair: Arc<Pair>| async move {
+        let build = |pair: Arc<Pair<u32>>| async move {
             tokio::task::yield_now().await;
             Ok(pair.a)
         };

@@ -9,7 +9,8 @@ use secrets_provider::{ErrorKind, Health, Layers, Live, Rejected};
 use serde::{Deserialize, Deserializer};
 use tokio::time::Instant;
 
-use super::{Settings, fake, manager, put_password, quiet};
+use super::{Settings, fake, manager, put_password, quiet, secrets_only};
+use crate::fixtures::Pair;
 
 /// Puts generation `n` of everything.
 fn rotate(fake: &FakeSecretsManager, n: u32) {
@@ -53,8 +54,7 @@ async fn faults_in_the_middle_are_outlived() {
         let case = format!("{fault:?}");
         let fake = fake();
         let settings: Live<Settings> =
-            Live::builder(manager(&fake).timeout(Duration::from_secs(20)))
-                .layers(|secrets| Layers::new().secrets(secrets))
+            secrets_only(manager(&fake).timeout(Duration::from_secs(20)))
                 .refresh_every(Duration::from_secs(60))
                 .start()
                 .await
@@ -88,8 +88,7 @@ async fn a_third_of_all_calls_failing_delays_a_rotation_and_tears_none() {
     let mut failures = 0;
     for seed in 0..5 {
         let fake = fake();
-        let settings: Live<Settings> = Live::builder(manager(&fake))
-            .layers(|secrets| Layers::new().secrets(secrets))
+        let settings: Live<Settings> = secrets_only(manager(&fake))
             .refresh_every(Duration::from_secs(30))
             .start()
             .await
@@ -148,8 +147,7 @@ async fn an_outage_at_the_start_is_an_error_or_a_fallback_that_ends() {
 async fn expired_credentials_are_an_outage_of_optional_secrets_too() {
     let fake = fake();
     let optional = || manager(&fake).optional(["jwt-secret"]);
-    let builder =
-        || Live::<Settings>::builder(optional()).layers(|secrets| Layers::new().secrets(secrets));
+    let builder = || secrets_only::<Settings>(optional());
     let settings = builder().refresh_every(Duration::from_secs(60)).start().await.unwrap();
     fake.inject(Fault::error("ExpiredTokenException", 400, "expired"));
     builder().start().await.unwrap_err();
@@ -185,8 +183,7 @@ async fn a_storm_of_throttling_ends_with_every_value_read() {
     fake.throttle_quota("BatchGetSecretValue", 2);
     fake.throttle_quota("GetSecretValue", 20);
     let settings: Live<std::collections::BTreeMap<String, u32>> =
-        Live::builder(manager(&fake).timeout(Duration::from_secs(120)))
-            .layers(|secrets| Layers::new().secrets(secrets))
+        secrets_only(manager(&fake).timeout(Duration::from_secs(120)))
             .refresh_every(Duration::from_secs(300))
             .start()
             .await
@@ -323,18 +320,11 @@ async fn a_panic_in_each_of_the_users_closures_stops_nothing() {
 #[test]
 fn ten_thousand_swaps_under_eight_readers() {
     const SWAPS: u32 = 10_000;
-    #[derive(Deserialize)]
-    struct Pair {
-        a: u32,
-        b: u32,
-    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let memory = secrets_provider::Memory::new();
     memory.put("app", r#"{"a": 0, "b": 0}"#);
     let manager = secrets_provider::SecretsManager::prefix("app").backend(memory.clone());
-    let settings: Live<Pair> = runtime
-        .block_on(Live::builder(manager).layers(|secrets| Layers::new().secrets(secrets)).start())
-        .unwrap();
+    let settings: Live<Pair<u32>> = runtime.block_on(secrets_only(manager).start()).unwrap();
     let over = Arc::new(AtomicBool::new(false));
     let seen = Arc::new(AtomicU32::new(0));
     let begun = Arc::new(std::sync::Barrier::new(9));

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use aws_sdk_secretsmanager::Client;
-use end_to_end::NEVER;
 use fake_secrets_manager::FakeSecretsManager;
-use secrets_provider::{ErrorKind, Health, Layers, Live, LiveBuilder, SecretState, SecretsManager};
+use secrets_provider::{ErrorKind, Health, Live, LiveBuilder, SecretState};
 use serde_json::Value;
+
+use super::quiet;
+use crate::fixtures::{manager, secrets_only};
 
 fn fake() -> FakeSecretsManager {
     let fake = FakeSecretsManager::new();
@@ -16,9 +18,7 @@ fn fake() -> FakeSecretsManager {
 }
 
 fn builder(fake: &FakeSecretsManager) -> LiveBuilder<Value> {
-    Live::builder(SecretsManager::prefix("app").client(fake.client()))
-        .layers(|secrets| Layers::new().secrets(secrets))
-        .refresh_every(NEVER)
+    quiet(fake)
 }
 
 async fn delete(client: &Client, name: &str) {
@@ -286,11 +286,7 @@ async fn settings_that_do_not_fit_are_refused_whole() {
     }
     let fake = fake();
     fake.put("app/a", "1");
-    let settings: Live<Typed> = Live::builder(SecretsManager::prefix("app").client(fake.client()))
-        .layers(|secrets| Layers::new().secrets(secrets))
-        .start()
-        .await
-        .unwrap();
+    let settings: Live<Typed> = secrets_only(manager(&fake)).start().await.unwrap();
     fake.put("app/a", "one");
     fake.put("app/b", "b-2");
     let version = |settings: &Live<Typed>| settings.status().secrets()[0].version_id().to_owned();

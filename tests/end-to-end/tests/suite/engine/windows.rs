@@ -1,16 +1,17 @@
 //! While a secret is expected to rotate, it is looked at oftener.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use fake_secrets_manager::{FakeSecretsManager, Fault};
 use secrets_provider::{
-    Backend, BoxFuture, BoxStream, Error, Layers, Live, Memory, Outcome, RotationWindow,
-    SecretsManager,
+    Backend, BoxFuture, BoxStream, Error, Live, Memory, Outcome, RotationWindow, SecretsManager,
 };
 use serde_json::Value;
-use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::fixtures::{manager, secrets_only};
 
 /// A store that knows when its secrets rotate: in so long, for an hour.
 #[derive(Debug)]
@@ -46,8 +47,7 @@ async fn a_window_of_rotation_tightens_the_interval_while_it_is_open() {
     let fetches = Arc::new(AtomicUsize::new(0));
     let opens = SystemTime::now() + Duration::from_secs(6000);
     let backend = Scheduled { memory: memory.clone(), opens, fetches: fetches.clone() };
-    let settings: Live<Value> = Live::builder(SecretsManager::prefix("app").backend(backend))
-        .layers(|secrets| Layers::new().secrets(secrets))
+    let settings: Live<Value> = secrets_only(SecretsManager::prefix("app").backend(backend))
         .refresh_every(Duration::from_secs(300))
         .start()
         .await
@@ -77,15 +77,14 @@ fn fake(names: usize) -> FakeSecretsManager {
 }
 
 async fn live(manager: SecretsManager) -> Live<Value> {
-    let builder = Live::builder(manager).layers(|secrets| Layers::new().secrets(secrets));
-    builder.refresh_every(Duration::from_secs(300)).start().await.unwrap()
+    secrets_only(manager).refresh_every(Duration::from_secs(300)).start().await.unwrap()
 }
 
 #[tokio::test(start_paused = true)]
 async fn describe_secret_is_called_where_it_is_wanted_and_nothing_is_listed() {
     for (listed, wanted, calls) in [(false, false, 0), (false, true, 3), (true, true, 0)] {
         let fake = fake(3);
-        let manager = SecretsManager::prefix("app").client(fake.client()).rotation_windows(wanted);
+        let manager = manager(&fake).rotation_windows(wanted);
         let settings = live(if listed { manager } else { manager.only(["0", "1", "2"]) }).await;
         tokio::time::sleep(Duration::from_secs(3600)).await;
         assert_eq!(fake.calls("DescribeSecret"), calls, "listed: {listed}, wanted: {wanted}");
@@ -104,7 +103,7 @@ async fn describe_secret_is_called_where_it_is_wanted_and_nothing_is_listed() {
 async fn a_denied_describe_secret_is_not_tried_again() {
     let fake = fake(3);
     fake.deny_action("secretsmanager:DescribeSecret");
-    let manager = SecretsManager::prefix("app").client(fake.client()).rotation_windows(true);
+    let manager = manager(&fake).rotation_windows(true);
     let settings = live(manager.only(["0", "1", "2"])).await;
     for n in 0..3 {
         fake.put("app/0", format!("v-{n}"));
@@ -118,7 +117,7 @@ async fn a_denied_describe_secret_is_not_tried_again() {
 async fn an_outage_of_describe_secret_goes_unnoticed() {
     let fake = fake(2);
     fake.inject(Fault::hang().on("DescribeSecret"));
-    let manager = SecretsManager::prefix("app").client(fake.client()).rotation_windows(true);
+    let manager = manager(&fake).rotation_windows(true);
     let settings = live(manager.only(["0", "1"]).timeout(Duration::from_secs(5))).await;
     fake.put("app/0", "v2");
     settings.refresh().await.unwrap();
