@@ -9,17 +9,33 @@ struct Url {
 
 #[test]
 fn names_match_exactly_or_relaxed_and_the_higher_layer_wins() {
-    for (secret, env, dotenv, url) in [
-        (r#"{"database_url": "s"}"#, &[][..], "", "s"),
-        (r#"{"DATABASE_URL": "s"}"#, &[], "", "s"),
-        (r#"{"database-url": "s"}"#, &[], "", "s"),
-        (r#"{"databaseUrl": "s"}"#, &[], "", "s"),
+    struct Case {
+        secret: &'static str,
+        env: &'static [(&'static str, &'static str)],
+        dotenv: &'static str,
+        url: &'static str,
+    }
+    for Case { secret, env, dotenv, url } in [
+        Case { secret: r#"{"database_url": "s"}"#, env: &[], dotenv: "", url: "s" },
+        Case { secret: r#"{"DATABASE_URL": "s"}"#, env: &[], dotenv: "", url: "s" },
+        Case { secret: r#"{"database-url": "s"}"#, env: &[], dotenv: "", url: "s" },
+        Case { secret: r#"{"databaseUrl": "s"}"#, env: &[], dotenv: "", url: "s" },
         // Higher, however it is spelled.
-        (r#"{"databaseUrl": "s"}"#, &[("DATABASE_URL", "e")], "DATABASE_URL=d", "s"),
-        ("{}", &[("DATABASEURL", "e")], "DATABASE_URL=d", "e"),
-        ("{}", &[], "DATABASE_URL=d", "d"),
+        Case {
+            secret: r#"{"databaseUrl": "s"}"#,
+            env: &[("DATABASE_URL", "e")],
+            dotenv: "DATABASE_URL=d",
+            url: "s",
+        },
+        Case { secret: "{}", env: &[("DATABASEURL", "e")], dotenv: "DATABASE_URL=d", url: "e" },
+        Case { secret: "{}", env: &[], dotenv: "DATABASE_URL=d", url: "d" },
         // Exactness breaks a tie within one layer.
-        (r#"{"databaseUrl": "relaxed", "database_url": "exact"}"#, &[], "", "exact"),
+        Case {
+            secret: r#"{"databaseUrl": "relaxed", "database_url": "exact"}"#,
+            env: &[],
+            dotenv: "",
+            url: "exact",
+        },
     ] {
         let read =
             layered::<Url>(secret, env, dotenv).unwrap_or_else(|error| panic!("{secret} {error}"));
@@ -73,12 +89,33 @@ struct Aliased {
 
 #[test]
 fn of_aliases_the_higher_layer_wins_and_none_is_a_duplicate() {
-    for (secret, env, dotenv, url) in [
-        (r#"{"url": "s"}"#, &[("DATABASE_URL", "e")][..], "DSN=d", "s"),
-        ("{}", &[("URL", "e")], "DATABASE_URL=d\nDSN=d", "e"),
-        (r#"{"dsn": "s"}"#, &[("URL", "e"), ("DATABASE_URL", "e2")], "", "s"),
+    struct Case {
+        secret: &'static str,
+        env: &'static [(&'static str, &'static str)],
+        dotenv: &'static str,
+        url: &'static str,
+    }
+    for Case { secret, env, dotenv, url } in [
+        Case {
+            secret: r#"{"url": "s"}"#,
+            env: &[("DATABASE_URL", "e")],
+            dotenv: "DSN=d",
+            url: "s",
+        },
+        Case { secret: "{}", env: &[("URL", "e")], dotenv: "DATABASE_URL=d\nDSN=d", url: "e" },
+        Case {
+            secret: r#"{"dsn": "s"}"#,
+            env: &[("URL", "e"), ("DATABASE_URL", "e2")],
+            dotenv: "",
+            url: "s",
+        },
         // The field's own name within one layer.
-        (r#"{"url": "alias", "database_url": "own", "dsn": "alias"}"#, &[], "", "own"),
+        Case {
+            secret: r#"{"url": "alias", "database_url": "own", "dsn": "alias"}"#,
+            env: &[],
+            dotenv: "",
+            url: "own",
+        },
     ] {
         let read = layered::<Aliased>(secret, env, dotenv)
             .unwrap_or_else(|error| panic!("{secret} {error}"));
@@ -121,25 +158,51 @@ struct Database {
 #[test]
 fn a_missing_required_nested_field_is_looked_for_as_a_variable_and_nothing_else_is() {
     let url = |url: &str| Nested { database: Database { url: url.into(), pool: None, port: 0 } };
-    for (secret, env, dotenv, expected) in [
-        (r#"{"database": {}}"#, &[("DATABASE_URL", "e")][..], "", url("e")),
+    struct Case {
+        secret: &'static str,
+        env: &'static [(&'static str, &'static str)],
+        dotenv: &'static str,
+        expected: Nested,
+    }
+    for Case { secret, env, dotenv, expected } in [
+        Case {
+            secret: r#"{"database": {}}"#,
+            env: &[("DATABASE_URL", "e")],
+            dotenv: "",
+            expected: url("e"),
+        },
         // No table at all.
-        ("{}", &[("DATABASE_URL", "e")], "", url("e")),
-        ("{}", &[("DATABASE_URL", "e")], "DATABASE_URL=d", url("e")),
-        ("{}", &[], "DATABASE_URL=d", url("d")),
-        (r#"{"database": {"url": "s"}}"#, &[("DATABASE_URL", "e")], "", url("s")),
-        ("{}", &[("DATABASE__URL", "nested"), ("DATABASE_URL", "flat")], "", url("nested")),
+        Case { secret: "{}", env: &[("DATABASE_URL", "e")], dotenv: "", expected: url("e") },
+        Case {
+            secret: "{}",
+            env: &[("DATABASE_URL", "e")],
+            dotenv: "DATABASE_URL=d",
+            expected: url("e"),
+        },
+        Case { secret: "{}", env: &[], dotenv: "DATABASE_URL=d", expected: url("d") },
+        Case {
+            secret: r#"{"database": {"url": "s"}}"#,
+            env: &[("DATABASE_URL", "e")],
+            dotenv: "",
+            expected: url("s"),
+        },
+        Case {
+            secret: "{}",
+            env: &[("DATABASE__URL", "nested"), ("DATABASE_URL", "flat")],
+            dotenv: "",
+            expected: url("nested"),
+        },
         // An option or a default stays as it is.
-        (
-            "{}",
-            &[
+        Case {
+            secret: "{}",
+            env: &[
                 ("DATABASE_URL", "e"),
                 ("DATABASE_POOL", "5"),
                 ("DATABASE_PORT", "tcp://10.0.0.1:5432"),
             ],
-            "",
-            url("e"),
-        ),
+            dotenv: "",
+            expected: url("e"),
+        },
     ] {
         let read = layered::<Nested>(secret, env, dotenv)
             .unwrap_or_else(|error| panic!("{secret} {error}"));
@@ -307,11 +370,27 @@ fn of_aliases_of_a_struct_with_flatten_the_higher_layer_wins_too() {
         #[serde(flatten)]
         rest: BTreeMap<String, String>,
     }
-    for (secret, env, url, rest) in [
-        (r#"{"database_url": "s", "other": "o"}"#, &[("DSN", "e")][..], "s", &["other"][..]),
-        (r#"{"dsn": "s"}"#, &[("DATABASE_URL", "e")], "s", &[]),
-        (r#"{"dsn": "s", "database_url": "exact"}"#, &[], "exact", &[]),
-        ("{}", &[("DSN", "e")], "e", &[]),
+    struct Case {
+        secret: &'static str,
+        env: &'static [(&'static str, &'static str)],
+        url: &'static str,
+        rest: &'static [&'static str],
+    }
+    for Case { secret, env, url, rest } in [
+        Case {
+            secret: r#"{"database_url": "s", "other": "o"}"#,
+            env: &[("DSN", "e")],
+            url: "s",
+            rest: &["other"],
+        },
+        Case { secret: r#"{"dsn": "s"}"#, env: &[("DATABASE_URL", "e")], url: "s", rest: &[] },
+        Case {
+            secret: r#"{"dsn": "s", "database_url": "exact"}"#,
+            env: &[],
+            url: "exact",
+            rest: &[],
+        },
+        Case { secret: "{}", env: &[("DSN", "e")], url: "e", rest: &[] },
     ] {
         let read: Settings =
             layered(secret, env, "").unwrap_or_else(|error| panic!("{secret} {error}"));

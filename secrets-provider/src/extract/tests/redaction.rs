@@ -4,17 +4,33 @@ use super::*;
 
 #[test]
 fn an_error_names_the_layer_that_gives_the_value() {
-    // (secret `app`, environment, `.env`; who gives the wrong value)
-    for (secret, env, dotenv, place) in [
-        (r#"{"port": "hunter2"}"#, &[("PORT", "1")][..], "PORT=1", "(secret `app`, version `"),
-        ("{}", &[("PORT", "hunter2")], "PORT=1", "(environment variable `PORT`)"),
-        ("{}", &[], "PORT=hunter2", "(variable `PORT` of `"),
-        (
-            r#"{"value": {"port": "hunter2"}}"#,
-            &[("VALUE__PORT", "hunter3")],
-            "",
-            "key `port` is missing",
-        ),
+    struct Case {
+        secret: &'static str,
+        env: &'static [(&'static str, &'static str)],
+        dotenv: &'static str,
+        /// The part of the message that names the place of the wrong value.
+        place: &'static str,
+    }
+    for Case { secret, env, dotenv, place } in [
+        Case {
+            secret: r#"{"port": "hunter2"}"#,
+            env: &[("PORT", "1")],
+            dotenv: "PORT=1",
+            place: "(secret `app`, version `",
+        },
+        Case {
+            secret: "{}",
+            env: &[("PORT", "hunter2")],
+            dotenv: "PORT=1",
+            place: "(environment variable `PORT`)",
+        },
+        Case { secret: "{}", env: &[], dotenv: "PORT=hunter2", place: "(variable `PORT` of `" },
+        Case {
+            secret: r#"{"value": {"port": "hunter2"}}"#,
+            env: &[("VALUE__PORT", "hunter3")],
+            dotenv: "",
+            place: "key `port` is missing",
+        },
     ] {
         #[derive(Debug, Deserialize)]
         #[allow(dead_code, reason = "only serde reads it")]

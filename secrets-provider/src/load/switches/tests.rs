@@ -34,96 +34,103 @@ fn selected(switches: &Switches) -> String {
 #[test]
 fn the_words_of_the_guides_work() {
     let local = "rT8x9kp3QwE7yLmN2oA5vK1uG4hJ6fD9cB8sZ0tX3iY=";
-    // Default prefix of the program, `.env`, then: variable that switches off, selection, seconds.
-    type Row<'a> = (Option<&'a str>, Pairs<'a>, Option<&'a str>, &'a str, Option<u64>);
-    let table: [Row<'_>; 8] = [
-        (
-            Some("gaara-store/{env}"),
-            &[
+    struct Case<'a> {
+        /// The prefix that the program gives.
+        default: Option<&'a str>,
+        variables: Pairs<'a>,
+        /// The variable that switches AWS off.
+        off: Option<&'a str>,
+        selection: &'a str,
+        seconds: Option<u64>,
+    }
+    let cases = [
+        Case {
+            default: Some("gaara-store/{env}"),
+            variables: &[
                 ("ENVIRONMENT", "production"),
                 ("AWS_REGION", "us-east-1"),
                 ("KMS_KEY_ID", "alias/gaara-store-production"),
                 ("SECRET_CACHE_TTL", "300"),
             ],
-            None,
-            "gaara-store/production/*",
-            Some(300),
-        ),
-        (
-            Some("gaara-store/{env}"),
-            &[
+            off: None,
+            selection: "gaara-store/production/*",
+            seconds: Some(300),
+        },
+        Case {
+            default: Some("gaara-store/{env}"),
+            variables: &[
                 ("ENVIRONMENT", "development"),
                 ("AWS_REGION", "us-east-1"),
                 ("AWS_ACCESS_KEY_ID", "AKIA..."),
                 ("AWS_SECRET_ACCESS_KEY", "..."),
                 ("SECRET_CACHE_TTL", "300"),
             ],
-            Some("ENVIRONMENT"),
-            "gaara-store/development/*",
-            Some(300),
-        ),
-        (
-            None,
-            &[
+            off: Some("ENVIRONMENT"),
+            selection: "gaara-store/development/*",
+            seconds: Some(300),
+        },
+        Case {
+            default: None,
+            variables: &[
                 ("ENVIRONMENT", "production"),
                 ("AWS_REGION", "us-east-1"),
                 ("SECRETS_MANAGER_PREFIX", "gaara/prod"),
             ],
-            None,
-            "gaara/prod/*",
-            None,
-        ),
-        (
-            Some("{env}"),
-            &[
+            off: None,
+            selection: "gaara/prod/*",
+            seconds: None,
+        },
+        Case {
+            default: Some("{env}"),
+            variables: &[
                 ("USE_SECRETS_MANAGER", "True"),
                 ("ENVIRONMENT", "production"),
                 ("AWS_REGION", "us-east-1"),
                 ("SECRETS_CACHE_TTL", "300"),
             ],
-            None,
-            "production/*",
-            Some(300),
-        ),
-        (
-            Some("{env}"),
-            &[("USE_SECRETS_MANAGER", "False"), ("ENVIRONMENT", "development")],
-            Some("USE_SECRETS_MANAGER"),
-            "development/*",
-            None,
-        ),
-        (
-            None,
-            &[
+            off: None,
+            selection: "production/*",
+            seconds: Some(300),
+        },
+        Case {
+            default: Some("{env}"),
+            variables: &[("USE_SECRETS_MANAGER", "False"), ("ENVIRONMENT", "development")],
+            off: Some("USE_SECRETS_MANAGER"),
+            selection: "development/*",
+            seconds: None,
+        },
+        Case {
+            default: None,
+            variables: &[
                 ("ENVIRONMENT", "staging"),
                 ("AWS_REGION", "us-east-1"),
                 ("SECRETS_MANAGER_KEY_NAME", "pazpaz/encryption-key-v1"),
                 ("ENCRYPTION_MASTER_KEY", "your-fallback-key-here"),
             ],
-            None,
-            "pazpaz/encryption-key-v1",
-            None,
-        ),
-        (
-            None,
-            &[("ENVIRONMENT", "local"), ("ENCRYPTION_MASTER_KEY", local)],
-            Some("ENVIRONMENT"),
-            "",
-            None,
-        ),
-        (
-            None,
-            &[
+            off: None,
+            selection: "pazpaz/encryption-key-v1",
+            seconds: None,
+        },
+        Case {
+            default: None,
+            variables: &[("ENVIRONMENT", "local"), ("ENCRYPTION_MASTER_KEY", local)],
+            off: Some("ENVIRONMENT"),
+            selection: "",
+            seconds: None,
+        },
+        Case {
+            default: None,
+            variables: &[
                 ("ENVIRONMENT", "local"),
                 ("AWS_REGION", "us-east-1"),
                 ("SECRETS_MANAGER_KEY_NAME", "pazpaz/encryption-key-v1"),
             ],
-            Some("ENVIRONMENT"),
-            "pazpaz/encryption-key-v1",
-            None,
-        ),
+            off: Some("ENVIRONMENT"),
+            selection: "pazpaz/encryption-key-v1",
+            seconds: None,
+        },
     ];
-    for (default, variables, off, selection, seconds) in table {
+    for Case { default, variables, off, selection, seconds } in cases {
         // As a file, and as an environment.
         for switches in [switches(default, &[], variables), switches(default, variables, &[])] {
             let switches = switches.expect("good switches");

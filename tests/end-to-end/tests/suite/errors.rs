@@ -495,43 +495,50 @@ struct Settings {
 fn settings_that_do_not_fit_say_which_key_of_which_layer() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join(".env");
-    for (about, secret, dotenv, expected) in [
-        (
-            "text that was to be JSON",
-            "{\"host\": \"h\",\n \"port\": hunter2}",
-            "TOKEN=t",
-            "invalid value for key `database`: expected a table, but the text is not valid JSON at line 2, \
+    struct Case {
+        about: &'static str,
+        /// The secret `app/database`.
+        secret: &'static str,
+        dotenv: &'static str,
+        expected: &'static str,
+    }
+    for Case { about, secret, dotenv, expected } in [
+        Case {
+            about: "text that was to be JSON",
+            secret: "{\"host\": \"h\",\n \"port\": hunter2}",
+            dotenv: "TOKEN=t",
+            expected: "invalid value for key `database`: expected a table, but the text is not valid JSON at line 2, \
              column 10 (secret `app/database`, version `v1`)",
-        ),
-        (
-            "plain text",
-            "hunter2",
-            "TOKEN=t",
-            "invalid value for key `database`: expected a table, found text that does not fit (secret `app/database`, \
+        },
+        Case {
+            about: "plain text",
+            secret: "hunter2",
+            dotenv: "TOKEN=t",
+            expected: "invalid value for key `database`: expected a table, found text that does not fit (secret `app/database`, \
              version `v1`)",
-        ),
-        (
-            "a missing one",
-            r#"{"host": "h", "port": 1}"#,
-            "",
-            "key `token` is missing\n\
+        },
+        Case {
+            about: "a missing one",
+            secret: r#"{"host": "h", "port": 1}"#,
+            dotenv: "",
+            expected: "key `token` is missing\n\
              hint: add it to a secret, or set the variable `TOKEN` in the environment or the \
              `.env` file",
-        ),
-        (
-            "a value of another layer",
-            r#"{"host": "h"}"#,
-            "TOKEN=t\nDATABASE__PORT=hunter2",
-            "invalid value for key `database.port`: expected u16, found text that does not fit (variable `DATABASE__PORT` \
+        },
+        Case {
+            about: "a value of another layer",
+            secret: r#"{"host": "h"}"#,
+            dotenv: "TOKEN=t\nDATABASE__PORT=hunter2",
+            expected: "invalid value for key `database.port`: expected u16, found text that does not fit (variable `DATABASE__PORT` \
              of `FILE`)",
-        ),
-        (
-            "a line that is none",
-            r#"{"host": "h"}"#,
-            "TOKEN=t\nhunter2",
-            "`FILE`, line 2: expected `NAME=value`\n\
+        },
+        Case {
+            about: "a line that is none",
+            secret: r#"{"host": "h"}"#,
+            dotenv: "TOKEN=t\nhunter2",
+            expected: "`FILE`, line 2: expected `NAME=value`\n\
              hint: put single quotes around a value that contains spaces, `#`, `$`, quotes or a backslash",
-        ),
+        },
     ] {
         std::fs::write(&file, dotenv).unwrap();
         let secrets = assembled(&[("app/database", secret.to_owned())]).unwrap();

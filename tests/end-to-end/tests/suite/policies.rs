@@ -92,39 +92,54 @@ fn broken() -> Vec<(ErrorKind, Break)> {
     ]
 }
 
+/// What the manager says about a secret that cannot be read, and what follows from it.
+struct Policy {
+    name: &'static str,
+    apply: fn(SecretsManager) -> SecretsManager,
+    starts: bool,
+    /// The state of the broken secret, and the health of the settings, where they start.
+    state: SecretState,
+    health: Health,
+}
+
 #[tokio::test(start_paused = true)]
 async fn each_kind_of_failure_has_its_policy() {
     use ErrorKind as K;
     for (kind, break_it) in broken() {
         let missing = matches!(kind, K::NotFound | K::AccessDenied | K::Kms | K::PendingDeletion);
         let outage = matches!(kind, K::Throttled | K::Unavailable);
-        type Build = fn(SecretsManager) -> SecretsManager;
-        let policies: [(&str, Build, bool, SecretState, Health); 4] = [
-            ("required", |manager| manager, false, SecretState::Unread, Health::Fresh),
-            (
-                "optional",
-                |manager| manager.optional(["sentry-dsn"]),
-                missing,
-                SecretState::Absent,
-                Health::Fresh,
-            ),
-            (
-                "fallback",
-                |manager| manager.fallback_to_env(),
-                missing || outage,
-                SecretState::Fallback,
-                Health::Fallback,
-            ),
-            (
-                "optional with fallback",
-                |manager| manager.fallback_to_env().optional(["sentry-dsn"]),
-                missing || outage,
-                if missing { SecretState::Absent } else { SecretState::Fallback },
-                if missing { Health::Fresh } else { Health::Fallback },
-            ),
+        let policies = [
+            Policy {
+                name: "required",
+                apply: |manager| manager,
+                starts: false,
+                state: SecretState::Unread,
+                health: Health::Fresh,
+            },
+            Policy {
+                name: "optional",
+                apply: |manager| manager.optional(["sentry-dsn"]),
+                starts: missing,
+                state: SecretState::Absent,
+                health: Health::Fresh,
+            },
+            Policy {
+                name: "fallback",
+                apply: |manager| manager.fallback_to_env(),
+                starts: missing || outage,
+                state: SecretState::Fallback,
+                health: Health::Fallback,
+            },
+            Policy {
+                name: "optional with fallback",
+                apply: |manager| manager.fallback_to_env().optional(["sentry-dsn"]),
+                starts: missing || outage,
+                state: if missing { SecretState::Absent } else { SecretState::Fallback },
+                health: if missing { Health::Fresh } else { Health::Fallback },
+            },
         ];
-        for (policy, build, starts, state, health) in policies {
-            let case = format!("{kind}, {policy}");
+        for Policy { name, apply, starts, state, health } in policies {
+            let case = format!("{kind}, {name}");
             let fake = fake();
             break_it(&fake);
             if kind == K::PendingDeletion {
@@ -132,7 +147,7 @@ async fn each_kind_of_failure_has_its_policy() {
             }
             let selected = ["database", "sentry-dsn", "sentry_dsn"];
             let selected = if kind == K::Conflict { &selected[..] } else { &selected[..2] };
-            let manager = build(manager(&fake).only(selected.to_vec()).batch(false));
+            let manager = apply(manager(&fake).only(selected.to_vec()).batch(false));
             let fetched = manager.fetch().await;
             let started = live(manager, LOCAL).await;
             if !starts {

@@ -168,12 +168,38 @@ async fn moves_of_labels_that_are_refused() {
     on_both_roads(async |_, client| {
         create(&client, "s", "a").await;
         put(&client, "s", "b", None).await;
-        for (label, from, to, expected) in [
-            ("AWSCURRENT", None, Some("a"), "The parameter RemoveFromVersionId can't be empty"),
-            ("AWSCURRENT", Some("a"), Some("a"), "When you move staging label AWSCURRENT"),
-            ("AWSCURRENT", Some("b"), None, "You can only move staging label AWSCURRENT"),
-            ("blue", Some("b"), None, "The staging label blue isn't attached"),
-            ("blue", None, None, "You must specify"),
+        struct Case {
+            label: &'static str,
+            from: Option<&'static str>,
+            to: Option<&'static str>,
+            message: &'static str,
+        }
+        for Case { label, from, to, message: expected } in [
+            Case {
+                label: "AWSCURRENT",
+                from: None,
+                to: Some("a"),
+                message: "The parameter RemoveFromVersionId can't be empty",
+            },
+            Case {
+                label: "AWSCURRENT",
+                from: Some("a"),
+                to: Some("a"),
+                message: "When you move staging label AWSCURRENT",
+            },
+            Case {
+                label: "AWSCURRENT",
+                from: Some("b"),
+                to: None,
+                message: "You can only move staging label AWSCURRENT",
+            },
+            Case {
+                label: "blue",
+                from: Some("b"),
+                to: None,
+                message: "The staging label blue isn't attached",
+            },
+            Case { label: "blue", from: None, to: None, message: "You must specify" },
         ] {
             let result = client
                 .update_secret_version_stage()

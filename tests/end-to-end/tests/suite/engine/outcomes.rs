@@ -25,18 +25,39 @@ async fn delete(client: &Client, name: &str) {
     client.delete_secret().secret_id(name).recovery_window_in_days(7).send().await.unwrap();
 }
 
-/// What is served under both keys, how `a` stands, and the health, after a refresh in which `b` rotates as well.
-async fn outcome(
-    fake: &FakeSecretsManager,
-    settings: &Live<Value>,
-) -> (Value, Value, SecretState, Option<ErrorKind>, Health) {
+/// The served values of `a` and `b`, the status of `a`, and the health.
+#[derive(Debug, PartialEq)]
+struct Outcome {
+    a: Value,
+    b: Value,
+    state: SecretState,
+    error: Option<ErrorKind>,
+    health: Health,
+}
+
+/// Rotates `b`, refreshes, and returns the outcome.
+async fn outcome(fake: &FakeSecretsManager, settings: &Live<Value>) -> Outcome {
     fake.put("app/b", "b-2");
     let refreshed = settings.refresh().await;
     let status = settings.status();
-    assert_eq!(refreshed.is_err(), status.health() == Health::Stale);
-    let a = status.secrets().iter().find(|secret| secret.name() == "app/a").expect("it is named");
+    let health = status.health();
+    assert_eq!(refreshed.is_err(), health == Health::Stale);
+    let secret =
+        status.secrets().iter().find(|secret| secret.name() == "app/a").expect("it is listed");
+    let (state, error) = (secret.state(), secret.error());
     let served = settings.current();
-    (served["a"].clone(), served["b"].clone(), a.state(), a.error(), status.health())
+    Outcome { a: served["a"].clone(), b: served["b"].clone(), state, error, health }
+}
+
+/// The last good `a` beside the new `b`.
+fn last_good(a: impl Into<Value>, error: ErrorKind) -> Outcome {
+    Outcome {
+        a: a.into(),
+        b: "b-2".into(),
+        state: SecretState::LastGood,
+        error: Some(error),
+        health: Health::Stale,
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -75,9 +96,7 @@ async fn a_secret_that_is_gone_keeps_its_last_good_value_and_holds_up_no_other()
                 ErrorKind::NotFound
             }
         };
-        let expected =
-            ("a-1".into(), "b-2".into(), SecretState::LastGood, Some(error), Health::Stale);
-        assert_eq!(outcome(&fake, &settings).await, expected, "{case}");
+        assert_eq!(outcome(&fake, &settings).await, last_good("a-1", error), "{case}");
         if case == "scheduled for deletion" {
             client.restore_secret().secret_id("app/a").send().await.unwrap();
         }
@@ -109,9 +128,7 @@ async fn a_value_that_has_become_malformed_keeps_the_last_good_one_and_holds_up_
     let settings = builder(&fake).start().await.unwrap();
     fake.put("app/a", r#"{"x": 1, "x": 2}"#);
     let x = serde_json::json!({"x": 1});
-    let expected =
-        (x, "b-2".into(), SecretState::LastGood, Some(ErrorKind::Malformed), Health::Stale);
-    assert_eq!(outcome(&fake, &settings).await, expected);
+    assert_eq!(outcome(&fake, &settings).await, last_good(x, ErrorKind::Malformed));
     fake.put("app/a", r#"{"x": 3}"#);
     settings.refresh().await.unwrap();
     assert_eq!(
@@ -129,7 +146,13 @@ async fn a_value_that_was_rolled_back_is_served_again() {
     let settings = builder(&fake).start().await.unwrap();
     let back = client.update_secret_version_stage().secret_id("app/a").version_stage("AWSCURRENT");
     back.move_to_version_id(&first).remove_from_version_id(&second).send().await.unwrap();
-    let expected = ("a-2".into(), "b-2".into(), SecretState::Current, None, Health::Fresh);
+    let expected = Outcome {
+        a: "a-2".into(),
+        b: "b-2".into(),
+        state: SecretState::Current,
+        error: None,
+        health: Health::Fresh,
+    };
     assert_eq!(outcome(&fake, &settings).await, expected);
 }
 
