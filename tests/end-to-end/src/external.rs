@@ -34,7 +34,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 pub fn tool(name: &str) -> PathBuf {
     let asked = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
     let ours = std::env::current_exe().unwrap_or_default();
-    // A relative CARGO_TARGET_DIR is relative to where cargo ran; this binary lies below it all the same.
+    // A relative CARGO_TARGET_DIR is relative to where cargo ran; this binary lies below it all the
+    // same.
     let folders = asked.iter().map(PathBuf::as_path).filter(|folder| folder.is_absolute());
     folders
         .chain(ours.ancestors())
@@ -123,7 +124,8 @@ pub async fn python(script: &str, endpoint_url: &str) -> Value {
     serde_json::from_str(&stdout).expect("JSON")
 }
 
-/// A server of moto with a world of its own, which ends with this handle or with the test's process.
+/// A server of moto with a world of its own, which ends with this handle or with the test's
+/// process.
 pub struct Moto {
     child: Child,
     stdin: Option<ChildStdin>,

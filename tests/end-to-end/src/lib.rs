@@ -32,8 +32,8 @@ pub fn config(endpoint_url: &str) -> aws_sdk_secretsmanager::config::Builder {
         .endpoint_url(endpoint_url)
 }
 
-/// An interval after which no test waits. The first refresh comes anywhere in it, so it is as long as can be: within
-/// an hour of it, one comes in nine thousand runs.
+/// An interval after which no test waits. The first refresh comes anywhere in it, so it is as long
+/// as can be: within an hour of it, one comes in nine thousand runs.
 pub const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
 thread_local! {
@@ -42,8 +42,8 @@ thread_local! {
 
 /// Everything that is logged on this thread, at TRACE, every target, until it is dropped.
 ///
-/// One subscriber for the process, which asks the thread: with a subscriber per thread, tracing remembers "nobody
-/// listens" of an event that a thread without one meets first.
+/// One subscriber for the process, which asks the thread: with a subscriber per thread, tracing
+/// remembers "nobody listens" of an event that a thread without one meets first.
 #[derive(Debug, Clone, Default)]
 pub struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -64,7 +64,8 @@ impl Log {
                 .with_filter(here);
             tracing_subscriber::registry().with(layer).init();
         });
-        // An event that another thread met while that was being installed remembers "nobody listens", too.
+        // An event that another thread met while that was being installed remembers "nobody
+        // listens", too.
         tracing::callsite::rebuild_interest_cache();
         let log = Self::default();
         LOG.set(Some(log.clone()));

@@ -22,8 +22,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 const SUPERUSER: &str = "postgres";
 
-/// Runs the server until standard input ends, which it also does when whoever holds its other end is killed. (A
-/// parent-death signal would come when the thread ends that started the server.)
+/// Runs the server until standard input ends, which it also does when whoever holds its other end
+/// is killed. (A parent-death signal would come when the thread ends that started the server.)
 const SUPERVISOR: &str = r#"
 folder=$1
 shift
@@ -37,8 +37,9 @@ cd /
 rm -rf "$folder"
 "#;
 
-/// A running server of its own, in a folder below the temporary one. It listens on a Unix socket there and nowhere
-/// else, so that no port is needed; it asks for passwords (`scram-sha-256`) and saves no time for safety (no fsync).
+/// A running server of its own, in a folder below the temporary one. It listens on a Unix socket
+/// there and nowhere else, so that no port is needed; it asks for passwords (`scram-sha-256`) and
+/// saves no time for safety (no fsync).
 ///
 /// It ends, and its folder goes, when this is dropped, and also when the process is killed.
 pub struct Cluster {
@@ -54,7 +55,8 @@ impl Cluster {
     ///
     /// # Errors
     ///
-    /// If PostgreSQL is not installed, with the command that does it; if it does not start, with what it said.
+    /// If PostgreSQL is not installed, with the command that does it; if it does not start, with
+    /// what it said.
     pub fn start() -> io::Result<Self> {
         let programs = Programs::find()?;
         let folder = tempfile::Builder::new().prefix("postgres-").tempdir()?;
@@ -155,7 +157,8 @@ impl fmt::Debug for Cluster {
     }
 }
 
-/// Whom the server runs as, if not as ourselves: it refuses root. The folder is one that we just made.
+/// Whom the server runs as, if not as ourselves: it refuses root. The folder is one that we just
+/// made.
 fn unprivileged(folder: &Path) -> io::Result<Option<(u32, u32)>> {
     if fs::metadata(folder)?.uid() != 0 {
         return Ok(None);
@@ -174,7 +177,8 @@ fn unprivileged(folder: &Path) -> io::Result<Option<(u32, u32)>> {
         .ok_or_else(|| io::Error::other("neither `postgres` nor `nobody` is a user of this system"))
 }
 
-/// Tells when the server is ready, or what it said before its end; and reads on, as a full pipe would stop it.
+/// Tells when the server is ready, or what it said before its end; and reads on, as a full pipe
+/// would stop it.
 fn started(stderr: impl Read + Send + 'static) -> Receiver<Result<(), String>> {
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {

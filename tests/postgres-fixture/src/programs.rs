@@ -18,7 +18,7 @@ impl Programs {
     /// Of the `PATH`, of `pg_config`, or of the newest package.
     pub(crate) fn find() -> io::Result<Self> {
         let path = std::env::var_os("PATH").unwrap_or_default();
-        Self::among(std::env::split_paths(&path).chain(told_by_pg_config()).chain(packaged()))
+        Self::among(std::env::split_paths(&path).chain(named_by_pg_config()).chain(packaged()))
     }
 
     fn among(folders: impl IntoIterator<Item = PathBuf>) -> io::Result<Self> {
@@ -34,7 +34,7 @@ impl Programs {
     }
 }
 
-fn told_by_pg_config() -> Option<PathBuf> {
+fn named_by_pg_config() -> Option<PathBuf> {
     let output = Command::new("pg_config").arg("--bindir").output().ok()?;
     Some(PathBuf::from(String::from_utf8(output.stdout).ok()?.trim()))
 }
@@ -60,13 +60,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_missing_is_told_with_the_command_to_install_it() {
+    fn missing_programs_are_reported_with_the_command_that_installs_them() {
         let error = Programs::among([PathBuf::from("/nowhere")]).expect_err("nothing is there");
         assert!(error.to_string().ends_with("apt-get install postgresql"), "{error}");
     }
 
     #[test]
-    fn folders_of_packages_are_told_by_their_version() {
+    fn the_name_of_a_package_folder_gives_its_version() {
         let versions = ["15", "pgsql-9", "lib", "9.6"].map(|name| version(OsStr::new(name)));
         assert_eq!(versions, [Some(15), Some(9), None, None]);
     }

@@ -1,5 +1,6 @@
-//! What the rotation functions do that AWS offers for PostgreSQL, SecretsManagerRDSPostgreSQLRotationSingleUser and
-//! …MultiUser: `docs.aws.amazon.com/secretsmanager/latest/userguide/reference_available-rotation-templates.html`.
+//! What the rotation functions do that AWS offers for PostgreSQL,
+//! SecretsManagerRDSPostgreSQLRotationSingleUser and …MultiUser:
+//! `docs.aws.amazon.com/secretsmanager/latest/userguide/reference_available-rotation-templates.html`.
 
 use std::fmt;
 
@@ -78,13 +79,14 @@ pub struct RotationFunction {
 }
 
 impl RotationFunction {
-    /// One user, who changes its own password: from then on until the last step, the secret names one that the
-    /// database refuses.
+    /// One user, who changes its own password: from then on until the last step, the secret names
+    /// one that the database refuses.
     pub fn single_user() -> Self {
         Self { master: None }
     }
 
-    /// Two users who take turns, and a third login that sets their passwords: what the secret names is never refused.
+    /// Two users who take turns, and a third login that sets their passwords: what the secret names
+    /// is never refused.
     pub fn alternating_users(master: PgConnectOptions) -> Self {
         Self { master: Some(master) }
     }
@@ -135,7 +137,8 @@ impl RotationFunction {
         }
         let mut connection = match &self.master {
             Some(master) => connect(master).await?,
-            // The label may be ahead of the database, after a rotation to a password that was never set.
+            // The label may be ahead of the database, after a rotation to a password that was never
+            // set.
             None => match current.connect().await {
                 Ok(connection) => connection,
                 Err(refused) => match login(call, "AWSPREVIOUS", None).await {

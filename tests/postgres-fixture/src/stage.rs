@@ -10,8 +10,8 @@ use uuid::Uuid;
 use crate::cluster::Cluster;
 use crate::rotation::{Login, run, said};
 
-/// A database server with the role `app`, and a stand-in for Secrets Manager whose secret `app/database` holds its
-/// login. Both end with this.
+/// A database server with the role `app`, and a stand-in for Secrets Manager whose secret
+/// `app/database` holds its login. Both end with this.
 #[derive(Debug)]
 pub struct Stage {
     fake: FakeSecretsManager,
@@ -99,8 +99,8 @@ impl Stage {
         }
     }
 
-    /// Ends all connections of the role, as an administrator does who wants a new password to count at once. Tells how
-    /// many there were.
+    /// Ends all connections of the role, as an administrator does who wants a new password to count
+    /// at once. Tells how many there were.
     ///
     /// # Errors
     ///

@@ -1,5 +1,5 @@
-//! Shows that the core wipes its own buffers: an allocator looks into every block that is freed. It counts, too, what
-//! is allocated, to show that a read does not.
+//! Shows that the core wipes its own buffers: an allocator looks into every block that is freed. It
+//! counts, too, what is allocated, to show that a read does not.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -65,8 +65,8 @@ impl Default for Watching {
     }
 }
 
-// SAFETY: every call goes to the system's allocator as it is; blocks are zeroed at birth, so that what is looked at
-// when they are freed is initialised.
+// SAFETY: every call goes to the system's allocator as it is; blocks are zeroed at birth, so that
+// what is looked at when they are freed is initialised.
 unsafe impl GlobalAlloc for Watching {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATED.set(ALLOCATED.get() + 1);
@@ -81,7 +81,8 @@ unsafe impl GlobalAlloc for Watching {
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        // SAFETY: a live block of this layout, whole initialised at birth; nobody else holds it any more.
+        // SAFETY: a live block of this layout, whole initialised at birth; nobody else holds it any
+        // more.
         self.look(unsafe { std::slice::from_raw_parts(block, layout.size()) });
         // SAFETY: the caller's promises are passed on.
         unsafe { System.dealloc(block, layout) }

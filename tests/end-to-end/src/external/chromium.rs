@@ -43,8 +43,8 @@ impl Chromium {
         Self { program }
     }
 
-    /// Opens a page and runs its scripts, on a clock that is fast-forwarded by so many milliseconds; gives the document
-    /// as it then stands.
+    /// Opens a page and runs its scripts, on a clock that is fast-forwarded by so many
+    /// milliseconds; gives the document as it then stands.
     ///
     /// # Panics
     ///

@@ -82,7 +82,7 @@ impl Source for Told {
 }
 
 #[tokio::test]
-async fn errors_of_config_rs_come_without_its_text() {
+async fn errors_from_config_rs_show_no_value() {
     let log = Log::start();
     let mut canaries = Canaries::of("config-rs");
     let folder = tempfile::tempdir().unwrap();
@@ -169,7 +169,7 @@ async fn sources_of_config_rs_are_named_without_their_passwords() {
 }
 
 #[tokio::test]
-async fn a_fetch_that_fails_within_config_rs_and_figment_says_no_more_than_by_itself() {
+async fn a_failed_fetch_inside_config_rs_or_figment_shows_no_value() {
     let log = Log::start();
     let mut canaries = Canaries::of("fetches");
     let fake = FakeSecretsManager::start().await.unwrap();
@@ -215,7 +215,7 @@ impl Provider for Provided {
 }
 
 #[test]
-fn errors_of_figment_come_without_its_text() {
+fn errors_from_figment_show_no_value() {
     let log = Log::start();
     let mut canaries = Canaries::of("figment");
     let folder = tempfile::tempdir().unwrap();

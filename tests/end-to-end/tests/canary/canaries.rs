@@ -1,5 +1,5 @@
-//! Canaries, distinct and random-looking, and the search for any eight consecutive characters of one, in clear or in
-//! whatever a formatter, an encoder or a log makes of them. Pure.
+//! Canaries, distinct and random-looking, and the search for any eight consecutive characters of
+//! one, in clear or in whatever a formatter, an encoder or a log makes of them. Pure.
 
 mod forms;
 
@@ -24,7 +24,8 @@ pub(crate) struct Canaries {
     squeezed: Needles,
 }
 
-/// A piece of a canary that came to light. Says where it was planted and how it is encoded, never what it is.
+/// A piece of a canary that came to light. Says where it was planted and how it is encoded, never
+/// what it is.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Sighting {
     pub(crate) place: String,
@@ -38,8 +39,8 @@ impl Canaries {
         Self { test, ..Self::default() }
     }
 
-    /// Letters and digits: text that no encoding but base64 and hex changes, and that is a number, a date or a URL to
-    /// nobody.
+    /// Letters and digits: text that no encoding but base64 and hex changes, and that is a number,
+    /// a date or a URL to nobody.
     pub(crate) fn plain(&mut self, place: &str) -> String {
         let mut random = self.random(place);
         let text = std::iter::repeat_with(|| random.alphanumeric()).take(40).collect();
@@ -143,8 +144,8 @@ impl Canaries {
 
     /// # Panics
     ///
-    /// If any piece of a canary stands in what is shown. The message says which canary and how encoded, and shows none
-    /// of it.
+    /// If any piece of a canary stands in what is shown. The message says which canary and how
+    /// encoded, and shows none of it.
     #[track_caller]
     pub(crate) fn assert_absent(&self, surface: &str, shown: impl AsRef<[u8]>) {
         assert!(!self.places.is_empty(), "{surface}: nothing is planted");
@@ -222,7 +223,8 @@ fn fingerprint(four: u32) -> usize {
     (four.wrapping_mul(0x9e37_79b1) >> (32 - FINGERPRINT_BITS)) as usize
 }
 
-/// Whether digits at a place are part of an id in hex, such as a signature, where any digits turn up by chance.
+/// Whether digits at a place are part of an id in hex, such as a signature, where any digits turn
+/// up by chance.
 fn in_an_id(text: &[u8], at: usize) -> bool {
     let (before, after) = text.split_at(at);
     let neighbour = |byte: Option<&u8>| byte.is_some_and(|byte| matches!(byte, b'a'..=b'f'));

@@ -77,7 +77,7 @@ async fn start(memory: &Memory) -> Result<Live<Settings>, Error> {
 }
 
 #[tokio::test]
-async fn panics_and_refusals_of_a_start_and_of_a_refresh_are_told_without_their_payload() {
+async fn panics_and_rejections_are_reported_without_their_payload() {
     let log = Log::start();
     let mut canaries = Canaries::of("closures");
     for place in PLACES.into_iter().chain(["reject"]) {
@@ -110,7 +110,7 @@ async fn panics_and_refusals_of_a_start_and_of_a_refresh_are_told_without_their_
 }
 
 #[tokio::test]
-async fn builds_of_derived_values_and_searches_in_vain_are_told_without_a_value() {
+async fn failed_builds_and_failed_searches_show_no_value() {
     let log = Log::start();
     let mut canaries = Canaries::of("derived");
     for place in ["derive", "derive-any", "refuse"] {
@@ -147,7 +147,7 @@ async fn builds_of_derived_values_and_searches_in_vain_are_told_without_a_value(
 }
 
 #[tokio::test]
-async fn a_panic_of_the_old_values_drop_is_told_to_nobody() {
+async fn a_panic_while_dropping_old_settings_shows_no_value() {
     let log = Log::start();
     let mut canaries = Canaries::of("drops");
     for place in ["drop", "drop-any"] {
@@ -196,7 +196,7 @@ impl Panicking {
 }
 
 #[tokio::test]
-async fn a_panic_of_a_backend_is_told_without_its_payload() {
+async fn a_panic_of_a_backend_is_reported_without_its_payload() {
     let log = Log::start();
     let mut canaries = Canaries::of("backend");
     let memory = Memory::new();

@@ -1,4 +1,5 @@
-//! Values that do not fit their fields: every sort of value, for every sort of type, from every layer.
+//! Values that do not fit their fields: every sort of value, for every sort of type, from every
+//! layer.
 
 mod types;
 
@@ -160,7 +161,7 @@ where
     refusals
 }
 
-macro_rules! no_type_tells_what_it_refuses {
+macro_rules! no_type_shows_the_value_that_it_rejects {
     ($($test:ident: $($type:ty),+;)+) => {$(
         #[tokio::test]
         async fn $test() {
@@ -176,7 +177,7 @@ macro_rules! no_type_tells_what_it_refuses {
     )+};
 }
 
-mod no_type_tells_what_it_refuses {
+mod no_type_shows_the_value_that_it_rejects {
     use std::collections::{BTreeMap, HashMap};
     use std::net::{IpAddr, SocketAddr};
     use std::num::NonZeroU16;
@@ -189,7 +190,7 @@ mod no_type_tells_what_it_refuses {
     use super::types::*;
     use super::*;
 
-    no_type_tells_what_it_refuses! {
+    no_type_shows_the_value_that_it_rejects! {
         numbers: u8, i64, u64, i128, f32, f64, NonZeroU16, Option<u16>, Bounded;
         scalars: bool, char, (), String, SecretString, PathBuf, IpAddr, SocketAddr, Url, Timeout, Option<Url>;
         bytes: Key<32>, Key<1>, Option<Key<32>>, Raw, Vec<u8>;

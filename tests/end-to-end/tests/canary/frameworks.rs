@@ -1,4 +1,5 @@
-//! The extractors of both frameworks: what they show, and what they answer where there are no settings.
+//! The extractors of both frameworks: what they show, and what they answer where there are no
+//! settings.
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
@@ -49,7 +50,7 @@ async fn axum_shows_no_settings() {
 }
 
 #[actix_web::test]
-async fn actix_shows_no_settings_and_refuses_without_a_word() {
+async fn actix_shows_no_settings_and_rejects_without_details() {
     use actix_web::dev::Payload;
     use actix_web::test::TestRequest;
     use actix_web::{App, FromRequest as _, test, web};
@@ -69,7 +70,8 @@ async fn actix_shows_no_settings_and_refuses_without_a_word() {
     assert!(response.status().is_success());
     canaries.assert_absent("an extractor", &*seen.lock().unwrap());
 
-    // Not wrapped: a mistake that puts the settings where the extractor says why it does not see them.
+    // Not wrapped: a mistake that puts the settings where the extractor says why it does not see
+    // them.
     for request in [TestRequest::default().app_data(live.clone()), TestRequest::default()] {
         let request = request.app_data(Arc::new(live.current())).to_http_request();
         let rejection =

@@ -1,4 +1,5 @@
-//! Everything that is logged in this process, at TRACE: by the product, the SDK, hyper and what speaks through `log`.
+//! Everything that is logged in this process, at TRACE: by the product, the SDK, hyper and what
+//! speaks through `log`.
 
 use std::io;
 use std::sync::{Mutex, Once, PoisonError};
@@ -40,7 +41,8 @@ impl Log {
                 tracing_subscriber::registry().with(to(&ALL).with_filter(LevelFilter::TRACE));
             registry.with(to(&OURS).with_filter(ours)).init();
         });
-        // An event that another thread met while that was being installed remembers that nobody listens.
+        // An event that another thread met while that was being installed remembers that nobody
+        // listens.
         tracing::callsite::rebuild_interest_cache();
         Self { all: ALL.since(0).len(), ours: OURS.since(0).len() }
     }

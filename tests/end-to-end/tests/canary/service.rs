@@ -55,7 +55,7 @@ fn names(client: &Client) -> SecretsManager {
 }
 
 #[tokio::test]
-async fn what_goes_well_is_told_without_a_value() {
+async fn loads_and_rotations_show_no_value() {
     let log = Log::start();
     let (fake, client, mut canaries) = planted("what goes well").await;
     for manager in [manager(&client), manager(&client).batch(false)] {
@@ -76,9 +76,10 @@ async fn what_goes_well_is_told_without_a_value() {
     log.assert_silent(&canaries, &TARGETS);
 }
 
-/// What the fake does to secrets that are there, and answers that hold a value but are none, as half of one.
+/// What the fake does to secrets that are there, and answers that hold a value but are none, as
+/// half of one.
 #[tokio::test]
-async fn what_goes_wrong_with_an_answer_is_told_without_what_it_holds() {
+async fn broken_answers_show_no_value() {
     let log = Log::start();
     let (fake, client, mut canaries) = planted("what goes wrong").await;
     let value = canaries.plain("an answer of ours");
@@ -121,10 +122,10 @@ async fn what_goes_wrong_with_an_answer_is_told_without_what_it_holds() {
     log.assert_silent(&canaries, &TARGETS);
 }
 
-/// What a server says may be anything. The SDK logs an error's message, and a listing's whole answer, as it came; we say
-/// none of it.
+/// What a server says may be anything. The SDK logs an error's message, and a listing's whole
+/// answer, as it came; we say none of it.
 #[tokio::test]
-async fn what_a_server_says_is_not_repeated() {
+async fn messages_of_a_server_are_not_repeated() {
     let log = Log::start();
     let (fake, client, mut canaries) = planted("a server's words").await;
     let words = canaries.line("a message");
@@ -172,9 +173,10 @@ async fn what_a_server_says_is_not_repeated() {
     log.assert_we_are_silent(&canaries);
 }
 
-/// Outages and denials as they come and go under a running service, which keeps its last good values.
+/// Outages and denials as they come and go under a running service, which keeps its last good
+/// values.
 #[tokio::test]
-async fn a_service_in_trouble_tells_of_it_without_a_value() {
+async fn outages_and_denials_show_no_value() {
     let log = Log::start();
     let (fake, client, canaries) = planted("trouble").await;
     let live: Live<Value> =

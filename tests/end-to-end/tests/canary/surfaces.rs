@@ -208,14 +208,13 @@ async fn debug_of_no_public_type_shows_a_value() {
     // `Merged` has no `Debug` and no name outside its crate.
     let known: BTreeSet<String> =
         shown.0.keys().map(|name| (*name).to_owned()).chain(["Merged".into()]).collect();
-    assert_eq!(public_types(), known, "a public type that is not looked at here, or is no more");
+    assert_eq!(public_types(), known, "the public types, and those that this test shows");
 }
 
 fn change_and(shown: &(impl Debug + serde::Serialize)) -> String {
     shown::debug(shown) + &shown::json(shown)
 }
 
-/// The names of all public types, as the sources have them.
 /// A harness that writes nothing, so that most cases fail.
 struct Unwritable(Memory);
 
@@ -232,6 +231,7 @@ impl conformance::Harness for Unwritable {
     }
 }
 
+/// The names of all public types in the sources.
 fn public_types() -> BTreeSet<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let mut names = BTreeSet::new();

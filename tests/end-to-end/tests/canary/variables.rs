@@ -20,7 +20,7 @@ use crate::shown;
 type Numbers = BTreeMap<String, u16>;
 
 #[tokio::test]
-async fn a_malformed_file_is_told_without_its_lines() {
+async fn errors_of_a_malformed_dotenv_file_show_no_line() {
     let log = Log::start();
     let mut canaries = Canaries::of("lines");
     let folder = tempfile::tempdir().unwrap();
@@ -137,7 +137,7 @@ impl Child {
 }
 
 #[test]
-fn switches_that_make_no_sense_are_told_without_their_values() {
+fn errors_of_invalid_switches_show_no_value() {
     let mut canaries = Canaries::of("switches");
     let bad: Vec<(&str, String)> = [
         "USE_SECRETS_MANAGER",
@@ -183,7 +183,7 @@ fn switches_that_make_no_sense_are_told_without_their_values() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn credentials_are_used_without_being_told() {
+async fn credentials_are_used_without_being_shown() {
     let mut canaries = Canaries::of("credentials");
     let fake = FakeSecretsManager::start().await.unwrap();
     fake.put("app/token", canaries.plain("a secret"));

@@ -1,8 +1,10 @@
-//! `iam_policy()` before moto's own idea of IAM: a second opinion on which actions each way to select takes.
+//! `iam_policy()` before moto's own idea of IAM: a second opinion on which actions each way to
+//! select takes.
 //!
-//! moto 5.2.5 checks actions alone. It takes every call to be on the resource `*`, which an ARN in a policy does not
-//! match, and knows no conditions nor KMS: so all resources are widened here, and the statement on KMS is left to the
-//! fake (`suite/iam.rs`), as are the secrets of a batch, each of which takes `GetSecretValue` in AWS.
+//! moto 5.2.5 checks actions alone. It takes every call to be on the resource `*`, which an ARN in
+//! a policy does not match, and knows no conditions nor KMS: so all resources are widened here, and
+//! the statement on KMS is left to the fake (`suite/iam.rs`), as are the secrets of a batch, each
+//! of which takes `GetSecretValue` in AWS.
 
 use aws_sdk_secretsmanager::config::Credentials;
 use aws_sdk_secretsmanager::{Client, Config};
@@ -53,7 +55,7 @@ async fn fetch(moto: &Moto, key: &Value, manager: &SecretsManager) -> Result<usi
 }
 
 #[tokio::test]
-async fn each_mode_takes_the_actions_of_its_policy_and_no_fewer() {
+async fn each_selection_needs_every_action_of_its_policy() {
     let moto = Moto::start();
     let keys = python(include_str!("iam.py"), &moto.endpoint_url()).await;
     let (administrator, application) = (&keys["administrator"], &keys["application"]);

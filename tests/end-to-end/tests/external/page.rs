@@ -1,4 +1,5 @@
-//! The status page as a browser shows it. The pictures are left in `target/status-page`, to be looked at.
+//! The status page as a browser shows it. The pictures are left in `target/status-page`, to be
+//! looked at.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -118,7 +119,8 @@ impl Service {
         Self { url, loads }
     }
 
-    /// Looks at it on a desk and on a phone, by day and by night; gives the document that the browser made of it.
+    /// Looks at it on a desk and on a phone, by day and by night; gives the document that the
+    /// browser made of it.
     async fn looked_at(&self, name: &str) -> Document {
         let chromium = Chromium::installed();
         let folder = folder();
@@ -194,7 +196,7 @@ fn between<'a>(text: &'a str, start: &str, end: &str) -> &'a str {
 }
 
 #[tokio::test]
-async fn fresh() {
+async fn the_page_of_fresh_settings() {
     let fake = fake();
     let settings = builder(&fake).start().await.unwrap();
     let _pool = pool(&settings).await;
@@ -216,7 +218,7 @@ async fn fresh() {
 }
 
 #[tokio::test]
-async fn stale() {
+async fn the_page_of_stale_settings() {
     let fake = fake();
     let settings = builder(&fake).start().await.unwrap();
     let pool = pool(&settings).await;
@@ -240,7 +242,7 @@ async fn stale() {
 }
 
 #[tokio::test]
-async fn failing() {
+async fn the_page_of_failing_settings() {
     let fake = fake();
     let settings = builder(&fake).max_staleness(Duration::ZERO).start().await.unwrap();
     fake.inject(Fault::drop_connection());
@@ -255,7 +257,7 @@ async fn failing() {
 }
 
 #[tokio::test]
-async fn fallback() {
+async fn the_page_of_fallback_settings() {
     let fake = fake();
     fake.inject(
         Fault::error("AccessDeniedException", 400, "denied").for_secret("shop/prod/jwt-secret"),
@@ -271,7 +273,7 @@ async fn fallback() {
 }
 
 #[tokio::test]
-async fn it_loads_itself_again() {
+async fn the_page_reloads_itself() {
     let Service { url, mut loads } = Service::start(builder(&fake()).start().await.unwrap()).await;
     let url = format!("{url}/internal/status");
     let look = Look { width: 1280, height: 1400, dark: false };

@@ -53,8 +53,8 @@ impl Peer {
         assert_eq!(found, aws);
     }
 
-    /// Asserts what AWS does of the fake, and of moto that it still does otherwise: once moto does as AWS does,
-    /// this fails and the fault is to be struck off.
+    /// Asserts what AWS does of the fake, and of moto that it still does otherwise: once moto does
+    /// as AWS does, this fails and the fault is to be struck off.
     #[track_caller]
     pub(crate) fn expect_but<F, A, M>(&self, found: F, aws: A, moto: MotoFault<M>)
     where

@@ -1,5 +1,6 @@
-//! One suite of calls, made by the SDK to the fake and to moto. What is asserted is what AWS documents; where moto
-//! 5.2.5 does otherwise, the fault stands beside the assertion that it breaks.
+//! One suite of calls, made by the SDK to the fake and to moto. What is asserted is what AWS
+//! documents; where moto 5.2.5 does otherwise, the fault stands beside the assertion that it
+//! breaks.
 
 use aws_sdk_secretsmanager::error::ProvideErrorMetadata as _;
 use aws_sdk_secretsmanager::operation::list_secrets::builders::ListSecretsFluentBuilder;

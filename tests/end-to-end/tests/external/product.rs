@@ -53,8 +53,8 @@ async fn manager(peer: &Peer) -> SecretsManager {
     SecretsManager::prefix("gaara/prod").aws_config(&sdk_config(peer).await)
 }
 
-/// Secrets alone, refreshed when the test says so: the interval's first refresh comes at any time within it, and the
-/// `aws` client takes its time between two calls.
+/// Secrets alone, refreshed when the test says so: the interval's first refresh comes at any time
+/// within it, and the `aws` client takes its time between two calls.
 async fn start(manager: SecretsManager) -> Live<Settings> {
     secrets_only(manager).refresh_every(NEVER).start().await.unwrap()
 }
@@ -86,7 +86,7 @@ async fn a_rotation_of_two_secrets_is_one_generation(peer: Peer) {
     assert_eq!(peer.calls("GetSecretValue").await, 0);
 }
 
-async fn single_gets_do_as_well(peer: Peer) {
+async fn single_calls_work_like_batches(peer: Peer) {
     let aws = seed(&peer).await;
     let live = start(manager(&peer).await.batch(false)).await;
     assert_eq!(live.load().all(), FIRST);
@@ -133,8 +133,8 @@ mod fake {
     }
 
     #[tokio::test]
-    async fn single_gets_do_as_well() {
-        super::single_gets_do_as_well(Peer::fake().await).await;
+    async fn single_calls_work_like_batches() {
+        super::single_calls_work_like_batches(Peer::fake().await).await;
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
@@ -157,8 +157,8 @@ mod moto {
     }
 
     #[tokio::test]
-    async fn single_gets_do_as_well() {
-        super::single_gets_do_as_well(Peer::moto().await).await;
+    async fn single_calls_work_like_batches() {
+        super::single_calls_work_like_batches(Peer::moto().await).await;
     }
 
     #[tokio::test]

@@ -1,4 +1,5 @@
-//! Two users take turns, so what the secret names is never refused: no retry is needed, only a pool that follows.
+//! Two users take turns, so what the secret names is never refused: no retry is needed, only a pool
+//! that follows.
 
 use postgres_fixture::{RotationFunction, Stage};
 

@@ -12,7 +12,7 @@ use sqlx::{Connection as _, PgConnection};
 use crate::PATIENCE;
 
 #[tokio::test]
-async fn it_asks_for_passwords() {
+async fn the_server_asks_for_passwords() {
     let cluster = Cluster::start().unwrap();
     let connection = PgConnection::connect_with(&cluster.admin()).await.unwrap();
     connection.close().await.unwrap();
@@ -21,7 +21,7 @@ async fn it_asks_for_passwords() {
 }
 
 #[test]
-fn it_ends_with_its_handle_also_in_a_panic() {
+fn the_server_ends_with_its_handle_even_in_a_panic() {
     let cluster = Cluster::start().unwrap();
     let folder = cluster.folder().to_owned();
     assert!(folder.join("data/postmaster.pid").is_file());
@@ -34,7 +34,7 @@ fn it_ends_with_its_handle_also_in_a_panic() {
 }
 
 #[tokio::test]
-async fn it_ends_when_its_owner_is_killed() {
+async fn the_server_ends_when_its_owner_is_killed() {
     let mut owner = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "cluster::an_owner", "--ignored", "--nocapture"])
         .stdin(Stdio::piped())

@@ -1,4 +1,5 @@
-//! Clients that ask without end, each on a connection of its own, and what became of their requests.
+//! Clients that ask without end, each on a connection of its own, and what became of their
+//! requests.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -43,8 +44,8 @@ impl Load {
         Self { clients, completed, stop, begun: Instant::now() }
     }
 
-    /// Returns when each client has had its answer to a request that it sent after this call, and so also those to all
-    /// that it sent before.
+    /// Returns when each client has had its answer to a request that it sent after this call, and
+    /// so also those to all that it sent before.
     pub(crate) async fn round(&self) {
         for completed in &self.completed {
             let mut completed = completed.clone();

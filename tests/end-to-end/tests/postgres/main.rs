@@ -1,8 +1,9 @@
-//! A real PostgreSQL whose password rotates while both frameworks serve requests that query it, through the recipe of
-//! `examples/src/postgres.rs`. Needs the programs of PostgreSQL, and fails without them; `.ci/external` installs them.
+//! A real PostgreSQL whose password rotates while both frameworks serve requests that query it,
+//! through the recipe of `examples/src/postgres.rs`. Needs the programs of PostgreSQL, and fails
+//! without them; `.ci/external` installs them.
 //!
-//! `ROTATIONS=200 cargo test -p end-to-end --features external --test postgres single_user` rotates oftener than the
-//! twenty times that are the default there.
+//! `ROTATIONS=200 cargo test -p end-to-end --features external --test postgres single_user` rotates
+//! oftener than the twenty times that are the default there.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod alternating_users;
@@ -34,7 +35,8 @@ fn hasty(stage: &Stage) -> LiveBuilder<Settings> {
     Live::builder(manager(stage)).refresh_every(Duration::from_millis(200))
 }
 
-/// A pool that connects again all the time, as one does over days: connections that are there outlive any password.
+/// A pool that connects again all the time, as one does over days: connections that are there
+/// outlive any password.
 fn restless() -> PgPoolOptions {
     PgPoolOptions::new().max_connections(4).max_lifetime(Duration::from_secs(1))
 }

@@ -1,4 +1,5 @@
-//! The service: `/plain` queries the request's pool and nothing more, `/fresh` does it under `with_fresh`.
+//! The service: `/plain` queries the request's pool and nothing more, `/fresh` does it under
+//! `with_fresh`.
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! One user changes its own password: for a while the database refuses what the secret names. Requests that may run
-//! twice wait for the new one.
+//! One user changes its own password: for a while the database refuses what the secret names.
+//! Requests that may run twice wait for the new one.
 
 use std::time::Duration;
 

@@ -39,16 +39,16 @@ async fn stage() -> (Stage, Arc<AtomicBool>) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_probe_keeps_it_out_in_axum() {
-    a_probe_keeps_it_out(Framework::Axum).await;
+async fn a_probe_rejects_a_wrong_password_in_axum() {
+    a_probe_rejects_a_wrong_password(Framework::Axum).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_probe_keeps_it_out_in_actix() {
-    a_probe_keeps_it_out(Framework::Actix).await;
+async fn a_probe_rejects_a_wrong_password_in_actix() {
+    a_probe_rejects_a_wrong_password(Framework::Actix).await;
 }
 
-async fn a_probe_keeps_it_out(framework: Framework) {
+async fn a_probe_rejects_a_wrong_password(framework: Framework) {
     let (stage, wrong) = stage().await;
     let settings = slower(&stage).probe(log_in).start().await.unwrap();
     let pool = settings.derive("database", restless_pool).await.unwrap();
@@ -97,7 +97,7 @@ async fn a_probe_keeps_it_out(framework: Framework) {
 
 /// Without a probe the settings go on, but not to a pool that does not connect.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_build_that_connects_keeps_the_pool_out_of_it() {
+async fn a_pool_that_connects_when_built_rejects_a_wrong_password() {
     async fn eager(settings: Arc<Settings>) -> Result<PgPool, Rejected> {
         let connecting = restless().connect_with(settings.database.login());
         connecting.await.map_err(|_| Rejected::new("no connection"))

@@ -1,4 +1,5 @@
-//! `Provider::data` is synchronous, and figment calls it wherever it likes: in and out of every kind of runtime.
+//! `Provider::data` is synchronous, and figment may call it inside and outside of every kind of
+//! runtime.
 
 use std::time::Duration;
 
@@ -9,7 +10,8 @@ use secrets_provider::{Dotenv, SecretsManager};
 
 use crate::fixtures::Token;
 
-/// A fake that is served by a runtime of its own, as AWS is: nothing that blocks here blocks it.
+/// A fake that a runtime of its own serves. Like AWS, it answers while the runtime of the test is
+/// blocked.
 struct Remote {
     fake: FakeSecretsManager,
     runtime: Option<tokio::runtime::Runtime>,
@@ -37,7 +39,7 @@ impl Remote {
         SecretsManager::prefix("gaara/prod").client(end_to_end::client(&self.fake))
     }
 
-    /// The line that users write.
+    /// The merge as users write it.
     fn merge(&self) -> Token {
         Figment::new()
             .merge(Dotenv::file(".env"))
@@ -50,7 +52,7 @@ impl Remote {
 
 impl Drop for Remote {
     fn drop(&mut self) {
-        // A runtime may not be waited for inside another one.
+        // A plain drop would block, which tokio forbids inside another runtime.
         self.runtime.take().unwrap().shutdown_background();
     }
 }
@@ -60,13 +62,13 @@ fn expected() -> Token {
 }
 
 #[test]
-fn outside_any_runtime() {
+fn merging_works_outside_any_runtime() {
     let remote = Remote::start();
     assert_eq!(remote.merge(), expected());
 }
 
 #[test]
-fn inside_a_current_thread_runtime() {
+fn merging_works_inside_a_current_thread_runtime() {
     let remote = Remote::start();
     #[tokio::main(flavor = "current_thread")]
     async fn body(remote: &Remote) -> Token {
@@ -76,7 +78,7 @@ fn inside_a_current_thread_runtime() {
 }
 
 #[test]
-fn inside_a_multi_thread_runtime_and_on_its_workers() {
+fn merging_works_inside_a_multi_thread_runtime_and_on_its_workers() {
     let remote = std::sync::Arc::new(Remote::start());
     #[tokio::main(worker_threads = 1)]
     async fn body(remote: std::sync::Arc<Remote>) {
@@ -90,7 +92,7 @@ fn inside_a_multi_thread_runtime_and_on_its_workers() {
 }
 
 #[test]
-fn inside_actix() {
+fn merging_works_inside_actix() {
     let remote = Remote::start();
     #[actix_web::main]
     async fn body(remote: &Remote) -> Token {
@@ -100,7 +102,7 @@ fn inside_actix() {
 }
 
 #[test]
-fn inside_spawn_blocking_of_a_current_thread_runtime() {
+fn merging_works_inside_spawn_blocking_of_a_current_thread_runtime() {
     let remote = std::sync::Arc::new(Remote::start());
     #[tokio::main(flavor = "current_thread")]
     async fn body(remote: std::sync::Arc<Remote>) {
@@ -110,10 +112,10 @@ fn inside_spawn_blocking_of_a_current_thread_runtime() {
     body(remote);
 }
 
-/// A pooled connection is driven by the runtime that opened it. If the blocking road borrowed the client's pool, it
-/// would wait for a connection whose runtime waits for it.
+/// The runtime that opened a connection also drives it. If a blocking fetch used the client's pool,
+/// it would wait for a connection whose runtime waits for the fetch.
 #[test]
-fn a_client_whose_connections_belong_to_the_blocked_runtime_does_not_stall_it() {
+fn a_client_of_the_blocked_runtime_does_not_deadlock() {
     let remote = Remote::start();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
@@ -131,20 +133,20 @@ fn a_client_whose_connections_belong_to_the_blocked_runtime_does_not_stall_it() 
         assert_eq!(
             remote.fake.connections(),
             pooled + 1,
-            "the blocking road keeps one connection of its own"
+            "blocking fetches keep one connection of their own"
         );
         client.get_secret_value().secret_id("gaara/prod/token").send().await.unwrap();
         manager.fetch().await.unwrap();
         assert_eq!(
             remote.fake.connections(),
             pooled + 1,
-            "the async road goes on with its own connection"
+            "async fetches go on with their own connection"
         );
     });
 }
 
 #[test]
-fn an_in_process_client_serves_the_blocking_road_too() {
+fn an_in_process_client_works_for_blocking_fetches_too() {
     let fake = FakeSecretsManager::new();
     fake.put("gaara/prod/token", "t0ken");
     let manager = SecretsManager::prefix("gaara/prod").client(fake.client());

@@ -1,5 +1,5 @@
-//! Each file of `cases/` is one case (its README says how they read): over the mapping alone, over HTTP, and
-//! over files.
+//! Each file of `cases/` is one case, in the format that the README there describes. Every case
+//! runs over memory, over HTTP, through config-rs and over files.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -95,7 +95,8 @@ impl Case {
         }
     }
 
-    /// Each secret in its file below a folder, and which of them are binary. A case's binary may well be UTF-8.
+    /// Writes each secret to its file below a folder. Returns the names of the binary ones, whose
+    /// bytes may be UTF-8.
     fn write(&self, folder: &Path, newline: &str, file: impl Fn(&str) -> String) -> Vec<String> {
         let write = |name: &str, content: &[u8]| {
             let path = folder.join(file(name));
@@ -157,7 +158,7 @@ fn base64_digit(digit: u8) -> u32 {
     digits.iter().position(|other| *other == digit).map_or(64, |at| u32::try_from(at).unwrap())
 }
 
-/// Base64 by hand, so that the code under test is not its own judge. 64 is padding.
+/// Decodes base64 without the code under test. 64 is padding.
 fn decode(digits: &[u32]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for group in digits.chunks(4) {
@@ -185,7 +186,7 @@ fn the_mapping_yields_the_expected_trees() {
 }
 
 #[tokio::test]
-async fn the_whole_road_over_http_yields_the_expected_trees() {
+async fn fetching_over_http_yields_the_expected_trees() {
     for (name, case) in cases() {
         let fake = FakeSecretsManager::start().await.unwrap();
         case.seed(
@@ -201,7 +202,7 @@ async fn the_whole_road_over_http_yields_the_expected_trees() {
 }
 
 #[tokio::test]
-async fn config_rs_fetches_the_expected_trees_by_itself() {
+async fn an_async_source_of_config_rs_yields_the_expected_trees() {
     for (name, case) in cases() {
         let fake = FakeSecretsManager::new();
         case.seed(
@@ -241,7 +242,7 @@ fn a_tree_of_files_yields_the_expected_trees() {
     }
 }
 
-/// By aliases, since the names that files of a mount have by themselves do not tell `/` from `_`.
+/// With aliases, because the file names of a mount have `_` for both `/` and `_`.
 #[test]
 fn a_mount_with_aliases_yields_the_expected_trees() {
     for (name, case) in cases() {

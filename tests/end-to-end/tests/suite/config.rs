@@ -1,4 +1,5 @@
-//! The layers as config-rs merges them, reloads them, and what its errors and ours say of a secret's key.
+//! The layers as config-rs merges and reloads them, and what its errors and ours say about a key
+//! that a secret gives.
 
 use config::{Config, ConfigError, Environment, File, FileFormat, Map};
 use fake_secrets_manager::FakeSecretsManager;
@@ -37,7 +38,7 @@ fn snapshot(name: &str, text: &str) -> Snapshot {
 }
 
 #[tokio::test]
-async fn secrets_lie_over_a_file_and_the_environment_and_below_what_follows() {
+async fn secrets_override_earlier_sources_and_yield_to_later_ones() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("settings.json");
     std::fs::write(
@@ -97,9 +98,10 @@ fn a_table_and_a_scalar_replace_each_other() {
     }
 }
 
-/// An asynchronous builder takes what a source lays down; a synchronous one reads root keys as paths.
+/// An asynchronous builder takes keys as they are; a synchronous one reads those at the root as
+/// paths.
 #[tokio::test]
-async fn odd_keys_stay_to_the_letter_but_at_the_root_of_a_synchronous_builder() {
+async fn odd_keys_are_kept_except_at_the_root_of_a_synchronous_builder() {
     let odd = r#"{"a.b": 1, "c[0]": 2, "[": 3, "": 4, "Mixed": 5, "nest": {"a.b": 6, "c[0]": 7}}"#;
     let secrets = Memory::new();
     secrets.put("app", odd);
@@ -112,7 +114,7 @@ async fn odd_keys_stay_to_the_letter_but_at_the_root_of_a_synchronous_builder() 
     let config = builder.clone().add_async_source(manager).build().await.unwrap();
     assert_eq!(config.try_deserialize::<serde_json::Value>().unwrap(), expected);
 
-    // The limit that the docs tell of.
+    // This limit is documented.
     expected.as_object_mut().unwrap().retain(|key, _| !["a.b", "c[0]"].contains(&key.as_str()));
     expected["a"] = serde_json::json!({"b": 1});
     expected["c"] = serde_json::json!([2]);
@@ -121,7 +123,7 @@ async fn odd_keys_stay_to_the_letter_but_at_the_root_of_a_synchronous_builder() 
 }
 
 #[test]
-fn numbers_survive_as_far_as_config_rs_carries_them() {
+fn numbers_are_as_precise_as_config_rs_allows() {
     #[derive(Deserialize)]
     struct Numbers {
         big: u64,
@@ -130,7 +132,7 @@ fn numbers_survive_as_far_as_config_rs_carries_them() {
         small: u8,
         float: f64,
         beyond: f64,
-        /// What serde buffers.
+        /// serde buffers these values.
         #[serde(flatten)]
         rest: std::collections::BTreeMap<String, serde_json::Value>,
     }
@@ -155,7 +157,7 @@ fn numbers_survive_as_far_as_config_rs_carries_them() {
 }
 
 #[tokio::test]
-async fn build_cloned_reads_anew_each_time() {
+async fn build_cloned_fetches_again_each_time() {
     let fake = FakeSecretsManager::new();
     let builder = Config::builder()
         .add_source(environment(&[("APP_DATABASE__HOST", "h"), ("APP_DATABASE__PORT", "5432")]))
@@ -166,7 +168,10 @@ async fn build_cloned_reads_anew_each_time() {
         assert_eq!(settings.database.password.expose_secret(), format!("p{n}"));
         assert_eq!((settings.database.host.as_str(), settings.database.port), ("h", 5432));
     }
-    assert!(!format!("{builder:?}").contains("p3"), "a builder's Debug shows its source's");
+    assert!(
+        !format!("{builder:?}").contains("p3"),
+        "`Debug` of a builder includes that of its sources"
+    );
 }
 
 #[tokio::test]
@@ -178,7 +183,7 @@ async fn config_rs_errors_name_the_secret() {
     let by_snapshot = Config::builder().add_source(fetched).build().unwrap();
     let by_manager = Config::builder().add_async_source(manager(&fake)).build().await.unwrap();
     for (config, keys) in [
-        // A synchronous builder forgets where tables come from.
+        // A synchronous builder does not keep the origin of tables.
         (by_snapshot, &["database.port"][..]),
         (by_manager, &["database.port", "database.host", "database"][..]),
     ] {
@@ -190,7 +195,7 @@ async fn config_rs_errors_name_the_secret() {
 }
 
 #[tokio::test]
-async fn a_failed_fetch_is_config_rs_error_with_our_words_and_our_error() {
+async fn a_failed_fetch_becomes_a_config_rs_error_that_holds_ours() {
     let fake = FakeSecretsManager::new();
     let error = Config::builder().add_async_source(manager(&fake)).build().await.unwrap_err();
     assert!(error.to_string().contains("there is no secret at or below `app`"), "{error}");
@@ -252,7 +257,7 @@ async fn live_errors_over_config_rs_layers_name_key_and_secret_and_show_no_value
 }
 
 #[tokio::test]
-async fn live_names_the_layer_of_a_wrong_value_and_keeps_it_to_itself() {
+async fn live_names_the_layer_of_a_wrong_value_but_not_the_value() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("settings.json");
     std::fs::write(&file, r#"{"database": {"host": {"hunter": "hunter2"}}}"#).unwrap();
@@ -281,7 +286,7 @@ async fn live_names_the_layer_of_a_wrong_value_and_keeps_it_to_itself() {
 }
 
 #[tokio::test]
-async fn live_takes_the_secrets_source_text_and_bytes() {
+async fn live_keeps_the_source_text_and_the_bytes_of_secrets() {
     #[derive(Deserialize)]
     struct Settings {
         pin: String,
@@ -305,9 +310,10 @@ async fn live_takes_the_secrets_source_text_and_bytes() {
     assert_eq!(settings.key, "//4=");
 }
 
-/// A built config no longer knows the order of its sources; the environment lies over files, as it commonly does.
+/// A built config does not keep the order of its sources. The environment goes over files, as is
+/// usual.
 #[tokio::test]
-async fn live_matches_names_relaxed_and_looks_nested_fields_up_as_variables() {
+async fn live_matches_names_relaxed_and_finds_nested_fields_in_variables() {
     #[derive(Debug, Deserialize, PartialEq)]
     struct Settings {
         master_arn: String,
@@ -372,7 +378,7 @@ async fn live_has_the_previous_values_of_secrets() {
 }
 
 #[tokio::test]
-async fn a_config_that_cannot_be_built_is_told_without_its_content() {
+async fn a_config_that_cannot_be_built_is_reported_without_its_content() {
     let folder = tempfile::tempdir().unwrap();
     let fake = FakeSecretsManager::new();
     put(&fake, r#"{"password": "p"}"#);

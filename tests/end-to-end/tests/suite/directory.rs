@@ -1,4 +1,5 @@
-//! Secrets in files: the tree for development, the mount of the CSI driver, and both kept current.
+//! Secrets in files: the tree for development, and the mount of the CSI driver. Live settings
+//! follow both.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -16,7 +17,7 @@ use tempfile::TempDir;
 
 use crate::fixtures::{Pair, secrets_only};
 
-/// A folder with these files, of which none but the owner may read any.
+/// A folder with these files, which only their owner may read.
 fn folder(files: &[(&str, &str)]) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     for (path, content) in files {
@@ -94,7 +95,7 @@ fn a_tree_of_files_is_a_tree_of_secrets() {
 }
 
 #[test]
-fn a_mount_is_flat_and_exact() {
+fn a_mount_reads_flat_files_byte_for_byte() {
     let folder = folder(&[
         ("gaara_prod", r#"{"LOG_LEVEL": "debug"}"#),
         ("gaara_prod_database", r#"{"port": 5432}"#),
@@ -123,7 +124,7 @@ fn a_mount_is_flat_and_exact() {
 }
 
 #[test]
-fn names_that_lead_elsewhere_read_nothing() {
+fn names_that_lead_out_of_the_folder_are_rejected() {
     let outer = folder(&[("outside", "c4nary"), ("secrets/app/a", "a")]);
     for directory in [
         Directory::new(outer.path().join("secrets")),
@@ -151,7 +152,7 @@ fn names_that_lead_elsewhere_read_nothing() {
 
 #[cfg(unix)]
 #[test]
-fn links_are_followed_within_the_folder_alone() {
+fn links_are_followed_only_within_the_folder() {
     use std::os::unix::fs::symlink;
     let outer =
         folder(&[("outside/x", "c4nary"), ("secrets/app/a", "a"), ("secrets/shared/b", "b")]);
@@ -180,12 +181,12 @@ fn links_are_followed_within_the_folder_alone() {
     assert_eq!(
         below("app", directory).unwrap_err().errors().len(),
         3,
-        "each is told of, none is passed over"
+        "every unreadable file is reported"
     );
 }
 
 #[test]
-fn what_cannot_be_read_says_where_it_was_looked_for() {
+fn a_missing_file_names_the_path_that_was_tried() {
     let folder = folder(&[
         ("app/database.json", "{}"),
         ("app/jwt-secret", "c4nary"),
@@ -231,7 +232,7 @@ fn what_cannot_be_read_says_where_it_was_looked_for() {
 
 #[cfg(unix)]
 #[test]
-fn what_may_not_be_read_is_denied() {
+fn a_file_without_read_permission_is_access_denied() {
     let folder = folder(&[("app/a", "c4nary"), ("app/closed/b", "c4nary")]);
     mode(&folder.path().join("app/a"), 0o000);
     mode(&folder.path().join("app/closed"), 0o000);
@@ -249,10 +250,10 @@ fn what_may_not_be_read_is_denied() {
     mode(&folder.path().join("app/closed"), 0o700);
 }
 
-/// A pipe would be waited for, for ever.
+/// Opening a pipe would block for ever.
 #[cfg(unix)]
 #[test]
-fn what_is_no_file_is_not_opened() {
+fn a_socket_is_not_opened() {
     let folder = folder(&[]);
     let socket = folder.path().join("socket");
     let _listener = std::os::unix::net::UnixListener::bind(socket).unwrap();
@@ -262,16 +263,16 @@ fn what_is_no_file_is_not_opened() {
 }
 
 #[test]
-fn version_ids_and_debug_tell_nothing_of_the_content() {
+fn version_ids_and_debug_show_nothing_of_the_content() {
     let folder = folder(&[("app/a", "one-s3cret"), ("app/b", "one-s3cret")]);
     let directory = Directory::new(folder.path());
     let read = || version_ids(&below("app", directory.clone()).unwrap());
     let first = read();
     assert_eq!(first, read(), "nothing changed");
-    assert_ne!(first[0], first[1], "one content, two ids");
+    assert_ne!(first[0], first[1], "the same content under two names");
     write(folder.path(), "app/a", "one-s3cret");
     let second = read();
-    assert_ne!(first[0], second[0], "written again, with the same content");
+    assert_ne!(first[0], second[0], "the file was written again with the same content");
     assert_eq!(first[1], second[1]);
     assert!(!format!("{first:?}{second:?}").contains("s3cret"));
 
@@ -281,9 +282,9 @@ fn version_ids_and_debug_tell_nothing_of_the_content() {
     assert_eq!(format!("{mounted:?}"), r#"Directory("/mnt/secrets-store")"#);
 }
 
-/// Edits that leave length and modification time as they were, faster than the clock of the file system ticks.
+/// Edits that keep the length, and come faster than the file system's clock ticks.
 #[tokio::test]
-async fn no_edit_between_two_reads_goes_unnoticed() {
+async fn every_edit_between_two_reads_is_noticed() {
     let folder = folder(&[("app/a", "0000")]);
     let directory = Directory::new(folder.path());
     let manager = SecretsManager::prefix("app").backend(directory);
@@ -292,13 +293,13 @@ async fn no_edit_between_two_reads_goes_unnoticed() {
         write(folder.path(), "app/a", format!("{n:04}"));
         let snapshot = manager.fetch().await.unwrap();
         assert_eq!(tree(&snapshot)["a"], format!("{n:04}"));
-        assert!(seen.insert(version_ids(&snapshot)), "edit {n} has an id of its own");
+        assert!(seen.insert(version_ids(&snapshot)), "edit {n} has the id of an earlier one");
     }
 }
 
 #[cfg(unix)]
 #[tokio::test]
-async fn files_that_others_may_read_are_warned_of_once() {
+async fn files_that_others_may_read_cause_one_warning() {
     let (log, _guard) = end_to_end::Log::start();
     let folder = folder(&[("app/open", "s3cret"), ("app/group", "s3cret"), ("app/own", "s3cret")]);
     mode(&folder.path().join("app/open"), 0o644);
@@ -323,12 +324,12 @@ async fn files_that_others_may_read_are_warned_of_once() {
         .fetch()
         .await
         .unwrap();
-    assert!(!log.text().contains("readable_by_others"), "0644 is what the driver mounts with");
+    assert!(!log.text().contains("readable_by_others"), "the driver mounts with 0644");
 }
 
 fn builder(directory: Directory) -> LiveBuilder<Pair<String>> {
     let manager = SecretsManager::prefix("app").only(["a", "b"]).backend(directory);
-    // Whatever is seen below is seen by the signal: the interval is a year.
+    // The interval is a year, so that only signals cause refreshes.
     secrets_only(manager).refresh_every(NEVER)
 }
 
@@ -337,7 +338,7 @@ async fn an_edit_is_live_within_a_second_as_one_generation() {
     let folder = folder(&[("app/a", "1\n"), ("app/b", "1\n")]);
     let settings = builder(Directory::new(folder.path())).start().await.unwrap();
     let mut changes = settings.changes();
-    // At once, in the first second, and much later.
+    // At once, half a second later, and an hour later.
     for (n, idle) in [(2, 0), (3, 500), (4, 3_600_000)] {
         tokio::time::advance(Duration::from_millis(idle)).await;
         write(folder.path(), "app/a", format!("{n}\n"));
@@ -353,22 +354,22 @@ async fn an_edit_is_live_within_a_second_as_one_generation() {
         assert_eq!((&current.a, &current.b), (&n.to_string(), &n.to_string()));
     }
     let idle = tokio::time::timeout(Duration::from_secs(600), changes.next()).await;
-    assert!(idle.is_err(), "no edit, no change");
+    assert!(idle.is_err(), "there was no edit");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_change_is_signalled_and_nothing_else_is() {
+async fn only_changes_of_fetched_secrets_are_signalled() {
     let folder = folder(&[("app/a", "1"), ("app/b", "1"), ("other/c", "1")]);
     let directory = Directory::new(folder.path());
     let mut signals = directory.changes().unwrap();
-    // Asked for after the stream was made: as it was read, it is no news.
+    // A secret that is first fetched after the stream was made counts as known.
     SecretsManager::prefix("app").backend(directory.clone()).fetch().await.unwrap();
     let minute = Duration::from_secs(60);
     assert!(tokio::time::timeout(minute, signals.next()).await.is_err(), "nothing changed");
     write(folder.path(), "other/c", "2");
     assert!(
         tokio::time::timeout(minute, signals.next()).await.is_err(),
-        "nobody asked for that one"
+        "that secret was never fetched"
     );
     let changes: [fn(&Path); 4] = [
         |folder| write(folder, "app/a", "2"),
@@ -379,7 +380,7 @@ async fn a_change_is_signalled_and_nothing_else_is() {
     for change in changes {
         change(folder.path());
         tokio::time::timeout(Duration::from_millis(1100), signals.next()).await.unwrap().unwrap();
-        // A look that was under way may have seen half of it, and the next one the other half.
+        // One check may have seen half of the change, and the next one the other half.
         let _ = tokio::time::timeout(Duration::from_millis(1100), signals.next()).await;
         assert!(
             tokio::time::timeout(minute, signals.next()).await.is_err(),
@@ -418,7 +419,8 @@ async fn a_removed_file_keeps_its_last_good_value_and_the_status_names_it() {
     assert!(errors(settings.status()).iter().all(|(_, error)| error.is_none()));
 }
 
-/// What the driver does: a new folder, a link to it, the link renamed over the old one, the old folder removed.
+/// Replaces the files as the driver does: it makes a new folder and a link to it, renames the link
+/// over the old one, and removes the old folder.
 #[cfg(unix)]
 fn swap(mount: &Path, generation: usize, files: &[(&str, String)]) {
     use std::os::unix::fs::symlink;
@@ -476,8 +478,8 @@ async fn a_swap_of_the_mount_is_one_generation() {
     assert_eq!(settings.load().b, "4", "the last good value stays");
 }
 
-/// Each reading runs beside many swaps, again and again. Where they fall in it is the system's choice, so that a
-/// reading whose files are swapped between them is a test of the reader's own, too.
+/// Each fetch runs beside many swaps, until twenty fetches have met one. The system decides where
+/// in a fetch a swap falls; a unit test of the reader swaps between two files.
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_reader_sees_a_mix_of_two_generations() {
@@ -494,11 +496,11 @@ async fn no_reader_sees_a_mix_of_two_generations() {
         swapped.unwrap();
         let settings: Pair<String> = match fetched {
             Ok(snapshot) => snapshot.extract().unwrap(),
-            // Swapped for longer than a reader's patience, on a slow disk.
+            // On a slow disk, the swaps outlast the retries of the reader.
             Err(error) if error.kind() == ErrorKind::Unavailable => continue,
             Err(error) => panic!("{error}"),
         };
-        assert_eq!(settings.a, settings.b, "torn");
+        assert_eq!(settings.a, settings.b, "values of two generations");
         let seen: usize = settings.a.parse().unwrap();
         assert!((done..=done + SWAPS).contains(&seen), "{seen}, from {done} on");
         met += u32::from((done + 1..done + SWAPS).contains(&seen));
@@ -508,7 +510,7 @@ async fn no_reader_sees_a_mix_of_two_generations() {
     }
 }
 
-/// Kubernetes' own volumes with paths, and the driver's with `pathTranslation: "False"`.
+/// Volumes of Kubernetes with paths, and those of the driver with `pathTranslation: "False"`.
 #[cfg(unix)]
 #[test]
 fn a_tree_may_be_mounted_too() {
@@ -521,7 +523,7 @@ fn a_tree_may_be_mounted_too() {
     assert!(version_ids(&found).iter().all(|id| id.starts_with("2024_11_22-")));
 }
 
-/// A store that signals as it is told.
+/// A store with the signals of this stream.
 mod signalling {
     use std::sync::Mutex;
 
@@ -596,7 +598,7 @@ mod signals {
         let (sender, signals) = channel();
         let tries = Arc::new(AtomicUsize::new(0));
         let counted = tries.clone();
-        // Each try after the first is refused, so each refresh that comes counts.
+        // Each try after the first is rejected, so that every refresh is counted.
         let settings = builder(Signalling::new(memory.clone(), signals))
             .validate(move |_| match counted.fetch_add(1, Ordering::Relaxed) {
                 0 => Ok(()),
@@ -618,7 +620,7 @@ mod signals {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn signals_without_end_or_at_their_end_or_that_panic_stop_nothing() {
+    async fn signals_that_end_or_never_end_or_panic_stop_nothing() {
         let (sender, ending) = channel();
         drop(sender);
         for signals in [
@@ -639,9 +641,10 @@ mod signals {
         }
     }
 
-    /// With the clock paused, it only goes on when nothing is left to do: a loop on the ended stream would hang here.
+    /// The paused clock advances only when every task waits: a loop on the ended stream would hang
+    /// this test.
     #[tokio::test(start_paused = true)]
-    async fn a_stream_that_has_ended_is_not_asked_again_and_again() {
+    async fn an_ended_stream_of_signals_is_not_polled_again() {
         let memory = Memory::new();
         memory.put("a", "1");
         let settings = builder(Signalling::new(memory, stream::empty())).start().await.unwrap();

@@ -1,16 +1,17 @@
-//! The refresh engine under what happens to it in production: on tokio's paused clock, but for what needs sockets.
+//! The refresh engine under the conditions of production. The clock is paused, except where a test
+//! needs sockets.
 
 mod calls;
 mod credentials;
 mod derive;
-mod dropped;
+mod dropped_futures;
 mod faults;
 mod lower_layers;
 mod outcomes;
-mod past;
 mod probe;
+mod refresh_past;
+mod rotation_windows;
 mod triggers;
-mod windows;
 
 use end_to_end::NEVER;
 use fake_secrets_manager::FakeSecretsManager;

@@ -1,4 +1,4 @@
-//! What an operator reads when something is wrong: each failure, its message compared whole.
+//! The messages that an operator reads: each failure with its whole message.
 
 use std::process::Command;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::fixtures::{Endpoint, secrets_only};
 
 const KEY: &str = "arn:aws:kms:us-east-1:123456789012:key/0d1e2f";
 
-/// The hints that more than one failure gives.
+/// Hints that several failures share.
 const UNREACHABLE: &str = "hint: check region, AWS_ENDPOINT_URL, DNS and network; a VPC without internet access needs \
                            the interface endpoint `com.amazonaws.us-east-1.secretsmanager` with private DNS, and a security group that allows port 443";
 const IN_BETWEEN: &str = "hint: Secrets Manager does not answer like this: check AWS_ENDPOINT_URL, and any proxy or load balancer in between";
@@ -36,7 +36,8 @@ fn seeded() -> FakeSecretsManager {
     fake
 }
 
-/// The message. Neither it nor `Debug` shows what secrets hold and servers say.
+/// The message of an error, after a check that neither it nor `Debug` shows a secret or the words
+/// of a server.
 fn message(error: &Error) -> String {
     let shown = format!("{error} {error:?}");
     for secret in ["hunter2", "canary"] {
@@ -53,7 +54,7 @@ fn one() -> SecretsManager {
     SecretsManager::names(["app/prod/database"]).batch(false)
 }
 
-/// What the service itself refuses, for reasons that somebody has to see to.
+/// Refusals of the service that an operator has to fix.
 #[tokio::test(start_paused = true)]
 async fn each_refusal_says_what_to_do() {
     type Arrange = fn(&FakeSecretsManager);
@@ -93,7 +94,7 @@ async fn each_refusal_says_what_to_do() {
                 .into(),
         ),
         (
-            "the key not allowed",
+            "the KMS key not allowed",
             |fake| {
                 fake.use_kms_key("app/prod/database", KEY);
                 let all = r#"{"Effect": "Allow", "Action": "secretsmanager:*", "Resource": "*"}"#;
@@ -109,7 +110,7 @@ async fn each_refusal_says_what_to_do() {
                 .into(),
         ),
         (
-            "the key disabled",
+            "the KMS key disabled",
             |fake| {
                 fake.use_kms_key("app/prod/database", KEY);
                 fake.disable_kms_key(KEY);
@@ -120,7 +121,7 @@ async fn each_refusal_says_what_to_do() {
                 .into(),
         ),
         (
-            "credentials out of date",
+            "expired credentials",
             |fake| {
                 fake.inject(Fault::error("ExpiredTokenException", 400, "canary"));
             },
@@ -130,7 +131,7 @@ async fn each_refusal_says_what_to_do() {
                 .into(),
         ),
         (
-            "a request that is none",
+            "an invalid request",
             |fake| {
                 fake.inject(Fault::error("ValidationException", 400, "canary"));
             },
@@ -156,7 +157,7 @@ async fn each_refusal_says_what_to_do() {
 }
 
 #[tokio::test]
-async fn a_denied_listing_offers_to_do_without() {
+async fn a_denied_listing_suggests_naming_the_secrets() {
     let fake = seeded();
     fake.deny_action("ListSecrets");
     assert_eq!(
@@ -168,7 +169,7 @@ async fn a_denied_listing_offers_to_do_without() {
 }
 
 #[tokio::test]
-async fn a_secret_without_a_value_or_about_to_be_deleted_says_so() {
+async fn a_secret_without_a_value_or_scheduled_for_deletion_is_reported_as_such() {
     let fake = seeded();
     fake.client().create_secret().name("app/prod/empty").send().await.unwrap();
     fake.client().delete_secret().secret_id("app/prod/database").send().await.unwrap();
@@ -187,7 +188,7 @@ async fn a_secret_without_a_value_or_about_to_be_deleted_says_so() {
 }
 
 #[tokio::test]
-async fn what_does_not_exist_comes_with_the_names_like_it() {
+async fn a_missing_secret_suggests_similar_names() {
     let fake = seeded();
     let elsewhere = "arn:aws:secretsmanager:us-east-1:123456789012:secret:app/prod/database-zzzzzz";
     let missing = |name: &str, like: &str| {
@@ -222,7 +223,7 @@ async fn what_does_not_exist_comes_with_the_names_like_it() {
     ] {
         assert_eq!(refusal(manager.client(fake.client())).await, expected);
     }
-    // Where names may not be listed, or not in time, the error is none the worse.
+    // If the names cannot be listed, the error is the same but for the suggestion.
     let expected = missing("app/prod/databse", "");
     fake.deny_action("ListSecrets");
     assert_eq!(refusal(named("app/prod/databse").client(fake.client())).await, expected);
@@ -233,7 +234,7 @@ async fn what_does_not_exist_comes_with_the_names_like_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn names_are_looked_for_once_by_a_failing_start_and_never_by_a_refresh() {
+async fn a_failing_start_looks_up_similar_names_once_and_a_refresh_never() {
     let fake = seeded();
     let manager =
         SecretsManager::names(["app/prod/database", "app/prod/jwt-secret"]).client(fake.client());
@@ -244,9 +245,9 @@ async fn names_are_looked_for_once_by_a_failing_start_and_never_by_a_refresh() {
     for _ in 0..3 {
         assert_eq!(settings.refresh().await.unwrap_err().kind(), ErrorKind::NotFound);
     }
-    assert_eq!(fake.calls("ListSecrets"), 0, "the service runs");
+    assert_eq!(fake.calls("ListSecrets"), 0, "a refresh lists nothing");
 
-    // Nor does a start that gets along without the missing one.
+    // A start that does not need the missing secret lists nothing either.
     for manager in
         [manager.clone().optional(["app/prod/database"]), manager.clone().fallback_to_env()]
     {
@@ -259,7 +260,7 @@ async fn names_are_looked_for_once_by_a_failing_start_and_never_by_a_refresh() {
     assert!(message(&error).contains("there is `app/prod/databases`"), "{error}");
     assert_eq!(fake.calls("ListSecrets"), 1);
 
-    // A listing that hangs does not hold up the error for long.
+    // A listing that hangs delays the error by three seconds at most.
     fake.inject(Fault::hang().on("ListSecrets"));
     let begun = tokio::time::Instant::now();
     builder().start().await.unwrap_err();
@@ -269,7 +270,7 @@ async fn names_are_looked_for_once_by_a_failing_start_and_never_by_a_refresh() {
     assert_eq!(begun.elapsed(), Duration::from_secs(1));
 }
 
-/// What gets in the way before the service answers, or of its answer.
+/// Failures on the way to the service, and answers that are not valid.
 #[tokio::test(start_paused = true)]
 async fn each_outage_says_where_to_look() {
     for (fault, what, hint) in [
@@ -306,7 +307,7 @@ async fn each_outage_says_where_to_look() {
 }
 
 #[tokio::test]
-async fn an_endpoint_that_nobody_serves_is_named_as_such() {
+async fn an_endpoint_without_a_server_is_reported_as_unreachable() {
     let fake = FakeSecretsManager::start().await.unwrap();
     let config =
         end_to_end::config(&fake.endpoint_url()).retry_config(RetryConfig::disabled()).build();
@@ -318,7 +319,7 @@ async fn an_endpoint_that_nobody_serves_is_named_as_such() {
     );
 }
 
-/// Credentials that fail as they are told to.
+/// A credentials provider that fails with this error.
 #[derive(Debug)]
 struct Failing(fn() -> CredentialsError);
 
@@ -332,7 +333,7 @@ impl ProvideCredentials for Failing {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_configuration_that_cannot_work_says_what_it_lacks() {
+async fn an_unusable_sdk_configuration_names_what_is_missing() {
     let fake = seeded();
     let config = || fake.sdk_config().to_builder();
     let region =
@@ -352,7 +353,7 @@ async fn a_configuration_that_cannot_work_says_what_it_lacks() {
                 .to_owned(),
         ),
         (
-            "no region at all like this",
+            "a region that does not exist",
             region(Some("Frankfurt am Main")),
             "secret `app/prod/database`: the request cannot be built (GetSecretValue)\n\
              hint: check the region's name and the endpoint's URL"
@@ -403,9 +404,9 @@ async fn a_configuration_that_cannot_work_says_what_it_lacks() {
     );
 }
 
-/// The SDK's own configuration reads the process environment, so it is tried in a process of its own.
+/// The SDK reads the process environment, so this runs in a process of its own.
 #[test]
-fn an_environment_without_region_or_credentials_names_what_the_sdk_looked_at() {
+fn a_missing_region_or_missing_credentials_name_where_the_sdk_looked() {
     let folder = tempfile::tempdir().unwrap();
     for (region, expected) in [
         (
@@ -428,7 +429,7 @@ fn an_environment_without_region_or_credentials_names_what_the_sdk_looked_at() {
 
 #[test]
 #[ignore = "run by the test above, in an environment of its own"]
-#[allow(clippy::print_stdout, reason = "how it answers the test above")]
+#[allow(clippy::print_stdout, reason = "the test above reads it")]
 fn in_an_empty_environment() {
     let error = SecretsManager::names(["a", "b"]).fetch_blocking().unwrap_err();
     println!("<<{}>>", message(&error));
@@ -443,7 +444,7 @@ fn assembled(secrets: &[(&str, String)]) -> Result<secrets_provider::Snapshot, E
 }
 
 #[test]
-fn secrets_that_have_no_place_say_why() {
+fn secrets_that_cannot_be_placed_say_why() {
     let root = "a secret whose name is the prefix (or that is renamed to the root) has no key of its own: store a JSON object, \
                 or give it a key with `.rename(..)`";
     let deep = format!(
@@ -485,14 +486,14 @@ fn secrets_that_have_no_place_say_why() {
 }
 
 #[derive(Debug, Deserialize)]
-#[allow(dead_code, reason = "what is read is not what is tested")]
+#[allow(dead_code, reason = "the tests read the error, not the settings")]
 struct Settings {
     database: Endpoint,
     token: String,
 }
 
 #[test]
-fn settings_that_do_not_fit_say_which_key_of_which_layer() {
+fn settings_that_do_not_fit_name_the_key_and_its_layer() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join(".env");
     struct Case {
@@ -504,21 +505,21 @@ fn settings_that_do_not_fit_say_which_key_of_which_layer() {
     }
     for Case { about, secret, dotenv, expected } in [
         Case {
-            about: "text that was to be JSON",
+            about: "invalid JSON for a table",
             secret: "{\"host\": \"h\",\n \"port\": hunter2}",
             dotenv: "TOKEN=t",
             expected: "invalid value for key `database`: expected a table, but the text is not valid JSON at line 2, \
              column 10 (secret `app/database`, version `v1`)",
         },
         Case {
-            about: "plain text",
+            about: "plain text for a table",
             secret: "hunter2",
             dotenv: "TOKEN=t",
             expected: "invalid value for key `database`: expected a table, found text that does not fit (secret `app/database`, \
              version `v1`)",
         },
         Case {
-            about: "a missing one",
+            about: "a missing key",
             secret: r#"{"host": "h", "port": 1}"#,
             dotenv: "",
             expected: "key `token` is missing\n\
@@ -526,14 +527,14 @@ fn settings_that_do_not_fit_say_which_key_of_which_layer() {
              `.env` file",
         },
         Case {
-            about: "a value of another layer",
+            about: "a wrong value in `.env`",
             secret: r#"{"host": "h"}"#,
             dotenv: "TOKEN=t\nDATABASE__PORT=hunter2",
             expected: "invalid value for key `database.port`: expected u16, found text that does not fit (variable `DATABASE__PORT` \
              of `FILE`)",
         },
         Case {
-            about: "a line that is none",
+            about: "an invalid line in `.env`",
             secret: r#"{"host": "h"}"#,
             dotenv: "TOKEN=t\nhunter2",
             expected: "`FILE`, line 2: expected `NAME=value`\n\

@@ -9,13 +9,13 @@ use serde::Deserialize;
 use crate::fixtures::{Database, manager};
 
 #[derive(Debug, Deserialize)]
-#[allow(dead_code, reason = "what is read is not what is tested")]
+#[allow(dead_code, reason = "the tests read the explanation, not the settings")]
 struct Settings {
     database: Database,
     port: u16,
 }
 
-/// The table with the versions' ids put in order of their appearance, as they are random.
+/// The table, with `v0`, `v1`, … in place of version ids, which are random.
 fn shown(explanation: &Explanation, versions: &[&str]) -> String {
     let mut text = explanation.to_string();
     for (n, version) in versions.iter().enumerate() {
@@ -26,7 +26,7 @@ fn shown(explanation: &Explanation, versions: &[&str]) -> String {
 }
 
 #[tokio::test]
-async fn it_belongs_to_the_live_generation() {
+async fn explain_describes_the_live_generation() {
     let fake = FakeSecretsManager::new();
     let first = fake.put("app/database", r#"{"username": "hunter2", "password": "hunter2"}"#);
     let variables =
@@ -51,7 +51,7 @@ async fn it_belongs_to_the_live_generation() {
     settings.refresh().await.unwrap();
     assert_eq!(shown(&settings.explain(), &[&first, &second]), expected("v1"));
 
-    // What is refused explains nothing.
+    // Rejected settings do not change the explanation.
     fake.put("app/database", "hunter4");
     settings.refresh().await.unwrap_err();
     let explanation = settings.explain();
@@ -60,9 +60,9 @@ async fn it_belongs_to_the_live_generation() {
     assert!(all.contains(&second) && !all.contains("hunter"), "{all}");
 }
 
-/// The reverse: a file or variable that is merged over the secrets hides them.
+/// A file that is merged over the secrets hides them.
 #[tokio::test]
-async fn a_figment_shows_what_it_hides_of_the_secrets() {
+async fn explain_shows_which_secrets_a_figment_hides() {
     let fake = FakeSecretsManager::new();
     let version = fake.put("app/database", r#"{"username": "hunter2", "password": "hunter2"}"#);
     let settings: Live<Settings> = Live::builder(manager(&fake))
@@ -82,9 +82,10 @@ async fn a_figment_shows_what_it_hides_of_the_secrets() {
     );
 }
 
-/// So does a source of config-rs, which tells of itself what it has for a name.
+/// So does a source of config-rs that comes after the secrets. It is shown by the name that it
+/// gives itself.
 #[tokio::test]
-async fn a_config_shows_what_it_hides_of_the_secrets() {
+async fn explain_shows_which_secrets_a_config_hides() {
     let fake = FakeSecretsManager::new();
     let version = fake.put("app/database", r#"{"username": "hunter2", "password": "hunter2"}"#);
     let variables = [("DATABASE__PASSWORD", "hunter2"), ("PORT", "80"), ("PATH", "/bin")];
@@ -108,9 +109,9 @@ async fn a_config_shows_what_it_hides_of_the_secrets() {
     );
 }
 
-/// figment's `Env::raw()` is as noisy as the environment itself.
+/// `Env::raw()` of figment holds the whole environment.
 #[tokio::test]
-async fn a_figments_whole_environment_is_left_out_too() {
+async fn explain_omits_unrelated_variables_of_a_figment() {
     let fake = FakeSecretsManager::new();
     fake.put("app/database", r#"{"username": "u", "password": "p"}"#);
     let settings: Live<Settings> = Live::builder(manager(&fake))

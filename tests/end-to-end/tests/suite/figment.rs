@@ -1,4 +1,4 @@
-//! The layers as figment merges them, and what its errors say of a secret's key.
+//! The layers as figment merges them, and what its errors say about a key that a secret gives.
 
 use fake_secrets_manager::FakeSecretsManager;
 use figment::Figment;
@@ -20,7 +20,7 @@ fn fake(json: &str) -> (FakeSecretsManager, String) {
 }
 
 #[test]
-fn secrets_lie_over_environment_and_dotenv() {
+fn secrets_override_environment_and_dotenv() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("env-file");
     std::fs::write(
@@ -66,7 +66,7 @@ fn two_merges_of_one_manager_each_name_their_own_versions() {
 }
 
 #[test]
-fn a_failed_fetch_is_figments_error_with_our_words() {
+fn a_failed_fetch_becomes_a_figment_error_with_the_same_message() {
     let fake = FakeSecretsManager::new();
     let figment = Figment::from(SecretsManager::prefix("gaara/prod").client(fake.client()));
     let error = figment.extract::<Settings>().unwrap_err().to_string();
@@ -74,14 +74,14 @@ fn a_failed_fetch_is_figments_error_with_our_words() {
 }
 
 #[test]
-fn a_failed_provider_is_named_by_settings_too() {
+fn settings_names_every_failed_provider() {
     let manager = SecretsManager::prefix("gaara/prod").backend(Memory::new());
     let error =
         Figment::from(manager).merge(Toml::string("no TOML")).settings::<Settings>().unwrap_err();
-    let mut told: Vec<String> = error.errors().iter().map(ToString::to_string).collect();
-    told.sort();
-    assert_eq!(told[0], "the figment cannot be read: TOML source string failed");
-    assert!(told[1].contains("there is no secret at or below `gaara/prod`"), "{error}");
+    let mut messages: Vec<String> = error.errors().iter().map(ToString::to_string).collect();
+    messages.sort();
+    assert_eq!(messages[0], "the figment cannot be read: TOML source string failed");
+    assert!(messages[1].contains("there is no secret at or below `gaara/prod`"), "{error}");
 }
 
 #[test]
@@ -145,16 +145,16 @@ fn a_variable_means_the_same_in_dotenv_and_in_env() {
     assert_eq!(by_dotenv["pin"], 42);
 }
 
-/// Not a test of its own: the test above runs it in a process with variables set.
+/// The test above runs this in a process with those variables.
 #[test]
-#[allow(clippy::print_stdout, reason = "read by the test above")]
+#[allow(clippy::print_stdout, reason = "the test above reads it")]
 fn print_env() {
     let figment = Figment::from(Env::prefixed("DTV_").split("__").ignore(&["print"]));
     println!("DTV={}", figment.extract::<serde_json::Value>().unwrap());
 }
 
 #[tokio::test]
-async fn live_takes_a_figment_and_names_each_values_source() {
+async fn live_over_a_figment_names_the_source_of_a_wrong_value() {
     let memory = Memory::new();
     memory.put("app/database", r#"{"host": "h", "port": "5432"}"#);
     let manager = SecretsManager::prefix("app").backend(memory.clone());

@@ -1,4 +1,5 @@
-//! `iam_policy()`: each way to select secrets works under exactly that policy, and no statement of it is there in vain.
+//! `iam_policy()`: each way to select secrets works under that policy, and needs every statement of
+//! it.
 
 use fake_secrets_manager::FakeSecretsManager;
 use secrets_provider::{Error, ErrorKind, SecretsManager};
@@ -16,7 +17,7 @@ fn seeded() -> FakeSecretsManager {
     fake
 }
 
-/// The ways to select, each with how many secrets it finds.
+/// The ways to select secrets, each with the number of secrets that it finds.
 fn modes(fake: &FakeSecretsManager) -> Vec<(&'static str, SecretsManager, usize)> {
     let arn = fake.arn("other");
     let partial = fake.arn("app/prod/db").rsplit_once('-').unwrap().0.to_owned();
@@ -46,14 +47,14 @@ fn statements(policy: &Value) -> Vec<String> {
     sids.map(|statement| statement["Sid"].as_str().unwrap().to_owned()).collect()
 }
 
-/// A fresh client has not been denied anything yet.
+/// Fetches with a new client, which has not been denied a batch yet.
 async fn fetch(fake: &FakeSecretsManager, manager: &SecretsManager) -> Result<usize, Error> {
     let snapshot = manager.clone().client(fake.client()).fetch().await?;
     Ok(snapshot.secrets().len())
 }
 
 #[tokio::test]
-async fn each_mode_works_under_exactly_its_policy_and_not_without_any_of_its_statements() {
+async fn each_selection_needs_every_statement_of_its_policy_and_no_other() {
     for customer_key in [false, true] {
         let fake = seeded();
         if customer_key {
@@ -83,7 +84,11 @@ async fn each_mode_works_under_exactly_its_policy_and_not_without_any_of_its_sta
                         assert_eq!(outcome.unwrap_err().kind(), ErrorKind::Kms, "{about}");
                     }
                     ("OnlyForCustomerManagedKeys", false) => {
-                        assert_eq!(outcome.unwrap(), found, "{about}: as its name says");
+                        assert_eq!(
+                            outcome.unwrap(),
+                            found,
+                            "{about}: AWS's own key needs no statement"
+                        );
                     }
                     ("ReadManyAtOnce", _) => {
                         assert_eq!(outcome.unwrap(), found, "{about}");
@@ -92,7 +97,7 @@ async fn each_mode_works_under_exactly_its_policy_and_not_without_any_of_its_sta
                             + usize::from(mode == "with the version before");
                         assert_eq!(fake.calls("GetSecretValue"), singly, "{about}: one by one");
                     }
-                    // A `Live` alone asks for it, and goes on without.
+                    // Only a `Live` makes this call, and it works without the answer.
                     ("KnowRotations", _) => assert_eq!(outcome.unwrap(), found, "{about}"),
                     (other, _) => panic!("{about}: {other} is not known here"),
                 }
@@ -102,7 +107,7 @@ async fn each_mode_works_under_exactly_its_policy_and_not_without_any_of_its_sta
 }
 
 #[tokio::test]
-async fn a_policy_has_no_statement_for_what_is_not_done() {
+async fn a_policy_has_no_statement_for_calls_that_are_not_made() {
     let fake = seeded();
     let expected: [&[&str]; 9] = [
         &["ReadSecrets", "ReadManyAtOnce", "FindNames", "OnlyForCustomerManagedKeys"],
@@ -121,7 +126,7 @@ async fn a_policy_has_no_statement_for_what_is_not_done() {
     }
 }
 
-/// A `Live` that wants to know of rotations may ask for them under its policy.
+/// A `Live` with rotation windows may call DescribeSecret under its policy.
 #[tokio::test(start_paused = true)]
 async fn rotation_windows_are_allowed_by_their_statement() {
     let fake = seeded();
@@ -134,9 +139,8 @@ async fn rotation_windows_are_allowed_by_their_statement() {
     drop(settings);
 }
 
-/// What a policy allows beyond what is asked for is nothing: neither other secrets, nor the key by another road.
 #[tokio::test]
-async fn a_policy_allows_nothing_else() {
+async fn a_policy_allows_no_other_secret_and_no_other_use_of_the_key() {
     let fake = seeded();
     fake.use_kms_key("app/prod/db", KEY);
     for (selection, others) in [
@@ -156,7 +160,8 @@ async fn a_policy_allows_nothing_else() {
             );
         }
     }
-    // The same key for another secret: the decryption is bound to the secrets of the policy.
+    // The key may be used for the secrets of the policy only, not for another secret with the same
+    // key.
     let policy = SecretsManager::prefix("app/prod").client(fake.client()).iam_policy();
     let mut policy: Value = serde_json::from_str(&policy).unwrap();
     policy["Statement"][0]["Resource"] = "*".into();
@@ -171,9 +176,8 @@ async fn a_policy_allows_nothing_else() {
     );
 }
 
-/// The statement that an error names is the one that was missing.
 #[tokio::test]
-async fn the_statement_that_a_denial_names_mends_it() {
+async fn the_statement_that_a_denial_suggests_fixes_it() {
     let fake = seeded();
     fake.use_kms_key("app/prod/db", KEY);
     for batch in [true, false] {

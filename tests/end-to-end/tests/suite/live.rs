@@ -1,4 +1,5 @@
-//! A live value through rotation, outage and refusal (rules R1 to R3, R5), on tokio's paused clock.
+//! Live settings through rotations, outages and rejections (rules R1 to R3, R5), on tokio's paused
+//! clock.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -48,17 +49,17 @@ async fn a_rotation_of_two_secrets_is_one_generation() {
     assert_eq!(settings.status().generation(), 1);
 
     rotate(&fake, 2);
-    // The interval does it: nobody asks.
+    // The refresh at the interval brings it.
     let change = changes.next().await.unwrap();
     assert_eq!(change.generation(), 2);
     assert_eq!(change.keys(), ["database.password", "database.username", "jwt_secret"]);
     assert_eq!(settings.load().all(), generation(2));
-    assert_eq!(held.all(), generation(1), "whoever holds a generation keeps it whole");
+    assert_eq!(held.all(), generation(1), "a held generation does not change");
     let status = settings.status();
     assert_eq!(status.generation(), 2);
     assert!(
         !settings.refresh().await.unwrap().changed(),
-        "held against the new generation from now on"
+        "the new generation is compared from now on"
     );
     let secrets: Vec<_> =
         status.secrets().iter().map(|secret| (secret.name(), secret.key_path())).collect();
@@ -87,7 +88,7 @@ async fn unchanged_secrets_are_neither_extracted_nor_swapped_nor_announced() {
     assert_eq!(extractions.load(Ordering::Relaxed), 1);
     assert!(Arc::ptr_eq(&before, &settings.current()));
     let announced = tokio::time::timeout(Duration::from_secs(3600), changes.next()).await;
-    assert!(announced.is_err(), "nothing to announce for an hour");
+    assert!(announced.is_err(), "a change was announced within an hour");
 }
 
 #[tokio::test(start_paused = true)]
@@ -102,7 +103,7 @@ async fn a_new_version_with_the_old_content_changes_no_key() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn refused_settings_are_never_served_and_tried_again() {
+async fn rejected_settings_are_never_served_and_are_retried() {
     let fake = fake();
     let settings = builder(&fake)
         .validate(|settings| match settings.database.username.as_str() {
@@ -121,14 +122,14 @@ async fn refused_settings_are_never_served_and_tried_again() {
     }
     assert_eq!(settings.status().last_error().unwrap().kind(), ErrorKind::Rejected);
     assert_eq!(settings.status().generation(), 1);
-    // Back to a version that was seen before: held against the live one, so there is nothing new.
+    // The next version is good.
     rotate(&fake, 3);
     assert!(settings.refresh().await.unwrap().changed());
     assert_eq!(settings.load().all(), generation(3));
 }
 
 #[tokio::test(start_paused = true)]
-async fn values_that_do_not_fit_leave_the_last_good_ones() {
+async fn values_that_do_not_fit_leave_the_last_good_settings_in_place() {
     let fake = fake();
     let settings = start(&fake).await;
     for broken in ["hunter2-plain", r#"{"username": "u"}"#] {
@@ -137,7 +138,7 @@ async fn values_that_do_not_fit_leave_the_last_good_ones() {
         let error = settings.refresh().await.unwrap_err();
         assert!(error.to_string().contains("database"), "{error}");
         assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
-        assert_eq!(settings.load().all(), generation(1), "whole or not at all");
+        assert_eq!(settings.load().all(), generation(1), "all new values or none");
     }
     rotate(&fake, 2);
     settings.refresh().await.unwrap();
@@ -145,7 +146,7 @@ async fn values_that_do_not_fit_leave_the_last_good_ones() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_secret_that_cannot_be_read_keeps_its_value_while_others_go_ahead() {
+async fn a_secret_that_cannot_be_read_keeps_its_value_while_others_change() {
     let fake = fake();
     let settings = start(&fake).await;
     fake.deny_secret("app/database");
@@ -177,9 +178,10 @@ async fn a_deleted_secret_keeps_its_value_and_a_new_one_is_found() {
     assert_eq!(jwt.error(), Some(ErrorKind::NotFound));
 }
 
-/// ListSecrets may lag five minutes: a value that it still shows as old is new all the same.
+/// ListSecrets may lag by five minutes. A new value is read even if the listing shows the old
+/// version.
 #[tokio::test(start_paused = true)]
-async fn a_lagging_list_hides_no_new_value_and_loses_no_known_secret() {
+async fn a_lagging_listing_hides_no_new_value_and_loses_no_known_secret() {
     let fake = fake();
     tokio::time::advance(Duration::from_secs(600)).await;
     let settings = start(&fake).await;
@@ -187,7 +189,7 @@ async fn a_lagging_list_hides_no_new_value_and_loses_no_known_secret() {
     rotate(&fake, 2);
     settings.refresh().await.unwrap();
     assert_eq!(settings.load().all(), generation(2));
-    // A list that shows nothing at all.
+    // The listing is empty.
     fake.delay_listing(Duration::from_secs(100_000));
     rotate(&fake, 3);
     settings.refresh().await.unwrap();
@@ -195,7 +197,7 @@ async fn a_lagging_list_hides_no_new_value_and_loses_no_known_secret() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_outage_is_outlived() {
+async fn the_last_good_settings_survive_an_outage() {
     let fake = fake();
     let settings = start(&fake).await;
     let outage = fake.inject(Fault::drop_connection());
@@ -208,7 +210,7 @@ async fn an_outage_is_outlived() {
     assert_eq!(status.last_error().unwrap().kind(), ErrorKind::Unavailable);
     assert!(
         status.last_success_age() >= Duration::from_secs(3 * 3600),
-        "freshness is told on tokio's clock"
+        "the age is measured on tokio's clock"
     );
 
     fake.remove_fault(outage);
@@ -218,7 +220,7 @@ async fn an_outage_is_outlived() {
 }
 
 #[tokio::test]
-async fn an_outage_of_the_real_endpoint_is_outlived() {
+async fn the_last_good_settings_survive_an_endpoint_that_is_down() {
     let fake = FakeSecretsManager::start().await.unwrap();
     rotate(&fake, 1);
     let manager = SecretsManager::prefix("app").client(end_to_end::client(&fake));
@@ -237,7 +239,7 @@ async fn the_interval_is_kept_within_its_jitter() {
     let fake = fake();
     let _settings = start(&fake).await;
     fake.reset_calls();
-    // The first wait is anywhere within the first period, the others within a tenth of 300 s.
+    // The first wait is at most one period; the others are 300 s, within a tenth.
     tokio::time::sleep(Duration::from_secs(36_000)).await;
     let cycles = fake.calls("BatchGetSecretValue");
     let (fewest, most) = ((36_000 - 300) / 330, 36_000 / 270 + 1);
@@ -256,7 +258,7 @@ async fn the_interval_can_be_chosen() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn never_is_an_interval_and_a_timeout_too() {
+async fn the_longest_duration_means_never() {
     let fake = fake();
     let manager = manager(&fake).timeout(Duration::MAX);
     let builder: LiveBuilder<Settings> = secrets_only(manager);
@@ -267,7 +269,7 @@ async fn never_is_an_interval_and_a_timeout_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn replicas_started_together_spread_out() {
+async fn replicas_started_together_refresh_at_different_times() {
     let mut firsts = Vec::new();
     for _ in 0..20 {
         let fake = fake();
@@ -278,7 +280,7 @@ async fn replicas_started_together_spread_out() {
         firsts.push(start.elapsed().as_secs());
     }
     assert!(firsts.iter().all(|first| *first <= 300), "{firsts:?}");
-    // Twenty draws in one half of the period: once in half a million runs.
+    // Twenty random times fall into one half of the period once in half a million runs.
     assert!(
         firsts.iter().any(|first| *first < 150) && firsts.iter().any(|first| *first >= 150),
         "{firsts:?}"
@@ -294,7 +296,7 @@ async fn alive() -> usize {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_last_handle_stops_the_refresher() {
+async fn dropping_the_last_handle_stops_the_refresher() {
     let before = alive().await;
     let fake = fake();
     let settings = start(&fake).await;
@@ -302,19 +304,19 @@ async fn the_last_handle_stops_the_refresher() {
     let mut changes = settings.changes();
     let clone = settings.clone();
     drop(settings);
-    assert!(alive().await > before, "a clone keeps it alive");
+    assert!(alive().await > before, "the clone does not keep it alive");
     drop(clone);
-    assert_eq!(alive().await, before, "no task is left");
-    assert!(changes.next().await.is_none(), "changes end with it");
-    assert!(value.upgrade().is_none(), "the settings are gone");
+    assert_eq!(alive().await, before, "a task is left");
+    assert!(changes.next().await.is_none(), "the changes do not end");
+    assert!(value.upgrade().is_none(), "the settings are still in memory");
 
-    // The same in the middle of a refresh that would never end.
+    // The same during a refresh that would never end.
     let settings = start(&fake).await;
     fake.inject(Fault::hang());
     fake.reset_calls();
     fake.wait_for_calls("ListSecrets", 1).await;
     drop(settings);
-    assert_eq!(alive().await, before, "no task is left");
+    assert_eq!(alive().await, before, "a task is left");
 }
 
 #[tokio::test(start_paused = true)]
@@ -343,12 +345,12 @@ async fn a_slow_listener_skips_to_the_newest() {
     }
     assert_eq!(changes.next().await.unwrap().generation(), 5);
     let mut late = settings.changes();
-    let told = tokio::time::timeout(Duration::from_secs(3600), late.next()).await;
-    assert!(told.is_err(), "what was before is no change from now on");
+    let missed = tokio::time::timeout(Duration::from_secs(3600), late.next()).await;
+    assert!(missed.is_err(), "a new listener sees an earlier change");
 }
 
 #[tokio::test(start_paused = true)]
-async fn refreshes_asked_for_together_are_one() {
+async fn simultaneous_refreshes_are_one() {
     let fake = fake();
     let settings = start(&fake).await;
     fake.reset_calls();
@@ -358,9 +360,10 @@ async fn refreshes_asked_for_together_are_one() {
     assert_eq!(fake.calls("BatchGetSecretValue"), 1);
 }
 
-/// One that is asked for while another is under way may not be answered by it: that one may have read before.
+/// The refresh under way may have read the secrets already, so it does not count for the second
+/// caller.
 #[tokio::test(start_paused = true)]
-async fn a_refresh_asked_for_too_late_waits_for_the_next() {
+async fn a_refresh_requested_during_another_waits_for_the_next() {
     let fake = fake();
     let settings = start(&fake).await;
     let slow = fake.inject(Fault::slow(Duration::from_secs(5)).on("BatchGetSecretValue"));
@@ -381,7 +384,7 @@ async fn a_refresh_asked_for_too_late_waits_for_the_next() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_panic_of_the_users_code_stops_nothing() {
+async fn a_panic_in_validate_stops_nothing() {
     let fake = fake();
     let settings = builder(&fake)
         .validate(|settings| {
@@ -428,9 +431,9 @@ async fn a_constant_has_nothing_to_refresh_and_no_changes() {
     settings.shutdown().await;
 }
 
-/// Current and previous come in one generation, by the labels that AWS moves.
+/// The current and the previous value come in one generation, by the labels that AWS moves.
 #[tokio::test(start_paused = true)]
-async fn a_rotating_field_follows_the_labels() {
+async fn a_rotating_field_follows_the_staging_labels() {
     #[derive(Deserialize)]
     struct Rotated {
         jwt_secret: Rotating<String>,
@@ -449,7 +452,7 @@ async fn a_rotating_field_follows_the_labels() {
     assert_eq!(seen(&settings), ("jwt-2".into(), Some("jwt-1".into())));
     assert!(!settings.refresh().await.unwrap().changed());
 
-    // A version before that cannot be read is no reason to serve half of it.
+    // If the previous version cannot be read, the new current one is not served either.
     let refused = Fault::error("AccessDeniedException", 400, "no").on("GetSecretValue");
     let refused = fake.inject(refused);
     fake.put("app/jwt-secret", "jwt-3");
@@ -459,7 +462,7 @@ async fn a_rotating_field_follows_the_labels() {
     settings.refresh().await.unwrap();
     assert_eq!(seen(&settings), ("jwt-3".into(), Some("jwt-2".into())));
 
-    // Rolled back: AWSCURRENT moves to the version before, which leaves AWSPREVIOUS with the other.
+    // A rollback moves AWSCURRENT to the version before, and AWSPREVIOUS to the other.
     let client = fake.client();
     let current = client.get_secret_value().secret_id("app/jwt-secret").send().await.unwrap();
     client
@@ -475,7 +478,8 @@ async fn a_rotating_field_follows_the_labels() {
     assert_eq!(seen(&settings), ("jwt-2".into(), Some("jwt-3".into())));
 }
 
-/// At TRACE, with every target on, through start, rotation, refusal, outage and status.
+/// The log is at TRACE with every target, through a start, a rotation, a rejection, an outage and
+/// the status.
 #[tokio::test(start_paused = true)]
 async fn no_value_reaches_log_status_or_debug() {
     let (log, _guard) = end_to_end::Log::start();

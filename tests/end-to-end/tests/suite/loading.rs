@@ -1,4 +1,4 @@
-//! Which calls are made for which selection, and what becomes of the ones that fail.
+//! Which calls each selection makes, and what happens when calls fail.
 
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ async fn a_prefix_is_listed_and_read_twenty_at_a_time() {
 }
 
 #[tokio::test]
-async fn only_lists_nothing_and_names_take_names_and_arns() {
+async fn only_lists_nothing_and_names_accepts_names_and_arns() {
     let fake = seeded(45);
     let only = SecretsManager::prefix("app/").only(names(25)).client(fake.client());
     assert_eq!(only.fetch().await.unwrap().secrets().len(), 25);
@@ -52,7 +52,7 @@ async fn only_lists_nothing_and_names_take_names_and_arns() {
 
     let arn = fake.arn("app/s001");
     let partial = fake.arn("app/s002").rsplit_once('-').unwrap().0.to_owned();
-    // By name and by ARN: one secret.
+    // `app/s001` by name and by ARN is one secret.
     let ids = ["app/s000", &arn, &partial, "app/s001"];
     for batch in [true, false] {
         let manager = SecretsManager::names(ids).batch(batch).client(fake.client());
@@ -83,17 +83,17 @@ async fn a_denied_batch_is_replaced_by_single_calls_and_not_tried_again() {
     fake.deny_action("secretsmanager:BatchGetSecretValue");
     let manager = SecretsManager::prefix("app").only(names(25)).client(fake.client());
     manager.fetch().await.unwrap();
-    // Both groups were on their way when the first was denied.
+    // Both batches were sent before the first was denied.
     assert_eq!(calls(&fake), [0, 2, 25]);
     fake.reset_calls();
     for _ in 0..15 {
         manager.fetch().await.unwrap();
     }
-    assert_eq!(calls(&fake), [0, 0, 15 * 25], "denied is denied for good");
+    assert_eq!(calls(&fake), [0, 0, 15 * 25], "a denied batch is never tried again");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_batch_that_fails_as_a_whole_is_left_alone_for_a_while() {
+async fn a_failed_batch_is_replaced_by_single_calls_for_ten_fetches() {
     for fault in
         [Fault::internal_error(), Fault::throttled(), Fault::malformed_body(), Fault::html(502)]
     {
@@ -106,13 +106,13 @@ async fn a_batch_that_fails_as_a_whole_is_left_alone_for_a_while() {
         for _ in 0..10 {
             manager.fetch().await.unwrap();
         }
-        assert_eq!(calls(&fake), [0, 0, 30], "single calls are remembered");
+        assert_eq!(calls(&fake), [0, 0, 30], "ten fetches make single calls");
         manager.fetch().await.unwrap();
-        assert_eq!(calls(&fake), [0, 1, 30], "and batches come back");
+        assert_eq!(calls(&fake), [0, 1, 30], "the next one tries a batch");
     }
 }
 
-/// What is wrong with the credentials says nothing of the permission, and single calls would fail alike.
+/// Expired credentials say nothing about the permission, and single calls would fail as well.
 #[tokio::test]
 async fn expired_credentials_do_not_switch_batches_off() {
     let fake = seeded(25);
@@ -129,14 +129,14 @@ async fn expired_credentials_do_not_switch_batches_off() {
 }
 
 #[tokio::test]
-async fn without_batch_none_is_tried() {
+async fn batch_false_makes_single_calls_only() {
     let fake = seeded(5);
     SecretsManager::prefix("app").batch(false).client(fake.client()).fetch().await.unwrap();
     assert_eq!(calls(&fake), [1, 0, 5]);
 }
 
 #[tokio::test]
-async fn every_secrets_failure_is_reported_and_none_is_dropped() {
+async fn every_failed_secret_is_reported() {
     for batch in [true, false] {
         let fake = seeded(3);
         let only = ["s000", "s001", "s002", "missing", "gone"];
@@ -161,9 +161,9 @@ async fn every_secrets_failure_is_reported_and_none_is_dropped() {
     }
 }
 
-/// A policy of the VPC endpoint that denies one secret fails the whole batch.
+/// If the policy of the VPC endpoint denies one secret, AWS fails the whole batch.
 #[tokio::test]
-async fn a_batch_denied_for_one_secrets_sake_still_reads_the_others() {
+async fn a_batch_denied_because_of_one_secret_still_reads_the_others() {
     let fake = seeded(3);
     fake.deny_secret_at_endpoint("app/s001");
     let error = SecretsManager::prefix("app")
@@ -178,7 +178,7 @@ async fn a_batch_denied_for_one_secrets_sake_still_reads_the_others() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_fetch_ends_in_time_and_names_what_did_not_come() {
+async fn a_fetch_ends_at_its_timeout_and_names_the_late_secrets() {
     let fake = seeded(3);
     fake.inject(Fault::hang().on("GetSecretValue").for_secret("app/s001"));
     let named = manager(&fake).only(names(3)).batch(false);
@@ -201,7 +201,7 @@ async fn a_fetch_ends_in_time_and_names_what_did_not_come() {
 }
 
 #[tokio::test]
-async fn an_unreachable_endpoint_is_not_asked_for_each_secret() {
+async fn an_unreachable_endpoint_is_reported_as_unavailable() {
     let fake = FakeSecretsManager::start().await.unwrap();
     let retries = aws_sdk_secretsmanager::config::retry::RetryConfig::disabled();
     let config = end_to_end::config(&fake.endpoint_url()).retry_config(retries).build();
@@ -214,7 +214,7 @@ async fn an_unreachable_endpoint_is_not_asked_for_each_secret() {
 }
 
 #[tokio::test]
-async fn descriptions_that_make_no_sense_are_refused_before_any_call() {
+async fn invalid_selections_are_rejected_before_any_call() {
     let fake = seeded(1);
     for (manager, mention) in [
         (SecretsManager::prefix(""), "prefix is empty"),
@@ -237,9 +237,10 @@ async fn descriptions_that_make_no_sense_are_refused_before_any_call() {
     assert_eq!(error.kind(), ErrorKind::NotFound);
 }
 
-/// Servers, proxies and SDK errors say things; none of it reaches an error or, at TRACE, the log.
+/// The words of servers, proxies and SDK errors appear in no error, and in no line that we log,
+/// even at TRACE.
 #[tokio::test(start_paused = true)]
-async fn what_a_server_says_does_not_leak() {
+async fn messages_of_a_server_reach_neither_errors_nor_the_log() {
     let (log, _guard) = end_to_end::Log::start();
     let fake = seeded(0);
     fake.put("app/a", "canary-4d1f9c");
@@ -265,7 +266,7 @@ async fn what_a_server_says_does_not_leak() {
     assert!(!ours.is_empty() && !ours.contains("canary"), "{ours}");
 }
 
-/// A store of the user's, whose `Debug` shows what it holds.
+/// A user's store, whose `Debug` shows its content.
 #[derive(Debug)]
 struct Vault {
     memory: secrets_provider::Memory,

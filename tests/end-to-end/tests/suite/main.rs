@@ -1,4 +1,5 @@
-//! The product over its real joints: HTTP, the SDK, both runtimes' flavours, figment, config-rs.
+//! The product together with what it runs on: HTTP, the SDK, both flavours of tokio's runtime,
+//! figment and config-rs.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod blocking;

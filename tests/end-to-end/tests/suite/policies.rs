@@ -1,4 +1,4 @@
-//! What may be missing, what stands in for it, and who switches it all off.
+//! Secrets that may be missing, fallback to lower layers, and the variables that switch AWS off.
 
 mod switches;
 
@@ -38,7 +38,7 @@ fn only(fake: &FakeSecretsManager) -> SecretsManager {
     manager(fake).only(["database", "sentry-dsn"])
 }
 
-/// Over a `.env` that is not the process's own.
+/// Live settings over this environment, not that of the process.
 async fn live(
     manager: SecretsManager,
     environment: &'static [(&'static str, &'static str)],
@@ -61,7 +61,7 @@ fn times(log: &end_to_end::Log, event: &str) -> usize {
     log.text().lines().filter(|line| line.contains(event)).count()
 }
 
-/// Something that is wrong with `app/sentry-dsn`.
+/// Makes `app/sentry-dsn` unreadable.
 type Break = fn(&FakeSecretsManager);
 
 fn broken() -> Vec<(ErrorKind, Break)> {
@@ -73,7 +73,7 @@ fn broken() -> Vec<(ErrorKind, Break)> {
             fake.use_kms_key(NAME, KEY);
             fake.disable_kms_key(KEY);
         }),
-        // Deleted by a call, below.
+        // The test deletes the secret itself.
         (ErrorKind::PendingDeletion, |_| {}),
         (ErrorKind::Throttled, |fake| {
             fake.inject(Fault::throttled().for_secret(NAME));
@@ -85,7 +85,7 @@ fn broken() -> Vec<(ErrorKind, Break)> {
             fake.put(NAME, r#"{"a": 1, "a": 2}"#);
         }),
         (ErrorKind::Conflict, |fake| {
-            // A table's key that the other secret of that name gives too.
+            // Another secret of the same key gives `x` too.
             fake.put(NAME, r#"{"x": 1}"#);
             fake.put("app/sentry_dsn", r#"{"x": 2}"#);
         }),
@@ -179,7 +179,7 @@ async fn each_kind_of_failure_has_its_policy() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_failure_of_required_secrets_is_in_one_error_beside_optional_ones() {
+async fn one_error_lists_every_required_secret_and_no_optional_one() {
     let fake = fake();
     fake.deny_secret("app/database");
     fake.remove("app/sentry-dsn");
@@ -194,7 +194,7 @@ async fn every_failure_of_required_secrets_is_in_one_error_beside_optional_ones(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_start_in_an_outage_is_outlived_and_the_secrets_come_as_one_generation() {
+async fn after_a_start_in_an_outage_the_secrets_arrive_as_one_generation() {
     for select in [manager, only] {
         let (log, _guard) = end_to_end::Log::start();
         let fake = fake();
@@ -210,7 +210,7 @@ async fn a_start_in_an_outage_is_outlived_and_the_secrets_come_as_one_generation
         assert_eq!(settings.status().health(), Health::Fallback);
         assert!(settings.refresh().await.unwrap_err().is_transient());
         fake.remove_fault(outage);
-        // Nobody asks.
+        // The next refresh comes by itself.
         let change = changes.next().await.unwrap();
         assert_eq!(
             (change.generation(), change.keys()),
@@ -232,7 +232,7 @@ async fn a_start_in_an_outage_is_outlived_and_the_secrets_come_as_one_generation
             assert!(warning.contains(secret), "{warning}");
         }
 
-        // A later outage is no fallback: the last good values stay.
+        // In a later outage the last good values stay, so there is no fallback.
         fake.inject(Fault::drop_connection());
         settings.refresh().await.unwrap_err();
         assert_eq!(settings.load().both(), ("db-1", Some("dsn-1")));
@@ -242,7 +242,7 @@ async fn a_start_in_an_outage_is_outlived_and_the_secrets_come_as_one_generation
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_first_try_after_a_start_on_fallback_comes_soon() {
+async fn a_start_on_fallback_is_retried_within_a_second() {
     let fake = fake();
     fake.deny_secret("app/database");
     let settings = live(only(&fake).fallback_to_env(), LOCAL).await.unwrap();
@@ -253,7 +253,7 @@ async fn the_first_try_after_a_start_on_fallback_comes_soon() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn fallback_ends_key_by_key_and_only_with_values_that_are_good() {
+async fn fallback_ends_key_by_key_and_only_with_good_values() {
     let fake = fake();
     fake.deny_secret("app/database");
     fake.deny_secret("app/sentry-dsn");
@@ -269,7 +269,7 @@ async fn fallback_ends_key_by_key_and_only_with_values_that_are_good() {
     fake.put("app/database", r#"{"a": 1, "a": 2}"#);
     assert_eq!(settings.refresh().await.unwrap_err().kind(), ErrorKind::Malformed);
     assert_eq!(settings.load().both(), ("db-env", Some("dsn-1")));
-    assert_eq!(settings.status().health(), Health::Fallback, "lower layers stand in as before");
+    assert_eq!(settings.status().health(), Health::Fallback, "the fallback goes on");
 
     fake.put("app/database", "db-2");
     settings.refresh().await.unwrap();
@@ -278,7 +278,7 @@ async fn fallback_ends_key_by_key_and_only_with_values_that_are_good() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_secret_that_is_not_selected_any_more_ends_the_fallback() {
+async fn fallback_ends_when_its_secret_is_no_longer_listed() {
     let fake = fake();
     fake.deny_secret("app/sentry-dsn");
     let settings = live(manager(&fake).fallback_to_env(), LOCAL).await.unwrap();
@@ -290,7 +290,7 @@ async fn a_secret_that_is_not_selected_any_more_ends_the_fallback() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_below_the_prefix_and_a_denied_listing_fall_back_too() {
+async fn an_empty_prefix_and_a_denied_listing_fall_back_too() {
     for listing_is_denied in [false, true] {
         let fake = FakeSecretsManager::new();
         if listing_is_denied {
@@ -309,9 +309,10 @@ async fn nothing_below_the_prefix_and_a_denied_listing_fall_back_too() {
     }
 }
 
-/// With what is missing, so that nobody looks for a key that only a secret has.
+/// The error names the secret too, so that no one searches the environment for a key that only the
+/// secret gives.
 #[tokio::test(start_paused = true)]
-async fn settings_that_lower_layers_cannot_complete_fail_with_both_reasons() {
+async fn an_incomplete_fallback_reports_the_missing_key_and_the_failed_secret() {
     let fake = fake();
     fake.deny_secret("app/database");
     let manager = only(&fake).fallback_to_env();
@@ -338,7 +339,7 @@ async fn settings_that_lower_layers_cannot_complete_fail_with_both_reasons() {
 }
 
 #[tokio::test]
-async fn what_is_fetched_once_falls_back_and_says_so_once() {
+async fn repeated_fetches_warn_of_the_fallback_once() {
     let (log, _guard) = end_to_end::Log::start();
     let fake = fake();
     let manager = manager(&fake).only(["database", "jwt"]).fallback_to_env();
@@ -350,7 +351,7 @@ async fn what_is_fetched_once_falls_back_and_says_so_once() {
         Figment::new().merge(figment::providers::Serialized::defaults(defaults)).merge(&manager);
     let value: serde_json::Value = figment.extract().unwrap();
     assert_eq!(value, serde_json::json!({"jwt": "env", "database": "db-1"}));
-    // A clone is the same manager; one of which more is said is not.
+    // A clone warns no more; a manager with another setting does.
     manager.clone().fetch().await.unwrap();
     assert_eq!(times(&log, "aws_unavailable_using_env_fallback"), 1);
     manager.rename("jwt", "token").fetch().await.unwrap();
@@ -389,9 +390,9 @@ async fn an_optional_secret_is_picked_up_when_it_appears_and_kept_when_it_goes()
     }
 }
 
-/// Each asking is a denied call in the account's trail.
+/// Each try is a denied call in CloudTrail.
 #[tokio::test(start_paused = true)]
-async fn a_denied_optional_secret_is_asked_for_ever_more_rarely_but_at_once_on_request() {
+async fn a_denied_optional_secret_is_retried_about_hourly_and_on_request() {
     for select in [manager, only] {
         let fake = fake();
         fake.deny_secret("app/sentry-dsn");
@@ -399,7 +400,7 @@ async fn a_denied_optional_secret_is_asked_for_ever_more_rarely_but_at_once_on_r
         let settings = live(manager, &[]).await.unwrap();
         fake.reset_calls();
         tokio::time::sleep(Duration::from_secs(24 * 3600)).await;
-        // One secret is read each 300 s, give or take a tenth; the other one about hourly.
+        // One secret is read every 300 s, within a tenth; the denied one about once an hour.
         let calls = fake.calls("GetSecretValue");
         let cycles = 24 * 3600 / INTERVAL.as_secs() as usize;
         assert!(
@@ -409,7 +410,7 @@ async fn a_denied_optional_secret_is_asked_for_ever_more_rarely_but_at_once_on_r
         assert_eq!(
             settings.status().secrets()[1].state(),
             SecretState::Absent,
-            "it is told of while it rests"
+            "it stays in the status between two tries"
         );
         assert_eq!(settings.status().health(), Health::Fresh);
 
@@ -419,7 +420,7 @@ async fn a_denied_optional_secret_is_asked_for_ever_more_rarely_but_at_once_on_r
         fake.allow_secret("app/sentry-dsn");
         assert!(settings.refresh().await.unwrap().changed());
     }
-    // Nothing else is selected, and that rests.
+    // The settings stay fresh if the denied secret is the only one.
     let fake = FakeSecretsManager::new();
     fake.deny_secret("app/sentry-dsn");
     let manager =
@@ -433,7 +434,7 @@ async fn a_denied_optional_secret_is_asked_for_ever_more_rarely_but_at_once_on_r
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_secret_added_later_that_cannot_be_read_is_told_of() {
+async fn an_unreadable_secret_added_later_is_reported() {
     let fake = fake();
     let settings = live(manager(&fake), &[]).await.unwrap();
     fake.put("app/new", "n");
@@ -467,7 +468,7 @@ async fn health_follows_the_refreshes() {
         (&json["health"], &json["secrets"][0]["state"]),
         (&"fresh".into(), &"current".into())
     );
-    // Nobody refreshes any more.
+    // After a shutdown there is no refresh.
     settings.shutdown().await;
     for (health, ready) in [(Health::Fresh, true), (Health::Stale, true), (Health::Failing, false)]
     {
@@ -477,7 +478,7 @@ async fn health_follows_the_refreshes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_bound_of_health_and_readiness_can_be_chosen() {
+async fn max_staleness_bounds_health_and_readiness() {
     let (log, _guard) = end_to_end::Log::start();
     for (minutes, warnings) in [(5, 1), (50, 1)] {
         let fake = fake();
@@ -487,7 +488,7 @@ async fn the_bound_of_health_and_readiness_can_be_chosen() {
         assert_eq!(
             times(&log, "max_staleness_too_short"),
             warnings,
-            "a refresh may be 330 s after the last"
+            "two refreshes may be 330 s apart"
         );
         assert_eq!(settings.status().max_staleness(), Some(bound));
         fake.inject(Fault::drop_connection());
@@ -508,9 +509,9 @@ async fn the_bound_of_health_and_readiness_can_be_chosen() {
     }
 }
 
-/// Lower layers stand in for one secret; the other is read, until it is not.
+/// One secret has a fallback; the other is read until the outage or the shutdown.
 #[tokio::test(start_paused = true)]
-async fn fallback_hides_neither_an_outage_of_what_was_read_nor_the_end() {
+async fn fallback_hides_neither_a_later_outage_nor_a_shutdown() {
     for ends in [false, true] {
         let fake = fake();
         fake.deny_secret("app/sentry-dsn");
@@ -535,14 +536,14 @@ async fn fallback_hides_neither_an_outage_of_what_was_read_nor_the_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rename_that_matches_nothing_is_warned_of_once() {
+async fn a_rename_that_matches_nothing_warns_once() {
     let (log, _guard) = end_to_end::Log::start();
     let fake = fake();
     let renaming = manager(&fake)
         .optional(["cache"])
         .rename("sentry-dsn", "sentry_dsn")
         .rename("data{x}", "data{x}")
-        // Optional and not there: it will have its place when it comes.
+        // Optional and missing: the rename applies once the secret exists.
         .rename("cache", "redis")
         .rename("databse", "database")
         .rename("keys/v{n}", "keys.{n}");
@@ -554,7 +555,7 @@ async fn a_rename_that_matches_nothing_is_warned_of_once() {
     for rename in ["`databse` to `database`", "`keys/v{n}` to `keys.{n}`"] {
         assert_eq!(times(&log, rename), 1);
     }
-    // One that cannot be read is selected all the same, and what cannot be listed is not known.
+    // A rename of an unreadable secret matches, and no rename is judged without a listing.
     fake.deny_secret("app/database");
     let unread = only(&fake).fallback_to_env().rename("database", "db");
     unread.fetch().await.unwrap();

@@ -1,8 +1,9 @@
-//! The systems that the guides describe, moved over on the code of their struct alone.
+//! The systems that the guides describe, moved to this crate by changing only the code around their
+//! settings.
 //!
-//! Each has its own settings, and the `.env`, environment, secrets and IAM policy of its guide, word for word
-//! (`tests/systems`; only placeholders are filled in, such as `ACCOUNT_ID`). It runs as a program of its own, and is
-//! seen over HTTP.
+//! Each has its own settings, and the `.env`, environment, secrets and IAM policy of its guide,
+//! word for word (`tests/systems`; only placeholders such as `ACCOUNT_ID` are filled in). It runs
+//! as a program of its own, and the tests talk to it over HTTP.
 
 mod gaara;
 mod muejam;
@@ -21,13 +22,14 @@ use secrets_provider::{Health, Layers, Live, SecretsManager};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-/// The program: this very test binary, with one test that does nothing unless it is told to.
+/// The program is this test binary, run with one test. That test does nothing without the variable
+/// below.
 const CHILD: &str = "systems::child";
 const SYSTEM: &str = "SECRETS_PROVIDER_TEST_SYSTEM";
 
-/// One of the systems, until it is killed; or why it does not start, on stderr.
+/// Runs one of the systems until it is killed. If it cannot start, it writes why to stderr.
 #[tokio::test]
-#[allow(clippy::print_stderr, reason = "as a program does; its parent reads it")]
+#[allow(clippy::print_stderr, reason = "the parent process reads it")]
 async fn child() {
     let Ok(system) = std::env::var(SYSTEM) else { return };
     tracing_subscriber::fmt().with_ansi(false).with_writer(std::io::stderr).init();
@@ -44,15 +46,15 @@ async fn child() {
     }
 }
 
-/// A listener on a port of the system's choice, which the parent is told.
-#[allow(clippy::print_stdout, reason = "its parent reads it")]
+/// A listener on a free port, which it prints for the parent process.
+#[allow(clippy::print_stdout, reason = "the parent process reads it")]
 fn listen() -> std::net::TcpListener {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     println!("listening on {}", listener.local_addr().unwrap());
     listener
 }
 
-/// Serves a system's own routes, and what a test asks of it besides.
+/// Serves the routes of a system, and two more for the tests.
 async fn serve<T: Send + Sync + 'static>(settings: Live<T>, routes: Router<Live<T>>) {
     async fn refresh<T: Send + Sync + 'static>(State(settings): State<Live<T>>) -> Json<Value> {
         Json(refreshed(&settings).await)
@@ -76,7 +78,7 @@ async fn refreshed<T: Send + Sync + 'static>(settings: &Live<T>) -> Value {
     }
 }
 
-/// Values as they may be shown and compared: secrets as fingerprints, so that no failed test prints one.
+/// Values to compare. Secrets are fingerprints, so that a failed test prints none.
 type Shown = BTreeMap<&'static str, Value>;
 
 fn fingerprint(value: &str) -> Value {
@@ -93,8 +95,8 @@ fn shown_if_any(secret: Option<&SecretString>) -> Value {
     secret.map_or(Value::Null, shown)
 }
 
-/// Under a guide's policy, which knows no `BatchGetSecretValue`: tried once in the life of the process, or never, and
-/// no other denied call in twenty refreshes.
+/// Asserts that twenty refreshes under a guide's policy, which does not allow
+/// `BatchGetSecretValue`, make no denied call but one batch, and none if batches are off.
 async fn assert_steady<T: DeserializeOwned + Send + Sync + 'static>(
     fake: &FakeSecretsManager,
     manager: SecretsManager,
@@ -111,14 +113,14 @@ async fn assert_steady<T: DeserializeOwned + Send + Sync + 'static>(
             .unwrap();
         let start = fake.calls("GetSecretValue");
         tokio::time::sleep(Duration::from_secs(300) * 20).await;
-        assert!(fake.calls("GetSecretValue") > 15 * start, "each refresh reads");
+        assert!(fake.calls("GetSecretValue") > 15 * start, "each refresh reads the secrets");
         assert_eq!(fake.calls("BatchGetSecretValue"), usize::from(batch));
         assert_eq!(fake.total_denied_calls(), usize::from(batch));
         assert_eq!(fake.total_calls(), fake.calls("GetSecretValue") + usize::from(batch));
         assert_eq!(settings.status().health(), Health::Fresh);
         assert!(
             !log.text().contains("secret_access_denied"),
-            "that batch is no reason to wake anybody"
+            "a denied batch logs no denied secret"
         );
     }
 }

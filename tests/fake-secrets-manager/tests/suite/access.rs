@@ -30,7 +30,7 @@ async fn read(fake: &FakeSecretsManager, name: &str) -> String {
 }
 
 #[tokio::test]
-async fn statements() {
+async fn statements_allow_and_deny_by_action_resource_and_condition() {
     const GET: &str = "secretsmanager:GetSecretValue";
     const APP: &str = "arn:aws:secretsmanager:us-east-1:123456789012:secret:app/*";
     const EXACT: &str = "arn:aws:secretsmanager:us-east-1:123456789012:secret:app/db-??????";
@@ -200,7 +200,7 @@ async fn a_denial_says_who_may_not_do_what_on_which_secret_and_why() {
 }
 
 #[tokio::test]
-async fn a_missing_secret_is_denied_before_it_is_missed() {
+async fn permission_is_checked_before_existence() {
     let fake = FakeSecretsManager::new();
     let app = "arn:aws:secretsmanager:us-east-1:123456789012:secret:app/*";
     fake.enforce_policy(&policy(&[statement("Allow", json!("secretsmanager:*"), app)]))
@@ -261,7 +261,7 @@ async fn every_operation_asks_for_its_own_action() {
 }
 
 #[tokio::test]
-async fn denied_calls_are_counted_apart() {
+async fn denied_calls_are_counted_separately() {
     on_both_roads(async |fake, client| {
         fake.put("s", "x");
         fake.put("locked", "x");
@@ -288,7 +288,7 @@ async fn denied_calls_are_counted_apart() {
 }
 
 #[test]
-fn documents_that_cannot_be_used() {
+fn unusable_policies_are_rejected() {
     let fake = FakeSecretsManager::new();
     for document in [
         "",

@@ -24,7 +24,7 @@ fn by_name(prefix: &str) -> Filter {
 }
 
 #[tokio::test]
-async fn what_fails_is_told_beside_what_is_found() {
+async fn a_batch_returns_its_failures_beside_its_values() {
     on_both_roads(async |fake, client| {
         for name in ["good", "denied", "deleted", "locked"] {
             fake.put(name, format!("value of {name}"));
@@ -90,7 +90,7 @@ async fn ids_and_filters_exclude_each_other_and_have_limits() {
 }
 
 #[tokio::test]
-async fn filters_lead_through_pages() {
+async fn a_batch_by_filters_comes_in_pages() {
     on_both_roads(async |fake, client| {
         for number in 0..7 {
             fake.put(&format!("app/{number}"), "x");
@@ -118,7 +118,7 @@ async fn filters_lead_through_pages() {
 }
 
 #[tokio::test]
-async fn denials_of_the_whole_call() {
+async fn a_denial_may_fail_the_whole_batch() {
     on_both_roads(async |fake, client| {
         fake.put("s", "x");
         let by_id = || client.batch_get_secret_value().secret_id_list("s").send();

@@ -37,7 +37,7 @@ async fn seen(client: &Client, name: &str) -> String {
 }
 
 #[tokio::test]
-async fn each_fault_as_the_sdk_sees_it() {
+async fn the_sdk_reports_each_fault() {
     on_both_roads(async |fake, client| {
         let client = once(&client);
         fake.put("s", "a value that is long enough to be cut in two");
@@ -95,7 +95,7 @@ async fn faults_are_narrowed_and_end() {
 }
 
 #[tokio::test]
-async fn a_probability_is_kept_and_repeats_itself() {
+async fn a_seeded_probability_is_kept_and_repeatable() {
     let run = async || {
         let fake = FakeSecretsManager::new();
         fake.put("s", "x");

@@ -32,7 +32,7 @@ async fn create(client: &Client, name: &str, description: &str, tag: (&str, &str
 }
 
 #[tokio::test]
-async fn filters() {
+async fn a_listing_is_filtered_as_documented() {
     on_both_roads(async |fake, client| {
         create(&client, "app/prod/db", "Main database", ("Env", "prod")).await;
         create(&client, "app/production/db", "main queue", ("env", "Production")).await;
@@ -83,7 +83,7 @@ async fn filters() {
 }
 
 #[tokio::test]
-async fn pages() {
+async fn a_listing_comes_in_pages() {
     on_both_roads(async |fake, client| {
         for number in 0..250 {
             fake.put(&format!("s{number:03}"), "x");
@@ -117,7 +117,7 @@ async fn pages() {
 }
 
 #[tokio::test]
-async fn orders() {
+async fn a_listing_is_sorted_on_request() {
     on_both_roads(async |fake, client| {
         for name in ["b", "c", "a"] {
             fake.put(name, "x");
@@ -141,7 +141,7 @@ async fn orders() {
 }
 
 #[tokio::test]
-async fn an_entry_tells_all_but_the_value() {
+async fn an_entry_shows_everything_except_the_value() {
     on_both_roads(async |fake, client| {
         create(&client, "s", "A secret", ("k", "v")).await;
         let answer = client.list_secrets().send().await.expect("list");
@@ -157,7 +157,7 @@ async fn an_entry_tells_all_but_the_value() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_delayed_listing_shows_an_older_world() {
+async fn a_delayed_listing_shows_an_older_state() {
     const MINUTE: Duration = Duration::from_secs(60);
     let fake = FakeSecretsManager::new();
     let client = fake.client();

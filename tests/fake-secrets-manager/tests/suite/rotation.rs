@@ -56,7 +56,7 @@ async fn rotate(call: RotationStep) -> Result<(), String> {
 }
 
 #[tokio::test]
-async fn the_four_steps_in_order() {
+async fn a_rotation_calls_its_four_steps_in_order() {
     on_both_roads(async |fake, client| {
         fake.put("s", "old");
         let seen = Arc::new(Mutex::new(Vec::new()));

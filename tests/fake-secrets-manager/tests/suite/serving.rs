@@ -67,7 +67,7 @@ async fn a_call_is_waited_for() {
 }
 
 #[tokio::test]
-async fn stopped_it_refuses_and_serving_again_it_remembers() {
+async fn a_stopped_fake_refuses_connections_and_keeps_its_secrets() {
     let fake = FakeSecretsManager::start().await.expect("serve");
     fake.put("s", "x");
     let url = fake.endpoint_url();
@@ -101,7 +101,7 @@ async fn stopping_ends_a_call_that_hangs() {
 }
 
 #[tokio::test]
-async fn the_last_handle_takes_the_server_along() {
+async fn dropping_the_last_handle_stops_the_server() {
     let fake = FakeSecretsManager::start().await.expect("serve");
     let address = address(&fake);
     let in_process = fake.client();
@@ -115,7 +115,7 @@ async fn the_last_handle_takes_the_server_along() {
 }
 
 #[tokio::test]
-async fn one_that_never_served_serves_on_demand() {
+async fn a_fake_without_a_server_serves_on_demand() {
     let fake = FakeSecretsManager::new();
     fake.put("s", "x");
     fake.serve_again().await.expect("serve");
@@ -125,7 +125,7 @@ async fn one_that_never_served_serves_on_demand() {
 
 #[test]
 #[should_panic(expected = "never served")]
-fn one_that_never_served_has_no_endpoint() {
+fn a_fake_without_a_server_has_no_endpoint() {
     let _ = FakeSecretsManager::new().endpoint_url();
 }
 

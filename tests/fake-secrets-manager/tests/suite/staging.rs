@@ -164,7 +164,7 @@ async fn the_first_version_is_current_whatever_its_labels() {
 }
 
 #[tokio::test]
-async fn moves_of_labels_that_are_refused() {
+async fn invalid_moves_of_labels_are_refused() {
     on_both_roads(async |_, client| {
         create(&client, "s", "a").await;
         put(&client, "s", "b", None).await;

@@ -34,7 +34,7 @@ async fn post(fake: &FakeSecretsManager, target: Option<&str>, body: &str) -> An
 }
 
 #[tokio::test]
-async fn a_value_as_it_is_on_the_wire() {
+async fn a_value_has_the_documented_wire_format() {
     let fake = FakeSecretsManager::start().await.expect("serve");
     let version = fake.put_binary("s", [0xff, 0x00]);
     let body = json!({ "SecretId": "s" }).to_string();
@@ -56,7 +56,7 @@ async fn a_value_as_it_is_on_the_wire() {
 }
 
 #[tokio::test]
-async fn errors_as_they_are_on_the_wire() {
+async fn errors_have_the_documented_wire_format() {
     let fake = FakeSecretsManager::start().await.expect("serve");
     let get = Some("secretsmanager.GetSecretValue");
     for (target, body, expected) in [

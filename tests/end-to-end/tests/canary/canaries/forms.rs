@@ -120,7 +120,8 @@ pub(super) fn of_bytes(bytes: &[u8]) -> Vec<Form> {
     forms
 }
 
-/// What all base64 of a text has that has these bytes behind so many others, whatever stands around them.
+/// What all base64 of a text has that has these bytes behind so many others, whatever stands around
+/// them.
 fn base64(bytes: &[u8], before: usize, encoding: &GeneralPurpose) -> String {
     let padded = [vec![0; before], bytes.to_vec()].concat();
     // A character stands for six bits: those with a bit of what stands around are left out.

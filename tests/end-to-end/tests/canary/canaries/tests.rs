@@ -179,7 +179,7 @@ fn canaries_are_distinct_and_the_same_in_each_run() {
 }
 
 #[test]
-fn what_is_found_is_named_and_not_shown() {
+fn a_sighting_names_the_canary_without_showing_it() {
     let mut canaries = Canaries::of("naming");
     let canary = canaries.plain("the password");
     let caught =

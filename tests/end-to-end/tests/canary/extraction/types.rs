@@ -1,5 +1,5 @@
-//! The types that are tried: what serde derives, what parses foreign formats, and what quotes in its errors all that it
-//! is given.
+//! The types that are tried: what serde derives, what parses foreign formats, and what quotes in
+//! its errors all that it is given.
 #![allow(dead_code, reason = "read by serde alone")]
 
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! How many calls it takes, and that they are counted (R4, R5).
+//! How many calls starts and refreshes make, and that the status counts them (R4, R5).
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ fn assert_counted(settings: &Live<Value>, fake: &FakeSecretsManager) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_cycle_of_unchanged_secrets_is_one_batch_for_twenty() {
+async fn a_refresh_makes_one_batch_call_for_twenty_secrets() {
     for (secrets, batches) in [(1, 1), (20, 1), (21, 2), (100, 5)] {
         let fake = many(secrets);
         let settings = values(manager(&fake)).refresh_every(NEVER).start().await.unwrap();
@@ -44,9 +44,9 @@ async fn a_cycle_of_unchanged_secrets_is_one_batch_for_twenty() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_start_takes_as_few_round_trips_as_there_can_be() {
+async fn a_start_takes_the_fewest_possible_round_trips() {
     let call = Duration::from_millis(20);
-    // Pages of a listing follow each other; batches go together, twenty at once.
+    // The pages of a listing come one after the other; twenty batches run at the same time.
     for (secrets, with_prefix, with_only) in [(1, 2, 1), (100, 2, 1), (101, 3, 1), (500, 7, 2)] {
         let fake = many(secrets);
         fake.inject(Fault::slow(call));
@@ -62,7 +62,7 @@ async fn a_start_takes_as_few_round_trips_as_there_can_be() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn names_are_listed_no_oftener_than_they_last() {
+async fn names_are_listed_only_when_rediscovery_is_due() {
     struct Case {
         refresh_every: Duration,
         rediscover_every: Option<Duration>,
@@ -94,7 +94,7 @@ async fn names_are_listed_no_oftener_than_they_last() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_secret_that_was_added_is_found_when_names_are_listed_again() {
+async fn an_added_secret_is_found_at_the_next_listing() {
     let fake = many(1);
     let builder = values(manager(&fake)).refresh_every(Duration::from_secs(5));
     let settings = builder.rediscover_every(Duration::from_secs(60)).start().await.unwrap();
@@ -104,13 +104,13 @@ async fn a_secret_that_was_added_is_found_when_names_are_listed_again() {
     assert_eq!(changes.next().await.unwrap().keys(), ["new"]);
     let after = added.elapsed();
     assert!((Duration::from_secs(54)..Duration::from_secs(72)).contains(&after), "{after:?}");
-    // Whoever asks does not wait for that.
+    // A refresh on request lists names at once.
     fake.put("app/newer", "n");
     assert!(settings.refresh().await.unwrap().changed());
 }
 
 #[tokio::test(start_paused = true)]
-async fn where_single_calls_alone_are_allowed_there_is_one_for_each_secret() {
+async fn without_permission_to_batch_there_is_one_call_per_secret() {
     let fake = many(30);
     let names: Vec<String> = (0..30).map(|i| format!("secret-{i:03}")).collect();
     fake.enforce_policy(
@@ -125,12 +125,12 @@ async fn where_single_calls_alone_are_allowed_there_is_one_for_each_secret() {
     for cycle in 1..=3 {
         settings.refresh().await.unwrap();
         assert_eq!(fake.calls("GetSecretValue"), 30 * cycle);
-        assert_eq!(fake.total_calls(), 30 * cycle, "nothing that is denied is tried again");
+        assert_eq!(fake.total_calls(), 30 * cycle, "no denied call is repeated");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn attempts_count_as_calls() {
+async fn the_status_counts_retries_as_calls() {
     let fake = many(3);
     let settings = values(manager(&fake)).refresh_every(NEVER).start().await.unwrap();
     assert_counted(&settings, &fake);
@@ -141,31 +141,31 @@ async fn attempts_count_as_calls() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn throttled_batches_give_way_to_single_calls_and_come_back() {
+async fn throttled_batches_are_replaced_by_single_calls_for_some_refreshes() {
     let fake = many(5);
     let settings = values(manager(&fake)).refresh_every(NEVER).start().await.unwrap();
     let throttling = fake.inject(Fault::throttled().on("BatchGetSecretValue"));
     settings.refresh().await.unwrap();
-    assert_eq!(fake.calls("GetSecretValue"), 5, "in the same cycle");
+    assert_eq!(fake.calls("GetSecretValue"), 5, "in the same refresh");
     fake.remove_fault(throttling);
     fake.reset_calls();
     settings.refresh().await.unwrap();
     assert_eq!(
         (fake.calls("BatchGetSecretValue"), fake.calls("GetSecretValue")),
         (0, 5),
-        "they rest"
+        "batches pause"
     );
     let mut cycles = 1;
     while fake.calls("BatchGetSecretValue") == 0 {
         settings.refresh().await.unwrap();
         cycles += 1;
-        assert!(cycles < 50, "they never come back");
+        assert!(cycles < 50, "batches never resume");
     }
-    assert!(cycles > 5, "after {cycles} cycles already");
+    assert!(cycles > 5, "batches resumed after only {cycles} refreshes");
 }
 
 #[tokio::test(start_paused = true)]
-async fn throttling_of_everything_backs_off() {
+async fn refreshes_back_off_while_every_call_is_throttled() {
     let fake = many(5);
     let settings =
         values(manager(&fake)).refresh_every(Duration::from_secs(300)).start().await.unwrap();
@@ -178,7 +178,8 @@ async fn throttling_of_everything_backs_off() {
         ends.push(fake.total_calls());
     }
     assert!(settings.status().last_success() <= failed_before + Duration::from_secs(300));
-    // Of 1800 s, with full jitter below 300 s: about twelve refreshes, each of a few attempts, one by one.
+    // Of 1800 s, with full jitter below 300 s: about twelve refreshes, each of a few attempts, one
+    // by one.
     assert!(ends[1] < 12 * 3 * 7, "{ends:?}");
     assert!(ends[1] > 0, "it never gives up");
 }

@@ -1,4 +1,5 @@
-//! Credentials that run out: those of a role last an hour, and the provider that renews them may be down.
+//! Credentials that expire: those of a role last an hour, and the provider that renews them may be
+//! down.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,7 +20,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{Settings, fake, put_password, secrets_only};
 
-/// How long credentials last, as those of a role by default.
+/// How long the credentials of a role last by default.
 const LIFE: Duration = Duration::from_secs(3600);
 
 /// Dates that move with tokio's clock.
@@ -41,7 +42,8 @@ impl TimeSource for Clock {
     }
 }
 
-/// A role's provider: each time another access key, named after the second in which its time is over.
+/// The provider of a role. Each access key is new, and its name holds the second in which it
+/// expires.
 #[derive(Debug, Clone)]
 struct Role {
     clock: Clock,
@@ -72,14 +74,14 @@ impl ProvideCredentials for Role {
     }
 }
 
-/// The access keys that requests were signed with, and how many were signed with one whose time was over.
+/// The access keys that requests were signed with, and how many requests used an expired one.
 #[derive(Debug, Default)]
 struct Seen {
     keys: BTreeSet<String>,
     too_late: usize,
 }
 
-/// Reads each request's key where it leaves the SDK, as the service would.
+/// Reads the access key of each request as it leaves the SDK, as the service would.
 #[derive(Debug)]
 struct Witness {
     clock: Clock,
@@ -109,7 +111,7 @@ impl Intercept for Witness {
     }
 }
 
-/// Settings refreshed each minute by a client with that role.
+/// Settings that a client with that role refreshes each minute.
 async fn start(fake: &FakeSecretsManager) -> (Live<Settings>, Role, Arc<Mutex<Seen>>) {
     let clock = Clock::start();
     let role = Role { clock, down: Arc::default() };
@@ -128,7 +130,7 @@ async fn start(fake: &FakeSecretsManager) -> (Live<Settings>, Role, Arc<Mutex<Se
 }
 
 #[tokio::test(start_paused = true)]
-async fn credentials_are_renewed_before_they_run_out() {
+async fn credentials_are_renewed_before_they_expire() {
     let fake = fake();
     let (settings, _, seen) = start(&fake).await;
     for n in 2..=12 {
@@ -140,17 +142,17 @@ async fn credentials_are_renewed_before_they_run_out() {
     assert_eq!((status.health(), status.last_error().is_none()), (Health::Fresh, true));
     let seen = seen.lock().unwrap();
     assert_eq!(seen.too_late, 0);
-    assert!((6..=7).contains(&seen.keys.len()), "one in an hour: {:?}", seen.keys);
+    assert!((6..=7).contains(&seen.keys.len()), "one key per hour: {:?}", seen.keys);
 }
 
-/// The last good settings are served while nobody renews them, and a rotation meanwhile comes when somebody does.
+/// A rotation in the meantime is seen once the provider works again.
 #[tokio::test(start_paused = true)]
-async fn credentials_that_nobody_renews_are_outlived() {
+async fn the_last_good_settings_are_served_while_credentials_cannot_be_renewed() {
     let fake = fake();
     let (settings, role, seen) = start(&fake).await;
     role.down.store(true, Ordering::Relaxed);
     sleep(LIFE / 2).await;
-    assert_eq!(settings.status().health(), Health::Fresh, "those in use are still good");
+    assert_eq!(settings.status().health(), Health::Fresh, "the credentials in use are still valid");
 
     sleep(LIFE).await;
     put_password(&fake, 2);

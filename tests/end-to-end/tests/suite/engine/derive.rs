@@ -1,4 +1,4 @@
-//! What is made of settings, and made anew when they change: `derive` and `map`.
+//! Values that are built from settings, and rebuilt when the settings change: `derive` and `map`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::{Database, Settings, fake, put_password, quiet, start};
 
-/// A pool that tells when it is dropped.
+/// A pool that sends its password when it is dropped.
 struct Pool {
     password: String,
     dropped: mpsc::UnboundedSender<String>,
@@ -22,7 +22,7 @@ impl Drop for Pool {
     }
 }
 
-/// A pool of the current password, and who was dropped.
+/// A pool with the current password, and the passwords of the pools that were dropped.
 async fn pool(settings: &Live<Settings>) -> (Live<Pool>, mpsc::UnboundedReceiver<String>) {
     let (dropped, drops) = mpsc::unbounded_channel();
     let build = move |settings: Arc<Settings>| {
@@ -33,7 +33,7 @@ async fn pool(settings: &Live<Settings>) -> (Live<Pool>, mpsc::UnboundedReceiver
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_is_rebuilt_when_a_key_below_its_path_changes_and_only_then() {
+async fn a_derived_value_is_rebuilt_only_when_a_key_below_its_path_changes() {
     let fake = fake();
     let settings = start(&fake).await;
     let (pool, mut drops) = pool(&settings).await;
@@ -43,20 +43,24 @@ async fn it_is_rebuilt_when_a_key_below_its_path_changes_and_only_then() {
     fake.put("app/jwt-secret", "jwt-2");
     pool.refresh().await.unwrap();
     assert_eq!(settings.status().generation(), 2);
-    assert!(Arc::ptr_eq(&first, &pool.current()), "another key");
+    assert!(Arc::ptr_eq(&first, &pool.current()), "another key changed");
 
     put_password(&fake, 2);
     let refreshed = pool.refresh().await.unwrap();
-    assert_eq!((refreshed.changed(), refreshed.generation()), (true, 2), "its own generation");
+    assert_eq!(
+        (refreshed.changed(), refreshed.generation()),
+        (true, 2),
+        "it counts its own generations"
+    );
     assert_eq!(pool.load().password, "password-2");
     assert_eq!(changes.next().await.unwrap().keys(), ["database"]);
 
     drop(first);
-    assert_eq!(drops.recv().await.unwrap(), "password-1", "gone with its last user");
+    assert_eq!(drops.recv().await.unwrap(), "password-1", "dropped with its last user");
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_follows_refreshes_that_nobody_asked_it_for() {
+async fn a_derived_value_follows_refreshes_of_its_settings() {
     let fake = fake();
     let settings = start(&fake).await;
     let (pool, _drops) = pool(&settings).await;
@@ -69,9 +73,10 @@ async fn it_follows_refreshes_that_nobody_asked_it_for() {
     }
 }
 
-/// Two generations come while one is built: the second touches nothing below the path, and must not hide the first.
+/// Two generations arrive during a build. The second changes nothing below the path, and must not
+/// hide the first.
 #[tokio::test(start_paused = true)]
-async fn no_change_is_lost_while_it_is_being_built() {
+async fn no_change_is_lost_during_a_build() {
     let fake = fake();
     let settings = start(&fake).await;
     let (building, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
@@ -105,7 +110,7 @@ async fn no_change_is_lost_while_it_is_being_built() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn builds_that_fail_are_tried_again_and_told_of() {
+async fn failed_builds_are_reported_and_retried() {
     let fake = fake();
     let settings = start(&fake).await;
     let builds = Arc::new(AtomicU32::new(0));
@@ -131,12 +136,15 @@ async fn builds_that_fail_are_tried_again_and_told_of() {
     let error = derived.refresh().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Rejected, "{error}");
     assert_eq!(*derived.load(), "password-1");
-    assert_eq!(settings.status().health(), Health::Fresh, "the settings themselves are well");
+    assert_eq!(settings.status().health(), Health::Fresh, "the settings themselves are fresh");
     assert_eq!(derived.status().health(), Health::Stale);
     let status = settings.status();
-    let [told] = status.derived() else { panic!("one is derived") };
-    assert_eq!((told.path(), told.generation(), told.failures()), ("database", 1, 1));
-    assert!(told.last_error().is_some());
+    let [derived_status] = status.derived() else { panic!("one is derived") };
+    assert_eq!(
+        (derived_status.path(), derived_status.generation(), derived_status.failures()),
+        ("database", 1, 1)
+    );
+    assert!(derived_status.last_error().is_some());
 
     let begun = Instant::now();
     assert_eq!(changes.next().await.unwrap().generation(), 2);
@@ -148,9 +156,9 @@ async fn builds_that_fail_are_tried_again_and_told_of() {
     assert_eq!(derived.status().health(), Health::Fresh);
 }
 
-/// A rotation to a wrong password that no probe kept out, and the next one that is right again.
+/// One rotation sets a wrong password, which no probe rejects; the next one sets a right password.
 #[tokio::test(start_paused = true)]
-async fn what_was_built_of_in_vain_is_searched_past() {
+async fn refresh_past_looks_past_settings_whose_build_failed() {
     let fake = fake();
     let settings = start(&fake).await;
     let derived = settings
@@ -175,11 +183,15 @@ async fn what_was_built_of_in_vain_is_searched_past() {
     };
     let (newer, ()) = tokio::join!(derived.refresh_past(&seen), rotation);
     assert_eq!(*newer.unwrap(), "password-3");
-    assert!(begun.elapsed() <= Duration::from_secs(2), "built at once: {:?}", begun.elapsed());
+    assert!(
+        begun.elapsed() <= Duration::from_secs(2),
+        "it was not built at once: {:?}",
+        begun.elapsed()
+    );
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_search_past_what_is_built_of_in_vain_comes_to_an_end() {
+async fn refresh_past_ends_if_every_build_fails() {
     let fake = fake();
     let settings = start(&fake).await;
     let derived = settings
@@ -196,14 +208,18 @@ async fn a_search_past_what_is_built_of_in_vain_comes_to_an_end() {
     derived.refresh().await.unwrap_err();
     let begun = Instant::now();
     let error = derived.refresh_past(&seen).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Unavailable, "no newer settings: {error}");
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "there are no newer settings: {error}");
     assert!(begun.elapsed() <= Duration::from_secs(31), "{:?}", begun.elapsed());
 
     put_password(&fake, 3);
     settings.refresh().await.unwrap();
     put_password(&fake, 4);
     let error = derived.refresh_past(&seen).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Rejected, "newer ones, but no build of them: {error}");
+    assert_eq!(
+        error.kind(),
+        ErrorKind::Rejected,
+        "there are newer ones, but their build failed: {error}"
+    );
     assert!(
         begun.elapsed() <= Duration::from_secs(31 + 1 + 2 + 4 + 8 + 16),
         "{:?}",
@@ -212,7 +228,7 @@ async fn a_search_past_what_is_built_of_in_vain_comes_to_an_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_first_build_that_fails_is_the_error() {
+async fn derive_returns_the_error_of_its_first_build() {
     let fake = fake();
     let settings = start(&fake).await;
     let refuse = |_: Arc<Settings>| async { Err::<(), _>(Rejected::new("no connection")) };
@@ -225,7 +241,7 @@ async fn a_first_build_that_fails_is_the_error() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn refused_credentials_of_a_pool_are_searched_past_in_the_settings() {
+async fn with_fresh_on_a_pool_waits_for_newer_settings() {
     let fake = fake();
     let settings = start(&fake).await;
     let (pool, _drops) = pool(&settings).await;
@@ -234,7 +250,7 @@ async fn refused_credentials_of_a_pool_are_searched_past_in_the_settings() {
     };
     let rotation = async {
         tokio::time::sleep(Duration::from_secs(1)).await;
-        // Something else comes first, which is not what is searched for.
+        // Another change comes first. It does not end the search.
         fake.put("app/jwt-secret", "jwt-2");
         settings.refresh().await.unwrap();
         tokio::time::sleep(Duration::from_secs(2)).await;
@@ -245,7 +261,7 @@ async fn refused_credentials_of_a_pool_are_searched_past_in_the_settings() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_keeps_its_settings_alive_and_stops_with_its_last_handle() {
+async fn a_derived_value_keeps_its_settings_alive_and_stops_with_its_last_handle() {
     let fake = fake();
     let settings = start(&fake).await;
     let (pool, mut drops) = pool(&settings).await;
@@ -265,7 +281,7 @@ async fn it_keeps_its_settings_alive_and_stops_with_its_last_handle() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_shutdown_of_the_settings_ends_it_too_and_one_of_it_leaves_them() {
+async fn a_shutdown_ends_derived_values_but_not_the_settings_below_them() {
     let fake = fake();
     let settings = start(&fake).await;
     let (first, _drops) = pool(&settings).await;
@@ -288,16 +304,16 @@ async fn a_shutdown_of_the_settings_ends_it_too_and_one_of_it_leaves_them() {
         (first.status().health(), second.status().health()),
         (Health::Failing, Health::Fresh)
     );
-    assert!(first.status().is_ready(), "what it is made of is known");
+    assert!(first.status().is_ready(), "its settings are still read");
 
     settings.shutdown().await;
     assert!(second.refresh().await.is_err());
     assert_eq!(second.load().password, "password-2");
 }
 
-/// Settings go on while a pool made of them cannot be built for hours.
+/// The settings keep changing while the pool derived from them cannot be built.
 #[tokio::test(start_paused = true)]
-async fn what_lags_behind_its_settings_worsens_by_itself() {
+async fn a_derived_value_that_lags_behind_becomes_stale_and_then_failing() {
     let fake = fake();
     let settings: Live<Settings> =
         quiet(&fake).refresh_every(Duration::from_secs(60)).start().await.unwrap();
@@ -324,20 +340,23 @@ async fn what_lags_behind_its_settings_worsens_by_itself() {
     let healths =
         || [settings.status().health(), derived.status().health(), upper.status().health()];
     let since = settings.status().derived()[0].failing_since().unwrap();
-    let told =
+    let failing_since =
         serde_json::to_value(settings.status()).unwrap()["derived"][0]["failing_since"].clone();
-    assert!(told.as_u64().is_some(), "{told}");
+    assert!(failing_since.as_u64().is_some(), "{failing_since}");
     assert_eq!(healths(), [Health::Fresh, Health::Stale, Health::Stale]);
     tokio::time::sleep(Duration::from_secs(170)).await;
     assert_eq!(healths(), [Health::Fresh, Health::Stale, Health::Stale]);
     tokio::time::sleep(Duration::from_secs(20)).await;
     assert_eq!(healths(), [Health::Fresh, Health::Failing, Health::Failing]);
     assert!(derived.status().is_ready());
-    assert!(derived.status().last_success_age() <= Duration::from_secs(66), "that of its settings");
+    assert!(
+        derived.status().last_success_age() <= Duration::from_secs(66),
+        "the success of its settings counts"
+    );
     let still = settings.status().derived()[0].failing_since().unwrap();
     assert!(
         still.duration_since(since).unwrap_or_default() < Duration::from_secs(100),
-        "the first of them"
+        "the time of the first failure"
     );
 
     put_password(&fake, 3);
@@ -347,7 +366,7 @@ async fn what_lags_behind_its_settings_worsens_by_itself() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_derived_can_be_derived_from() {
+async fn a_derived_value_can_be_derived_from() {
     let fake = fake();
     let settings = start(&fake).await;
     let (pool, _drops) = pool(&settings).await;
@@ -361,7 +380,7 @@ async fn what_is_derived_can_be_derived_from() {
 }
 
 #[tokio::test]
-async fn of_a_constant_it_is_built_once() {
+async fn a_value_derived_from_a_constant_is_built_once() {
     let word = Live::constant("four".to_owned());
     let length = word.derive("", |word: Arc<String>| async move { Ok(word.len()) }).await.unwrap();
     assert_eq!(*length.load(), 4);
@@ -370,7 +389,7 @@ async fn of_a_constant_it_is_built_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_part_is_as_live_as_the_whole() {
+async fn a_view_of_a_part_follows_the_settings() {
     let fake = fake();
     let settings = quiet::<Settings>(&fake).start().await.unwrap();
     let database: View<Settings, Database> = settings.map(|settings| &settings.database);
@@ -383,21 +402,21 @@ async fn a_part_is_as_live_as_the_whole() {
     assert_eq!(
         (&*held.password, &*held.username),
         ("password-1", "app"),
-        "whoever holds a part keeps it"
+        "a held part does not change"
     );
 }
 
-/// The user's code is also what a build leaves behind.
+/// Code of the user that runs when an unfinished build is dropped.
 struct Guard;
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        panic!("a guard of the user's");
+        panic!("a panic of the user's guard");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_build_that_panics_when_it_is_dropped_is_tried_again_and_at_once_for_whoever_asks() {
+async fn a_build_that_panics_on_drop_is_retried_at_once_on_request() {
     let fake = fake();
     let settings = start(&fake).await;
     let hangs = Arc::new(std::sync::atomic::AtomicBool::new(false));

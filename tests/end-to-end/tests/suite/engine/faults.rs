@@ -1,4 +1,5 @@
-//! Faults of the store, the network and the user's code: the table in the guide, row by row (R1, R3, R4).
+//! Faults of the store, of the network and of the user's code: the table in the guide, row by row
+//! (R1, R3, R4).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -12,7 +13,7 @@ use tokio::time::Instant;
 use super::{Settings, fake, manager, put_password, quiet, secrets_only};
 use crate::fixtures::Pair;
 
-/// Puts generation `n` of everything.
+/// Puts generation `n` of both secrets.
 fn rotate(fake: &FakeSecretsManager, n: u32) {
     put_password(fake, n);
     fake.put("app/jwt-secret", format!("jwt-{n}"));
@@ -24,20 +25,21 @@ fn serves(settings: &Live<Settings>, n: u32) -> bool {
         && settings.jwt_secret == format!("jwt-{n}")
 }
 
-/// Waits, for a day at most, until the newest generation is served and all is well.
-async fn heals(settings: &Live<Settings>, n: u32) -> Duration {
+/// Waits until generation `n` is served and the settings are fresh, for a day at most. Returns how
+/// long that took.
+async fn recovers(settings: &Live<Settings>, n: u32) -> Duration {
     let begun = Instant::now();
     while !(serves(settings, n) && settings.status().health() == Health::Fresh) {
         tokio::time::sleep(Duration::from_millis(100)).await;
-        assert!(begun.elapsed() < Duration::from_secs(24 * 3600), "it does not heal");
+        assert!(begun.elapsed() < Duration::from_secs(24 * 3600), "it does not recover");
     }
     begun.elapsed()
 }
 
-/// Each fault in the middle of a service's life: readers see the last good generation, the status says why, and it
-/// heals by itself within one interval once the fault is over.
+/// Readers see the last good generation, the status says why, and the settings recover within one
+/// interval once the fault is over.
 #[tokio::test(start_paused = true)]
-async fn faults_in_the_middle_are_outlived() {
+async fn the_last_good_settings_survive_each_fault_and_recover_by_themselves() {
     for (fault, kind) in [
         (Fault::drop_connection(), ErrorKind::Unavailable),
         (Fault::hang(), ErrorKind::Unavailable),
@@ -77,14 +79,14 @@ async fn faults_in_the_middle_are_outlived() {
         );
         assert!(status.last_success_age() > Duration::from_secs(1700), "{case}");
         fake.clear_faults();
-        let took = heals(&settings, 2).await;
+        let took = recovers(&settings, 2).await;
         assert!(took <= Duration::from_secs(66 + 20), "{case}: {took:?}");
     }
 }
 
-/// Three in ten of all calls fail, for hours, while everything rotates.
+/// Three of ten calls fail, for hours, while both secrets rotate.
 #[tokio::test(start_paused = true)]
-async fn a_third_of_all_calls_failing_delays_a_rotation_and_tears_none() {
+async fn failing_calls_delay_a_rotation_but_never_split_it() {
     let mut failures = 0;
     for seed in 0..5 {
         let fake = fake();
@@ -93,7 +95,7 @@ async fn a_third_of_all_calls_failing_delays_a_rotation_and_tears_none() {
             .start()
             .await
             .unwrap();
-        // Each decides for itself: 1 - 0.888³.
+        // Three independent faults, so 1 - 0.888³ = 0.3 of the calls fail.
         let random = |fault: Fault, n: u64| fault.with_probability(0.112).seed(3 * seed + n);
         fake.inject(random(Fault::internal_error(), 0));
         fake.inject(random(Fault::drop_connection(), 1));
@@ -109,13 +111,13 @@ async fn a_third_of_all_calls_failing_delays_a_rotation_and_tears_none() {
                 tokio::time::sleep(Duration::from_millis(500)).await;
                 assert!(
                     swapped.elapsed() < Duration::from_secs(900),
-                    "seed {seed}: it is never served"
+                    "seed {seed}: the rotation never arrives"
                 );
             }
         }
         failures += u32::from(settings.status().last_error().is_some());
     }
-    assert!(failures > 0, "the SDK's own second and third tries were enough each time");
+    assert!(failures > 0, "the retries of the SDK hid every failure");
 }
 
 #[tokio::test(start_paused = true)]
@@ -139,10 +141,10 @@ async fn an_outage_at_the_start_is_an_error_or_a_fallback_that_ends() {
     let status = settings.status();
     assert_eq!((status.health(), status.is_ready()), (Health::Fallback, true));
     fake.remove_fault(outage);
-    heals(&settings, 1).await;
+    recovers(&settings, 1).await;
 }
 
-/// Credentials that are not accepted make no optional secret absent, and none rests for them.
+/// Expired credentials make no optional secret absent, and do not delay its next fetch.
 #[tokio::test(start_paused = true)]
 async fn expired_credentials_are_an_outage_of_optional_secrets_too() {
     let fake = fake();
@@ -155,17 +157,17 @@ async fn expired_credentials_are_an_outage_of_optional_secrets_too() {
     assert_eq!(settings.status().health(), Health::Failing);
     fake.clear_faults();
     rotate(&fake, 2);
-    heals(&settings, 2).await;
+    recovers(&settings, 2).await;
 }
 
-/// Trouble that lasts makes no more looks than health: half an hour of it, at five minutes.
+/// After an hour of failures, refreshes come as rarely as they do without one.
 #[tokio::test(start_paused = true)]
-async fn lasting_trouble_makes_no_more_calls_than_health() {
+async fn a_lasting_failure_makes_no_more_calls_than_normal_service() {
     let fake = fake();
     let settings: Live<Settings> =
         quiet(&fake).refresh_every(Duration::from_secs(300)).start().await.unwrap();
     fake.remove("app/jwt-secret");
-    // The first failures come quickly.
+    // The first retries come quickly.
     tokio::time::sleep(Duration::from_secs(3600)).await;
     fake.reset_calls();
     tokio::time::sleep(Duration::from_secs(3000)).await;
@@ -175,7 +177,7 @@ async fn lasting_trouble_makes_no_more_calls_than_health() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_storm_of_throttling_ends_with_every_value_read() {
+async fn every_value_is_read_in_spite_of_throttling() {
     let fake = FakeSecretsManager::new();
     for i in 0..200 {
         fake.put(&format!("app/s{i}"), "1");
@@ -203,7 +205,7 @@ async fn a_storm_of_throttling_ends_with_every_value_read() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_denial_ends_when_the_policy_is_mended() {
+async fn a_denial_ends_when_the_policy_is_fixed() {
     let fake = fake();
     let settings: Live<Settings> =
         quiet(&fake).refresh_every(Duration::from_secs(60)).start().await.unwrap();
@@ -215,12 +217,12 @@ async fn a_denial_ends_when_the_policy_is_mended() {
         ("password-1", "jwt-2")
     );
     fake.allow_secret("app/database");
-    heals(&settings, 2).await;
+    recovers(&settings, 2).await;
 }
 
-/// A process that was stopped: when it goes on, all that was due is one refresh.
+/// A process that was suspended makes one refresh when it resumes, however many it missed.
 #[tokio::test(start_paused = true)]
-async fn a_jump_of_the_clock_is_one_refresh() {
+async fn a_jump_of_the_clock_causes_one_refresh() {
     let fake = fake();
     let settings: Live<Settings> =
         quiet(&fake).refresh_every(Duration::from_secs(60)).start().await.unwrap();
@@ -234,10 +236,10 @@ async fn a_jump_of_the_clock_is_one_refresh() {
     assert_eq!(settings.status().health(), Health::Fresh);
 }
 
-/// Panics where they are told to.
+/// Whether the next drop of a `Touchy` panics.
 static PANICS: AtomicBool = AtomicBool::new(false);
 
-struct Touchy(#[allow(dead_code, reason = "it is there to be dropped")] String);
+struct Touchy(#[allow(dead_code, reason = "it is dropped")] String);
 
 impl<'de> Deserialize<'de> for Touchy {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -254,7 +256,7 @@ impl Drop for Touchy {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_panic_in_each_of_the_users_closures_stops_nothing() {
+async fn a_panic_in_any_user_closure_stops_nothing() {
     #[derive(Deserialize)]
     struct Settings {
         value: Touchy,
@@ -296,7 +298,7 @@ async fn a_panic_in_each_of_the_users_closures_stops_nothing() {
         assert_eq!(error.kind(), ErrorKind::Rejected, "{at}");
         assert!(
             !format!("{error:?}").contains("a panic of the user's"),
-            "its payload is not repeated: {at}"
+            "the payload of the panic is shown: {at}"
         );
         assert_eq!(settings.load().value.0, "1");
     }
@@ -310,15 +312,15 @@ async fn a_panic_in_each_of_the_users_closures_stops_nothing() {
     fake.put("app/value", "2");
     derived.refresh().await.unwrap();
     assert_eq!((settings.load().value.0.as_str(), derived.load().as_str()), ("2", "2"));
-    assert!(!PANICS.load(Ordering::Relaxed), "the old settings were dropped, and panicked");
+    assert!(!PANICS.load(Ordering::Relaxed), "the drop of the old settings did not panic");
     fake.put("app/value", "3");
     assert!(settings.refresh().await.unwrap().changed());
 }
 
-/// Eight threads read as fast as they can while ten thousand generations go by: each read is whole, none goes back,
-/// and the last one arrives.
+/// Eight threads read as fast as they can during ten thousand changes. Each read is of one
+/// generation, none is older than the one before, and every thread reads the last.
 #[test]
-fn ten_thousand_swaps_under_eight_readers() {
+fn eight_readers_see_only_whole_generations_and_in_order() {
     const SWAPS: u32 = 10_000;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let memory = secrets_provider::Memory::new();
@@ -353,17 +355,17 @@ fn ten_thousand_swaps_under_eight_readers() {
                             (pair.a, pair.b)
                         }
                     };
-                    assert_eq!(a, b, "torn");
-                    assert!(a >= last, "gone back");
+                    assert_eq!(a, b, "values of two generations");
+                    assert!(a >= last, "an older generation");
                     distinct += u32::from(a > last);
                     last = a;
                     if ending {
                         break;
                     }
-                    // There may be fewer cores than readers, and the refresher wants one too.
+                    // There may be fewer cores than readers, and the refresher needs one too.
                     std::thread::yield_now();
                 }
-                assert_eq!(last, SWAPS, "the last one is lost");
+                assert_eq!(last, SWAPS, "the last generation is missing");
                 seen.fetch_add(distinct, Ordering::Relaxed);
             });
         }
@@ -377,5 +379,5 @@ fn ten_thousand_swaps_under_eight_readers() {
         });
         over.store(true, Ordering::Release);
     });
-    assert!(seen.load(Ordering::Relaxed) > 8, "the readers saw more than the last");
+    assert!(seen.load(Ordering::Relaxed) > 8, "the readers saw only the last generation");
 }

@@ -1,4 +1,4 @@
-//! What becomes of the settings when something becomes of a secret: the table in the guide, row by row.
+//! How each change of a secret affects the settings: the table in the guide, row by row.
 
 use std::time::Duration;
 
@@ -61,7 +61,7 @@ fn last_good(a: impl Into<Value>, error: ErrorKind) -> Outcome {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_secret_that_is_gone_keeps_its_last_good_value_and_holds_up_no_other() {
+async fn an_unreadable_secret_keeps_its_last_good_value_and_delays_no_other() {
     let fake = fake();
     let client = fake.client();
     const KEY: &str = "arn:aws:kms:us-east-1:123456789012:key/0d1e2f";
@@ -110,7 +110,7 @@ async fn a_secret_that_is_gone_keeps_its_last_good_value_and_holds_up_no_other()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_secret_that_is_restored_as_it_was_changes_nothing() {
+async fn a_secret_restored_unchanged_changes_nothing() {
     let fake = fake();
     let client = fake.client();
     let settings = builder(&fake).start().await.unwrap();
@@ -122,7 +122,7 @@ async fn a_secret_that_is_restored_as_it_was_changes_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_value_that_has_become_malformed_keeps_the_last_good_one_and_holds_up_no_other() {
+async fn a_malformed_value_keeps_the_last_good_one_and_delays_no_other() {
     let fake = fake();
     fake.put("app/a", r#"{"x": 1}"#);
     let settings = builder(&fake).start().await.unwrap();
@@ -138,7 +138,7 @@ async fn a_value_that_has_become_malformed_keeps_the_last_good_one_and_holds_up_
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_value_that_was_rolled_back_is_served_again() {
+async fn a_rolled_back_value_is_served_again() {
     let fake = fake();
     let client = fake.client();
     let first = fake.put("app/a", "a-2");
@@ -157,7 +157,7 @@ async fn a_value_that_was_rolled_back_is_served_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_secret_that_was_added_is_found_and_a_malformed_one_is_named() {
+async fn an_added_secret_is_found_and_a_malformed_one_is_reported() {
     let fake = fake();
     let settings = builder(&fake).start().await.unwrap();
     fake.put("app/c", "c-1");
@@ -182,9 +182,9 @@ async fn a_secret_that_was_added_is_found_and_a_malformed_one_is_named() {
     assert_eq!(status.health(), Health::Stale);
 }
 
-/// A name cannot be changed in AWS: the secret is created anew, and the old one deleted.
+/// AWS cannot rename a secret: a new one is created and the old one deleted.
 #[tokio::test(start_paused = true)]
-async fn a_secret_that_was_renamed_is_an_added_one_and_a_deleted_one() {
+async fn a_renamed_secret_counts_as_one_added_and_one_deleted() {
     let fake = fake();
     let client = fake.client();
     let settings = builder(&fake).start().await.unwrap();
@@ -201,7 +201,7 @@ async fn a_secret_that_was_renamed_is_an_added_one_and_a_deleted_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_added_secret_that_conflicts_holds_up_no_other() {
+async fn a_conflicting_added_secret_delays_no_other() {
     let fake = fake();
     let settings = builder(&fake).start().await.unwrap();
     fake.put("app/A", "another");
@@ -219,14 +219,14 @@ async fn an_added_secret_that_conflicts_holds_up_no_other() {
         assert_eq!((named, status.health()), (vec!["app/a", "app/b"], Health::Stale));
     }
     let error = settings.refresh().await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Conflict, "as long as it is there");
+    assert_eq!(error.kind(), ErrorKind::Conflict, "for as long as it exists");
     fake.remove("app/A");
     settings.refresh().await.unwrap();
     assert_eq!(settings.status().health(), Health::Fresh);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_new_value_that_conflicts_keeps_the_last_good_one_and_holds_up_no_other() {
+async fn a_conflicting_new_value_keeps_the_last_good_one_and_delays_no_other() {
     let fake = fake();
     fake.put("app/a", r#"{"x": 1}"#);
     fake.put("app/a/y", "y-1");
@@ -256,9 +256,10 @@ async fn a_new_value_that_conflicts_keeps_the_last_good_one_and_holds_up_no_othe
     );
 }
 
-/// What is amiss with one secret, or with new settings, takes no replica out of the balance; not to know does.
+/// A failure of one secret, or of new settings, leaves every replica ready. Not being able to read
+/// the secrets in use does not.
 #[tokio::test(start_paused = true)]
-async fn a_replica_is_ready_as_long_as_it_knows_what_it_serves() {
+async fn a_replica_is_ready_while_it_can_read_the_secrets_in_use() {
     type Arrange = fn(&FakeSecretsManager);
     let arrange: [(&str, Arrange, bool); 7] = [
         ("a secret deleted", |fake| fake.remove("app/a"), true),
@@ -293,7 +294,7 @@ async fn a_replica_is_ready_as_long_as_it_knows_what_it_serves() {
             .unwrap();
         arrange(&fake);
         tokio::time::sleep(Duration::from_secs(100)).await;
-        assert!(settings.status().is_ready(), "{case}: not at once");
+        assert!(settings.status().is_ready(), "{case}: it stays ready at first");
         tokio::time::sleep(Duration::from_secs(1800)).await;
         let status = settings.status();
         assert_eq!((status.health(), status.is_ready()), (Health::Failing, ready), "{case}");
@@ -301,7 +302,7 @@ async fn a_replica_is_ready_as_long_as_it_knows_what_it_serves() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn settings_that_do_not_fit_are_refused_whole() {
+async fn settings_that_do_not_fit_are_rejected_as_a_whole() {
     #[derive(Debug, serde::Deserialize)]
     struct Typed {
         a: u16,
@@ -315,7 +316,11 @@ async fn settings_that_do_not_fit_are_refused_whole() {
     let version = |settings: &Live<Typed>| settings.status().secrets()[0].version_id().to_owned();
     let held = version(&settings);
     assert_eq!(settings.refresh().await.unwrap_err().kind(), ErrorKind::Invalid);
-    assert_eq!((settings.load().a, settings.load().b.as_str()), (1, "b-1"), "whole or not at all");
+    assert_eq!(
+        (settings.load().a, settings.load().b.as_str()),
+        (1, "b-1"),
+        "all new values or none"
+    );
     assert_eq!(settings.status().secrets()[0].state(), SecretState::Current);
     assert_eq!(version(&settings), held);
     assert_eq!(settings.status().health(), Health::Stale);

@@ -1,4 +1,4 @@
-//! What new settings go through before they are served: `validate` and `probe` (R1).
+//! The checks that new settings pass before they are served: `validate` and `probe` (R1).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::{Settings, fake, put_password, quiet};
 
 #[tokio::test(start_paused = true)]
-async fn what_a_probe_refuses_is_never_served_and_tried_again() {
+async fn settings_that_a_probe_rejects_are_never_served_and_are_retried() {
     let fake = fake();
     let probes = Arc::new(AtomicU32::new(0));
     let counted = probes.clone();
@@ -30,7 +30,7 @@ async fn what_a_probe_refuses_is_never_served_and_tried_again() {
         .start()
         .await
         .unwrap();
-    assert_eq!(probes.load(Ordering::Relaxed), 1, "at the start, too");
+    assert_eq!(probes.load(Ordering::Relaxed), 1, "the start probes too");
     put_password(&fake, 2);
     for _ in 0..2 {
         let error = settings.refresh().await.unwrap_err();
@@ -39,7 +39,7 @@ async fn what_a_probe_refuses_is_never_served_and_tried_again() {
         assert_eq!(settings.load().database.password, "password-1");
         assert_eq!(settings.status().health(), Health::Stale);
     }
-    // A refusal is retried by itself, soon, whatever the interval.
+    // A rejection is retried soon, however long the interval is.
     let begun = Instant::now();
     assert_eq!(settings.changes().next().await.unwrap().generation(), 2);
     assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
@@ -47,7 +47,7 @@ async fn what_a_probe_refuses_is_never_served_and_tried_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_start_that_a_probe_refuses_fails() {
+async fn a_start_fails_if_its_probe_rejects_the_settings() {
     let fake = fake();
     let refuse = |_: Arc<Settings>| async { Err(Rejected::new("no route to the database")) };
     let error = quiet(&fake).probe(refuse).start().await.unwrap_err();
@@ -55,7 +55,7 @@ async fn a_start_that_a_probe_refuses_fails() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn probes_that_hang_or_panic_count_as_refusals() {
+async fn probes_that_hang_or_panic_count_as_rejections() {
     let fake = fake();
     let settings = quiet::<Settings>(&fake)
         .probe_timeout(Duration::from_secs(7))
@@ -87,7 +87,7 @@ async fn probes_that_hang_or_panic_count_as_refusals() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn readers_are_served_while_a_probe_takes_its_time() {
+async fn readers_see_the_old_settings_while_a_probe_runs() {
     let fake = fake();
     let (begun, done) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let (tell, wait) = (begun.clone(), done.clone());

@@ -1,4 +1,4 @@
-//! What makes a refresh come before its time: `refresh_on`.
+//! Refreshes that come before the interval ends: `refresh_on`.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::{Settings, fake, put_password, quiet};
 
 #[tokio::test(start_paused = true)]
-async fn a_trigger_refreshes_at_once_and_finds_names_too() {
+async fn a_trigger_refreshes_at_once_and_finds_new_names() {
     let fake = fake();
     let (trigger, triggers) = Trigger::channel();
     let settings = quiet::<Settings>(&fake).refresh_on(triggers).start().await.unwrap();
@@ -24,7 +24,7 @@ async fn a_trigger_refreshes_at_once_and_finds_names_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_storm_of_triggers_is_one_refresh_a_second() {
+async fn many_triggers_cause_one_refresh_per_second() {
     let fake = fake();
     let (trigger, triggers) = Trigger::channel();
     let settings = quiet::<Settings>(&fake).refresh_on(triggers).start().await.unwrap();
@@ -41,14 +41,14 @@ async fn a_storm_of_triggers_is_one_refresh_a_second() {
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert!(
         fake.calls("BatchGetSecretValue") <= 1,
-        "what came together is one, and leaves no queue"
+        "triggers that wait together cause one refresh, and none stays queued"
     );
     drop(settings);
 }
 
-/// What waits together is one refresh, and of the widest kind that is asked for.
+/// A refresh that lists names is wider than one that reads known secrets only.
 #[tokio::test(start_paused = true)]
-async fn of_triggers_that_wait_together_the_widest_counts() {
+async fn waiting_triggers_merge_into_the_widest_refresh() {
     let fake = fake();
     let burst = stream::iter((0..5000).map(|n| match n {
         4999 => Trigger::new("the last"),
@@ -65,12 +65,9 @@ async fn of_triggers_that_wait_together_the_widest_counts() {
         .await
         .unwrap();
     tokio::time::sleep(Duration::from_secs(6)).await;
-    assert!(
-        fake.calls("BatchGetSecretValue") <= 7,
-        "five thousand are not five thousand refreshes"
-    );
+    assert!(fake.calls("BatchGetSecretValue") <= 7, "five thousand triggers cause few refreshes");
     let listings = fake.calls("ListSecrets");
-    // Both kinds are there when the refresher next looks.
+    // Triggers of both kinds wait when the refresher runs next.
     tokio::time::advance(period).await;
     trigger.fire();
     tokio::time::sleep(Duration::from_secs(2)).await;
@@ -79,7 +76,7 @@ async fn of_triggers_that_wait_together_the_widest_counts() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_interval_of_ones_own_is_kept_and_lists_no_oftener_than_names_last() {
+async fn an_additional_interval_is_kept_and_lists_only_when_rediscovery_is_due() {
     let fake = fake();
     let every = Trigger::every(Duration::from_secs(10));
     let settings = quiet::<Settings>(&fake).refresh_on(every).start().await.unwrap();
@@ -91,12 +88,12 @@ async fn an_interval_of_ones_own_is_kept_and_lists_no_oftener_than_names_last() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn streams_that_end_or_panic_stop_nothing() {
+async fn trigger_streams_that_end_or_panic_do_not_stop_the_others() {
     let fake = fake();
     let (trigger, triggers) = Trigger::channel();
     let settings = quiet::<Settings>(&fake)
         .refresh_on(stream::empty())
-        .refresh_on(stream::once(async { panic!("a stream of the user's") }))
+        .refresh_on(stream::once(async { panic!("a panic of the user's stream") }))
         .refresh_on(stream::iter([Trigger::new("one")]).chain(stream::pending()))
         .refresh_on(triggers)
         .start()
@@ -109,9 +106,9 @@ async fn streams_that_end_or_panic_stop_nothing() {
     assert_eq!(changes.next().await.unwrap().generation(), 2);
 }
 
-/// A stream that always has an item must not keep the thread, or the store, to itself.
+/// A stream that always has an item may block neither the thread nor the store.
 #[tokio::test(start_paused = true)]
-async fn an_endless_stream_of_triggers_holds_up_nobody() {
+async fn an_endless_stream_of_triggers_does_not_block_refreshes() {
     let fake = fake();
     let endless = stream::repeat_with(|| Trigger::new("again"));
     let settings = quiet::<Settings>(&fake).refresh_on(endless).start().await.unwrap();
@@ -124,13 +121,13 @@ async fn an_endless_stream_of_triggers_holds_up_nobody() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn a_hangup_refreshes() {
+async fn sighup_refreshes() {
     let fake = fake();
     let settings =
         quiet::<Settings>(&fake).refresh_on(Trigger::hangups().unwrap()).start().await.unwrap();
     let mut changes = settings.changes();
     put_password(&fake, 2);
-    // The shell's own `kill`: a program of that name is not everywhere.
+    // `kill` of the shell: not every system has a program of that name.
     let kill = format!("kill -HUP {}", std::process::id());
     let sent = std::process::Command::new("sh").args(["-c", &kill]).status();
     assert!(sent.unwrap().success());

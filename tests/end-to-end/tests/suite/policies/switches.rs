@@ -1,16 +1,17 @@
-//! `from_env` in a process of its own, whose environment and `.env` are as the guides have them.
+//! `from_env` in a process of its own, with the environment and the `.env` file of each guide.
 
 use std::process::Command;
 
 use fake_secrets_manager::FakeSecretsManager;
 use secrets_provider::{Layers, Live, SecretsManager};
 
-/// The program: this very test binary, with one test that does nothing unless it is told to.
+/// The program is this test binary, run with one test. That test does nothing without the variable
+/// below.
 const CHILD: &str = "policies::switches::child";
 const PROGRAM: &str = "POLICIES_PROGRAM";
 
-/// What three programs do with their environment.
-#[allow(clippy::print_stdout, reason = "its parent reads it")]
+/// Starts the named program and prints its settings, or its error, as JSON.
+#[allow(clippy::print_stdout, reason = "the parent process reads it")]
 #[tokio::test]
 async fn child() {
     let Ok(program) = std::env::var(PROGRAM) else { return };
@@ -29,7 +30,7 @@ async fn child() {
         _ => SecretsManager::from_env(),
     };
     let before: Vec<_> = std::env::vars_os().collect();
-    let told = match live(manager).await {
+    let outcome = match live(manager).await {
         Ok(settings) => {
             if program == "waits" {
                 settings.changes().next().await;
@@ -38,8 +39,8 @@ async fn child() {
         }
         Err(error) => serde_json::json!({"error": error.to_string()}),
     };
-    // The test runner writes into the same line.
-    println!("\n{told}");
+    // The test runner has begun the line.
+    println!("\n{outcome}");
     assert!(std::env::vars_os().eq(before), "the environment is not touched");
 }
 
@@ -47,7 +48,7 @@ async fn live(
     manager: Result<SecretsManager, secrets_provider::Error>,
 ) -> Result<Live<serde_json::Value>, secrets_provider::Error> {
     let layers = |secrets: &secrets_provider::Snapshot| {
-        // Of the environment, what the program itself looks for.
+        // Only the variables of the program.
         let known = ["JWT_SECRET", "DATABASE", "ENCRYPTION_MASTER_KEY"];
         let variables = std::env::vars().filter(move |(name, _)| known.contains(&name.as_str()));
         Layers::new().dotenv(".env").environment_from(variables).secrets(secrets)
@@ -55,20 +56,22 @@ async fn live(
     Live::builder(manager?.timeout(std::time::Duration::from_secs(20))).layers(layers).start().await
 }
 
-/// Runs a program in a folder with this `.env`, with this environment and no other, and returns what it tells.
+/// Runs a program in a folder with this `.env`, in exactly this environment, and returns what it
+/// prints.
 async fn run(program: &str, dotenv: &str, environment: &[(&str, &str)]) -> serde_json::Value {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join(".env"), dotenv).unwrap();
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args([CHILD, "--exact", "--nocapture"]).current_dir(folder.path()).env_clear();
-    // Nothing of this machine: no profile, no metadata service.
+    // No profile and no metadata service of this machine.
     command.env("HOME", folder.path()).env("AWS_EC2_METADATA_DISABLED", "true");
     command.env(PROGRAM, program).envs(environment.iter().copied());
     let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
-    let told = text.lines().find(|line| line.starts_with('{')).unwrap_or_else(|| panic!("{text}"));
-    serde_json::from_str(told).unwrap()
+    let printed =
+        text.lines().find(|line| line.starts_with('{')).unwrap_or_else(|| panic!("{text}"));
+    serde_json::from_str(printed).unwrap()
 }
 
 async fn serving() -> FakeSecretsManager {
@@ -84,7 +87,7 @@ async fn serving() -> FakeSecretsManager {
     fake
 }
 
-/// The SDK's own variables, which stand in `.env` alone.
+/// Variables of the SDK, for `.env`.
 fn aws(fake: &FakeSecretsManager) -> String {
     format!(
         "AWS_REGION=us-east-1\nAWS_ACCESS_KEY_ID=AKIAEXAMPLE\nAWS_SECRET_ACCESS_KEY=example\n\
@@ -94,94 +97,95 @@ fn aws(fake: &FakeSecretsManager) -> String {
 }
 
 #[tokio::test]
-async fn gaaras_file_works() {
+async fn the_dotenv_file_of_gaara_works() {
     let fake = serving().await;
     let dotenv = format!(
         "# Environment\nENVIRONMENT=production\n\n# AWS Configuration\nKMS_KEY_ID=alias/gaara-store-production\n\
          # Secret Cache TTL\nSECRET_CACHE_TTL=300\n{}",
         aws(&fake)
     );
-    let told = run("gaara", &dotenv, &[]).await;
-    assert_eq!(told["health"], "fresh");
-    assert_eq!(told["settings"]["jwt_secret"], "jwt");
-    assert_eq!(told["settings"]["database_url"], "postgresql://db");
+    let outcome = run("gaara", &dotenv, &[]).await;
+    assert_eq!(outcome["health"], "fresh");
+    assert_eq!(outcome["settings"]["jwt_secret"], "jwt");
+    assert_eq!(outcome["settings"]["database_url"], "postgresql://db");
     assert_eq!(fake.calls("ListSecrets"), 0);
 
-    // Exported, as the guide has it for staging and production; the other guide names the prefix.
+    // The other guide names the prefix.
     fake.put("gaara/prod/jwt-secret", "other");
     fake.put("gaara/prod/database-url", "other");
     let prefix =
         format!("ENVIRONMENT=production\nSECRETS_MANAGER_PREFIX=gaara/prod\n{}", aws(&fake));
-    let told = run("gaara", &prefix, &[]).await;
-    assert_eq!(told["settings"]["jwt_secret"], "other");
+    let outcome = run("gaara", &prefix, &[]).await;
+    assert_eq!(outcome["settings"]["jwt_secret"], "other");
 
     fake.reset_calls();
-    let told =
+    let outcome =
         run("gaara", &dotenv, &[("ENVIRONMENT", "development"), ("JWT_SECRET", "mine")]).await;
     assert_eq!(
-        (&told["settings"]["jwt_secret"], &told["health"]),
+        (&outcome["settings"]["jwt_secret"], &outcome["health"]),
         (&"mine".into(), &"fresh".into())
     );
     assert_eq!(fake.total_calls(), 0);
 }
 
 #[tokio::test]
-async fn muejams_file_works() {
+async fn the_dotenv_file_of_muejam_works() {
     let fake = serving().await;
     let production = format!(
         "USE_SECRETS_MANAGER=True\nENVIRONMENT=production\nSECRETS_CACHE_TTL=300\n{}",
         aws(&fake)
     );
-    let told = run("muejam", &production, &[]).await;
-    assert_eq!(told["settings"]["database"]["username"], "muejam_user");
+    let outcome = run("muejam", &production, &[]).await;
+    assert_eq!(outcome["settings"]["database"]["username"], "muejam_user");
 
     fake.reset_calls();
     let development = format!(
         "USE_SECRETS_MANAGER=False\nENVIRONMENT=development\nDATABASE_URL=postgresql://user@localhost\n{}",
         aws(&fake)
     );
-    let told = run("muejam", &development, &[]).await;
+    let outcome = run("muejam", &development, &[]).await;
     assert_eq!(
-        (&told["settings"]["database_url"], &told["health"]),
+        (&outcome["settings"]["database_url"], &outcome["health"]),
         (&"postgresql://user@localhost".into(), &"fresh".into())
     );
     assert_eq!(fake.total_calls(), 0);
 }
 
 #[tokio::test]
-async fn pazpazs_file_works() {
+async fn the_dotenv_file_of_pazpaz_works() {
     let fake = serving().await;
     let staging = format!(
         "# .env.staging\nENVIRONMENT=staging\nSECRETS_MANAGER_KEY_NAME=pazpaz/encryption-key-v1\n\n\
          # Optional: Fallback if AWS unavailable\nENCRYPTION_MASTER_KEY=your-fallback-key-here\n{}",
         aws(&fake)
     );
-    let told = run("pazpaz", &staging, &[]).await;
+    let outcome = run("pazpaz", &staging, &[]).await;
     assert_eq!(
-        (&told["settings"]["encryption_master_key"], &told["health"]),
+        (&outcome["settings"]["encryption_master_key"], &outcome["health"]),
         (&"key-of-aws".into(), &"fresh".into())
     );
 
     // Test 3 of the guide.
     let missing =
         [("ENVIRONMENT", "staging"), ("SECRETS_MANAGER_KEY_NAME", "pazpaz/nonexistent-key")];
-    let told = run("pazpaz", &staging, &missing).await;
+    let outcome = run("pazpaz", &staging, &missing).await;
     assert_eq!(
-        (&told["settings"]["encryption_master_key"], &told["health"]),
+        (&outcome["settings"]["encryption_master_key"], &outcome["health"]),
         (&"your-fallback-key-here".into(), &"fallback".into())
     );
 
     fake.reset_calls();
     let local = "# .env\nENVIRONMENT=local\n\n# Use environment variable (no AWS required)\n\
                  ENCRYPTION_MASTER_KEY=rT8x9kp3QwE7yLmN2oA5vK1uG4hJ6fD9cB8sZ0tX3iY=\n";
-    let told = run("pazpaz", local, &[]).await;
+    let outcome = run("pazpaz", local, &[]).await;
     assert_eq!(
-        told["settings"]["encryption_master_key"],
+        outcome["settings"]["encryption_master_key"],
         "rT8x9kp3QwE7yLmN2oA5vK1uG4hJ6fD9cB8sZ0tX3iY="
     );
     assert_eq!(fake.total_calls(), 0);
 
-    // Production: the variables are in the environment, which the SDK reads itself; the key has its own place.
+    // In production the variables are in the environment, which the SDK reads itself, and the key
+    // has a path of its own.
     let endpoint = fake.endpoint_url();
     let production = [
         ("ENVIRONMENT", "production"),
@@ -191,12 +195,12 @@ async fn pazpazs_file_works() {
         ("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE"),
         ("AWS_SECRET_ACCESS_KEY", "example"),
     ];
-    let told = run("pazpaz", "", &production).await;
-    assert_eq!(told["settings"]["keys"]["master"], "key-of-aws");
+    let outcome = run("pazpaz", "", &production).await;
+    assert_eq!(outcome["settings"]["keys"]["master"], "key-of-aws");
 }
 
 #[tokio::test]
-async fn the_file_says_how_often_to_refresh() {
+async fn the_dotenv_file_sets_the_refresh_interval() {
     let fake = serving().await;
     let dotenv = format!(
         "SECRETS_MANAGER_KEY_NAME=k=pazpaz/encryption-key-v1\nSECRETS_CACHE_TTL=1\n{}",
@@ -208,13 +212,15 @@ async fn the_file_says_how_often_to_refresh() {
         fake.put("pazpaz/encryption-key-v1", "rotated");
     };
     let both = futures_util::future::join(program, rotation);
-    let (told, ()) = tokio::time::timeout(std::time::Duration::from_secs(60), both).await.unwrap();
-    assert_eq!(told["settings"]["k"], "rotated");
+    let (outcome, ()) =
+        tokio::time::timeout(std::time::Duration::from_secs(60), both).await.unwrap();
+    assert_eq!(outcome["settings"]["k"], "rotated");
 }
 
-/// What the SDK takes of `.env`, and in which order.
+/// The environment of the process goes before `.env`, and the variable of the service before the
+/// general one.
 #[tokio::test]
-async fn variables_of_the_sdk_are_handed_over() {
+async fn variables_of_the_sdk_in_dotenv_reach_the_sdk() {
     let (fake, other) = (serving().await, serving().await);
     other.put("pazpaz/encryption-key-v1", "other");
     let dotenv = |aws: &str| format!("SECRETS_MANAGER_KEY_NAME=pazpaz/encryption-key-v1\n{aws}");
@@ -255,14 +261,15 @@ async fn variables_of_the_sdk_are_handed_over() {
             "key-of-aws",
         ),
     ] {
-        let told = run("other", &dotenv(&file), &environment).await;
-        assert_eq!(told["settings"]["pazpaz"]["encryption_key_v1"], key, "{file}");
+        let outcome = run("other", &dotenv(&file), &environment).await;
+        assert_eq!(outcome["settings"]["pazpaz"]["encryption_key_v1"], key, "{file}");
     }
-    let told = run("other", &dotenv("AWS_ACCESS_KEY_ID=hunter2\n"), &[]).await;
-    let error = told["error"].as_str().unwrap();
+    let outcome = run("other", &dotenv("AWS_ACCESS_KEY_ID=hunter2\n"), &[]).await;
+    let error = outcome["error"].as_str().unwrap();
     assert!(error.contains("AWS_SECRET_ACCESS_KEY") && !error.contains("hunter2"), "{error}");
-    let told = run("other", "SECRET_CACHE_TTL=hunter2\n", &[("ENVIRONMENT", "production")]).await;
-    let error = told["error"].as_str().unwrap();
+    let outcome =
+        run("other", "SECRET_CACHE_TTL=hunter2\n", &[("ENVIRONMENT", "production")]).await;
+    let error = outcome["error"].as_str().unwrap();
     assert!(
         error.contains("SECRETS_MANAGER_PREFIX") && error.contains("SECRET_CACHE_TTL"),
         "{error}"

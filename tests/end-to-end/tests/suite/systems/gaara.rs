@@ -11,16 +11,16 @@ use serde_json::{Value, json};
 use super::program::Setup;
 use super::{Shown, assert_steady, fingerprint, shown, shown_if_any};
 
-// As its author writes it.
+// The code of the system.
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Settings {
     database: Database,
     jwt_secret: SecretString,
-    // Of the store's production alone.
+    // Only the production of the store has these.
     secret_key: Option<SecretString>,
     encryption_key: Option<SecretString>,
-    // Used where they exist.
+    // Optional.
     redis_url: Option<SecretString>,
     redis_password: Option<SecretString>,
     mail_password: Option<SecretString>,
@@ -38,7 +38,7 @@ pub(super) async fn settings() -> Result<Live<Settings>, Error> {
     Live::builder(manager).layers(|secrets| named(Layers::standard(secrets))).start().await
 }
 
-/// What the policy allows to read: these by name, and nothing listed.
+/// The secrets that the policy allows to read, by name: it does not allow listings.
 fn selected(manager: SecretsManager) -> SecretsManager {
     manager
         .only(["database-url", "jwt-secret", "secret-key", "encryption-key"])
@@ -46,12 +46,12 @@ fn selected(manager: SecretsManager) -> SecretsManager {
         .rename("database-url", "database.url")
 }
 
-/// The other name that `.env` files have for it.
+/// `.env` files also call it `JWT_SECRET_KEY`.
 fn named(layers: Layers) -> Layers {
     layers.variable("JWT_SECRET_KEY", "jwt_secret")
 }
 
-/// By the older design: `SECRETS_MANAGER_PREFIX=gaara/prod`, where `database` is JSON.
+/// The settings of the older design: `SECRETS_MANAGER_PREFIX=gaara/prod`, where `database` is JSON.
 pub(super) async fn settings_of_the_design() -> Result<Live<Settings>, Error> {
     let manager = selected_by_the_design(SecretsManager::from_env()?);
     Live::builder(manager).layers(|secrets| named(Layers::standard(secrets))).start().await
@@ -61,7 +61,7 @@ fn selected_by_the_design(manager: SecretsManager) -> SecretsManager {
     manager.only(["database", "jwt-secret"])
 }
 
-// What a test sees of it.
+// The program that the tests run.
 
 pub(super) async fn serve(settings: Result<Live<Settings>, Error>) -> Result<(), Error> {
     super::serve(settings?, Router::new().route("/", routing::get(index))).await;
@@ -81,7 +81,7 @@ async fn index(Current(s): Current<Settings>) -> Json<Shown> {
     ]))
 }
 
-// The guides', word for word.
+// The files of the guides, word for word.
 
 const SETUP: &str = include_str!("../../systems/gaara/setup.env");
 const USAGE: &str = include_str!("../../systems/gaara/usage.env");
@@ -125,7 +125,7 @@ fn store(fake: &FakeSecretsManager, environment: &str, stored: fn(&str) -> Strin
     fake.enforce_policy(POLICY).unwrap();
 }
 
-/// What `/` answers for these keys; the others are absent.
+/// The answer of `/` if only these keys have values.
 fn expected<'a>(values: impl IntoIterator<Item = (&'a str, &'a str)>) -> Value {
     let keys = SECRETS.iter().map(|(_, key, _)| *key).chain(["redis_url"]);
     let mut expected: serde_json::Map<_, _> =
@@ -134,7 +134,7 @@ fn expected<'a>(values: impl IntoIterator<Item = (&'a str, &'a str)>) -> Value {
     expected.into()
 }
 
-/// All of the setup guide's secrets but for some.
+/// The keys and values of the setup guide's secrets, without these keys.
 fn all_but<'a>(without: &'a [&'a str]) -> impl Iterator<Item = (&'a str, &'a str)> {
     let kept = SECRETS.iter().filter(|(_, key, _)| !without.contains(key));
     kept.map(|(_, key, value)| (*key, *value))
@@ -156,7 +156,7 @@ async fn production_reads_the_secrets_however_they_were_created() {
             assert_eq!(gaara.refresh().await, Ok(false));
         }
         assert_eq!(gaara.health().await, "fresh");
-        // `redis-url` is asked for too, and not there, which is no denial.
+        // Each refresh asks for `redis-url` too. It is missing, which is not a denial.
         assert!(fake.calls("GetSecretValue") >= 6 * (SECRETS.len() + 1));
         assert_eq!(fake.denied_calls("BatchGetSecretValue"), 1, "once in the life of the process");
         assert_eq!((fake.total_denied_calls(), fake.calls("ListSecrets")), (1, 0));
@@ -184,9 +184,9 @@ async fn no_call_is_denied_in_steady_state() {
     .await;
 }
 
-/// Deployed to staging with the `.env` of development left in its folder.
+/// The `.env` file of development is still in the folder.
 #[tokio::test]
-async fn staging_is_exported_and_its_secrets_go_over_env() {
+async fn the_secrets_of_staging_override_dotenv() {
     let fake = FakeSecretsManager::start().await.unwrap();
     store(&fake, "staging", str::to_owned);
     fake.put("gaara-store/staging/redis-url", "redis://localhost:6379/0");
@@ -199,7 +199,7 @@ async fn staging_is_exported_and_its_secrets_go_over_env() {
 }
 
 #[tokio::test]
-async fn what_is_used_only_where_it_exists_may_be_absent_or_denied_and_comes_later() {
+async fn optional_secrets_may_be_absent_or_denied_and_arrive_later() {
     for denied in [false, true] {
         let fake = FakeSecretsManager::start().await.unwrap();
         store(&fake, "production", str::to_owned);
@@ -234,9 +234,9 @@ async fn every_required_secret_that_cannot_be_read_is_in_one_error() {
     assert!(!error.contains("sentry-dsn"), "{error}");
 }
 
-/// `SECRET_CACHE_TTL`, which the file has as 300, is how long a rotation may go unseen.
+/// `SECRET_CACHE_TTL` is the interval. The file sets it to 300.
 #[tokio::test]
-async fn a_rotation_is_seen_without_being_asked_for() {
+async fn a_rotation_is_seen_at_the_interval() {
     let fake = FakeSecretsManager::start().await.unwrap();
     store(&fake, "production", str::to_owned);
     let gaara = production(&fake).variable("SECRET_CACHE_TTL", "1").start().await;
@@ -251,10 +251,10 @@ async fn a_rotation_is_seen_without_being_asked_for() {
 }
 
 #[tokio::test]
-async fn development_reads_env_and_calls_nobody() {
+async fn development_reads_dotenv_and_makes_no_call() {
     let fake = FakeSecretsManager::start().await.unwrap();
     store(&fake, "development", str::to_owned);
-    // What the guides say is in it: in one of them `JWT_SECRET`, in the other `JWT_SECRET_KEY`.
+    // One guide has `JWT_SECRET` in the file, the other `JWT_SECRET_KEY`.
     for jwt in ["JWT_SECRET", "JWT_SECRET_KEY"] {
         let least = format!("DATABASE_URL=postgresql://localhost/gaara_store\n{jwt}=of-dotenv\n");
         let also = "SECRET_KEY=s\nENCRYPTION_KEY=e\nREDIS_URL=redis://localhost:6379/0\nREDIS_PASSWORD=r\n\
@@ -281,7 +281,7 @@ async fn development_reads_env_and_calls_nobody() {
 }
 
 #[tokio::test]
-async fn the_design_has_another_prefix_and_its_database_in_json() {
+async fn the_older_design_reads_another_prefix_and_a_json_database() {
     let fake = FakeSecretsManager::start().await.unwrap();
     let put = |name: &str, value: Value| {
         fake.put(name, value.to_string());

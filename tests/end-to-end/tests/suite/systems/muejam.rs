@@ -1,4 +1,5 @@
-//! MueJam, on axum: JSON at `{environment}/{category}/{name}`, and variables where Secrets Manager is off or away.
+//! MueJam, on axum: JSON at `{environment}/{category}/{name}`, and variables if Secrets Manager is
+//! off or unavailable.
 
 use axum::{Json, Router, routing};
 use fake_secrets_manager::{FakeSecretsManager, Fault};
@@ -11,7 +12,7 @@ use serde_json::{Value, json};
 use super::program::Setup;
 use super::{Shown, assert_steady, fingerprint, shown, shown_if_any};
 
-// As its author writes it.
+// The code of the system.
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Settings {
@@ -19,7 +20,7 @@ pub(super) struct Settings {
     api_keys: ApiKeys,
 }
 
-/// Of variables, there is `DATABASE_URL` alone.
+/// `DATABASE_URL` is the only variable for the database.
 #[derive(Debug, Deserialize)]
 struct Database {
     connection_string: SecretString,
@@ -91,7 +92,7 @@ fn named(layers: Layers) -> Layers {
         .variable("CLERK_PUBLISHABLE_KEY", "api_keys.clerk.publishable_key")
 }
 
-// What a test sees of it.
+// The program that the tests run.
 
 pub(super) async fn serve(settings: Result<Live<Settings>, Error>) -> Result<(), Error> {
     super::serve(settings?, Router::new().route("/", routing::get(index))).await;
@@ -129,7 +130,7 @@ async fn index(Current(s): Current<Settings>) -> Json<Shown> {
     ]))
 }
 
-// The guide's, word for word.
+// The files of the guide, word for word.
 
 const ENABLE: &str = include_str!("../../systems/muejam/enable.env");
 const PRODUCTION: &str = include_str!("../../systems/muejam/production.env");
@@ -153,10 +154,10 @@ fn store(fake: &FakeSecretsManager) {
     fake.enforce_policy(POLICY).unwrap();
 }
 
-/// What the other secrets in its `.env` are, which the guide leaves out.
+/// A line that `.env` needs too, and that the guide leaves out.
 const OTHERS: &str = "CLERK_PUBLISHABLE_KEY=pk_live_xxxxxxxxxxxxx\n";
 
-/// What `/` answers in production.
+/// The answer of `/` in production.
 fn production() -> Value {
     json!({
         "database.connection_string": fingerprint("postgresql://username:password@host:5432/database"),
@@ -180,7 +181,8 @@ fn production() -> Value {
     })
 }
 
-/// The same, where these keys are others and what starts like `without` is absent.
+/// The answer in production with these other values, and without the keys that start with one of
+/// `without`.
 fn changed(without: &[&str], others: Value) -> Value {
     let mut answer = production();
     for (key, value) in answer.as_object_mut().unwrap() {
@@ -193,7 +195,7 @@ fn changed(without: &[&str], others: Value) -> Value {
     answer
 }
 
-/// What `/` answers where the variables serve.
+/// The answer of `/` with the values of variables.
 fn of_variables(clerk: &str, publishable: &str) -> Value {
     let without = ["database.", "clerk.", "aws.", "resend.", "google."];
     let others = json!({
@@ -210,7 +212,7 @@ async fn production_reads_every_category() {
         let fake = FakeSecretsManager::start().await.unwrap();
         store(&fake);
         let setup = Setup::new("muejam", &fake).dotenv(dotenv).dotenv(CACHE);
-        // Left in the environment, which must not win.
+        // Old variables must not override the secrets.
         let muejam =
             setup.variable("DATABASE_URL", "old").variable("CLERK_SECRET_KEY", "old").start().await;
         assert_eq!(muejam.get("/").await, production());
@@ -231,9 +233,9 @@ async fn no_call_is_denied_in_steady_state() {
     assert_steady::<Settings>(&fake, selected(SecretsManager::prefix("production")), named).await;
 }
 
-/// As its rotation does, which puts a new value and the time; `SECRETS_CACHE_TTL` is how long that may go unseen.
+/// Its rotation puts a new value and the time. `SECRETS_CACHE_TTL` is the interval.
 #[tokio::test]
-async fn a_rotation_is_seen_without_being_asked_for() {
+async fn a_rotation_is_seen_at_the_interval() {
     let fake = FakeSecretsManager::start().await.unwrap();
     store(&fake);
     let setup = Setup::new("muejam", &fake).dotenv(PRODUCTION).dotenv(CACHE);
@@ -247,7 +249,7 @@ async fn a_rotation_is_seen_without_being_asked_for() {
 }
 
 #[tokio::test]
-async fn development_reads_variables_and_calls_nobody() {
+async fn development_reads_variables_and_makes_no_call() {
     let fake = FakeSecretsManager::start().await.unwrap();
     store(&fake);
     let muejam = Setup::new("muejam", &fake).dotenv(DEVELOPMENT).start().await;
@@ -255,7 +257,7 @@ async fn development_reads_variables_and_calls_nobody() {
         muejam.get("/").await,
         of_variables("sk_test_xxxxxxxxxxxxx", "pk_test_xxxxxxxxxxxxx")
     );
-    // Switched off where the environment is that of production.
+    // Switched off in the environment of production.
     let setup = Setup::new("muejam", &fake).dotenv(PRODUCTION).dotenv(FALLBACK).dotenv(OTHERS);
     let muejam = setup.variable("USE_SECRETS_MANAGER", "False").start().await;
     assert_eq!(
@@ -263,7 +265,7 @@ async fn development_reads_variables_and_calls_nobody() {
         of_variables("sk_live_xxxxxxxxxxxxx", "pk_live_xxxxxxxxxxxxx")
     );
     assert_eq!(muejam.refresh().await, Ok(false));
-    assert_eq!(muejam.health().await, "fresh", "nothing is lacking");
+    assert_eq!(muejam.health().await, "fresh", "nothing is missing");
     assert_eq!((fake.total_calls(), fake.connections()), (0, 0));
 }
 
@@ -293,7 +295,7 @@ async fn variables_serve_while_secrets_manager_is_unavailable() {
     assert_eq!(muejam.log().matches("aws_unavailable_using_env_fallback").count(), 1);
 }
 
-/// Key by key: what can be read is used.
+/// The other secrets are still used.
 #[tokio::test]
 async fn variables_serve_for_the_one_secret_that_cannot_be_read() {
     let fake = FakeSecretsManager::start().await.unwrap();
@@ -310,9 +312,9 @@ async fn variables_serve_for_the_one_secret_that_cannot_be_read() {
     assert_eq!(muejam.health().await, "fallback");
 }
 
-/// The guide's own lines for it leave `CLERK_PUBLISHABLE_KEY` out.
+/// The guide's lines for the fallback leave out `CLERK_PUBLISHABLE_KEY`.
 #[tokio::test]
-async fn what_the_variables_lack_is_named_with_the_reason_to_need_them() {
+async fn a_key_missing_from_the_variables_is_named_with_the_denied_secret() {
     let fake = FakeSecretsManager::start().await.unwrap();
     store(&fake);
     fake.deny_secret("production/api-keys/clerk");

@@ -1,4 +1,5 @@
-//! PazPaz, on actix-web: one key, named by `SECRETS_MANAGER_KEY_NAME`, with a variable as its fallback; and a ring.
+//! PazPaz, on actix-web: one key, named by `SECRETS_MANAGER_KEY_NAME`, with a variable as its
+//! fallback; and a ring of keys.
 
 mod cipher;
 
@@ -14,7 +15,7 @@ use serde_json::Value;
 use super::assert_steady;
 use super::program::{Program, Setup};
 
-// As its author writes it.
+// The code of the system.
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Settings {
@@ -26,7 +27,7 @@ pub(super) async fn settings() -> Result<Live<Settings>, Error> {
     Live::builder(manager).layers(|secrets| named(Layers::standard(secrets))).start().await
 }
 
-/// Whichever secret is named, it is the key.
+/// The named secret is the key.
 fn placed(manager: SecretsManager) -> SecretsManager {
     manager.rename("pazpaz/{name}", "encryption_key").fallback_to_env()
 }
@@ -43,7 +44,7 @@ async fn decrypt(Current(s): Current<Settings>, ciphertext: String) -> Option<St
     cipher::decrypt(&s.encryption_key, &ciphertext)
 }
 
-/// Once there is more than one version of the key: the newest encrypts, all decrypt.
+/// Several versions of the key: the newest encrypts, and all decrypt.
 #[derive(Debug, Deserialize)]
 pub(super) struct Ring {
     encryption_keys: BTreeMap<u32, Key<32>>,
@@ -57,7 +58,7 @@ pub(super) async fn ring() -> Result<Live<Ring>, Error> {
         .await
 }
 
-/// The next version may be created whenever its time has come.
+/// The second version may be created later.
 fn selected(manager: SecretsManager) -> SecretsManager {
     manager
         .only(["encryption-key-v1"])
@@ -80,7 +81,7 @@ async fn decrypt_by_ring(Current(s): Current<Ring>, text: String) -> Option<Stri
     cipher::decrypt(s.encryption_keys.get(&version.parse().ok()?)?, ciphertext)
 }
 
-// What a test sees of it.
+// The program that the tests run.
 
 pub(super) async fn serve(settings: Result<Live<Settings>, Error>) -> Result<(), Error> {
     serve_with(settings?, |app| {
@@ -121,7 +122,7 @@ async fn serve_with<T: Send + Sync + 'static>(
     server.run().await.unwrap();
 }
 
-// The guide's, word for word.
+// The files of the guide, word for word.
 
 const TASK: &str = include_str!("../../systems/pazpaz/task-definition.json");
 const STAGING: &str = include_str!("../../systems/pazpaz/staging.env");
@@ -131,9 +132,9 @@ const POLICY: &str = include_str!("../../systems/pazpaz/policy.json");
 const KMS_KEY: &str = "arn:aws:kms:us-east-1:123456789012:key/12345678-1234-1234-1234-123456789012";
 
 const NAME: &str = "pazpaz/encryption-key-v1";
-/// The guide's example, which it has in `.env` too.
+/// The example key of the guide, which is also in its `.env`.
 const MASTER: &str = "rT8x9kp3QwE7yLmN2oA5vK1uG4hJ6fD9cB8sZ0tX3iY=";
-/// Another key, to tell the secret's from the variable's.
+/// Another key: the secret holds this one where the variable holds `MASTER`.
 const OF_AWS: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 /// 24 bytes.
 const SHORT: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYX";
@@ -165,17 +166,17 @@ fn staging(fake: &FakeSecretsManager) -> Setup<'static> {
     Setup::new("pazpaz", fake).dotenv(STAGING)
 }
 
-/// Why it does not start; not a part of a key is in it, nor anywhere in the log.
+/// Runs a system that must not start, and returns its error. No part of a key may be in the log.
 async fn refused(setup: Setup<'_>) -> String {
     let log = setup.refusal().await;
     for key in [MASTER, OF_AWS, SHORT, "your-fallback-key-here"] {
         assert!(!log.contains(&key[..8]), "a key is in the log");
     }
-    assert!(!log.contains(EVENT), "nothing may stand in");
+    assert!(!log.contains(EVENT), "the fallback is used");
     log.split_once("cannot start: ").unwrap().1.to_owned()
 }
 
-/// Whether this is the key in use: each side reads what the other wrote.
+/// Whether this is the key in use: each side decrypts what the other encrypts.
 async fn uses(program: &Program, key: &str) -> bool {
     let key = cipher::key(key);
     let written = cipher::decrypt(&key, &program.post("/encrypt", PLAINTEXT).await);
@@ -206,13 +207,13 @@ async fn no_call_is_denied_in_steady_state() {
     let fake = FakeSecretsManager::new();
     store(&fake, NAME, MASTER);
     assert_steady::<Settings>(&fake, placed(SecretsManager::names([NAME])), named).await;
-    // One of the ring is not there yet, which is no denial.
+    // The second key of the ring is missing, which is not a denial.
     let ring = selected(SecretsManager::prefix("pazpaz"));
     assert_steady::<Ring>(&fake, ring, named_in_the_ring).await;
 }
 
 #[tokio::test]
-async fn locally_the_variable_is_the_key_and_nobody_is_called() {
+async fn locally_the_variable_is_the_key_and_no_call_is_made() {
     let fake = serving(OF_AWS).await;
     for system in ["pazpaz", "pazpaz with a ring"] {
         let pazpaz = Setup::new(system, &fake).dotenv(LOCAL).start().await;
@@ -228,9 +229,9 @@ async fn locally_the_variable_is_the_key_and_nobody_is_called() {
     assert_eq!((fake.total_calls(), fake.connections()), (0, 0));
 }
 
-/// Staging's `.env` has a fallback that is no key.
+/// The fallback in `.env` of staging is a placeholder.
 #[tokio::test]
-async fn a_fallback_that_is_no_key_does_no_harm_until_it_is_needed() {
+async fn an_invalid_fallback_matters_only_when_it_is_needed() {
     let fake = serving(OF_AWS).await;
     let pazpaz = staging(&fake).start().await;
     assert!(uses(&pazpaz, OF_AWS).await);
@@ -249,7 +250,8 @@ async fn a_fallback_that_is_no_key_does_no_harm_until_it_is_needed() {
     );
 }
 
-/// Test 3 of the guide, in both environments that have secrets; under its policy, the name that it makes up is denied.
+/// Test 3 of the guide, in both environments that have secrets. Under its policy, the missing name
+/// of that test is denied.
 #[tokio::test]
 async fn the_variable_is_the_key_while_the_secret_cannot_be_read() {
     type Break = fn(&FakeSecretsManager);
@@ -282,7 +284,7 @@ async fn the_variable_is_the_key_while_the_secret_cannot_be_read() {
     }
 }
 
-/// Nobody listens at its endpoint; then somebody does.
+/// The system starts before its endpoint can be reached.
 #[tokio::test]
 async fn the_secret_takes_over_when_its_endpoint_can_be_reached() {
     let fake = serving(OF_AWS).await;
@@ -298,7 +300,7 @@ async fn the_secret_takes_over_when_its_endpoint_can_be_reached() {
 }
 
 #[tokio::test]
-async fn a_key_of_the_wrong_length_is_refused_and_nothing_stands_in() {
+async fn a_key_of_the_wrong_length_is_rejected_without_a_fallback() {
     let fake = serving(SHORT).await;
     for setup in [production("pazpaz", &fake), staging(&fake)] {
         let error = refused(setup.variable("ENCRYPTION_MASTER_KEY", MASTER)).await;
@@ -309,7 +311,7 @@ async fn a_key_of_the_wrong_length_is_refused_and_nothing_stands_in() {
             "{error}"
         );
     }
-    // One that runs keeps the last good key.
+    // A running system keeps the last good key.
     store(&fake, NAME, OF_AWS);
     let pazpaz =
         production("pazpaz", &fake).variable("ENCRYPTION_MASTER_KEY", MASTER).start().await;
@@ -321,7 +323,7 @@ async fn a_key_of_the_wrong_length_is_refused_and_nothing_stands_in() {
 }
 
 #[tokio::test]
-async fn of_a_ring_the_newest_key_encrypts_and_all_decrypt() {
+async fn the_newest_key_of_a_ring_encrypts_and_every_key_decrypts() {
     let fake = serving(MASTER).await;
     let environment = [("ENVIRONMENT", "production"), ("AWS_REGION", "us-east-1")];
     let setup = Setup::new("pazpaz with a ring", &fake);

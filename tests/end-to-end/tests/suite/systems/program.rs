@@ -1,4 +1,5 @@
-//! A system as a process of its own: its folder with `.env`, its environment, its log, and the plainest HTTP client.
+//! A system as a process of its own: its folder with `.env`, its environment, its log, and a
+//! minimal HTTP client.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -14,10 +15,10 @@ use tokio::time::timeout;
 
 use super::{CHILD, SYSTEM};
 
-/// No step takes anywhere near as long, on however busy a machine.
+/// The time limit of each step, far beyond what a step takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What a system is started with.
+/// The `.env` file and the environment that a system starts with.
 pub(super) struct Setup<'a> {
     system: &'a str,
     dotenv: String,
@@ -25,7 +26,7 @@ pub(super) struct Setup<'a> {
 }
 
 impl<'a> Setup<'a> {
-    /// With the role and the endpoint that a process in AWS has, in its environment; and an empty `.env`.
+    /// An environment with a role and an endpoint, as in AWS, and an empty `.env`.
     pub(super) fn new(system: &'a str, fake: &FakeSecretsManager) -> Self {
         let setup = Self { system, dotenv: String::new(), environment: Vec::new() };
         setup
@@ -46,21 +47,21 @@ impl<'a> Setup<'a> {
         self
     }
 
-    /// Sets what a guide's shell commands export.
+    /// Sets the variables that a guide's shell script exports.
     pub(super) fn exports(self, script: &str) -> Self {
         let exports =
             script.lines().filter_map(|line| line.strip_prefix("export ")?.split_once('='));
         exports.fold(self, |setup, (name, value)| setup.variable(name, value))
     }
 
-    /// Starts it, and waits until it serves, and until its log tells all of its start.
+    /// Starts it, and waits until it serves and has logged its start.
     pub(super) async fn start(self) -> Program {
         let program = self.started().await.unwrap_or_else(|log| panic!("{log}"));
         program.logged("settings_loaded").await;
         program
     }
 
-    /// All that it writes to stderr where it cannot start.
+    /// Runs a system that must not start, and returns all that it writes to stderr.
     pub(super) async fn refusal(self) -> String {
         self.started().await.err().expect("it started")
     }
@@ -72,7 +73,7 @@ impl<'a> Setup<'a> {
             .args([CHILD, "--exact", "--nocapture"])
             .current_dir(folder.path())
             .env_clear()
-            // Nothing of this machine: no profile, no metadata service.
+            // No profile and no metadata service of this machine.
             .env("HOME", folder.path())
             .env("AWS_EC2_METADATA_DISABLED", "true")
             .env(SYSTEM, self.system)
@@ -103,14 +104,14 @@ impl<'a> Setup<'a> {
                 });
             }
         }
-        // Until its end, too.
+        // It has not started: read the log to its end.
         let ended = timeout(PATIENCE, log.wait_for(|_| false)).await.is_ok();
         assert!(ended, "it has not ended");
         Err(log.borrow().clone())
     }
 }
 
-/// A system that is up. Killed when dropped.
+/// A running system. It is killed when this is dropped.
 pub(super) struct Program {
     address: String,
     log: watch::Receiver<String>,
@@ -120,12 +121,12 @@ pub(super) struct Program {
 }
 
 impl Program {
-    /// What it has logged so far.
+    /// The log so far.
     pub(super) fn log(&self) -> String {
         self.log.borrow().clone()
     }
 
-    /// Waits until it has logged this.
+    /// Waits until the log contains this text.
     pub(super) async fn logged(&self, text: &str) {
         let mut log = self.log.clone();
         let logged = timeout(PATIENCE, log.wait_for(|log| log.contains(text))).await;
@@ -142,7 +143,7 @@ impl Program {
         self.http("POST", path, body).await
     }
 
-    /// Refreshes its settings: whether they changed, or the error.
+    /// Refreshes its settings. Returns whether they changed, or the error.
     pub(super) async fn refresh(&self) -> Result<bool, String> {
         let answer: Value = serde_json::from_str(&self.post("/refresh", "").await).unwrap();
         answer["changed"].as_bool().ok_or_else(|| answer["error"].as_str().unwrap().to_owned())
@@ -152,12 +153,13 @@ impl Program {
         self.get("/status").await["health"].as_str().unwrap().to_owned()
     }
 
-    /// One request on a connection of its own; the body of the answer, which must be a success.
+    /// Sends one request on a new connection. Returns the body of the answer, whose status must be
+    /// 200.
     async fn http(&self, method: &str, path: &str, body: &str) -> String {
         let request = async {
             let mut stream = TcpStream::connect(&self.address).await.unwrap();
             let length = body.len();
-            // HTTP/1.0: the answer comes in one piece, and the connection ends with it.
+            // With HTTP/1.0, the connection ends after the answer.
             let head = format!("{method} {path} HTTP/1.0\r\nContent-Length: {length}\r\n\r\n");
             stream.write_all((head + body).as_bytes()).await.unwrap();
             let mut answer = String::new();

@@ -1,4 +1,4 @@
-//! What the keys are for: AES-256-GCM, as base64 of nonce and ciphertext.
+//! Encryption with the keys: AES-256-GCM, as base64 of nonce and ciphertext.
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use base64::Engine as _;
@@ -23,7 +23,7 @@ fn aead(key: &Key<32>) -> RandomizedNonceKey {
     RandomizedNonceKey::new(&AES_256_GCM, key.as_ref()).unwrap()
 }
 
-/// The key that this base64 text is.
+/// The key in this base64 text.
 pub(super) fn key(base64: &str) -> Key<32> {
     Key::new(STANDARD.decode(base64).unwrap().try_into().unwrap())
 }

@@ -1,4 +1,4 @@
-//! What is done when credentials were refused: `refresh_past` and `with_fresh`.
+//! What callers do when a server refuses their credentials: `refresh_past` and `with_fresh`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,7 +16,7 @@ fn password(settings: &Settings) -> &str {
 }
 
 #[tokio::test(start_paused = true)]
-async fn newer_settings_that_are_there_are_returned_without_a_call() {
+async fn newer_settings_already_loaded_are_returned_without_a_call() {
     let fake = fake();
     let settings = start(&fake).await;
     let seen = settings.current();
@@ -29,7 +29,7 @@ async fn newer_settings_that_are_there_are_returned_without_a_call() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_storm_of_refused_requests_shares_one_fetch_of_values_alone() {
+async fn a_thousand_callers_share_one_fetch_without_a_listing() {
     let fake = fake();
     let settings = start(&fake).await;
     let seen = settings.current();
@@ -40,18 +40,18 @@ async fn a_storm_of_refused_requests_shares_one_fetch_of_values_alone() {
     assert_eq!(
         (fake.calls("BatchGetSecretValue"), fake.total_calls()),
         (1, 1),
-        "no name is listed"
+        "nothing is listed"
     );
 }
 
-/// The database has changed its password before AWSCURRENT moves.
+/// The database has the new password before AWSCURRENT moves to it.
 #[tokio::test(start_paused = true)]
-async fn the_new_value_is_waited_for() {
+async fn refresh_past_waits_for_the_new_value() {
     let fake = fake();
     let settings = start(&fake).await;
     let seen = settings.current();
     let begun = Instant::now();
-    // Between the second look and the third, which is 4.8 to 6 s after the first.
+    // Between the second fetch and the third, which comes 4.8 to 6 s after the first.
     let rotation = async {
         tokio::time::sleep(Duration::from_secs(4)).await;
         put_password(&fake, 2);
@@ -62,7 +62,7 @@ async fn the_new_value_is_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_search_in_vain_costs_five_fetches_and_then_nothing_for_a_while() {
+async fn a_failed_search_makes_five_fetches_and_then_none_for_a_while() {
     let fake = fake();
     let settings = start(&fake).await;
     let seen = settings.current();
@@ -81,7 +81,7 @@ async fn a_search_in_vain_costs_five_fetches_and_then_nothing_for_a_while() {
     assert_eq!(
         (fake.total_calls(), begun.elapsed()),
         (5, Duration::ZERO),
-        "told at once, without a call"
+        "it fails at once, without a call"
     );
     tokio::time::sleep(Duration::from_secs(31)).await;
     put_password(&fake, 2);
@@ -89,7 +89,7 @@ async fn a_search_in_vain_costs_five_fetches_and_then_nothing_for_a_while() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_budget_can_be_chosen() {
+async fn the_budget_of_fetches_and_time_can_be_chosen() {
     let fake = fake();
     let settings = quiet::<Settings>(&fake)
         .refresh_past_budget(3, Duration::from_secs(3))
@@ -113,9 +113,9 @@ async fn an_outage_during_the_search_is_named_in_its_error() {
     assert!(error.is_transient(), "{error}");
 }
 
-/// The budget is a time, too: with a store that never answers, nobody waits longer.
+/// The budget also limits the time: no caller waits longer for a store that never answers.
 #[tokio::test(start_paused = true)]
-async fn a_store_that_hangs_holds_nobody_up_beyond_the_budget() {
+async fn a_store_that_hangs_delays_no_caller_beyond_the_budget() {
     let fake = fake();
     let settings = start(&fake).await;
     fake.inject(Fault::hang());
@@ -126,7 +126,7 @@ async fn a_store_that_hangs_holds_nobody_up_beyond_the_budget() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_try_that_fails_leaves_the_settings_fresh() {
+async fn a_failed_fetch_leaves_the_settings_fresh() {
     let fake = fake();
     let settings = start(&fake).await;
     fake.inject(Fault::drop_connection().times(6));
@@ -139,11 +139,11 @@ async fn a_try_that_fails_leaves_the_settings_fresh() {
     assert_eq!(password(&newer.unwrap()), "password-2");
     let status = settings.status();
     assert_eq!(status.health(), Health::Fresh);
-    assert!(status.last_error().is_some(), "it is told all the same");
+    assert!(status.last_error().is_some(), "the error is reported all the same");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refresh_at_the_interval_ends_a_search_too() {
+async fn any_refresh_with_newer_settings_ends_a_search() {
     let fake = fake();
     let settings = start(&fake).await;
     let seen = settings.current();
@@ -151,7 +151,7 @@ async fn a_refresh_at_the_interval_ends_a_search_too() {
         let settings = settings.clone();
         async move { settings.refresh_past(&seen).await }
     });
-    // The first try, in vain.
+    // The first fetch finds nothing new.
     tokio::time::sleep(Duration::from_millis(100)).await;
     put_password(&fake, 2);
     settings.refresh().await.unwrap();
@@ -161,7 +161,7 @@ async fn a_refresh_at_the_interval_ends_a_search_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn constant_and_ended_settings_say_so() {
+async fn refresh_past_fails_for_constants_and_after_a_shutdown() {
     let constant = Live::constant(1);
     let error = constant.refresh_past(&constant.current()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
@@ -172,7 +172,7 @@ async fn constant_and_ended_settings_say_so() {
     assert_eq!(error.kind(), ErrorKind::Unavailable);
 }
 
-/// A database that takes one password, and counts who comes with another.
+/// A database that accepts one password, and counts the logins with another one.
 struct Database {
     password: &'static str,
     refused: AtomicUsize,
@@ -201,7 +201,7 @@ async fn an_operation_runs_again_with_newer_credentials() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_operation_that_fails_otherwise_is_not_repeated() {
+async fn other_errors_of_an_operation_are_not_retried() {
     let fake = fake();
     let settings = start(&fake).await;
     fake.reset_calls();
@@ -215,7 +215,7 @@ async fn an_operation_that_fails_otherwise_is_not_repeated() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lost_connection_is_tried_again_at_once_and_not_for_ever() {
+async fn retry_now_runs_an_operation_five_times_at_most() {
     let fake = fake();
     let settings = start(&fake).await;
     fake.reset_calls();
@@ -233,7 +233,7 @@ async fn a_lost_connection_is_tried_again_at_once_and_not_for_ever() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_operations_own_error_is_returned_where_nothing_newer_comes() {
+async fn an_operation_returns_its_own_error_if_no_newer_settings_come() {
     let fake = fake();
     let settings = start(&fake).await;
     let database = Database { password: "another", refused: AtomicUsize::new(0) };
@@ -243,11 +243,11 @@ async fn the_operations_own_error_is_returned_where_nothing_newer_comes() {
     assert_eq!(
         database.refused.load(Ordering::Relaxed),
         1,
-        "no login with a password that was refused"
+        "a refused password is not tried again"
     );
 }
 
-/// It looked at the secrets in use alone: that it succeeds does not mean that all is well.
+/// A search reads only the secrets in use, so its success does not make the settings fresh.
 #[tokio::test(start_paused = true)]
 async fn a_search_that_succeeds_hides_no_other_failure() {
     let fake = fake();
@@ -264,9 +264,9 @@ async fn a_search_that_succeeds_hides_no_other_failure() {
     assert!(status.last_success_age() > age);
 }
 
-/// Handlers with a deadline shorter than a look: none hears of it, and the next asks at once.
+/// The deadline of each caller is shorter than one fetch, and the next caller asks at once.
 #[tokio::test(start_paused = true)]
-async fn callers_that_give_up_early_cost_no_more_looks_than_patient_ones() {
+async fn callers_that_give_up_early_cause_no_more_fetches_than_patient_ones() {
     let fake = fake();
     let settings = start(&fake).await;
     fake.inject(Fault::slow(Duration::from_millis(100)));
@@ -276,5 +276,5 @@ async fn callers_that_give_up_early_cost_no_more_looks_than_patient_ones() {
         let asked = tokio::time::timeout(Duration::from_millis(10), settings.refresh_past(&seen));
         asked.await.unwrap_err();
     }
-    assert!((3..=5).contains(&fake.total_calls()), "{} looks in 25 s", fake.total_calls());
+    assert!((3..=5).contains(&fake.total_calls()), "{} fetches in 25 s", fake.total_calls());
 }

@@ -1,4 +1,4 @@
-//! While a secret is expected to rotate, it is looked at oftener.
+//! Refreshes come more often while a secret is expected to rotate.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::fixtures::{manager, secrets_only};
 
-/// A store that knows when its secrets rotate: in so long, for an hour.
+/// A store whose secrets have a rotation window of one hour.
 #[derive(Debug)]
 struct Scheduled {
     memory: Memory,
@@ -41,7 +41,7 @@ impl Backend for Scheduled {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_window_of_rotation_tightens_the_interval_while_it_is_open() {
+async fn refreshes_come_more_often_during_a_rotation_window() {
     let memory = Memory::new();
     memory.put("app/a", "a-1");
     let fetches = Arc::new(AtomicUsize::new(0));
@@ -60,12 +60,12 @@ async fn a_window_of_rotation_tightens_the_interval_while_it_is_open() {
     let before = within(5990).await;
     assert!((18..=23).contains(&before), "{before} before it opens");
     let open = within(600).await;
-    assert!((6..=11).contains(&open), "{open} in ten minutes of it");
+    assert!((6..=11).contains(&open), "{open} within ten minutes of it");
 
-    // Once it has rotated, that window is over; the store's listing still tells of it.
+    // The window is over once the secret has rotated, although the store still reports it.
     memory.put("app/a", "a-2");
     settings.changes().next().await.unwrap();
-    // On the wall clock, which stands still here, it would open in as long once more.
+    // The wall clock stands still here. By it, the window would open again 6000 s later.
     let after = within(7200).await;
     assert!((21..=27).contains(&after), "{after} in the two hours after");
 }
@@ -81,7 +81,7 @@ async fn live(manager: SecretsManager) -> Live<Value> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn describe_secret_is_called_where_it_is_wanted_and_nothing_is_listed() {
+async fn describe_secret_is_called_only_if_wanted_and_if_nothing_is_listed() {
     for (listed, wanted, calls) in [(false, false, 0), (false, true, 3), (true, true, 0)] {
         let fake = fake(3);
         let manager = manager(&fake).rotation_windows(wanted);
@@ -100,7 +100,7 @@ async fn describe_secret_is_called_where_it_is_wanted_and_nothing_is_listed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_denied_describe_secret_is_not_tried_again() {
+async fn a_denied_describe_secret_is_not_called_again() {
     let fake = fake(3);
     fake.deny_action("secretsmanager:DescribeSecret");
     let manager = manager(&fake).rotation_windows(true);
@@ -114,7 +114,7 @@ async fn a_denied_describe_secret_is_not_tried_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_outage_of_describe_secret_goes_unnoticed() {
+async fn a_describe_secret_that_hangs_causes_no_error() {
     let fake = fake(2);
     fake.inject(Fault::hang().on("DescribeSecret"));
     let manager = manager(&fake).rotation_windows(true);

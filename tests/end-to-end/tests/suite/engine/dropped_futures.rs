@@ -1,4 +1,5 @@
-//! Futures that are dropped half-way, after each number of polls: the caller's, and the refresher's own by a shutdown.
+//! Futures that are dropped half-way, after each possible number of polls: those of callers, and
+//! the refresher's own, which a shutdown drops.
 
 use std::collections::BTreeMap;
 use std::pin::pin;
@@ -12,7 +13,8 @@ use secrets_provider::{
 
 use crate::fixtures::{Pair, secrets_only};
 
-/// A store that lets others run before and after each answer, so that there is much to be cut in two.
+/// A store that yields before and after each answer, so that its futures can be dropped at many
+/// points.
 #[derive(Debug, Clone)]
 struct Hesitant(Memory);
 
@@ -69,7 +71,7 @@ async fn start(memory: &Memory) -> Live<Pair<u32>> {
         .unwrap()
 }
 
-/// The output, if a future is done within so many polls; all others run between two of them.
+/// The output, if the future completes within so many polls. Other tasks run between two polls.
 async fn polled<F: Future>(future: F, times: usize) -> Option<F::Output> {
     let mut future = pin!(future);
     for _ in 0..times {
@@ -82,24 +84,25 @@ async fn polled<F: Future>(future: F, times: usize) -> Option<F::Output> {
     None
 }
 
-/// Runs a case with each number of polls until it says that its future was done; tells how many that took.
+/// Runs a case with 0, 1, 2, … polls until it returns that its future completed. Returns that
+/// number of polls.
 async fn every_k<C: AsyncFn(usize) -> bool>(case: C) -> usize {
     for k in 0..1000 {
         if case(k).await {
             return k;
         }
     }
-    panic!("never done");
+    panic!("it never completes");
 }
 
 fn whole(settings: &Live<Pair<u32>>) -> u32 {
     let pair = settings.load();
-    assert_eq!(pair.a, pair.b, "torn");
+    assert_eq!(pair.a, pair.b, "values of two generations");
     pair.a
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refresh_that_nobody_waits_for_any_more_is_carried_out_or_not_at_all() {
+async fn a_dropped_refresh_is_carried_out_completely_or_not_at_all() {
     let polls = every_k(async |k| {
         let memory = Memory::new();
         put(&memory, 1);
@@ -113,11 +116,11 @@ async fn a_refresh_that_nobody_waits_for_any_more_is_carried_out_or_not_at_all()
         done
     })
     .await;
-    assert!(polls > 3, "there is something to cut: {polls}");
+    assert!(polls > 3, "too few points to drop it at: {polls}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_search_that_nobody_waits_for_any_more_hinders_no_other() {
+async fn a_dropped_refresh_past_does_not_hinder_the_next() {
     every_k(async |k| {
         let memory = Memory::new();
         put(&memory, 1);
@@ -132,9 +135,9 @@ async fn a_search_that_nobody_waits_for_any_more_hinders_no_other() {
     .await;
 }
 
-/// The refresher itself, cut at each of its awaits by a shutdown, or by the last handle's end.
+/// A shutdown, or the drop of the last handle, ends the refresher at each of its awaits.
 #[tokio::test(start_paused = true)]
-async fn a_refresher_that_is_stopped_half_way_leaves_one_whole_generation() {
+async fn a_refresh_stopped_half_way_leaves_one_whole_generation() {
     for last_handle in [false, true] {
         every_k(async |k| {
             let memory = Memory::new();
@@ -155,7 +158,7 @@ async fn a_refresher_that_is_stopped_half_way_leaves_one_whole_generation() {
             }
             let pair = reader.load();
             assert_eq!(pair.a, pair.b, "after {k} polls");
-            // The same store serves another one.
+            // The same store serves new settings.
             assert_eq!(whole(&start(&memory).await), 2);
             done
         })
@@ -164,7 +167,7 @@ async fn a_refresher_that_is_stopped_half_way_leaves_one_whole_generation() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_shutdown_that_nobody_waits_for_any_more_still_ends_it() {
+async fn a_dropped_shutdown_still_ends_the_refresher() {
     every_k(async |k| {
         let memory = Memory::new();
         put(&memory, 1);
@@ -182,7 +185,7 @@ async fn a_shutdown_that_nobody_waits_for_any_more_still_ends_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_start_or_a_derivation_that_is_dropped_leaves_nothing_behind() {
+async fn a_dropped_start_or_derive_leaves_nothing_behind() {
     every_k(async |k| {
         let memory = Memory::new();
         put(&memory, 1);
