@@ -23,19 +23,17 @@ pub use chromium::{Chromium, Look, OpenPage};
 
 const VENV: &str = "external-venv";
 
-/// Far more than any of them takes: a child that hangs becomes a failure.
+/// Far more than any child takes: one that hangs fails its test.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The path of a program of the venv.
 ///
 /// # Panics
-///
-/// Where there is none: nothing that should be tested is passed over.
+/// If it is not installed: no test is skipped.
 pub fn tool(name: &str) -> PathBuf {
     let asked = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
     let ours = std::env::current_exe().unwrap_or_default();
-    // A relative CARGO_TARGET_DIR is relative to where cargo ran; this binary lies below it all the
-    // same.
+    // A relative CARGO_TARGET_DIR is relative to cargo's own folder, but this binary lies below it.
     let folders = asked.iter().map(PathBuf::as_path).filter(|folder| folder.is_absolute());
     folders
         .chain(ours.ancestors())
@@ -44,7 +42,7 @@ pub fn tool(name: &str) -> PathBuf {
         .unwrap_or_else(|| panic!("no `{name}` in `{VENV}` of the target folder: run .ci/external"))
 }
 
-/// A child that sees nothing of our environment but where programs are: AWS is at `endpoint_url`.
+/// A child process whose environment has only `PATH` of ours, with AWS at `endpoint_url`.
 fn command(program: &Path, endpoint_url: &str, home: &Path) -> Command {
     let mut command = Command::new(program);
     command
@@ -77,7 +75,7 @@ pub struct Aws {
 }
 
 impl Aws {
-    /// One without any configuration files.
+    /// A client without configuration files.
     pub fn new(endpoint_url: impl Into<String>) -> Self {
         Self {
             endpoint_url: endpoint_url.into(),
@@ -85,7 +83,7 @@ impl Aws {
         }
     }
 
-    /// What `aws secretsmanager ARGUMENTS` prints, or its complaint.
+    /// Runs `aws secretsmanager ARGUMENTS`. Returns its output, or its error message.
     pub async fn try_run<A: AsRef<OsStr>>(
         &self,
         arguments: impl IntoIterator<Item = A>,
@@ -100,21 +98,19 @@ impl Aws {
         }
     }
 
-    /// What `aws secretsmanager ARGUMENTS` prints.
+    /// Runs `aws secretsmanager ARGUMENTS`. Returns its output.
     ///
     /// # Panics
-    ///
-    /// When it fails, with its complaint.
+    /// If it fails, with its error message.
     pub async fn run<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Value {
         self.try_run(arguments).await.unwrap_or_else(|complaint| panic!("{complaint}"))
     }
 }
 
-/// What a Python script prints, which is JSON. It finds AWS at the endpoint.
+/// Runs a Python script, with AWS at the endpoint. Returns its output, which must be JSON.
 ///
 /// # Panics
-///
-/// When it fails, with its traceback.
+/// If it fails, with its traceback.
 pub async fn python(script: &str, endpoint_url: &str) -> Value {
     let home = TempDir::new().expect("a temporary folder");
     let mut command = command(&tool("python"), endpoint_url, home.path());
@@ -124,8 +120,7 @@ pub async fn python(script: &str, endpoint_url: &str) -> Value {
     serde_json::from_str(&stdout).expect("JSON")
 }
 
-/// A server of moto with a world of its own, which ends with this handle or with the test's
-/// process.
+/// A server of moto with its own state. It ends with this handle, or with the process of the test.
 pub struct Moto {
     child: Child,
     stdin: Option<ChildStdin>,
@@ -139,7 +134,7 @@ impl fmt::Debug for Moto {
     }
 }
 
-/// What the server said, read as it is said: a full pipe would stop it.
+/// The log of the server, which a thread reads all the time: a full pipe would stop the server.
 struct Log {
     text: Arc<Mutex<String>>,
     reader: Option<JoinHandle<()>>,
@@ -159,10 +154,10 @@ impl Log {
         Self { text, reader: Some(reader) }
     }
 
-    /// All of it, once the server has ended.
+    /// The whole log, once the server has ended.
     fn finish(&mut self) -> String {
         if let Some(reader) = self.reader.take() {
-            // It only reads: there is nothing in it to fail.
+            // The thread only reads, so it does not panic.
             let _ = reader.join();
         }
         self.text.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -170,11 +165,10 @@ impl Log {
 }
 
 impl Moto {
-    /// Returns when it serves.
+    /// Starts a server, and returns when it serves.
     ///
     /// # Panics
-    ///
-    /// When it does not start, with what it said.
+    /// If it does not start, with its log.
     pub fn start() -> Self {
         let mut child = std::process::Command::new(tool("python"))
             .args(["-u", "-c", include_str!("moto.py")])
@@ -191,14 +185,14 @@ impl Moto {
         std::thread::spawn(move || {
             let mut line = String::new();
             if BufReader::new(stdout).read_line(&mut line).is_ok() {
-                // Nobody waits any more if the test gave up.
+                // The receiver is gone if the start took too long.
                 let _ = sender.send(line);
             }
         });
         let port =
             port.recv_timeout(PATIENCE).ok().and_then(|line| line.trim().parse::<u16>().ok());
         let Some(port) = port else {
-            // It may be gone already, which is as good.
+            // The process may have ended already.
             let _ = child.kill();
             let _ = child.wait();
             panic!("moto did not start:\n{}", log.finish());
@@ -206,12 +200,12 @@ impl Moto {
         Self { child, stdin, address: ([127, 0, 0, 1], port).into(), log }
     }
 
-    /// Where it serves.
+    /// The URL of the server.
     pub fn endpoint_url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// How many requests for an operation arrived.
+    /// How many requests for an operation the server received.
     pub async fn calls(&self, operation: &str) -> usize {
         let mut stream = TcpStream::connect(self.address).await.expect("moto answers");
         stream.write_all(b"GET /calls HTTP/1.0\r\n\r\n").await.expect("a request");
@@ -224,10 +218,10 @@ impl Moto {
 }
 
 impl Drop for Moto {
-    #[allow(clippy::print_stderr, reason = "beside the failure, where the test's own output goes")]
+    #[allow(clippy::print_stderr, reason = "it belongs to the output of the failed test")]
     fn drop(&mut self) {
         drop(self.stdin.take());
-        // It may be gone already, which is as good.
+        // The process may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
         if std::thread::panicking() {

@@ -32,28 +32,28 @@ pub fn config(endpoint_url: &str) -> aws_sdk_secretsmanager::config::Builder {
         .endpoint_url(endpoint_url)
 }
 
-/// An interval after which no test waits. The first refresh comes anywhere in it, so it is as long
-/// as can be: within an hour of it, one comes in nine thousand runs.
+/// An interval that no test waits for. The first refresh comes at a random time within it, so it is
+/// long: a refresh within the first hour comes once in nine thousand runs.
 pub const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
 thread_local! {
     static LOG: RefCell<Option<Log>> = const { RefCell::new(None) };
 }
 
-/// Everything that is logged on this thread, at TRACE, every target, until it is dropped.
-///
-/// One subscriber for the process, which asks the thread: with a subscriber per thread, tracing
-/// remembers "nobody listens" of an event that a thread without one meets first.
+/// Everything that this thread logs at TRACE, with every target, until the guard is dropped. The
+/// process has one subscriber, which looks for the log of the thread. With one subscriber per
+/// thread, an event that is first met on a thread without one would stay disabled for all: tracing
+/// caches that.
 #[derive(Debug, Clone, Default)]
 pub struct Log(Arc<Mutex<Vec<u8>>>);
 
-/// Ends the log of this thread when dropped.
+/// Ends the log of this thread when it is dropped.
 #[derive(Debug)]
 #[must_use]
 pub struct Logging(());
 
 impl Log {
-    /// Logs this thread until the guard drops.
+    /// Logs this thread until the guard is dropped.
     pub fn start() -> (Self, Logging) {
         static ONCE: Once = Once::new();
         ONCE.call_once(|| {
@@ -64,8 +64,7 @@ impl Log {
                 .with_filter(here);
             tracing_subscriber::registry().with(layer).init();
         });
-        // An event that another thread met while that was being installed remembers "nobody
-        // listens", too.
+        // Another thread may have met an event before the subscriber was installed.
         tracing::callsite::rebuild_interest_cache();
         let log = Self::default();
         LOG.set(Some(log.clone()));
@@ -84,7 +83,7 @@ impl Drop for Logging {
     }
 }
 
-/// Writes to the log of the thread that is at it.
+/// Writes to the log of the current thread.
 #[derive(Debug, Clone, Copy)]
 struct Writer;
 

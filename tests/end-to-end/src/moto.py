@@ -22,7 +22,7 @@ calls = collections.Counter()
 def app(environ, start_response):
     if environ["PATH_INFO"] == "/calls":
         body = json.dumps(calls).encode()
-        # Without its length it would come in chunks.
+        # Without a length, the answer would come in chunks.
         start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
         return [body]
     # An operation arrives as `secretsmanager.GetSecretValue`.
@@ -33,5 +33,5 @@ def app(environ, start_response):
 server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=MotoRequestHandler)
 threading.Thread(target=server.serve_forever, daemon=True).start()
 print(server.server_port, flush=True)
-# The test holds the other end: however it ends, this ends with it.
+# The test holds the other end of standard input, so this process ends with the test.
 sys.stdin.read()

@@ -1,4 +1,4 @@
-//! A server of one's own, gone with its handle.
+//! A private server that ends with its handle.
 
 use std::fmt;
 use std::fs;
@@ -17,13 +17,13 @@ use uuid::Uuid;
 
 use crate::programs::Programs;
 
-/// Far more than a start takes, on however busy a machine.
+/// Far more than a start takes, even on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 const SUPERUSER: &str = "postgres";
 
-/// Runs the server until standard input ends, which it also does when whoever holds its other end
-/// is killed. (A parent-death signal would come when the thread ends that started the server.)
+/// Runs the server until standard input ends. It also ends when the process that holds its other
+/// end is killed. (A parent-death signal would come when the thread that started the server ends.)
 const SUPERVISOR: &str = r#"
 folder=$1
 shift
@@ -37,26 +37,24 @@ cd /
 rm -rf "$folder"
 "#;
 
-/// A running server of its own, in a folder below the temporary one. It listens on a Unix socket
-/// there and nowhere else, so that no port is needed; it asks for passwords (`scram-sha-256`) and
-/// saves no time for safety (no fsync).
-///
-/// It ends, and its folder goes, when this is dropped, and also when the process is killed.
+/// A running private server, in a temporary folder. It listens only on a Unix socket in that
+/// folder, so it needs no port. It asks for passwords (`scram-sha-256`), and skips fsync to be
+/// fast. The server ends, and its folder is removed, when this is dropped or when the process is
+/// killed.
 pub struct Cluster {
     supervisor: Child,
-    /// The supervisor reads until this is closed.
+    /// The supervisor runs until this is closed.
     stdin: Option<ChildStdin>,
     folder: TempDir,
     password: String,
 }
 
 impl Cluster {
-    /// Makes one and starts it. Blocks for about a second.
+    /// Creates and starts a server. Blocks for about a second.
     ///
     /// # Errors
-    ///
-    /// If PostgreSQL is not installed, with the command that does it; if it does not start, with
-    /// what it said.
+    /// If PostgreSQL is not installed, with the command that installs it; if it does not start,
+    /// with its log.
     pub fn start() -> io::Result<Self> {
         let programs = Programs::find()?;
         let folder = tempfile::Builder::new().prefix("postgres-").tempdir()?;
@@ -66,7 +64,7 @@ impl Cluster {
         }
         let command = |program: &Path| {
             let mut command = Command::new(program);
-            // Nothing of PGDATA and the like; messages in English.
+            // No `PGDATA` and the like, and messages in English.
             command
                 .env_clear()
                 .env("LC_ALL", "C")
@@ -113,7 +111,7 @@ impl Cluster {
             .arg("-k")
             .arg(folder.path())
             .args(["-c", "listen_addresses=", "-c", "fsync=off", "-c", "shared_buffers=16MB"])
-            // Ctrl-C in a terminal is for whoever started this, whose end is then ours.
+            // Ctrl-C in a terminal ends the process that started this, and with it the server.
             .process_group(0)
             .stdin(Stdio::piped())
             .spawn()?;
@@ -127,7 +125,7 @@ impl Cluster {
         }
     }
 
-    /// The superuser's way in. What it runs is not logged: it sets passwords.
+    /// The login of the superuser. Its statements are not logged, because they set passwords.
     pub fn admin(&self) -> PgConnectOptions {
         PgConnectOptions::new_without_pgpass()
             .socket(self.folder.path())
@@ -137,7 +135,7 @@ impl Cluster {
             .disable_statement_logging()
     }
 
-    /// The folder that holds all of it, its socket too.
+    /// The folder of the server, with its data and its socket.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
@@ -146,7 +144,7 @@ impl Cluster {
 impl Drop for Cluster {
     fn drop(&mut self) {
         drop(self.stdin.take());
-        // It may be gone already, which is as good.
+        // The process may have ended already.
         let _ = self.supervisor.wait();
     }
 }
@@ -157,8 +155,8 @@ impl fmt::Debug for Cluster {
     }
 }
 
-/// Whom the server runs as, if not as ourselves: it refuses root. The folder is one that we just
-/// made.
+/// The user and group for the server if we are root, as which it refuses to run. The owner of the
+/// folder, which we have just made, shows who we are.
 fn unprivileged(folder: &Path) -> io::Result<Option<(u32, u32)>> {
     if fs::metadata(folder)?.uid() != 0 {
         return Ok(None);
@@ -177,8 +175,8 @@ fn unprivileged(folder: &Path) -> io::Result<Option<(u32, u32)>> {
         .ok_or_else(|| io::Error::other("neither `postgres` nor `nobody` is a user of this system"))
 }
 
-/// Tells when the server is ready, or what it said before its end; and reads on, as a full pipe
-/// would stop it.
+/// Sends `Ok` when the server is ready, or its log if it ends before. Reads on afterwards, because
+/// a full pipe would stop the server.
 fn started(stderr: impl Read + Send + 'static) -> Receiver<Result<(), String>> {
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {
@@ -189,7 +187,7 @@ fn started(stderr: impl Read + Send + 'static) -> Receiver<Result<(), String>> {
             log.push('\n');
             line.ends_with("database system is ready to accept connections")
         });
-        // Nobody waits any more if the start took too long.
+        // The receiver is gone if the start took too long.
         let _ = sender.send(if ready { Ok(()) } else { Err(log) });
         lines.for_each(drop);
     });

@@ -1,5 +1,5 @@
-//! A private PostgreSQL made of the installed programs, and the rotation functions of AWS that
-//! change its passwords: what tests and examples need to rotate a real login.
+//! A private PostgreSQL server, run from the installed programs, and the rotation functions of AWS
+//! that change its passwords. With these, tests and examples rotate a real login.
 
 mod cluster;
 mod programs;

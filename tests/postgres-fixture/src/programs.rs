@@ -1,11 +1,11 @@
-//! Where the programs of PostgreSQL are.
+//! The search for the programs of PostgreSQL.
 
 use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Folders of packages: Debian's and Red Hat's, by version.
+/// The folders in which Debian and Red Hat install packages, by version.
 const PACKAGES: [&str; 2] = ["/usr/lib/postgresql", "/usr"];
 
 #[derive(Debug, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub(crate) struct Programs {
 }
 
 impl Programs {
-    /// Of the `PATH`, of `pg_config`, or of the newest package.
+    /// Searches the `PATH`, then the folder that `pg_config` names, then the newest package.
     pub(crate) fn find() -> io::Result<Self> {
         let path = std::env::var_os("PATH").unwrap_or_default();
         Self::among(std::env::split_paths(&path).chain(named_by_pg_config()).chain(packaged()))
@@ -49,7 +49,7 @@ fn packaged() -> Vec<PathBuf> {
     found.into_iter().map(|(_, folder)| folder).collect()
 }
 
-/// The major version that a folder is named after: `15`, `pgsql-16`.
+/// The major version in the name of a folder: `15`, `pgsql-16`.
 fn version(name: &OsStr) -> Option<u32> {
     let name = name.to_str()?;
     name.strip_prefix("pgsql-").unwrap_or(name).parse().ok()

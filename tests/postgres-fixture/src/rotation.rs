@@ -1,4 +1,4 @@
-//! What the rotation functions do that AWS offers for PostgreSQL,
+//! The steps of the rotation functions that AWS offers for PostgreSQL,
 //! SecretsManagerRDSPostgreSQLRotationSingleUser and …MultiUser:
 //! `docs.aws.amazon.com/secretsmanager/latest/userguide/reference_available-rotation-templates.html`.
 
@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions as _, Connection as _, Executor as _};
 
-/// What the other of two alternating users is called, besides the first one's name.
+/// The suffix in the name of the second of two alternating users.
 const CLONE: &str = "_clone";
 
-/// What AWS's functions leave out of passwords, and what a URL would need escaped.
+/// Characters that AWS's functions leave out of passwords, and that a URL would escape.
 const EXCLUDED: &str = "/@\"'\\:";
 
 /// A login as the secret of a database holds it.
@@ -27,7 +27,7 @@ pub struct Login {
 }
 
 impl Login {
-    /// Of this user, on the server and database of another one's options.
+    /// The login of a user, on the server and database of these options.
     pub fn new(server: &PgConnectOptions, username: &str, password: &str) -> Self {
         let socket = server.get_socket().map(|folder| folder.display().to_string());
         Self {
@@ -43,13 +43,12 @@ impl Login {
     /// The secret's text.
     ///
     /// # Panics
-    ///
-    /// Never: it is all text and numbers.
+    /// Never: its fields are text and numbers.
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).expect("text and numbers")
     }
 
-    /// Whose login it is.
+    /// The name of the user.
     pub fn username(&self) -> &str {
         &self.username
     }
@@ -71,31 +70,31 @@ impl fmt::Debug for Login {
     }
 }
 
-/// In place of the Lambda function that rotates a database's secret: to be called with each step.
+/// Replaces the Lambda function that rotates the secret of a database. Call it with each step.
 #[derive(Clone)]
 pub struct RotationFunction {
-    /// Sets the password of the user whose turn it is next. Without it, the one user sets its own.
+    /// The login that sets the password of the next user. Without it, the only user sets its own.
     master: Option<PgConnectOptions>,
 }
 
 impl RotationFunction {
-    /// One user, who changes its own password: from then on until the last step, the secret names
-    /// one that the database refuses.
+    /// One user, which changes its own password: from then until the last step, the database
+    /// refuses the password in the secret.
     pub fn single_user() -> Self {
         Self { master: None }
     }
 
-    /// Two users who take turns, and a third login that sets their passwords: what the secret names
-    /// is never refused.
+    /// Two users, which take turns, and a third login that sets their passwords: the login in the
+    /// secret is never refused.
     pub fn alternating_users(master: PgConnectOptions) -> Self {
         Self { master: Some(master) }
     }
 
-    /// One step of a rotation.
+    /// Runs one step of a rotation.
     ///
     /// # Errors
-    ///
-    /// If it fails: which call, and what the database said; no password.
+    /// If the step fails, with the name of the call and the message of the database. It shows no
+    /// password.
     pub async fn call(&self, call: &RotationStep) -> Result<(), String> {
         match call.step() {
             Step::CreateSecret => self.create_secret(call).await,
@@ -132,7 +131,7 @@ impl RotationFunction {
     async fn set_secret(&self, call: &RotationStep) -> Result<(), String> {
         let (new, current) = (pending(call).await?, current(call).await?);
         if new.connect().await.is_ok() {
-            // A rotation that broke off after this step is done again.
+            // An earlier try of this rotation has already set the password.
             return Ok(());
         }
         let mut connection = match &self.master {
@@ -169,12 +168,12 @@ impl fmt::Debug for RotationFunction {
     }
 }
 
-/// A connection whose statements are not logged: they set passwords.
+/// A connection that does not log its statements, because they set passwords.
 async fn connect(options: &PgConnectOptions) -> Result<PgConnection, String> {
     options.clone().disable_statement_logging().connect().await.map_err(said)
 }
 
-/// Runs a statement that takes no parameters of its own: PostgreSQL quotes them into it.
+/// Runs a statement that cannot have parameters: PostgreSQL quotes them into its text.
 pub(crate) async fn run(
     connection: &mut PgConnection,
     statement: &str,
@@ -187,8 +186,8 @@ pub(crate) async fn run(
     connection.execute(quoted.as_str()).await.map(drop).map_err(said)
 }
 
-/// The state that the database names, or what kind of failure it was.
-#[allow(clippy::needless_pass_by_value, reason = "what `map_err` gives")]
+/// The message and SQLSTATE of the database, or the kind of the failure.
+#[allow(clippy::needless_pass_by_value, reason = "`map_err` passes it by value")]
 pub(crate) fn said(error: sqlx::Error) -> String {
     match &error {
         sqlx::Error::Database(error) => {
@@ -211,7 +210,7 @@ async fn login(call: &RotationStep, stage: &str, version: Option<&str>) -> Resul
     let get = call.client().get_secret_value().secret_id(call.secret_id()).version_stage(stage);
     let answer = get.set_version_id(version.map(str::to_owned)).send().await;
     let text = answer.ok().and_then(|answer| answer.secret_string);
-    // What serde says may quote the text.
+    // The error of serde may quote the text.
     text.and_then(|text| serde_json::from_str(&text).ok())
         .ok_or_else(|| format!("no login is labelled {stage}"))
 }

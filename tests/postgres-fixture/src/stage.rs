@@ -1,4 +1,4 @@
-//! A database with a login, and the secret that holds it.
+//! A database with a login, and the secret that holds the login.
 
 use std::io;
 
@@ -10,13 +10,13 @@ use uuid::Uuid;
 use crate::cluster::Cluster;
 use crate::rotation::{Login, run, said};
 
-/// A database server with the role `app`, and a stand-in for Secrets Manager whose secret
-/// `app/database` holds its login. Both end with this.
+/// A database server with the role `app`, and a fake Secrets Manager whose secret `app/database`
+/// holds its login. Both end when this is dropped.
 #[derive(Debug)]
 pub struct Stage {
     fake: FakeSecretsManager,
     admin: PgConnectOptions,
-    /// Dropped last.
+    /// It is dropped last.
     cluster: Option<Cluster>,
 }
 
@@ -24,10 +24,10 @@ impl Stage {
     /// The name of the secret.
     pub const SECRET: &'static str = "app/database";
 
-    /// The role, whose clone alternates with it.
+    /// The role, which can alternate with its clone.
     pub const ROLE: &'static str = "app";
 
-    /// On a server of its own.
+    /// Starts a private server for the stage.
     ///
     /// # Errors
     ///
@@ -38,11 +38,10 @@ impl Stage {
         Self::prepared(admin, Some(cluster)).await
     }
 
-    /// On a server that is there, by a login that may create roles.
+    /// Uses a running server, through a login that may create roles.
     ///
     /// # Errors
-    ///
-    /// If it cannot be reached, or has the role already.
+    /// If the server cannot be reached, or already has the role.
     pub async fn on(admin: PgConnectOptions) -> io::Result<Self> {
         Self::prepared(admin, None).await
     }
@@ -61,22 +60,22 @@ impl Stage {
         Ok(stage)
     }
 
-    /// The stand-in, on a socket.
+    /// The fake Secrets Manager, on a socket.
     pub fn secrets(&self) -> &FakeSecretsManager {
         &self.fake
     }
 
-    /// A login that may do everything.
+    /// The login of an administrator.
     pub fn admin(&self) -> &PgConnectOptions {
         &self.admin
     }
 
-    /// The server, if it is one of its own.
+    /// The private server, if there is one.
     pub fn cluster(&self) -> Option<&Cluster> {
         self.cluster.as_ref()
     }
 
-    /// Rotates by a function, step by step.
+    /// Sets the function that rotates the secret, step by step.
     pub fn rotate_by<F, Fut>(&self, function: F)
     where
         F: Fn(RotationStep) -> Fut + Send + Sync + 'static,
@@ -85,11 +84,10 @@ impl Stage {
         self.fake.on_rotation(Self::SECRET, function);
     }
 
-    /// One rotation; returns when its four steps are over.
+    /// Rotates once. Returns after the four steps.
     ///
     /// # Errors
-    ///
-    /// Which step failed, and why.
+    /// If a step fails, with its name and the reason.
     pub async fn rotate(&self) -> io::Result<()> {
         let rotation = self.fake.client().rotate_secret().secret_id(Self::SECRET).send().await;
         rotation.map_err(|_| io::Error::other("RotateSecret failed"))?;
@@ -99,8 +97,8 @@ impl Stage {
         }
     }
 
-    /// Ends all connections of the role, as an administrator does who wants a new password to count
-    /// at once. Tells how many there were.
+    /// Ends all connections of the role, as an administrator does to enforce a new password at
+    /// once. Returns how many there were.
     ///
     /// # Errors
     ///
@@ -115,11 +113,10 @@ impl Stage {
         Ok(ended)
     }
 
-    /// Takes the roles away again, from a server that stays.
+    /// Removes the roles from a server that goes on running.
     ///
     /// # Errors
-    ///
-    /// If the server cannot be reached, or they own something by now.
+    /// If the server cannot be reached, or the roles own objects.
     pub async fn remove_roles(&self) -> io::Result<()> {
         let mut connection = self.connect().await?;
         connection.execute("DROP ROLE IF EXISTS app, app_clone").await.map_err(failed)?;

@@ -1,16 +1,16 @@
-//! Shows that the core wipes its own buffers: an allocator looks into every block that is freed. It
-//! counts, too, what is allocated, to show that a read does not.
+//! Shows that the core wipes its own buffers: an allocator searches every block that is freed. It
+//! also counts allocations, to show that a read makes none.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
 thread_local! {
-    /// Blocks that this thread has allocated.
+    /// The number of blocks that this thread has allocated.
     static ALLOCATED: Cell<usize> = const { Cell::new(0) };
 }
 
-/// The system's allocator, which counts freed blocks that still hold a needle.
+/// The allocator of the system, with a count of freed blocks that still hold the needle.
 #[derive(Debug)]
 pub struct Watching {
     needle: AtomicPtr<u8>,
@@ -19,7 +19,7 @@ pub struct Watching {
 }
 
 impl Watching {
-    /// Watches for nothing yet.
+    /// An allocator without a needle.
     pub const fn new() -> Self {
         Self {
             needle: AtomicPtr::new(std::ptr::null_mut()),
@@ -50,7 +50,7 @@ impl Watching {
         if needle.is_null() {
             return;
         }
-        // SAFETY: set from a `'static` slice of this length, by `unwiped` alone.
+        // SAFETY: only `unwiped` sets it, from a `'static` slice of this length.
         let needle =
             unsafe { std::slice::from_raw_parts(needle, self.length.load(Ordering::SeqCst)) };
         if block.windows(needle.len()).any(|window| window == needle) {
@@ -65,8 +65,8 @@ impl Default for Watching {
     }
 }
 
-// SAFETY: every call goes to the system's allocator as it is; blocks are zeroed at birth, so that
-// what is looked at when they are freed is initialised.
+// SAFETY: every call is passed on to the system's allocator. Blocks are allocated zeroed, so they
+// are initialised when `dealloc` reads them.
 unsafe impl GlobalAlloc for Watching {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATED.set(ALLOCATED.get() + 1);
@@ -81,8 +81,8 @@ unsafe impl GlobalAlloc for Watching {
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        // SAFETY: a live block of this layout, whole initialised at birth; nobody else holds it any
-        // more.
+        // SAFETY: the block has this layout, was initialised when it was allocated, and is no
+        // longer in use.
         self.look(unsafe { std::slice::from_raw_parts(block, layout.size()) });
         // SAFETY: the caller's promises are passed on.
         unsafe { System.dealloc(block, layout) }

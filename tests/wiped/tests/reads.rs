@@ -1,4 +1,4 @@
-//! A read allocates nothing, in whichever way and after a swap too.
+//! No way to read a live value allocates, not even the first read after a change.
 
 use std::hint::black_box;
 
@@ -20,7 +20,7 @@ struct Database {
 
 #[test]
 fn a_read_allocates_nothing() {
-    assert_eq!(ALLOCATOR.allocated(|| drop(black_box(Box::new(1)))), 1, "the count itself works");
+    assert_eq!(ALLOCATOR.allocated(|| drop(black_box(Box::new(1)))), 1, "the allocator counts");
 
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
@@ -30,7 +30,7 @@ fn a_read_allocates_nothing() {
     let live: Live<Settings> = runtime.block_on(manager.live()).expect("settings");
     let view = live.map(|settings| &settings.database);
     let mut reader = live.reader();
-    // A thread's first read makes its place in arc-swap's list.
+    // The first read of a thread adds it to the list of arc-swap.
     assert_eq!(live.load().database.port, 1);
 
     for port in [2, 3] {

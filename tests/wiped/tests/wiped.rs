@@ -1,4 +1,4 @@
-//! One test, so that no other thread frees anything meanwhile.
+//! A file with one test, so that no other thread frees memory at the same time.
 
 use secrecy::{ExposeSecret as _, SecretString};
 use secrets_provider::{Directory, Fetched, Key, Layers, Memory, SecretsManager};
@@ -29,7 +29,7 @@ fn load() -> Settings {
     let memory = Memory::new();
     memory.put("app/text", needle());
     memory.put_binary("app/binary", NEEDLE);
-    // The JSON text, and the values that are parsed out of it.
+    // Both the JSON text and the parsed values must be wiped.
     memory.put(
         "app/object",
         ["{\"password\":\"", std::str::from_utf8(NEEDLE).expect("text"), "\"}"].concat(),
@@ -42,10 +42,10 @@ fn load() -> Settings {
 
 #[test]
 fn our_own_buffers_are_wiped_before_they_are_freed() {
-    // The thread of the blocking road starts before anything is watched.
+    // The first fetch starts the thread for blocking fetches, before anything is watched.
     drop(load());
 
-    assert_eq!(ALLOCATOR.unwiped(NEEDLE, || drop(needle())), 1, "the watch itself works");
+    assert_eq!(ALLOCATOR.unwiped(NEEDLE, || drop(needle())), 1, "the allocator finds a needle");
     assert_eq!(ALLOCATOR.unwiped(NEEDLE, || drop(Fetched::text("a", "v1", needle()))), 0);
     assert_eq!(ALLOCATOR.unwiped(NEEDLE, || drop(Fetched::binary("a", "v1", NEEDLE))), 0);
     assert_eq!(ALLOCATOR.unwiped(NEEDLE, || drop(Key::<23>::new(*b"c4n4ry-0f-w1p1ng-5ecr3t"))), 0);

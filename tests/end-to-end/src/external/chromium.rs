@@ -8,32 +8,31 @@ use tokio::process::{Child, Command};
 
 use super::run;
 
-/// The names that it is installed by.
+/// The names of the program.
 const NAMES: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 
-/// How it looks at a page.
+/// The window and the colours for a page.
 #[derive(Debug, Clone, Copy)]
 pub struct Look {
-    /// The window's width, which is 500 at least.
+    /// The width of the window, at least 500.
     pub width: u32,
-    /// The window's height.
+    /// The height of the window.
     pub height: u32,
-    /// What `prefers-color-scheme` says.
+    /// Whether `prefers-color-scheme` is dark.
     pub dark: bool,
 }
 
-/// Chromium, with a profile of its own for each page that it opens.
+/// Chromium, with a new profile for each page that it opens.
 #[derive(Debug)]
 pub struct Chromium {
     program: &'static str,
 }
 
 impl Chromium {
-    /// The one that is installed.
+    /// The installed browser.
     ///
     /// # Panics
-    ///
-    /// Where there is none: nothing that should be tested is passed over.
+    /// If it is not installed: no test is skipped.
     pub fn installed() -> Self {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let there =
@@ -43,12 +42,11 @@ impl Chromium {
         Self { program }
     }
 
-    /// Opens a page and runs its scripts, on a clock that is fast-forwarded by so many
-    /// milliseconds; gives the document as it then stands.
+    /// Opens a page, and runs its scripts on a clock that is fast-forwarded by so many
+    /// milliseconds. Returns the document at that time.
     ///
     /// # Panics
-    ///
-    /// When it fails, or the page's console has something to complain of.
+    /// If it fails, or the page writes to its console.
     pub async fn document(&self, url: &str, look: Look, milliseconds: u32) -> String {
         let clock = format!("--virtual-time-budget={milliseconds}");
         self.open(url, look, &["--dump-dom", &clock]).await
@@ -57,23 +55,21 @@ impl Chromium {
     /// Opens a page and writes its picture to a PNG file.
     ///
     /// # Panics
-    ///
-    /// As [`document`](Self::document); also where there is no picture then.
+    /// As [`document`](Self::document), and if there is no picture afterwards.
     pub async fn screenshot(&self, url: &str, look: Look, file: &Path) {
-        // What lies there from another run is no proof.
+        // A picture of an earlier run proves nothing.
         let _ = std::fs::remove_file(file);
         self.open(url, look, &[&format!("--screenshot={}", file.display())]).await;
         let size = std::fs::metadata(file)
             .unwrap_or_else(|error| panic!("{}: {error}", file.display()))
             .len();
-        assert!(size > 10_000, "{} is all but empty", file.display());
+        assert!(size > 10_000, "{} is almost empty", file.display());
     }
 
-    /// Opens a page and stays there until it is closed, or dropped.
+    /// Opens a page, and keeps it open until it is closed or dropped.
     ///
     /// # Panics
-    ///
-    /// When it cannot be started.
+    /// If it cannot be started.
     pub fn keep_open(&self, url: &str, look: Look) -> OpenPage {
         let (mut command, profile) = self.command(url, look, &["--remote-debugging-port=0"]);
         let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("Chromium");
@@ -94,7 +90,7 @@ impl Chromium {
         let profile = TempDir::new().expect("a temporary folder");
         let mut command = Command::new(self.program);
         command
-            // The sandbox is not to be had as root; the page is ours.
+            // The sandbox does not work as root, and the page is our own.
             .args([
                 "--headless",
                 "--no-sandbox",
@@ -120,7 +116,7 @@ impl Chromium {
     }
 }
 
-/// A page that is open.
+/// An open page.
 #[derive(Debug)]
 pub struct OpenPage {
     child: Child,
@@ -128,9 +124,9 @@ pub struct OpenPage {
 }
 
 impl OpenPage {
-    /// Ends the browser, and then its profile, which it would write to until it is gone.
+    /// Ends the browser, and then removes its profile: the browser writes to it until its end.
     pub async fn close(mut self) {
-        // It may be gone already, which is as good.
+        // The process may have ended already.
         let _ = self.child.kill().await;
     }
 }

@@ -1,4 +1,5 @@
-//! figment and config-rs, whose own errors quote values: what comes through us does not.
+//! figment and config-rs: their own errors quote values, and the errors that we make of them do
+//! not.
 
 use std::fmt;
 use std::io;
@@ -17,12 +18,12 @@ use crate::log::Log;
 use crate::shown;
 
 #[derive(Debug, Deserialize)]
-#[allow(dead_code, reason = "read by serde alone")]
+#[allow(dead_code, reason = "only serde uses it")]
 struct Settings {
     port: u16,
 }
 
-/// URLs of places that ask for a password, as somebody may write one: encoded and not.
+/// URLs with a password, encoded and not, as people write them.
 fn urls(canaries: &mut Canaries) -> Vec<String> {
     let plain = canaries.plain("a password in a URL");
     let [awkward, line] = [canaries.awkward("an awkward password"), canaries.line("one in a line")];
@@ -61,17 +62,17 @@ where
     Live::<Settings>::builder(no_secrets()).layers(build).start().await.unwrap_err()
 }
 
-/// A source that fails as it is told, or holds what it is told.
+/// A source whose `port` is this value, or that fails with this error.
 #[derive(Clone)]
-struct Told(Arc<dyn Fn() -> Result<Value, ConfigError> + Send + Sync>);
+struct PortSource(Arc<dyn Fn() -> Result<Value, ConfigError> + Send + Sync>);
 
-impl fmt::Debug for Told {
+impl fmt::Debug for PortSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Told")
+        f.write_str("PortSource")
     }
 }
 
-impl Source for Told {
+impl Source for PortSource {
     fn clone_into_box(&self) -> Box<dyn Source + Send + Sync> {
         Box::new(self.clone())
     }
@@ -131,9 +132,9 @@ async fn errors_from_config_rs_show_no_value() {
         ];
         for fail in failures {
             let canary = canary.clone();
-            let told = Told(Arc::new(move || fail(canary.clone())));
+            let source = PortSource(Arc::new(move || fail(canary.clone())));
             let error =
-                configured(move |_| Config::builder().add_source(told.clone()).build()).await;
+                configured(move |_| Config::builder().add_source(source.clone()).build()).await;
             canaries.assert_absent("a source of config-rs", shown::error(&error));
         }
     }
@@ -149,14 +150,14 @@ async fn sources_of_config_rs_are_named_without_their_passwords() {
         let table =
             placed(ValueKind::Table(Map::from_iter([("a".to_owned(), placed("b".into()))])));
         let uri = Some(url.clone());
-        let parse = Told(Arc::new(move || {
+        let parse = PortSource(Arc::new(move || {
             Err(ConfigError::FileParse { uri: uri.clone(), cause: "no format".into() })
         }));
         let error = configured(move |_| Config::builder().add_source(parse.clone()).build()).await;
         canaries.assert_absent("a file that config-rs fetched", shown::error(&error));
         for value in [placed("text".into()), placed(70_000.into()), table] {
-            let told = Told(Arc::new(move || Ok(value.clone())));
-            let build = move |_: &Snapshot| Config::builder().add_source(told.clone()).build();
+            let source = PortSource(Arc::new(move || Ok(value.clone())));
+            let build = move |_: &Snapshot| Config::builder().add_source(source.clone()).build();
             let error = configured(build.clone()).await;
             assert!(error.to_string().contains("://"), "names the source");
             canaries.assert_absent("a source of config-rs", shown::error(&error));
@@ -198,7 +199,7 @@ async fn a_failed_fetch_inside_config_rs_or_figment_shows_no_value() {
     log.assert_silent(&canaries, &["aws_smithy_runtime", "secrets_provider"]);
 }
 
-/// A figment provider that fails as it is told, or holds what it is told.
+/// A figment provider whose `port` is this value, or that fails with this error.
 struct Provided {
     metadata: Metadata,
     data: Result<figment::value::Value, figment::Error>,

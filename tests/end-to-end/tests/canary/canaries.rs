@@ -1,5 +1,6 @@
-//! Canaries, distinct and random-looking, and the search for any eight consecutive characters of
-//! one, in clear or in whatever a formatter, an encoder or a log makes of them. Pure.
+//! Canaries, and the search for any eight consecutive characters of one, in clear or in any form
+//! that a formatter, an encoder or a log gives them. Canaries are distinct and look random. This
+//! module has no I/O.
 
 mod forms;
 
@@ -10,22 +11,22 @@ use forms::{Form, Matching};
 /// How many consecutive characters of a canary count as a leak.
 const WINDOW: usize = 8;
 
-/// The canaries of one test, each planted at a place of its own.
+/// The canaries of one test, each at a place of its own.
 #[derive(Default)]
 pub(crate) struct Canaries {
-    /// What distinguishes the canaries of one test from those of all others.
+    /// The name of the test, which makes its canaries differ from those of others.
     test: &'static str,
     places: Vec<String>,
-    /// Bytes for bytes.
+    /// Needles that are compared byte by byte.
     exact: Needles,
-    /// In lower case, as some of it may come out.
+    /// Needles in lower case: some forms come in either case.
     folded: Needles,
-    /// In lower case and without white space: lists come in one line or in many.
+    /// Needles in lower case and without white space: lists come in one line or in many.
     squeezed: Needles,
 }
 
-/// A piece of a canary that came to light. Says where it was planted and how it is encoded, never
-/// what it is.
+/// A piece of a canary that was found. It names the place and the encoding, and never shows the
+/// text.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Sighting {
     pub(crate) place: String,
@@ -39,15 +40,15 @@ impl Canaries {
         Self { test, ..Self::default() }
     }
 
-    /// Letters and digits: text that no encoding but base64 and hex changes, and that is a number,
-    /// a date or a URL to nobody.
+    /// Letters and digits: only base64 and hex change this text, and no parser takes it for a
+    /// number, a date or a URL.
     pub(crate) fn plain(&mut self, place: &str) -> String {
         let mut random = self.random(place);
         let text = std::iter::repeat_with(|| random.alphanumeric()).take(40).collect();
         self.plant_text(place, text)
     }
 
-    /// Letters and digits between characters that every encoding escapes in its own way.
+    /// Letters and digits, between characters that each encoding escapes differently.
     pub(crate) fn awkward(&mut self, place: &str) -> String {
         const ESCAPED: [char; 17] = [
             '\n', '"', '\'', '\\', '\t', 'é', '𝄞', '%', '&', '+', '/', '=', '<', '>', ' ', '$', '#',
@@ -55,7 +56,7 @@ impl Canaries {
         let mut random = self.random(place);
         let mut escaped = ESCAPED.to_vec();
         random.shuffle(&mut escaped);
-        // Some windows have many of them, and some have none.
+        // Some windows have many escaped characters, and some have none.
         let lengths = [9, 2, 2, 1, 1, 1, 3, 1, 1, 2, 1, 1, 2, 1, 1, 1, 1, 9];
         let mut text = String::new();
         for (index, length) in lengths.into_iter().enumerate() {
@@ -65,17 +66,17 @@ impl Canaries {
         self.plant_text(place, text)
     }
 
-    /// As [`awkward`](Self::awkward), in one line.
+    /// Like [`awkward`](Self::awkward), in one line.
     pub(crate) fn line(&mut self, place: &str) -> String {
         let mut other = Self::of(self.test);
         let text = other.awkward(place).replace('\n', "!");
         self.plant_text(place, text)
     }
 
-    /// Sixteen digits, which JSON takes for a number.
+    /// Sixteen digits, which are a number in JSON.
     pub(crate) fn number(&mut self, place: &str) -> String {
         let mut random = self.random(place);
-        // Never the start of a year, which dates in logs have.
+        // The number does not start like a year in the dates of logs.
         let text = format!(
             "9{}",
             std::iter::repeat_with(|| random.digit(10)).take(15).collect::<String>()
@@ -83,7 +84,7 @@ impl Canaries {
         self.plant_text(place, text)
     }
 
-    /// Bytes that are no UTF-8.
+    /// Bytes that are not UTF-8.
     pub(crate) fn bytes(&mut self, place: &str, length: usize) -> Vec<u8> {
         let mut random = self.random(place);
         let mut bytes: Vec<u8> = std::iter::repeat_with(|| random.u8(..)).take(length).collect();
@@ -92,7 +93,7 @@ impl Canaries {
         bytes
     }
 
-    /// Takes text for a canary, such as the base64 of bytes that are one too.
+    /// Plants a text as a canary, such as the base64 of bytes that are a canary too.
     pub(crate) fn plant_text(&mut self, place: &str, text: String) -> String {
         let chars: Vec<char> = text.chars().collect();
         for window in chars.windows(WINDOW) {
@@ -110,7 +111,7 @@ impl Canaries {
         self.places.push(place.to_owned());
     }
 
-    /// The same canary in each run, another one in each place of each test.
+    /// Random numbers that are the same in each run, and differ for each place of each test.
     fn random(&self, place: &str) -> fastrand::Rng {
         assert!(!self.places.iter().any(|known| known == place), "two canaries at {place}");
         // FNV-1a: a hash that no update of a library changes.
@@ -143,9 +144,8 @@ impl Canaries {
     }
 
     /// # Panics
-    ///
-    /// If any piece of a canary stands in what is shown. The message says which canary and how
-    /// encoded, and shows none of it.
+    /// If the text contains any piece of a canary. The message names the canary and the encoding,
+    /// and shows nothing of it.
     #[track_caller]
     pub(crate) fn assert_absent(&self, surface: &str, shown: impl AsRef<[u8]>) {
         assert!(!self.places.is_empty(), "{surface}: nothing is planted");
@@ -160,19 +160,20 @@ impl Canaries {
     }
 }
 
-/// What a needle is a piece of.
+/// The canary and the form that a needle comes from.
 #[derive(Debug, Clone)]
 struct Target {
     place: String,
     form: &'static str,
-    /// It counts only as a number of its own: not as part of an id in hex.
+    /// Whether it counts only as a whole number, not as part of an id in hex.
     digits: bool,
 }
 
-/// What is searched for, by the first eight bytes: no form of eight characters is shorter.
+/// The needles, by their first eight bytes: each form of eight characters has at least eight bytes.
 struct Needles {
     by_start: HashMap<[u8; WINDOW], Vec<(Vec<u8>, Target)>>,
-    /// Whether any starts with four bytes of this fingerprint, which rules out most of a text.
+    /// For each fingerprint of four bytes, whether a needle starts with such bytes. Most of a text
+    /// has none of them.
     starts: Vec<bool>,
 }
 
@@ -223,8 +224,8 @@ fn fingerprint(four: u32) -> usize {
     (four.wrapping_mul(0x9e37_79b1) >> (32 - FINGERPRINT_BITS)) as usize
 }
 
-/// Whether digits at a place are part of an id in hex, such as a signature, where any digits turn
-/// up by chance.
+/// Whether the digits at a place are part of an id in hex, such as a signature: any digits may
+/// occur there by chance.
 fn in_an_id(text: &[u8], at: usize) -> bool {
     let (before, after) = text.split_at(at);
     let neighbour = |byte: Option<&u8>| byte.is_some_and(|byte| matches!(byte, b'a'..=b'f'));

@@ -1,4 +1,4 @@
-//! The user's own code: what it refuses, and what it panics with.
+//! The user's own code: its rejections and its panics.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::sync::Arc;
@@ -14,13 +14,14 @@ use crate::fixtures::{Token, secrets_only};
 use crate::log::Log;
 use crate::shown;
 
-/// Where the user's code panics: each says so by the text of the secret, and panics with all of it.
+/// The places where the user's code panics. The text of the secret names the place, and the panic
+/// shows all of it.
 const PLACES: [&str; 7] =
     ["deserialize", "deserialize-any", "layers", "validate", "validate-any", "probe", "probe-any"];
 
-/// A payload that is no text.
+/// A payload of a panic that is not text.
 #[derive(Debug)]
-#[allow(dead_code, reason = "`Debug` alone could read it")]
+#[allow(dead_code, reason = "only `Debug` reads it")]
 struct Payload(String);
 
 fn panic_at(place: &str, token: &str) {
@@ -136,8 +137,8 @@ async fn failed_builds_and_failed_searches_show_no_value() {
         memory
             .put("app/token", format!("{place}:{}", canaries.plain(&format!("rebuilt, {place}"))));
         let error = derived.refresh().await.unwrap_err();
-        let told = shown::error(&error) + &shown::live(&live) + &shown::live(&derived);
-        canaries.assert_absent(&format!("a further build, {place}"), told);
+        let shown = shown::error(&error) + &shown::live(&live) + &shown::live(&derived);
+        canaries.assert_absent(&format!("a further build, {place}"), shown);
         derived.shutdown().await;
         live.shutdown().await;
         let error = live.refresh_past(&live.current()).await.unwrap_err();
@@ -157,19 +158,19 @@ async fn a_panic_while_dropping_old_settings_shows_no_value() {
         memory.put("app/token", canaries.plain(&format!("after {place}")));
         assert!(live.refresh().await.unwrap().changed());
         canaries.assert_absent("a live value", shown::live(&live));
-        // Refused, and dropped for it: two panics at one refusal would end the process.
+        // This value is refused and dropped. Two panics at once would end the process.
         memory
             .put("app/token", format!("{place}:{}", canaries.plain(&format!("refused, {place}"))));
         live.refresh().await.unwrap();
         live.shutdown().await;
         canaries.assert_absent("a live value", shown::live(&live));
-        // The last one is dropped by its owner, whose panic it is.
+        // The owner drops the last value, and gets its panic.
         assert!(catch_unwind(AssertUnwindSafe(|| drop(live))).is_err());
     }
     log.assert_silent(&canaries, &["secrets_provider"]);
 }
 
-/// A store that panics with what it holds, once it was read.
+/// A store that panics, and shows its content, once a secret has a second version.
 #[derive(Debug)]
 struct Panicking(Memory);
 

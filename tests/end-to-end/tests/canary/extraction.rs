@@ -21,9 +21,9 @@ use crate::fixtures::secrets_only;
 use crate::log::Log;
 use crate::shown;
 
-/// The settings: one field of the type that is tried.
+/// Settings with one field of the type under test.
 #[derive(Debug, Deserialize)]
-#[allow(dead_code, reason = "read by serde alone")]
+#[allow(dead_code, reason = "only serde uses it")]
 struct Settings<T> {
     x: T,
 }
@@ -33,7 +33,7 @@ enum Payload {
     Binary(Vec<u8>),
 }
 
-/// What a field may find in its place, with what it is called.
+/// Payloads for a field, each with a name.
 fn payloads(canaries: &mut Canaries) -> Vec<(&'static str, Payload)> {
     let [plain, other, third] =
         ["text", "a member", "another member"].map(|place| canaries.plain(place));
@@ -93,7 +93,7 @@ fn payloads(canaries: &mut Canaries) -> Vec<(&'static str, Payload)> {
         .collect()
 }
 
-/// The errors of one type and one payload, by each way from a layer into settings.
+/// The errors of one type for one payload, through each way from a layer into settings.
 async fn errors<T>(payload: &Payload, file: &Path) -> Vec<Error>
 where
     T: DeserializeOwned + Send + Sync + 'static,
@@ -109,7 +109,7 @@ where
         Ok(snapshot) => errors.extend(of_snapshot::<T>(&snapshot)),
         Err(error) => errors.push(error),
     }
-    // The version before too, in one generation.
+    // A second version, so that the previous one is read too.
     match payload {
         Payload::Text(text) => memory.put("app/x", text),
         Payload::Binary(bytes) => memory.put_binary("app/x", bytes.clone()),
@@ -145,7 +145,7 @@ fn of_snapshot<T: DeserializeOwned>(snapshot: &Snapshot) -> Vec<Error> {
     all.into_iter().filter_map(Result::err).collect()
 }
 
-/// Whether a type refused anything at all.
+/// How many of the payloads a type refused.
 async fn refusals<T>(name: &str, canaries: &Canaries, payloads: &[(&'static str, Payload)]) -> usize
 where
     T: DeserializeOwned + Send + Sync + 'static,

@@ -1,5 +1,4 @@
-//! The extractors of both frameworks: what they show, and what they answer where there are no
-//! settings.
+//! The extractors of both frameworks: what they show, and how they answer without settings.
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
@@ -23,13 +22,13 @@ async fn live(canaries: &mut Canaries) -> Live<Token> {
     secrets_only(SecretsManager::prefix("app").backend(memory)).start().await.unwrap()
 }
 
-/// axum's cannot be refused, which its type says.
+/// The extractor of axum cannot fail, as its type says.
 #[tokio::test]
 async fn axum_shows_no_settings() {
     use secrets_provider_axum::Current;
 
-    fn cannot_be_refused<R: FromRequestParts<Live<Token>, Rejection = Infallible>>() {}
-    cannot_be_refused::<Current<Token>>();
+    fn cannot_fail<R: FromRequestParts<Live<Token>, Rejection = Infallible>>() {}
+    cannot_fail::<Current<Token>>();
 
     let log = Log::start();
     let mut canaries = Canaries::of("axum");
@@ -70,15 +69,15 @@ async fn actix_shows_no_settings_and_rejects_without_details() {
     assert!(response.status().is_success());
     canaries.assert_absent("an extractor", &*seen.lock().unwrap());
 
-    // Not wrapped: a mistake that puts the settings where the extractor says why it does not see
+    // The settings are not wrapped in `web::Data`, so the extractor explains why it does not find
     // them.
     for request in [TestRequest::default().app_data(live.clone()), TestRequest::default()] {
         let request = request.app_data(Arc::new(live.current())).to_http_request();
         let rejection =
             Current::<Token>::from_request(&request, &mut Payload::None).await.unwrap_err();
         let response = rejection.error_response();
-        let told = shown::foreign(&rejection) + &shown::debug(&response) + &shown::debug(&request);
-        canaries.assert_absent("a rejection", told);
+        let shown = shown::foreign(&rejection) + &shown::debug(&response) + &shown::debug(&request);
+        canaries.assert_absent("a rejection", shown);
         let body = actix_web::body::to_bytes(response.into_body()).await.unwrap();
         assert_eq!(body, "Internal Server Error");
     }

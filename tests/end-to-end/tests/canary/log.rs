@@ -1,5 +1,5 @@
-//! Everything that is logged in this process, at TRACE: by the product, the SDK, hyper and what
-//! speaks through `log`.
+//! Everything that this process logs at TRACE: the product, the SDK, hyper, and crates that use
+//! `log`.
 
 use std::io;
 use std::sync::{Mutex, Once, PoisonError};
@@ -14,7 +14,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::canaries::Canaries;
 
-/// All of it, and what crates of ours say.
+/// The whole log, and the part of our own crates.
 static ALL: Buffer = Buffer(Mutex::new(Vec::new()));
 static OURS: Buffer = Buffer(Mutex::new(Vec::new()));
 
@@ -26,7 +26,8 @@ impl Buffer {
     }
 }
 
-/// The log from here on, of all threads: other tests' lines are in it too, with other canaries.
+/// The log of all threads from here on. It includes lines of other tests, which have other
+/// canaries.
 pub(crate) struct Log {
     all: usize,
     ours: usize,
@@ -41,8 +42,8 @@ impl Log {
                 tracing_subscriber::registry().with(to(&ALL).with_filter(LevelFilter::TRACE));
             registry.with(to(&OURS).with_filter(ours)).init();
         });
-        // An event that another thread met while that was being installed remembers that nobody
-        // listens.
+        // tracing caches for each event whether anything listens. Another thread may have met one
+        // before the subscriber was installed.
         tracing::callsite::rebuild_interest_cache();
         Self { all: ALL.since(0).len(), ours: OURS.since(0).len() }
     }
@@ -55,7 +56,8 @@ impl Log {
         String::from_utf8_lossy(&OURS.since(self.ours)).into_owned()
     }
 
-    /// That nobody logged a piece of a canary, and that somebody with each of these targets logged.
+    /// Asserts that the log holds no piece of a canary, and that each of these targets logged
+    /// something.
     #[track_caller]
     pub(crate) fn assert_silent(&self, canaries: &Canaries, targets: &[&str]) {
         let log = self.all();
@@ -65,7 +67,7 @@ impl Log {
         }
     }
 
-    /// That we logged, and no piece of a canary.
+    /// Asserts that our crates logged something, and no piece of a canary.
     #[track_caller]
     pub(crate) fn assert_we_are_silent(&self, canaries: &Canaries) {
         let log = self.ours();
@@ -74,7 +76,7 @@ impl Log {
     }
 }
 
-/// A layer that writes events, and spans as they come and go.
+/// A layer that writes events, and spans as they start and end.
 fn to<S>(buffer: &'static Buffer) -> impl Layer<S>
 where
     S: tracing::Subscriber + for<'a> LookupSpan<'a>,

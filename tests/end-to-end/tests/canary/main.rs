@@ -1,6 +1,5 @@
-//! No leak, shown by force: distinct canaries in every secret, variable, `.env` line, key and
-//! binary, and everything that the product shows searched for any eight consecutive characters of
-//! one.
+//! No secret leaks: every secret, variable, `.env` line, key and binary is a distinct canary, and
+//! everything that the product shows is searched for any eight consecutive characters of one.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod adapters;

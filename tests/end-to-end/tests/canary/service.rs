@@ -1,4 +1,4 @@
-//! Secrets that come over HTTP, and all that goes wrong on the way.
+//! Secrets that come over HTTP, and every failure on the way.
 
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::config::Credentials;
@@ -14,10 +14,11 @@ use crate::shown;
 
 const KEY: &str = "arn:aws:kms:us-east-1:123456789012:key/0d1e2f";
 
-/// The targets that must have logged, as a search of an empty log finds nothing.
+/// The targets that must have logged: a search of an empty log proves nothing.
 const TARGETS: [&str; 4] = ["aws_smithy_runtime", "aws_sigv4", "hyper_util", "secrets_provider"];
 
-/// A service whose every secret is a canary, over a socket, and a client whose credentials are.
+/// A service on a socket, all of whose secrets are canaries, and a client whose credentials are
+/// canaries.
 async fn planted(test: &'static str) -> (FakeSecretsManager, Client, Canaries) {
     let mut canaries = Canaries::of(test);
     let fake = FakeSecretsManager::start().await.unwrap();
@@ -76,13 +77,12 @@ async fn loads_and_rotations_show_no_value() {
     log.assert_silent(&canaries, &TARGETS);
 }
 
-/// What the fake does to secrets that are there, and answers that hold a value but are none, as
-/// half of one.
+/// Answers that the fake breaks, and invalid answers that hold a value.
 #[tokio::test]
 async fn broken_answers_show_no_value() {
     let log = Log::start();
     let (fake, client, mut canaries) = planted("what goes wrong").await;
-    let value = canaries.plain("an answer of ours");
+    let value = canaries.plain("a value in an invalid answer");
     let answer =
         |body: &str| Fault::answer(200, body.replace("VALUE", &value)).on("GetSecretValue");
     let half = r#"{"Name": "app/prod/token", "VersionId": "v1", "SecretString": "VALUE"#;
@@ -109,7 +109,7 @@ async fn broken_answers_show_no_value() {
             secrets_only(manager(&client).fallback_to_env()).start().await.unwrap();
         let id = fake.inject(fault);
         for manager in [names(&client), names(&client).batch(false)] {
-            // Where batches alone are cut off, single calls are not.
+            // Single calls succeed if only batches are broken.
             if let Err(error) = manager.fetch().await {
                 canaries.assert_absent(about, shown::error(&error));
             }
@@ -122,8 +122,8 @@ async fn broken_answers_show_no_value() {
     log.assert_silent(&canaries, &TARGETS);
 }
 
-/// What a server says may be anything. The SDK logs an error's message, and a listing's whole
-/// answer, as it came; we say none of it.
+/// A server may say anything. The SDK logs the messages of errors and whole answers of listings; we
+/// repeat none of it.
 #[tokio::test]
 async fn messages_of_a_server_are_not_repeated() {
     let log = Log::start();
@@ -173,8 +173,7 @@ async fn messages_of_a_server_are_not_repeated() {
     log.assert_we_are_silent(&canaries);
 }
 
-/// Outages and denials as they come and go under a running service, which keeps its last good
-/// values.
+/// A running service keeps its last good values through outages and denials.
 #[tokio::test]
 async fn outages_and_denials_show_no_value() {
     let log = Log::start();
@@ -204,7 +203,7 @@ async fn outages_and_denials_show_no_value() {
         let error = live.refresh().await.unwrap_err();
         assert_eq!(error.kind(), kind, "{error}");
         canaries.assert_absent("trouble", shown::error(&error) + &shown::live(&live));
-        // What is not listed any more is missed by nobody.
+        // A secret that is no longer listed is not missed.
         if let Err(error) = manager(&client).fetch().await {
             canaries.assert_absent("trouble at a start", shown::error(&error));
         }
@@ -216,6 +215,6 @@ async fn outages_and_denials_show_no_value() {
     fake.stop().await;
     let error = manager(&client).fetch().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
-    canaries.assert_absent("an endpoint that nobody serves", shown::error(&error));
+    canaries.assert_absent("an endpoint without a server", shown::error(&error));
     log.assert_silent(&canaries, &TARGETS);
 }

@@ -1,4 +1,4 @@
-//! What can be shown of a thing: by `Display`, `Debug`, as JSON, and by its accessors.
+//! All that a value can show: through `Display`, `Debug`, JSON and its accessors.
 
 use std::error::Error as StdError;
 use std::fmt::{Debug, Write as _};
@@ -15,7 +15,7 @@ pub(crate) fn json(shown: &impl Serialize) -> String {
     serde_json::to_string_pretty(shown).unwrap()
 }
 
-/// An error of ours by every accessor, with all that it stands for.
+/// One of our errors through every accessor, with the errors that it lists.
 pub(crate) fn error(error: &Error) -> String {
     let mut shown = foreign(error);
     for part in error.errors() {
@@ -25,13 +25,13 @@ pub(crate) fn error(error: &Error) -> String {
     shown
 }
 
-/// Any error, with what it says is the cause.
+/// Any error, with its chain of causes.
 pub(crate) fn foreign(error: &dyn StdError) -> String {
     let shown = format!("{error}\n{error:#}\n{error:?}\n{error:#?}\n");
     shown + &error.source().map_or_else(String::new, foreign)
 }
 
-/// Everything that a live value says of itself.
+/// Everything that a live value shows.
 pub(crate) fn live<T>(live: &Live<T>) -> String {
     let (status, explanation) = (live.status(), live.explain());
     let mut shown = debug(live) + &debug(&status) + &json(&status) + &debug(&live.load());

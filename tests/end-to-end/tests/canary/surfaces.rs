@@ -23,7 +23,7 @@ use crate::shown;
 
 /// Settings whose own `Debug` shows all.
 #[derive(Debug, Clone, Deserialize)]
-#[allow(dead_code, reason = "read by serde alone")]
+#[allow(dead_code, reason = "only serde uses it")]
 struct Settings {
     token: Rotating<String>,
     key: Key<32>,
@@ -31,7 +31,7 @@ struct Settings {
     database: Value,
 }
 
-/// A live value with canaries in every layer and in both versions, and what it is made of.
+/// The parts of a live value, with canaries in every layer and in both versions.
 struct Planted {
     canaries: Canaries,
     memory: Memory,
@@ -58,7 +58,7 @@ fn planted(test: &'static str) -> Planted {
         ("DATABASE__HOST", canaries.awkward("a variable")),
         ("DATABASE__PASSWORD", canaries.awkward("a hidden variable")),
         ("CLERK_SECRET_KEY", canaries.plain("a placed variable")),
-        ("UNRELATED", canaries.plain("a variable of somebody else")),
+        ("UNRELATED", canaries.plain("an unrelated variable")),
     ];
     let manager = SecretsManager::prefix("app").with_previous(["token"]).backend(memory.clone());
     let layers = Layers::new().dotenv(&file).environment_from(variables);
@@ -196,7 +196,7 @@ async fn debug_of_no_public_type_shows_a_value() {
     }
     let all =
         [change_and(&refreshed), change_and(&change), shown::live(&live), shown::error(&error)];
-    planted.canaries.assert_absent("what is told of a live value", all.concat());
+    planted.canaries.assert_absent("all views of a live value", all.concat());
     planted.canaries.assert_absent("all of an explanation", explanation.all().to_string());
     planted.canaries.assert_absent("a policy", planted.manager.iam_policy());
     let figment = Figment::from(snapshot);
@@ -205,7 +205,7 @@ async fn debug_of_no_public_type_shows_a_value() {
     planted.canaries.assert_absent("figment's metadata", shown::debug(metadata) + &place);
     log.assert_silent(&planted.canaries, &["secrets_provider"]);
 
-    // `Merged` has no `Debug` and no name outside its crate.
+    // `Merged` has no `Debug`, and cannot be named outside its crate.
     let known: BTreeSet<String> =
         shown.0.keys().map(|name| (*name).to_owned()).chain(["Merged".into()]).collect();
     assert_eq!(public_types(), known, "the public types, and those that this test shows");
@@ -262,7 +262,7 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// The kinds of errors, as the source has them.
+/// The kinds of errors in the source.
 fn kinds() -> BTreeSet<String> {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../secrets-provider/src/error.rs");
     let text = fs::read_to_string(file).unwrap();
@@ -317,11 +317,11 @@ async fn no_kind_of_error_shows_a_value() {
         }),
     ];
     let provoked: BTreeSet<String> = table.iter().map(|(kind, ..)| format!("{kind:?}")).collect();
-    assert_eq!(provoked, kinds(), "a kind that is not provoked here, or is no more");
+    assert_eq!(provoked, kinds(), "the kinds of errors, and those that this test causes");
 
     #[derive(Debug, Deserialize)]
     struct Settings {
-        #[allow(dead_code, reason = "read by serde alone")]
+        #[allow(dead_code, reason = "only serde uses it")]
         pin: Option<u8>,
         refused: Option<String>,
     }
@@ -336,7 +336,7 @@ async fn no_kind_of_error_shows_a_value() {
         let manager =
             manage(SecretsManager::prefix("app").aws_config(&config.retry_config(retries).build()));
         let start = secrets_only::<Settings>(manager).validate(|settings| match settings.refused {
-            Some(_) => Err(Rejected::new("there is one too many")),
+            Some(_) => Err(Rejected::new("there is one secret too many")),
             None => Ok(()),
         });
         let error: Error = start.start().await.unwrap_err();
@@ -380,7 +380,7 @@ async fn no_file_shows_what_it_holds() {
     ];
     #[derive(Debug, Deserialize)]
     struct Settings {
-        #[allow(dead_code, reason = "read by serde alone")]
+        #[allow(dead_code, reason = "only serde uses it")]
         odd: Option<BTreeMap<String, u8>>,
     }
     let mut refusals = 0;
@@ -401,12 +401,12 @@ async fn no_file_shows_what_it_holds() {
                         shown::debug(&directory) + &shown::debug(&manager),
                     );
                     let live = secrets_only::<Settings>(manager).start().await;
-                    let told = match &live {
+                    let shown = match &live {
                         Err(error) => shown::error(error),
                         Ok(live) => shown::live(live),
                     };
                     refusals += usize::from(live.is_err());
-                    canaries.assert_absent(&format!("arrangement {index} at `{name}`"), told);
+                    canaries.assert_absent(&format!("arrangement {index} at `{name}`"), shown);
                 }
             }
             for name in ["odd", ".self"] {

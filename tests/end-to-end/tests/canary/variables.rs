@@ -1,4 +1,4 @@
-//! `.env` files that are malformed, variables that make no sense, and the switches.
+//! Malformed `.env` files, invalid variables, and the switches.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -64,7 +64,7 @@ async fn errors_of_a_malformed_dotenv_file_show_no_line() {
     log.assert_silent(&canaries, &[]);
 }
 
-/// The errors of each way to read a file.
+/// Reads a file in each way. Returns the number of errors.
 async fn read(file: &Path, canaries: &Canaries) -> usize {
     let layers = Layers::new().dotenv(file);
     let figment = Figment::from(Dotenv::file(file));
@@ -83,7 +83,7 @@ async fn read(file: &Path, canaries: &Canaries) -> usize {
     for error in errors.iter().flatten() {
         canaries.assert_absent("a .env file", shown::error(error));
     }
-    // What a provider of ours says goes through figment's own error.
+    // The error of our provider goes through figment's own.
     if let Err(error) = figment::Provider::data(&Dotenv::file(file)) {
         canaries.assert_absent("a .env file, through figment", shown::foreign(&error));
     }
@@ -97,7 +97,7 @@ async fn read(file: &Path, canaries: &Canaries) -> usize {
     errors.iter().flatten().count()
 }
 
-/// A process of its own for what reads the process environment.
+/// A child process, for code that reads the process environment.
 struct Child {
     folder: tempfile::TempDir,
     variables: Vec<(String, OsString)>,
@@ -117,7 +117,7 @@ impl Child {
         self
     }
 
-    /// What it shows.
+    /// The output of the process.
     fn run(self) -> Vec<u8> {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.args([
@@ -209,10 +209,10 @@ async fn credentials_are_used_without_being_shown() {
     }
 }
 
-/// Everything that reads the environment, and all that it shows.
+/// Runs everything that reads the environment, and prints all that it shows.
 #[tokio::test]
-#[ignore = "run by the tests above, in an environment of its own"]
-#[allow(clippy::print_stdout, reason = "how it answers the tests above")]
+#[ignore = "the tests above run it in an environment of its own"]
+#[allow(clippy::print_stdout, reason = "the tests above read it")]
 async fn in_an_environment_of_canaries() {
     let log = Log::start();
     let say = |shown: String| println!("{shown}");
@@ -246,7 +246,7 @@ async fn in_an_environment_of_canaries() {
         Err(error) => say(shown::error(&error)),
         Ok(live) => say(shown::live(&live)),
     }
-    // The SDK logs what its own variables say, but for credentials.
+    // The SDK logs the values of its own variables, except credentials.
     say(if std::env::var_os("WHOLE_LOG").is_some() { log.all() } else { log.ours() });
     say("<<all is shown>>".to_owned());
 }

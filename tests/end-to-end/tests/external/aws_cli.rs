@@ -4,7 +4,7 @@ use end_to_end::external::Aws;
 use fake_secrets_manager::FakeSecretsManager;
 use serde_json::{Value, json};
 
-/// A fake, and the client of it.
+/// A fake and its client.
 async fn world() -> (FakeSecretsManager, Aws) {
     let fake = FakeSecretsManager::start().await.unwrap();
     let aws = Aws::new(fake.endpoint_url());
@@ -25,12 +25,12 @@ fn text_of(value: &Value) -> String {
     value.as_str().unwrap().to_owned()
 }
 
-/// One member of each entry of a list, in order.
+/// One field of each entry of a list, in order.
 fn each<'a>(list: &'a Value, member: &str) -> Vec<&'a str> {
     list.as_array().unwrap().iter().map(|entry| entry[member].as_str().unwrap()).collect()
 }
 
-/// That the client complains of this code, in this operation.
+/// Asserts that the client reports this code for this operation.
 async fn assert_refused<const N: usize>(aws: &Aws, arguments: [&str; N], code: &str) {
     let complaint = aws.try_run(arguments).await.unwrap_err();
     assert!(
@@ -90,7 +90,7 @@ async fn creates_puts_and_gets() {
     labels[&second] = json!(["AWSCURRENT"]);
     assert_eq!(described["VersionIdsToStages"], labels);
 
-    // Bytes, from a file, and back as base64.
+    // The client sends bytes of a file, and prints them as base64.
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("key");
     std::fs::write(&file, [0, 159, 255]).unwrap();
@@ -136,7 +136,7 @@ async fn lists_with_filters_and_in_pages() {
         list(&["Key=name,Values=gaara", "Key=name,Values=!gaara/production"]).await,
         "gaara/prod/a gaara/prod/b"
     );
-    // The client pages by itself, and joins what it gets.
+    // The client reads all pages and joins them.
     let all = aws.run(["list-secrets", "--page-size", "1", "--sort-order", "desc"]).await;
     assert_eq!(
         each(&all["SecretList"], "Name"),

@@ -27,7 +27,7 @@ saw["batch_errors"] = [[error["SecretId"], error["ErrorCode"]] for error in batc
 pages = client.get_paginator("list_secrets").paginate(PaginationConfig={"PageSize": 3})
 saw["pages"] = [[secret["Name"] for secret in page["SecretList"]] for page in pages]
 
-# boto3 has no paginator for this one.
+# boto3 has no paginator for this operation.
 saw["filtered"], more = [], {}
 while True:
     page = client.batch_get_secret_value(

@@ -1,4 +1,4 @@
-//! The fake as a Python program sees it: boto3 has a decoder, retries and paginators of its own.
+//! The fake under a Python program: boto3 has its own decoder, retries and paginators.
 
 use fake_secrets_manager::FakeSecretsManager;
 use serde_json::json;

@@ -21,7 +21,7 @@ for user in ["administrator", "application"]:
     key = iam.create_access_key(UserName=user)["AccessKey"]
     keys[user] = [key["AccessKeyId"], key["SecretAccessKey"]]
 iam.put_user_policy(UserName="administrator", PolicyName="all", PolicyDocument=json.dumps(everything))
-# As plain text, or the body would be taken for a form.
+# The content type is plain text: otherwise the body would be parsed as a form.
 headers = {"Content-Type": "text/plain"}
 reset = urllib.request.Request(f"{url}/moto-api/reset-auth", data=b"0", headers=headers, method="POST")
 urllib.request.urlopen(reset).read()

@@ -1,10 +1,8 @@
-//! `iam_policy()` before moto's own idea of IAM: a second opinion on which actions each way to
-//! select takes.
-//!
-//! moto 5.2.5 checks actions alone. It takes every call to be on the resource `*`, which an ARN in
-//! a policy does not match, and knows no conditions nor KMS: so all resources are widened here, and
-//! the statement on KMS is left to the fake (`suite/iam.rs`), as are the secrets of a batch, each
-//! of which takes `GetSecretValue` in AWS.
+//! `iam_policy()` under moto's implementation of IAM: a second opinion on the actions that each
+//! selection needs. moto 5.2.5 checks only actions. It treats every call as one on the resource
+//! `*`, which no ARN in a policy matches, and knows neither conditions nor KMS. So the resources
+//! are widened here, and the fake (`suite/iam.rs`) checks the statement for KMS, and the secrets of
+//! a batch, each of which needs `GetSecretValue` in AWS.
 
 use aws_sdk_secretsmanager::config::Credentials;
 use aws_sdk_secretsmanager::{Client, Config};
@@ -27,7 +25,7 @@ fn config(moto: &Moto, key: &Value) -> Config {
     end_to_end::config(&moto.endpoint_url()).credentials_provider(credentials).build()
 }
 
-/// Gives the application this policy, as the administrator.
+/// Sets the policy of the application, as the administrator.
 async fn allow(moto: &Moto, administrator: &Value, policy: &Value) {
     let script = format!(
         "import boto3, os\n\
@@ -71,7 +69,7 @@ async fn each_selection_needs_every_action_of_its_policy() {
             allow(&moto, administrator, &less).await;
             let outcome = fetch(&moto, application, &manager).await;
             match (statement["Sid"].as_str().unwrap(), mode) {
-                // moto asks nothing of a batch but the batch's own action.
+                // For a batch, moto checks only the action of the batch.
                 ("ReadSecrets", "a prefix" | "only") | ("ReadManyAtOnce", _) => {
                     assert_eq!(outcome.unwrap(), found, "{mode}: {statement}");
                 }

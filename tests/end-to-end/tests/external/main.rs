@@ -1,6 +1,6 @@
-//! What needs more than Rust: the fake held against moto, and driven by the real `aws` client and
-//! boto3; the product over moto; its page in Chromium. `.ci/external` installs what this needs and
-//! runs it.
+//! Tests that need more than Rust: the fake beside moto, and driven by the real `aws` client and
+//! boto3; the product over moto; its page in Chromium. `.ci/external` installs all of it and runs
+//! them.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod aws_cli;

@@ -1,5 +1,4 @@
-//! The status page as a browser shows it. The pictures are left in `target/status-page`, to be
-//! looked at.
+//! The status page in a browser. The pictures stay in `target/status-page`, for people to look at.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,14 +18,14 @@ use secrets_provider_axum::status_routes;
 use serde_json::Value;
 use tokio::sync::watch;
 
-/// A name that would be a script, were it not escaped.
+/// A name that would be a script if it were not escaped.
 const HOSTILE: &str = "<script>document.title='taken'</script>";
 
-/// The rest of what is there has no field.
+/// Other keys have no field.
 #[derive(serde::Deserialize)]
 struct Settings {
     database: Database,
-    #[allow(dead_code, reason = "its name alone is told")]
+    #[allow(dead_code, reason = "the page shows only its name")]
     jwt_secret: SecretString,
 }
 
@@ -67,7 +66,7 @@ fn builder(fake: &FakeSecretsManager) -> LiveBuilder<Settings> {
         .refresh_every(Duration::from_secs(3600))
 }
 
-/// Derives a pool whose builds fail once a password that is not the first is there.
+/// Derives a pool whose build fails with every password but the first.
 async fn pool(settings: &Live<Settings>) -> Live<()> {
     settings
         .derive("database", |settings: Arc<Settings>| async move {
@@ -80,10 +79,11 @@ async fn pool(settings: &Live<Settings>) -> Live<()> {
         .unwrap()
 }
 
-/// A service of these settings; and beside the page, a phone that shows it.
+/// A service with the page of these settings, and with pages that show it on a phone and on a
+/// desktop.
 struct Service {
     url: String,
-    /// How often the page was asked for.
+    /// How often the page was requested.
     loads: watch::Receiver<u32>,
 }
 
@@ -94,7 +94,7 @@ impl Service {
             counter.send_modify(|loads| *loads += 1);
             next.run(request)
         });
-        // The page forbids to be framed, so the phone gets one that does not.
+        // The page forbids frames, so the phone gets a copy that allows them.
         let framed = from_fn(async |request: Request, next: Next| {
             let mut response = next.run(request).await;
             if let Some(policy) = response.headers_mut().get_mut("content-security-policy") {
@@ -119,8 +119,8 @@ impl Service {
         Self { url, loads }
     }
 
-    /// Looks at it on a desk and on a phone, by day and by night; gives the document that the
-    /// browser made of it.
+    /// Checks the page on a desktop and on a phone, with light and with dark colours. Returns the
+    /// document of the browser.
     async fn looked_at(&self, name: &str) -> Document {
         let chromium = Chromium::installed();
         let folder = folder();
@@ -153,18 +153,18 @@ impl Service {
     }
 }
 
-/// `status-page` in the target folder that this binary lies in.
+/// The folder `status-page` in the target folder of this binary.
 fn folder() -> PathBuf {
     let ours = std::env::current_exe().unwrap();
     let target = ours.ancestors().find(|folder| folder.join("CACHEDIR.TAG").is_file());
     target.expect("a target folder").join("status-page")
 }
 
-/// A document as the browser writes it.
+/// The text of a document that the browser has read.
 struct Document(String);
 
 impl Document {
-    /// The text of each element of this name, the white space in it made one.
+    /// The text of each element of this name, with single spaces.
     fn all(&self, element: &str) -> Vec<String> {
         let (start, end) = (format!("<{element}"), format!("</{element}>"));
         self.0
@@ -181,7 +181,7 @@ impl Document {
     }
 }
 
-/// What is left of `class="x">a <b>c</b>` without the tags.
+/// The text without tags: `a c` for `class="x">a <b>c</b>`.
 fn text(inner: &str) -> String {
     let plain: Vec<&str> =
         inner.split('<').filter_map(|part| part.split_once('>')).map(|(_, text)| text).collect();
@@ -279,7 +279,7 @@ async fn the_page_reloads_itself() {
     let look = Look { width: 1280, height: 1400, dark: false };
     let open = Chromium::installed().keep_open(&url, look);
     let third = tokio::time::timeout(Duration::from_secs(120), loads.wait_for(|loads| *loads >= 3));
-    third.await.expect("it loads itself again").unwrap();
+    third.await.expect("the page does not reload itself").unwrap();
     open.close().await;
 
     let Service { url, loads } = Service::start(builder(&fake()).start().await.unwrap()).await;

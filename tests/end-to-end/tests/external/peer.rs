@@ -1,4 +1,4 @@
-//! Who answers a case, and what is expected of whom.
+//! The servers that answer the cases, the fake and moto, and the assertions about each.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -8,7 +8,7 @@ use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 use end_to_end::external::Moto;
 use fake_secrets_manager::FakeSecretsManager;
 
-/// A stand-in for AWS with an empty world, over its socket.
+/// A server in place of AWS, on a socket, without any secret.
 pub(crate) struct Peer {
     pub(crate) client: Client,
     pub(crate) endpoint_url: String,
@@ -20,7 +20,7 @@ enum StandIn {
     Moto(Moto),
 }
 
-/// What moto 5.2.5 is known to do where AWS does otherwise.
+/// A known difference of moto 5.2.5 from AWS: a description, and moto's result.
 pub(crate) struct MotoFault<T>(pub(crate) &'static str, pub(crate) T);
 
 impl Peer {
@@ -39,7 +39,7 @@ impl Peer {
         Self { client, endpoint_url, stand_in }
     }
 
-    /// How many requests for an operation arrived.
+    /// How many requests for an operation the server received.
     pub(crate) async fn calls(&self, operation: &str) -> usize {
         match &self.stand_in {
             StandIn::Fake(fake) => fake.calls(operation),
@@ -47,14 +47,14 @@ impl Peer {
         }
     }
 
-    /// Asserts what AWS does, of both.
+    /// Asserts that either server does what AWS does.
     #[track_caller]
     pub(crate) fn expect<F: PartialEq<A> + Debug, A: Debug>(&self, found: F, aws: A) {
         assert_eq!(found, aws);
     }
 
-    /// Asserts what AWS does of the fake, and of moto that it still does otherwise: once moto does
-    /// as AWS does, this fails and the fault is to be struck off.
+    /// Asserts that the fake does what AWS does, and that moto still has this fault. It fails once
+    /// moto is fixed; then remove the fault.
     #[track_caller]
     pub(crate) fn expect_but<F, A, M>(&self, found: F, aws: A, moto: MotoFault<M>)
     where
@@ -89,7 +89,7 @@ where
     match result {
         Ok(_) => ("ok".to_owned(), String::new()),
         Err(SdkError::ServiceError(error)) => (
-            // An answer that is no error of the service's, such as a crash.
+            // An answer that is not an error of the service, such as a crash.
             error.err().code().map_or_else(|| error.raw().status().to_string(), str::to_owned),
             error.err().message().unwrap_or_default().to_owned(),
         ),
@@ -97,7 +97,7 @@ where
     }
 }
 
-/// A request token, and so a version's id, from a short name.
+/// The request token for a short name; it is also the id of the version.
 pub(crate) fn token(name: &str) -> String {
     format!("{name:-<32}")
 }
@@ -107,14 +107,14 @@ pub(crate) fn short(version_id: &str) -> &str {
     version_id.trim_end_matches('-')
 }
 
-/// Calls as most cases make them. Versions go by the short names of their tokens.
+/// The calls that most cases make. Versions have the short names of their tokens.
 impl Peer {
     pub(crate) async fn create(&self, name: &str, text: &str, version: &str) {
         let request = self.client.create_secret().name(name).secret_string(text);
         request.client_request_token(token(version)).send().await.unwrap();
     }
 
-    /// Puts under the labels, or as AWSCURRENT if there are none.
+    /// Puts a version with these labels, or with AWSCURRENT if there are none.
     pub(crate) async fn put(
         &self,
         name: &str,
@@ -128,7 +128,7 @@ impl Peer {
         code(request.client_request_token(token(version)).set_version_stages(labels).send().await)
     }
 
-    /// The text that a plain get gives, or the code of the refusal.
+    /// The text that a get without label returns, or the code of the refusal.
     pub(crate) async fn get(&self, name: &str) -> String {
         match self.client.get_secret_value().secret_id(name).send().await {
             Ok(value) => value.secret_string().unwrap().to_owned(),
@@ -136,7 +136,7 @@ impl Peer {
         }
     }
 
-    /// The text that a label leads to, or the code of the refusal.
+    /// The text of the version with a label, or the code of the refusal.
     pub(crate) async fn get_by_label(&self, name: &str, label: &str) -> String {
         match self.client.get_secret_value().secret_id(name).version_stage(label).send().await {
             Ok(value) => value.secret_string().unwrap().to_owned(),
@@ -144,7 +144,7 @@ impl Peer {
         }
     }
 
-    /// What a batch of one gives.
+    /// The result of a batch with one secret.
     pub(crate) async fn get_by_batch(&self, name: &str) -> String {
         let batch = self.client.batch_get_secret_value().secret_id_list(name).send().await.unwrap();
         batch.secret_values()[0].secret_string().unwrap().to_owned()

@@ -1,6 +1,5 @@
-//! One suite of calls, made by the SDK to the fake and to moto. What is asserted is what AWS
-//! documents; where moto 5.2.5 does otherwise, the fault stands beside the assertion that it
-//! breaks.
+//! One suite of calls that the SDK makes to the fake and to moto. It asserts what AWS documents.
+//! Where moto 5.2.5 differs, the fault is named beside the assertion.
 
 use aws_sdk_secretsmanager::error::ProvideErrorMetadata as _;
 use aws_sdk_secretsmanager::operation::list_secrets::builders::ListSecretsFluentBuilder;
@@ -45,7 +44,7 @@ of_both! {
     batches_by_filters
     deletes_and_restores
     deletes_for_good
-    leaves_alone_what_is_to_be_deleted
+    refuses_to_change_a_secret_that_waits_for_its_deletion
     tags
     makes_passwords
     answers_errors_with_status_400
@@ -59,7 +58,7 @@ const INVALID_REQUEST: &str = "InvalidRequestException";
 const INVALID_PARAMETER: &str = "InvalidParameterException";
 const INVALID_TOKEN: &str = "InvalidNextTokenException";
 const VALIDATION: &str = "ValidationException";
-/// The SDK has no code to give for what is a page of HTML.
+/// The SDK finds no code in an HTML page.
 const CRASH: &str = "500";
 
 fn filter(key: &str, values: &[&str]) -> Filter {
@@ -71,7 +70,7 @@ fn tag(key: &str, value: &str) -> Tag {
     Tag::builder().key(key).value(value).build()
 }
 
-/// The names that a listing gives, in its order.
+/// The names of a listing, in its order.
 async fn listed(request: ListSecretsFluentBuilder) -> Vec<String> {
     let answer = request.send().await.unwrap();
     answer.secret_list().iter().map(|secret| secret.name().unwrap().to_owned()).collect()
@@ -199,7 +198,7 @@ async fn puts(aws: Peer) {
 async fn puts_other_labels(aws: Peer) {
     aws.client.create_secret().name("app/first").send().await.unwrap();
     aws.expect(aws.put("app/first", "one", "v1", &["blue"]).await, OK);
-    // The first version is AWSCURRENT in any case.
+    // The first version is always AWSCURRENT.
     aws.expect(aws.labels("app/first").await, ["v1: AWSCURRENT blue"]);
 
     aws.create("app/a", "one", "v1").await;
@@ -235,7 +234,7 @@ async fn puts_once(aws: Peer) {
     aws.put("app/a", "two", "v2", &[]).await;
     aws.expect(aws.put("app/a", "two", "v2", &[]).await, OK);
     aws.expect(aws.put("app/a", "other", "v2", &[]).await, EXISTS);
-    // The older version, too: it stays what it is, and where it is.
+    // A repeated token of an older version changes nothing either.
     aws.expect(aws.put("app/a", "one", "v1", &[]).await, OK);
     aws.expect(aws.labels("app/a").await, ["v1: AWSPREVIOUS", "v2: AWSCURRENT"]);
     aws.expect(aws.get("app/a").await, "two");
@@ -269,7 +268,7 @@ async fn gets_by_version_and_label(aws: Peer) {
     aws.expect_but(
         message,
         "Secrets Manager can't find the specified secret value for staging label: blue",
-        MotoFault("a label that nothing has is told as a missing secret", secret_not_found),
+        MotoFault("a label without a version is reported as a missing secret", secret_not_found),
     );
     let (refused, message) =
         refusal(aws.client.get_secret_value().secret_id("app/none").send().await);
@@ -282,7 +281,7 @@ async fn gets_by_arn(aws: Peer) {
         aws.client.create_secret().name("app/db-main").secret_string("x").send().await.unwrap();
     let arn = created.arn().unwrap();
     aws.expect(aws.get(arn).await, "x");
-    // Without the suffix that AWS gave it.
+    // The ARN without its random suffix.
     aws.expect(aws.get(&arn[..arn.len() - 7]).await, "x");
     aws.expect(aws.get(&arn[..arn.len() - 1]).await, NOT_FOUND);
     aws.expect(aws.get("app/db").await, NOT_FOUND);
@@ -382,7 +381,7 @@ async fn rolls_back(aws: Peer) {
     );
 }
 
-/// What a rotation function does.
+/// The steps of a rotation function.
 async fn rotates_by_hand(aws: Peer) {
     aws.create("app/a", "one", "v1").await;
     aws.put("app/a", "two", "v2", &["AWSPENDING"]).await;
@@ -431,7 +430,7 @@ async fn lists_by_filters(aws: Peer) {
         ["gaara/prod", "gaara/prod/database", "gaara/prod/jwt", "gaara/production", "Gaara/prod/x"];
     for (filters, expected) in [
         (vec![], all.to_vec()),
-        // A prefix, and no more: whoever means a folder says so.
+        // A filter is a plain prefix; for a folder it ends with a slash.
         (vec![filter("name", &["gaara/prod"])], all[..4].to_vec()),
         (vec![filter("name", &["gaara/prod/"])], all[1..3].to_vec()),
         (vec![filter("name", &["prod"])], vec![]),
@@ -713,7 +712,7 @@ async fn deletes_for_good(aws: Peer) {
     aws.expect(listed(all).await, [""; 0]);
     aws.expect(code(aws.client.restore_secret().secret_id("app/a").send().await), NOT_FOUND);
     aws.expect(code(delete("app/a").send().await), OK);
-    // One that waits is not waited for.
+    // A secret that waits for its deletion can be deleted at once.
     aws.create("app/a", "two", "v1").await;
     aws.client.delete_secret().secret_id("app/a").send().await.unwrap();
     delete("app/a").send().await.unwrap();
@@ -721,7 +720,7 @@ async fn deletes_for_good(aws: Peer) {
     aws.expect(aws.get("app/a").await, "three");
 }
 
-async fn leaves_alone_what_is_to_be_deleted(aws: Peer) {
+async fn refuses_to_change_a_secret_that_waits_for_its_deletion(aws: Peer) {
     let taken = |what| MotoFault(what, OK);
     aws.create("app/a", "one", "v1").await;
     aws.put("app/a", "two", "v2", &[]).await;
@@ -794,12 +793,12 @@ async fn makes_passwords(aws: Peer) {
     );
 }
 
-/// The status tells nothing: the code in the body does.
+/// The status of every refusal is 400; only the code in the body differs.
 async fn answers_errors_with_status_400(aws: Peer) {
     let missing = aws.client.get_secret_value().secret_id("app/none").send().await.unwrap_err();
     aws.expect(missing.code(), Some(NOT_FOUND));
     let status = missing.raw_response().unwrap().status().as_u16();
-    aws.expect_but(status, 400, MotoFault("what is not found has status 404", 404));
+    aws.expect_but(status, 400, MotoFault("a missing secret has status 404", 404));
     aws.create("app/a", "one", "v1").await;
     let get = aws
         .client
@@ -813,7 +812,7 @@ async fn answers_errors_with_status_400(aws: Peer) {
     aws.expect_but(status, 400, MotoFault("a label of another version has status 404", 404));
 }
 
-/// Two requests over one connection, by hand: an SDK would open another one and say nothing.
+/// Two requests over one connection, without an SDK: it would silently open another connection.
 async fn keeps_connections(aws: Peer) {
     const REQUEST: &[u8] = b"POST / HTTP/1.1\r\n\
         Host: localhost\r\n\

@@ -1,4 +1,4 @@
-//! The product over both stand-ins, while the real `aws` client rotates what it reads.
+//! The product over the fake and over moto, while the real `aws` client rotates its secrets.
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_secretsmanager::config::{Credentials, SharedCredentialsProvider};
@@ -14,7 +14,7 @@ use crate::peer::Peer;
 const FIRST: [&str; 3] = ["user-1", "password-1", "jwt-1"];
 const SECOND: [&str; 3] = ["user-2", "password-2", "jwt-2"];
 
-/// The SDK's configuration as a service loads it, but for where AWS is.
+/// The configuration of the SDK as a service loads it, except for the endpoint.
 async fn sdk_config(peer: &Peer) -> SdkConfig {
     aws_config::defaults(BehaviorVersion::v2026_01_12())
         .region(Region::from_static("us-east-1"))
@@ -26,7 +26,7 @@ async fn sdk_config(peer: &Peer) -> SdkConfig {
         .await
 }
 
-/// A world made by the `aws` client: ours, and neighbours that a prefix might catch.
+/// Creates our secrets with the `aws` client, and others whose names start like our prefix.
 async fn seed(peer: &Peer) -> Aws {
     let aws = Aws::new(&peer.endpoint_url);
     for (name, text) in [
@@ -53,8 +53,8 @@ async fn manager(peer: &Peer) -> SecretsManager {
     SecretsManager::prefix("gaara/prod").aws_config(&sdk_config(peer).await)
 }
 
-/// Secrets alone, refreshed when the test says so: the interval's first refresh comes at any time
-/// within it, and the `aws` client takes its time between two calls.
+/// Live settings that refresh only on request: the first refresh comes at a random time within the
+/// interval, and the `aws` client takes long between two calls.
 async fn start(manager: SecretsManager) -> Live<Settings> {
     secrets_only(manager).refresh_every(NEVER).start().await.unwrap()
 }
@@ -66,7 +66,7 @@ async fn a_rotation_of_two_secrets_is_one_generation(peer: Peer) {
     assert_eq!(live.status().generation(), 1);
     let status = live.status();
     let names: Vec<_> = status.secrets().iter().map(|secret| secret.name()).collect();
-    assert_eq!(names, ["gaara/prod/database", "gaara/prod/jwt-secret"], "and no neighbour");
+    assert_eq!(names, ["gaara/prod/database", "gaara/prod/jwt-secret"], "no other secret");
 
     let unchanged = live.refresh().await.unwrap();
     assert_eq!((unchanged.changed(), unchanged.generation()), (false, 1));
@@ -75,13 +75,13 @@ async fn a_rotation_of_two_secrets_is_one_generation(peer: Peer) {
     let refreshed = live.refresh().await.unwrap();
     assert_eq!((refreshed.changed(), refreshed.generation()), (true, 2));
     assert_eq!(live.load().all(), SECOND);
-    assert_eq!(held.all(), FIRST, "whoever holds a generation keeps it whole");
+    assert_eq!(held.all(), FIRST, "a held generation does not change");
     let change = changes.next().await.unwrap();
     assert_eq!(change.generation(), 2);
     assert_eq!(change.keys(), ["database.password", "database.username", "jwt_secret"]);
     assert!(live.status().last_error().is_none());
 
-    // Batches did it: nothing fell back to one call for each secret.
+    // Batches read the secrets, and no single call was needed.
     assert_eq!(peer.calls("BatchGetSecretValue").await, 3);
     assert_eq!(peer.calls("GetSecretValue").await, 0);
 }
@@ -97,7 +97,7 @@ async fn single_calls_work_like_batches(peer: Peer) {
     assert_eq!(peer.calls("GetSecretValue").await, 4);
 }
 
-/// `merge` is synchronous, and blocks the test's thread: the fake is served by another one.
+/// `merge` is synchronous and blocks the thread of the test, so another thread serves the fake.
 async fn figment_merges_inside_a_runtime(peer: Peer) {
     seed(&peer).await;
     let figment =
@@ -117,7 +117,7 @@ async fn a_secret_deleted_by_the_client_keeps_its_last_value(peer: Peer) {
         ErrorKind::PendingDeletion,
         "AWS's words and moto's both speak of deletion"
     );
-    assert_eq!(live.load().all(), ["user-2", "password-2", "jwt-1"], "the others go ahead");
+    assert_eq!(live.load().all(), ["user-2", "password-2", "jwt-1"], "the others change");
 
     aws.run(["restore-secret", "--secret-id", "gaara/prod/jwt-secret"]).await;
     live.refresh().await.unwrap();

@@ -1,5 +1,5 @@
-//! Two users take turns, so what the secret names is never refused: no retry is needed, only a pool
-//! that follows.
+//! Two users take turns, so the login in the secret is never refused. No retry is needed, only a
+//! pool that follows the settings.
 
 use postgres_fixture::{RotationFunction, Stage};
 
@@ -33,7 +33,8 @@ async fn no_request_fails(framework: Framework) {
     let rotations = rotations(200);
     for rotation in 1..=rotations {
         stage.rotate().await.unwrap();
-        // A login is good until the next rotation, which is as much as an interval has to beat.
+        // A replaced login stays valid until the next rotation, so the interval must be shorter
+        // than the time between two rotations.
         reaches(&pool, u64::from(rotation) + 1).await;
         load.round().await;
     }

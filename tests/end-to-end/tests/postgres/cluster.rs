@@ -1,4 +1,4 @@
-//! The private server ends with whoever started it, however that ends.
+//! The private server ends with the process that started it, even if that is killed.
 
 use std::io::{BufRead as _, BufReader};
 use std::panic::catch_unwind;
@@ -49,7 +49,7 @@ async fn the_server_ends_when_its_owner_is_killed() {
     assert!(process.exists());
     owner.kill().unwrap();
     owner.wait().unwrap();
-    // Nothing tells of the end of another's child.
+    // The server is not our child, so its end can only be polled.
     let gone = async {
         while folder.exists() || process.exists() {
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -59,8 +59,8 @@ async fn the_server_ends_when_its_owner_is_killed() {
 }
 
 #[test]
-#[ignore = "the owner who is killed, of the test before"]
-#[allow(clippy::print_stdout, reason = "tells that test where it is")]
+#[ignore = "the test above runs it, and kills it"]
+#[allow(clippy::print_stdout, reason = "the test above reads it")]
 fn an_owner() {
     let cluster = Cluster::start().unwrap();
     println!("\ncluster in {}", cluster.folder().display());

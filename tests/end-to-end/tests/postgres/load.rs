@@ -1,5 +1,4 @@
-//! Clients that ask without end, each on a connection of its own, and what became of their
-//! requests.
+//! Clients that send requests all the time, each on its own connection, and a tally of the answers.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -21,7 +20,7 @@ use crate::service::ATTEMPTS;
 
 const CLIENTS: usize = 8;
 
-/// How far apart the requests of a client are, at least.
+/// The shortest time between two requests of a client.
 const PACE: Duration = Duration::from_millis(20);
 
 pub(crate) struct Load {
@@ -44,15 +43,15 @@ impl Load {
         Self { clients, completed, stop, begun: Instant::now() }
     }
 
-    /// Returns when each client has had its answer to a request that it sent after this call, and
-    /// so also those to all that it sent before.
+    /// Returns when each client has the answer to a request that it sent after this call, and so to
+    /// all earlier ones.
     pub(crate) async fn round(&self) {
         for completed in &self.completed {
             let mut completed = completed.clone();
-            // One may be under way.
+            // One request may be under way.
             let enough = *completed.borrow() + 2;
             let reached = timeout(PATIENCE, completed.wait_for(|number| *number >= enough)).await;
-            reached.expect("an answer, be it a failure").expect("a client at work");
+            reached.expect("an answer or a failure").expect("a running client");
         }
     }
 
@@ -66,14 +65,14 @@ impl Load {
     }
 }
 
-/// What became of requests.
+/// The results of the requests.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     took: Duration,
-    /// By what they were answered with.
+    /// The number of requests by answer.
     pub(crate) answers: BTreeMap<String, u64>,
     pub(crate) failures: BTreeMap<String, u64>,
-    /// How long those took that needed more than one attempt; sorted, in the end.
+    /// The durations of requests that needed more than one attempt. `finish` sorts them.
     pub(crate) waits: Vec<Duration>,
 }
 
@@ -150,7 +149,7 @@ async fn ask_on(
 
 type Connection = SendRequest<Empty<Bytes>>;
 
-/// What was answered, after how many attempts.
+/// The answer, and the number of attempts that it took.
 async fn ask(
     connection: &mut Option<Connection>,
     address: SocketAddr,

@@ -1,9 +1,9 @@
-//! A real PostgreSQL whose password rotates while both frameworks serve requests that query it,
-//! through the recipe of `examples/src/postgres.rs`. Needs the programs of PostgreSQL, and fails
-//! without them; `.ci/external` installs them.
+//! A real PostgreSQL whose password rotates while services on both frameworks query it, with the
+//! code of `examples/src/postgres.rs`. The tests fail without the programs of PostgreSQL, which
+//! `.ci/external` installs.
 //!
 //! `ROTATIONS=200 cargo test -p end-to-end --features external --test postgres single_user` rotates
-//! oftener than the twenty times that are the default there.
+//! more often than the default of twenty times.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod alternating_users;
@@ -22,21 +22,21 @@ use postgres_fixture::Stage;
 use secrets_provider::{Live, LiveBuilder, Rejected, SecretsManager};
 use sqlx::postgres::{PgPool, PgPoolOptions};
 
-/// Far more than anything here takes.
+/// Far more than any step takes.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What the stage has, over a socket.
+/// The secrets of the stage, over a socket.
 fn manager(stage: &Stage) -> SecretsManager {
     SecretsManager::prefix("app").client(end_to_end::client(stage.secrets()))
 }
 
-/// Settings that are read often: in production a rotation is weeks off, and minutes do.
+/// Settings with a short interval. In production, rotations are weeks apart and minutes are enough.
 fn hasty(stage: &Stage) -> LiveBuilder<Settings> {
     Live::builder(manager(stage)).refresh_every(Duration::from_millis(200))
 }
 
-/// A pool that connects again all the time, as one does over days: connections that are there
-/// outlive any password.
+/// A pool that reconnects every second, as a pool does over days: open connections outlive any
+/// password.
 fn restless() -> PgPoolOptions {
     PgPoolOptions::new().max_connections(4).max_lifetime(Duration::from_secs(1))
 }
@@ -45,7 +45,7 @@ async fn restless_pool(settings: Arc<Settings>) -> Result<PgPool, Rejected> {
     Ok(restless().connect_lazy_with(settings.database.login()))
 }
 
-/// Returns once a live value has come this far.
+/// Returns once a live value has reached this generation.
 async fn reaches<T>(live: &Live<T>, generation: u64) {
     let mut changes = live.changes();
     let reaching = async {
@@ -58,12 +58,12 @@ async fn reaches<T>(live: &Live<T>, generation: u64) {
         .unwrap_or_else(|_| panic!("generation {generation} does not come: {:?}", live.status()));
 }
 
-/// How often to rotate.
+/// The number of rotations: `ROTATIONS`, or the default.
 fn rotations(default: u32) -> u32 {
     std::env::var("ROTATIONS").map_or(default, |text| text.parse().expect("ROTATIONS is a number"))
 }
 
-/// Says what was measured, also where the test's own output is kept back.
+/// Prints a measurement, even if the test runner captures output.
 fn report(line: &str) {
     std::io::stderr().write_all(format!("{line}\n").as_bytes()).unwrap();
 }

@@ -1,4 +1,4 @@
-//! The service: `/plain` queries the request's pool and nothing more, `/fresh` does it under
+//! The service: `/plain` queries the pool of the request once, and `/fresh` queries it under
 //! `with_fresh`.
 
 use std::net::{SocketAddr, TcpListener};
@@ -15,7 +15,7 @@ use secrets_provider::Live;
 use sqlx::PgPool;
 use tokio::task::AbortHandle;
 
-/// How often `/fresh` has tried.
+/// The header with the number of attempts.
 pub(crate) const ATTEMPTS: &str = "x-attempts";
 
 #[derive(Debug, Clone, Copy)]
@@ -24,7 +24,7 @@ pub(crate) enum Framework {
     Actix,
 }
 
-/// A running server; ends when dropped.
+/// A running server. It ends when this is dropped.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     end: End,
@@ -116,7 +116,7 @@ fn serve_actix(listener: TcpListener, pool: Live<PgPool>) -> ServerHandle {
     handle
 }
 
-/// The user of the database, or why it is not known.
+/// The answer to a request: the user of the database, or the kind of the error.
 struct Answer {
     status: u16,
     attempts: u32,
@@ -151,7 +151,7 @@ async fn query(pool: &PgPool) -> Result<String, sqlx::Error> {
     sqlx::query_scalar("SELECT current_user::text").fetch_one(pool).await
 }
 
-/// What may be shown of an error.
+/// The kind of an error, without any value.
 fn kind(error: &sqlx::Error) -> String {
     match error {
         sqlx::Error::Database(error) => error.code().unwrap_or_default().into_owned(),

@@ -1,5 +1,5 @@
-//! One user changes its own password: for a while the database refuses what the secret names.
-//! Requests that may run twice wait for the new one.
+//! One user changes its own password, so for a while the database refuses the password in the
+//! secret. Requests that may run twice wait for the new one.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::load::Load;
 use crate::service::Framework;
 use crate::{manager, reaches, report, rotations};
 
-/// How long the database has the new password before AWSCURRENT names it.
+/// How long the database has the new password before AWSCURRENT moves to it.
 const WINDOW: Duration = Duration::from_secs(2);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -38,7 +38,7 @@ async fn no_request_fails(framework: Framework) {
             Ok(())
         }
     });
-    // They are read every five minutes: it is those who are refused that find out.
+    // The interval is five minutes, so refused requests find the new password.
     let settings = settings(manager(&stage)).await.unwrap();
     let pool = settings.derive("database", connect).await.unwrap();
     let server = framework.serve(pool.clone());
@@ -55,7 +55,7 @@ async fn no_request_fails(framework: Framework) {
     let tally = load.finish().await;
     report(&format!("single user, {framework:?}: {rotations} rotations, {tally}"));
     assert!(tally.failures.is_empty(), "{tally}");
-    // A retry for a lost connection alone takes no such time.
+    // A retry after a lost connection is much faster.
     let met = tally.waits.iter().filter(|wait| **wait >= WINDOW / 2).count();
     assert!(met >= rotations as usize, "{met} requests waited for a window: {tally}");
 }

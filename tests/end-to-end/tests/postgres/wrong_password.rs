@@ -1,4 +1,4 @@
-//! A rotation that sets no password, and moves AWSCURRENT to it all the same.
+//! A rotation that moves AWSCURRENT to a new password without setting it in the database.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,18 +14,18 @@ use crate::load::Load;
 use crate::service::Framework;
 use crate::{hasty, reaches, report, restless, restless_pool};
 
-/// How often a rotation goes wrong, and the next one right.
+/// How often a wrong rotation and a right one follow each other.
 const WRONG: u32 = 3;
 
-/// How many times each client asks meanwhile, at least.
+/// How many requests each client makes in between, at least.
 const ROUNDS: u32 = 10;
 
-/// Not so hasty that a refresh on a busy machine counts as overdue.
+/// An interval long enough that a refresh on a busy machine is not overdue.
 fn slower(stage: &Stage) -> LiveBuilder<Settings> {
     hasty(stage).refresh_every(Duration::from_secs(2))
 }
 
-/// A stage whose rotations go wrong while this is set.
+/// A stage whose rotations go wrong while the flag is set.
 async fn stage() -> (Stage, Arc<AtomicBool>) {
     let stage = Stage::start().await.unwrap();
     let wrong = Arc::new(AtomicBool::new(false));
@@ -86,7 +86,7 @@ async fn a_probe_rejects_a_wrong_password(framework: Framework) {
         reaches(&settings, generation).await;
         reaches(&pool, generation).await;
         load.round().await;
-        // What came by a search of newer credentials is no success of a whole refresh.
+        // A search for newer credentials does not count as a successful refresh.
         settings.refresh().await.unwrap();
         assert_eq!(settings.status().health(), Health::Fresh);
     }
@@ -95,7 +95,7 @@ async fn a_probe_rejects_a_wrong_password(framework: Framework) {
     assert!(tally.failures.is_empty(), "{tally}");
 }
 
-/// Without a probe the settings go on, but not to a pool that does not connect.
+/// Without a probe the wrong settings are served, but no pool is built of them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_pool_that_connects_when_built_rejects_a_wrong_password() {
     async fn eager(settings: Arc<Settings>) -> Result<PgPool, Rejected> {
@@ -121,8 +121,8 @@ async fn a_pool_that_connects_when_built_rejects_a_wrong_password() {
     assert_eq!((settings.status().generation(), pool.status().generation()), (2, 1));
     let healths = (settings.status().health(), pool.status().health());
     assert!(matches!(healths, (Health::Fresh, Health::Stale | Health::Failing)), "{healths:?}");
-    let told = settings.status().derived()[0].clone();
-    assert_eq!(told.last_error().unwrap().message(), "build failed: no connection");
+    let derived = settings.status().derived()[0].clone();
+    assert_eq!(derived.last_error().unwrap().message(), "build failed: no connection");
 
     wrong.store(false, Ordering::Relaxed);
     stage.rotate().await.unwrap();

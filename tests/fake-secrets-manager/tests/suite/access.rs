@@ -42,7 +42,7 @@ async fn statements_allow_and_deny_by_action_resource_and_condition() {
     }
     let tagged = aws_sdk_secretsmanager::types::Tag::builder().key("Team").value("red").build();
     fake.client().tag_resource().secret_id("other").tags(tagged).send().await.expect("tag");
-    // What may be read of app/db, app/dbx, other.
+    // The expected results of reading app/db, app/dbx and other.
     for (statements, expected) in [
         (vec![], [false, false, false]),
         (vec![allow(GET, "*")], [true, true, true]),
@@ -270,7 +270,7 @@ async fn denied_calls_are_counted_separately() {
         let get_also_in_batches = statement("Allow", json!("secretsmanager:*GetSecretValue"), "*");
         fake.enforce_policy(&policy(&[get])).expect("a policy");
         for (id, expected) in [("s", 0), ("missing", 0), ("locked", 1)] {
-            // Whether it succeeds is not the point.
+            // The call may fail: only its count matters.
             drop(client.get_secret_value().secret_id(id).send().await);
             assert_eq!(fake.denied_calls("GetSecretValue"), expected, "{id}");
         }
@@ -281,7 +281,7 @@ async fn denied_calls_are_counted_separately() {
 
         fake.enforce_policy(&policy(&[get_also_in_batches])).expect("a policy");
         fake.reset_calls();
-        batch().await.expect("denied within the answer alone");
+        batch().await.expect("the denial is within the answer");
         assert_eq!((fake.total_calls(), fake.total_denied_calls()), (1, 0));
     })
     .await;

@@ -18,11 +18,12 @@ fn once(client: &Client) -> Client {
     Client::from_conf(config.build())
 }
 
-/// Variant, status and code of what a read comes to.
+/// The variant, status and code of the result of a read.
 async fn seen(client: &Client, name: &str) -> String {
     match client.get_secret_value().secret_id(name).send().await {
         Ok(_) => "ok".to_owned(),
-        // In-process it's an I/O error; over the socket the SDK names the cut answer another way.
+        // In-process it is an I/O error; over the socket the SDK reports the cut answer
+        // differently.
         Err(SdkError::DispatchFailure(error))
             if error.is_io() || error.as_other() == Some(ErrorKind::TransientError) =>
         {

@@ -1,4 +1,4 @@
-//! The stand-in, driven by the real SDK over both roads.
+//! The fake, driven by the real SDK, in-process and over a socket.
 
 mod access;
 mod batch;

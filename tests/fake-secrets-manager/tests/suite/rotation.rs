@@ -1,4 +1,4 @@
-//! RotateSecret with a closure in place of the rotation function.
+//! RotateSecret, with a closure as the rotation function.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
@@ -8,7 +8,7 @@ use fake_secrets_manager::{FakeSecretsManager, Fault, RotationStep, Step};
 
 use crate::support::{code, on_both_roads, refusal, text};
 
-/// What the template of a rotation function does, with a counter for a new password.
+/// The steps of AWS's template for rotation functions; the new password is a counter.
 async fn rotate(call: RotationStep) -> Result<(), String> {
     let client = call.client();
     let token = call.client_request_token();
@@ -151,7 +151,7 @@ async fn without_a_function_there_is_no_rotation() {
         fake.put("s", "old");
         let rotated = client.rotate_secret().secret_id("s").send().await;
         assert_eq!(code(rotated), "InvalidRequestException");
-        // No closure stands for this one, so that there's nothing to call.
+        // This function has no closure, so there is nothing to call.
         let function = "arn:aws:lambda:us-east-1:123456789012:function:missing";
         let rotated = client.rotate_secret().secret_id("s").rotation_lambda_arn(function);
         assert_eq!(code(rotated.send().await), "AccessDeniedException");

@@ -1,4 +1,4 @@
-//! What every case needs.
+//! Helpers for all cases.
 
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::config::BehaviorVersion;
@@ -17,10 +17,10 @@ pub(crate) async fn on_both_roads(case: impl AsyncFn(FakeSecretsManager, Client)
     assert_ne!(fake.connections(), 0, "the socket was used");
 }
 
-/// A client as a user has it, with the SDK's own HTTP client.
+/// A client with the SDK's own HTTP client, as users have it.
 pub(crate) async fn socket_client(fake: &FakeSecretsManager) -> Client {
     let credentials = fake.sdk_config().credentials_provider().expect("credentials");
-    // Nothing of the environment counts: neither its `AWS_*` nor a profile of whoever runs this.
+    // The client reads neither `AWS_*` variables nor a profile.
     let config = aws_sdk_secretsmanager::Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(fake.sdk_config().region().cloned())
@@ -52,7 +52,7 @@ where
     refusal(result).0
 }
 
-/// The text that a label leads to, or the error's code.
+/// The text of the version with a label, or the code of the error.
 pub(crate) async fn text(client: &Client, name: &str, label: &str) -> String {
     let answer = client.get_secret_value().secret_id(name).version_stage(label).send().await;
     match answer {
@@ -61,7 +61,7 @@ pub(crate) async fn text(client: &Client, name: &str, label: &str) -> String {
     }
 }
 
-/// A request token from a short name.
+/// The request token for a short name.
 pub(crate) fn token(name: &str) -> String {
     format!("{name:-<32}")
 }

@@ -1,4 +1,4 @@
-//! Names, sizes, kinds of values, and what is shown of them.
+//! Names, sizes and kinds of values, and `Debug` without values.
 
 use aws_sdk_secretsmanager::primitives::Blob;
 use fake_secrets_manager::FakeSecretsManager;

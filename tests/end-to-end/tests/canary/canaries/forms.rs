@@ -1,4 +1,4 @@
-//! What eight characters, or bytes, look like in each encoding.
+//! Eight characters, or bytes, in each encoding.
 
 use std::fmt::Write as _;
 
@@ -11,9 +11,9 @@ use base64::prelude::{BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD};
 pub(super) enum Matching {
     Exact,
     AnyCase,
-    /// In any case, as a number of its own.
+    /// In any case, as a whole number.
     Digits,
-    /// In any case and without the white space of either.
+    /// In any case, ignoring white space.
     Squeezed,
 }
 
@@ -120,11 +120,11 @@ pub(super) fn of_bytes(bytes: &[u8]) -> Vec<Form> {
     forms
 }
 
-/// What all base64 of a text has that has these bytes behind so many others, whatever stands around
-/// them.
+/// The base64 characters that these bytes always have after so many other bytes, independent of
+/// what surrounds them.
 fn base64(bytes: &[u8], before: usize, encoding: &GeneralPurpose) -> String {
     let padded = [vec![0; before], bytes.to_vec()].concat();
-    // A character stands for six bits: those with a bit of what stands around are left out.
+    // A character encodes six bits. Those that include bits of surrounding bytes are left out.
     let first = (before * 8).div_ceil(6);
     let last = padded.len() * 8 / 6;
     encoding.encode(&padded)[first..last].to_owned()
@@ -165,7 +165,7 @@ fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)
 }
 
-/// What the WHATWG's URLs keep in a password.
+/// The characters that the WHATWG's URLs do not escape in a password.
 fn is_user_info(byte: u8) -> bool {
     is_unreserved(byte) || b"!$%&'()*+,".contains(&byte)
 }

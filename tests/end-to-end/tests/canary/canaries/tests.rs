@@ -1,4 +1,4 @@
-//! The search finds each encoding, as others than it write it, and nothing else.
+//! The search finds the output of each encoder, and nothing else.
 
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};

@@ -1,6 +1,6 @@
-//! The types that are tried: what serde derives, what parses foreign formats, and what quotes in
-//! its errors all that it is given.
-#![allow(dead_code, reason = "read by serde alone")]
+//! The types under test: those that serde derives, those that parse foreign formats, and those
+//! whose errors quote every value.
+#![allow(dead_code, reason = "only serde uses it")]
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -100,7 +100,7 @@ pub(super) enum Untagged {
     C(Vec<bool>),
 }
 
-/// Bytes that fit nowhere.
+/// Bytes that refuse every value.
 #[derive(Debug)]
 pub(super) struct Raw;
 
@@ -110,7 +110,7 @@ impl<'de> Deserialize<'de> for Raw {
     }
 }
 
-/// A number that is refused only once it is one.
+/// A number that is refused after it was parsed.
 #[derive(Debug)]
 pub(super) struct Bounded;
 
@@ -132,7 +132,7 @@ impl TryFrom<String> for Chatty {
     }
 }
 
-/// Fields that their own functions read.
+/// Fields with their own deserializing functions.
 #[derive(Debug, Deserialize)]
 pub(super) struct QuotingFields {
     #[serde(default, deserialize_with = "quote")]
@@ -146,7 +146,7 @@ fn quote<'de, D: Deserializer<'de>>(deserializer: D) -> Result<(), D::Error> {
     Err(D::Error::custom(format!("bad {text}")))
 }
 
-/// Which of serde's errors a type quotes a value in.
+/// The error of serde in which a type quotes a value.
 pub(super) trait Kind: Send + Sync + 'static {
     fn error<E: Error>(quoted: &str) -> E;
 }
@@ -180,7 +180,7 @@ impl Expected for Wanted<'_> {
     }
 }
 
-/// A type that takes anything, and quotes it.
+/// A type that reads any value, and quotes it in an error.
 #[derive(Debug)]
 pub(super) struct Quoting<K>(PhantomData<K>);
 
@@ -236,7 +236,7 @@ impl<'de, K: Kind> Visitor<'de> for Quote<K> {
     }
 }
 
-/// Any value as text, so that what holds it can quote it.
+/// Any value as text, to be quoted.
 struct AnyText;
 
 impl<'de> DeserializeSeed<'de> for AnyText {
