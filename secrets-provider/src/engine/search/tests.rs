@@ -3,7 +3,7 @@ use std::time::Duration;
 use super::*;
 use crate::engine::handle::{Answer, Reply};
 
-/// A caller that waits, and where its answer arrives.
+/// A waiting caller, and the receiver of its answer.
 fn waiting(seen: u64, path: &str) -> (Waiting, Answer) {
     let (reply, answer) = Reply::channel();
     (Waiting { seen, path: path.to_owned(), reply }, answer)
@@ -24,7 +24,7 @@ fn generation(answer: &mut Answer) -> Option<Result<u64, ErrorKind>> {
 }
 
 #[test]
-fn whoever_has_seen_an_older_generation_is_answered_at_once() {
+fn a_caller_that_has_seen_an_older_generation_is_answered_at_once() {
     let mut search = Search::new(Budget::default());
     let (asked, mut answer) = waiting(1, "");
     search.ask(asked, 2, &change_log(2, &["a"]), Instant::now());
@@ -33,7 +33,7 @@ fn whoever_has_seen_an_older_generation_is_answered_at_once() {
 }
 
 #[test]
-fn one_search_serves_all_who_ask_and_ends_with_a_newer_generation() {
+fn one_search_serves_all_callers_and_ends_with_a_newer_generation() {
     let now = Instant::now();
     let mut search = Search::new(Budget::default());
     let old = change_log(1, &[]);
@@ -54,7 +54,7 @@ fn one_search_serves_all_who_ask_and_ends_with_a_newer_generation() {
 }
 
 #[test]
-fn a_change_elsewhere_is_not_what_a_path_waits_for() {
+fn a_change_of_another_key_does_not_end_a_search_below_a_path() {
     let now = Instant::now();
     let mut search = Search::new(Budget::default());
     let (asked, mut answer) = waiting(1, "database");
@@ -66,7 +66,7 @@ fn a_change_elsewhere_is_not_what_a_path_waits_for() {
 }
 
 #[test]
-fn a_search_in_vain_ends_with_its_budget_and_rests() {
+fn a_failed_search_ends_with_its_budget_and_pauses() {
     let start = Instant::now();
     let mut search = Search::new(Budget::default());
     let old = change_log(1, &[]);
@@ -88,7 +88,7 @@ fn a_search_in_vain_ends_with_its_budget_and_rests() {
     assert_eq!(
         generation(&mut answer),
         Some(Err(ErrorKind::Unavailable)),
-        "answered at once while it rests"
+        "answered at once during the pause"
     );
     let (asked, mut answer) = waiting(2, "");
     search.ask(asked, 2, &change_log(2, &["a"]), now + Duration::from_secs(29));
@@ -97,16 +97,16 @@ fn a_search_in_vain_ends_with_its_budget_and_rests() {
 }
 
 #[test]
-fn after_the_rest_a_new_search_begins() {
+fn after_the_pause_a_new_search_begins() {
     let start = Instant::now();
     let mut search = Search::new(Budget { tries: 1, within: Duration::from_secs(30) });
     let old = change_log(1, &[]);
     let (asked, mut answer) = waiting(1, "");
     search.ask(asked, 1, &old, start);
     search.tried(1, Some(&Error::new(ErrorKind::Throttled, "too fast")), start, 0.0);
-    let error = answer.try_recv().expect("an answer").expect_err("nothing found");
+    let error = answer.try_recv().expect("an answer").expect_err("no newer settings");
     let kinds: Vec<_> = error.errors().iter().map(Error::kind).collect();
-    assert!(kinds.contains(&ErrorKind::Throttled), "it says what failed meanwhile: {kinds:?}");
+    assert!(kinds.contains(&ErrorKind::Throttled), "the error of the fetch is missing: {kinds:?}");
 
     let (asked, mut answer) = waiting(1, "");
     search.ask(asked, 1, &old, start + Duration::from_secs(30));
@@ -115,12 +115,12 @@ fn after_the_rest_a_new_search_begins() {
 }
 
 #[test]
-fn a_search_that_nobody_waits_for_any_more_rests_until_someone_does() {
+fn a_search_without_callers_pauses_until_the_next_caller() {
     let start = Instant::now();
     let mut search = Search::new(Budget::default());
     let old = change_log(1, &[]);
     let mut tries = 0;
-    // Each gives up before its try ends, and the next asks at once, for a minute.
+    // For a minute, each caller gives up before its try ends, and the next one asks at once.
     for ms in (0..60_000).step_by(100) {
         let now = start + Duration::from_millis(ms);
         let (asked, answer) = waiting(1, "");
@@ -128,7 +128,7 @@ fn a_search_that_nobody_waits_for_any_more_rests_until_someone_does() {
         let due = search.due().is_some_and(|due| due <= now);
         drop(answer);
         search.refreshed(1, &old);
-        assert_eq!(search.due(), None, "no one waits");
+        assert_eq!(search.due(), None, "no caller waits");
         if due {
             tries += 1;
             search.tried(1, None, now, 0.0);
@@ -138,7 +138,7 @@ fn a_search_that_nobody_waits_for_any_more_rests_until_someone_does() {
 }
 
 #[test]
-fn a_search_is_forgotten_with_its_time_and_its_generation() {
+fn a_search_is_forgotten_after_its_time_or_with_a_newer_generation() {
     let start = Instant::now();
     for (generation, later, tries_left) in [(1, 29, 4), (1, 30, 5), (2, 1, 5)] {
         let mut search = Search::new(Budget::default());
@@ -161,7 +161,7 @@ fn a_search_is_forgotten_with_its_time_and_its_generation() {
 }
 
 #[test]
-fn whoever_has_gone_before_it_is_heard_starts_no_search() {
+fn a_caller_that_has_already_gone_starts_no_search() {
     let mut search = Search::new(Budget::default());
     let (asked, answer) = waiting(1, "");
     drop(answer);

@@ -1,4 +1,5 @@
-//! T4: all wrong values together; with the first missing field, what else is absent.
+//! T4: all wrong values are reported together, and the first missing field names the other absent
+//! ones.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::num::NonZeroU16;
@@ -23,7 +24,7 @@ fn wrong<T: DeserializeOwned>(payload: &str) -> Vec<String> {
 #[test]
 fn every_wrong_value_is_reported_at_once_and_each_once() {
     #[derive(Debug, Deserialize)]
-    #[allow(dead_code, reason = "only serde reads it")]
+    #[allow(dead_code, reason = "only serde uses it")]
     struct Many {
         a: u8,
         b: Option<bool>,
@@ -31,7 +32,7 @@ fn every_wrong_value_is_reported_at_once_and_each_once() {
         z: u8,
     }
     #[derive(Debug, Deserialize)]
-    #[allow(dead_code, reason = "only serde reads it")]
+    #[allow(dead_code, reason = "only serde uses it")]
     struct Nested {
         d: IpAddr,
         e: i8,
@@ -58,12 +59,12 @@ fn every_wrong_item_of_a_sequence_a_tuple_or_a_map_is_reported() {
     let map = r#"{"a": "x", "b": 1, "c": [], "d": {"e": 1}}"#;
     assert_eq!(wrong::<BTreeMap<String, u8>>(map), ["x.a", "x.c", "x.d"]);
     assert_eq!(wrong::<HashMap<String, u8>>(map), ["x.a", "x.c", "x.d"]);
-    // Keys that do not fit, and values beside them.
+    // Wrong keys, and wrong values beside them.
     assert_eq!(
         wrong::<BTreeMap<u8, u8>>(r#"{"a": 1, "1": "x", "b": 1, "2": 2}"#),
         ["x.1", "x.a", "x.b"]
     );
-    // JSON text in place of the array.
+    // The array as JSON text.
     assert_eq!(
         failures(
             crate::Layers::new()
@@ -72,7 +73,7 @@ fn every_wrong_item_of_a_sequence_a_tuple_or_a_map_is_reported() {
         ),
         ["x.0", "x.1"]
     );
-    // In each other.
+    // One inside the other.
     assert_eq!(
         wrong::<BTreeMap<String, Vec<(u8, bool)>>>(
             r#"{"a": [[1, "x"], ["x", "x"]], "b": [[1, true], [1, 1]]}"#
@@ -91,17 +92,17 @@ fn wrong_values_are_found_in_several_tables_too() {
 }
 
 #[test]
-fn types_that_take_no_text_but_their_own_hide_nothing_behind_them() {
+fn a_type_that_accepts_only_certain_text_hides_no_later_error() {
     #[derive(Deserialize)]
-    #[allow(dead_code, reason = "only serde reads it")]
+    #[allow(dead_code, reason = "only serde uses it")]
     struct Duration_(#[serde(with = "humantime_serde")] Duration);
     #[derive(Deserialize)]
     enum Level {
         Low,
     }
     #[derive(Deserialize)]
-    struct Wrapped(#[allow(dead_code, reason = "only serde reads it")] NonZeroU16);
-    /// The error of a tuple of a wrong value of the type and a wrong number behind it.
+    struct Wrapped(#[allow(dead_code, reason = "only serde uses it")] NonZeroU16);
+    /// The keys of the errors of a tuple: a wrong value of the type, and a wrong number after it.
     fn pair<T: DeserializeOwned>() -> Vec<String> {
         wrong::<(T, u8)>(r#"["hunter2", "x"]"#)
     }
@@ -122,9 +123,9 @@ fn types_that_take_no_text_but_their_own_hide_nothing_behind_them() {
 }
 
 #[test]
-fn wrong_values_in_what_an_enum_holds_are_all_reported() {
+fn every_wrong_value_inside_an_enum_is_reported() {
     #[derive(Debug, Deserialize)]
-    #[allow(dead_code, reason = "only serde reads it")]
+    #[allow(dead_code, reason = "only serde uses it")]
     enum Holds {
         New(u8),
         Tuple(u8, u8),
@@ -132,7 +133,7 @@ fn wrong_values_in_what_an_enum_holds_are_all_reported() {
     }
     #[derive(Debug, Deserialize)]
     #[serde(tag = "t", content = "c")]
-    #[allow(dead_code, reason = "only serde reads it")]
+    #[allow(dead_code, reason = "only serde uses it")]
     enum Adjacent {
         Struct { a: u8, b: u8 },
     }
@@ -149,9 +150,9 @@ fn wrong_values_in_what_an_enum_holds_are_all_reported() {
 }
 
 #[test]
-fn a_missing_field_and_wrong_values_elsewhere_come_together() {
+fn a_missing_field_and_wrong_values_elsewhere_are_reported_together() {
     #[derive(Debug, Deserialize)]
-    #[allow(dead_code, reason = "only serde reads it")]
+    #[allow(dead_code, reason = "only serde uses it")]
     struct Outer {
         a: Strict,
         b: Strict,
@@ -182,9 +183,9 @@ fn a_missing_field_and_wrong_values_elsewhere_come_together() {
 }
 
 #[test]
-fn of_one_table_the_first_missing_field_names_what_else_is_absent() {
+fn the_first_missing_field_of_a_table_names_its_other_absent_fields() {
     #[derive(Debug, Deserialize)]
-    #[allow(dead_code, reason = "only serde reads it")]
+    #[allow(dead_code, reason = "only serde uses it")]
     struct Settings {
         given: u8,
         first: u8,
@@ -196,7 +197,7 @@ fn of_one_table_the_first_missing_field_names_what_else_is_absent() {
         message.lines().next(),
         Some("key `x.first` is missing (also absent, required or not: `second`, `third`)")
     );
-    // The wrong one is given.
+    // A field with a wrong value is not absent.
     assert_eq!(
         wrong::<Settings>(r#"{"given": "x", "second": "x"}"#),
         ["x.first", "x.given", "x.second"]
@@ -204,7 +205,7 @@ fn of_one_table_the_first_missing_field_names_what_else_is_absent() {
 }
 
 #[test]
-fn a_type_made_of_others_is_not_blamed_for_what_is_wrong_in_it() {
+fn a_wrong_value_in_a_nested_type_is_reported_only_there() {
     #[derive(Deserialize)]
     struct Raw {
         min: u8,
@@ -232,15 +233,15 @@ fn a_type_made_of_others_is_not_blamed_for_what_is_wrong_in_it() {
 }
 
 #[test]
-fn a_type_that_holds_itself_ends() {
+fn a_recursive_type_terminates() {
     #[derive(Debug, Deserialize)]
-    #[allow(dead_code, reason = "only serde reads it")]
+    #[allow(dead_code, reason = "only serde uses it")]
     enum List {
         More(Box<(u8, List)>),
         End,
     }
     #[derive(Debug, Deserialize)]
-    #[allow(dead_code, reason = "only serde reads it")]
+    #[allow(dead_code, reason = "only serde uses it")]
     struct Endless {
         next: Box<Endless>,
     }
@@ -253,30 +254,31 @@ fn a_type_that_holds_itself_ends() {
     );
 }
 
-/// Where serde buffers, or a type has room for no stand-in, the rest shows once this is mended.
+/// If serde buffers, or a type accepts no placeholder, the other errors appear after this one is
+/// fixed.
 #[test]
-fn what_stays_untold_until_something_else_is_mended() {
+fn some_errors_are_reported_only_after_others_are_fixed() {
     #[derive(Debug, Deserialize)]
-    #[allow(dead_code, reason = "only serde reads it")]
+    #[allow(dead_code, reason = "only serde uses it")]
     struct Flat {
         own: u8,
         #[serde(flatten)]
         inner: Inner,
     }
     #[derive(Debug, Deserialize)]
-    #[allow(dead_code, reason = "only serde reads it")]
+    #[allow(dead_code, reason = "only serde uses it")]
     struct Inner {
         a: u8,
         b: u8,
     }
     #[derive(Debug, Deserialize)]
     #[serde(tag = "kind")]
-    #[allow(dead_code, reason = "only serde reads it")]
+    #[allow(dead_code, reason = "only serde uses it")]
     enum Tagged {
         Both { a: u8, b: u8 },
     }
     #[derive(Debug, Deserialize)]
-    #[allow(dead_code, reason = "only serde reads it")]
+    #[allow(dead_code, reason = "only serde uses it")]
     struct Beside {
         flat: Flat,
         tagged: Tagged,
@@ -291,12 +293,12 @@ fn what_stays_untold_until_something_else_is_mended() {
             if text == "open sesame" { Ok(Self) } else { Err("closed") }
         }
     }
-    // In a buffer, the table is all that is known, and one problem of it.
+    // In a buffer only the table is known, and one problem of it.
     assert_eq!(wrong::<Flat>(r#"{"own": 1, "a": "x", "b": "x"}"#), ["x"]);
     assert_eq!(wrong::<Flat>(r#"{"own": "x", "a": "x", "b": "x"}"#), ["x.own"]);
     assert_eq!(wrong::<Flat>(r#"{"own": "x", "b": 1}"#), ["x.a", "x.own"]);
     assert_eq!(wrong::<Tagged>(r#"{"kind": "Both", "a": "x", "b": "x"}"#), ["x"]);
-    // Beside such a table all is told.
+    // Errors beside such a table are all reported.
     assert_eq!(
         wrong::<Beside>(
             r#"{"flat": {"own": "x"}, "tagged": {"kind": "Both", "b": 1}, "number": "x"}"#
@@ -309,10 +311,10 @@ fn what_stays_untold_until_something_else_is_mended() {
     );
     assert_eq!(wrong::<Vec<Stubborn>>(r#"["x", "open sesame", "x"]"#), ["x.0", "x.2"]);
     assert_eq!(wrong::<BTreeMap<String, Stubborn>>(r#"{"a": "x", "b": "x"}"#), ["x.a", "x.b"]);
-    // In a tuple nothing takes its place, and a struct lacks it: what else is missing there is not told.
+    // A tuple has no placeholder for the value, so what else is missing there is not reported.
     assert_eq!(wrong::<(Stubborn, u8)>(r#"["x", "x"]"#), ["x.0"]);
     #[derive(Debug, Deserialize)]
-    #[allow(dead_code, reason = "only serde reads it")]
+    #[allow(dead_code, reason = "only serde uses it")]
     struct Lacks {
         #[serde(alias = "sesame")]
         stubborn: Stubborn,
@@ -323,7 +325,7 @@ fn what_stays_untold_until_something_else_is_mended() {
 }
 
 #[test]
-fn a_hundred_wrong_values_are_enough() {
+fn at_most_a_hundred_wrong_values_are_reported() {
     let payload = format!("[{}1]", "\"x\",".repeat(2_000));
     assert_eq!(read::<Vec<u8>>(&payload).err().map(|error| error.errors().len()), Some(100));
     let empty = format!("[{}1]", "\"\",".repeat(2_000));

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn text_fills_the_scalar_that_the_field_asks_for() {
+fn text_is_parsed_as_the_scalar_of_its_field() {
     assert_eq!(ok::<u16>("5432"), 5432);
     assert_eq!(ok::<u16>(" 5432\n"), 5432);
     assert_eq!(ok::<i8>("-7"), -7);
@@ -32,7 +32,7 @@ fn text_fills_the_scalar_that_the_field_asks_for() {
 }
 
 #[test]
-fn json_scalars_fill_text_by_their_source_text() {
+fn json_scalars_fill_text_with_their_source() {
     let json: BTreeMap<String, String> =
         ok(r#"{"a": 1.50, "b": 12345678901234567890123, "c": true, "d": "t", "e": -0}"#);
     let values: Vec<_> = json.values().map(String::as_str).collect();
@@ -42,7 +42,7 @@ fn json_scalars_fill_text_by_their_source_text() {
 }
 
 #[test]
-fn a_whole_json_secret_is_text_by_its_original_and_a_value_object_is_its_value() {
+fn a_json_secret_fills_text_with_its_source_and_a_value_object_with_its_value() {
     assert_eq!(ok::<String>("{\"a\":  1}\n"), "{\"a\":  1}\n");
     assert_eq!(ok::<String>(r#"{"value": "v"}"#), "v");
     assert_eq!(ok::<u16>(r#"{"value": "5432"}"#), 5432);
@@ -52,7 +52,7 @@ fn a_whole_json_secret_is_text_by_its_original_and_a_value_object_is_its_value()
 }
 
 #[test]
-fn empty_text_is_none_for_an_option_of_what_is_no_text() {
+fn empty_text_is_none_for_an_option_of_another_type_than_text() {
     assert_eq!(ok::<Option<u16>>(""), None);
     assert_eq!(ok::<Option<IpAddr>>(""), None);
     assert_eq!(ok::<Option<bool>>(" "), None);
@@ -70,7 +70,7 @@ fn empty_text_is_none_for_an_option_of_what_is_no_text() {
 }
 
 #[test]
-fn enums_sequences_maps_and_tuples() {
+fn enums_sequences_maps_and_tuples_are_read() {
     assert_eq!(ok::<Level>("info"), Level::Info);
     assert_eq!(ok::<Level>(r#"{"custom": "3"}"#), Level::Custom(3));
     assert_eq!(ok::<Vec<u8>>("[1, \"2\"]"), [1, 2]);
@@ -141,7 +141,7 @@ fn binary_is_bytes_raw_and_text_in_base64() {
 }
 
 #[test]
-fn enums_in_all_four_representations() {
+fn enums_are_read_in_all_four_representations() {
     #[derive(Debug, Deserialize, PartialEq)]
     enum External {
         Off,
@@ -188,7 +188,7 @@ fn enums_in_all_four_representations() {
     ] {
         assert_eq!(ok::<Internal>(text), value, "{text}");
     }
-    // The tag is read first, wherever it stands, so that the content has a type.
+    // The tag is read first, in any position, so that the type of the content is known.
     for (text, value) in [
         (r#"{"kind": "Off"}"#, Adjacent::Off),
         (r#"{"content": "1", "kind": "Port"}"#, Adjacent::Port(1)),
@@ -227,7 +227,7 @@ fn nothing_is_rounded_and_nothing_wraps() {
     }
 }
 
-/// What serde's buffering makes impossible, and that the error says so.
+/// Conversions that the buffering of serde makes impossible, and the hint in their errors.
 #[test]
 fn below_flatten_untagged_and_internal_tags_text_stays_text() {
     #[derive(Debug, Deserialize, PartialEq)]
@@ -262,7 +262,8 @@ fn below_flatten_untagged_and_internal_tags_text_stays_text() {
         refused::<Flat>(r#"{"port": "1"}"#),
         refused::<Untagged>(r#"{"port": "1"}"#),
         refused::<Tagged>(r#"{"kind": "Port", "port": "1"}"#),
-        // What is not buffered is typed; a whole secret is no text where any type is taken.
+        // A value that is not buffered has a type. A whole secret is not text if any type is
+        // accepted.
         refused::<Untagged>("1"),
     ] {
         assert!(message.contains("text stays text"), "{message}");
@@ -271,7 +272,7 @@ fn below_flatten_untagged_and_internal_tags_text_stays_text() {
 }
 
 #[test]
-fn wide_numbers_durations_newtypes_and_defaults() {
+fn wide_numbers_durations_newtypes_and_defaults_are_read() {
     #[derive(Debug, Deserialize, PartialEq)]
     struct Wrapped(u64);
     #[derive(Debug, Deserialize, PartialEq)]

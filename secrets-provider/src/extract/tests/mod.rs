@@ -47,7 +47,7 @@ enum Level {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[allow(dead_code, reason = "only serde reads it")]
+#[allow(dead_code, reason = "only serde uses it")]
 struct Strict {
     host: String,
     port: u16,
@@ -55,7 +55,7 @@ struct Strict {
     proxy: Option<IpAddr>,
 }
 
-/// Layers of secrets `app/x`, an environment and a `.env` file, as `(secret, environment, dotenv)`.
+/// Extracts settings from the secret `app`, an environment and a `.env` file.
 fn layered<T: DeserializeOwned>(
     secret: &str,
     env: &[(&str, &str)],

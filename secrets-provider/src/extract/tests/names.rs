@@ -1,4 +1,4 @@
-//! T3: which member of which layer is which field.
+//! T3: how members of the layers are matched with fields.
 
 use super::*;
 
@@ -20,7 +20,7 @@ fn names_match_exactly_or_relaxed_and_the_higher_layer_wins() {
         Case { secret: r#"{"DATABASE_URL": "s"}"#, env: &[], dotenv: "", url: "s" },
         Case { secret: r#"{"database-url": "s"}"#, env: &[], dotenv: "", url: "s" },
         Case { secret: r#"{"databaseUrl": "s"}"#, env: &[], dotenv: "", url: "s" },
-        // Higher, however it is spelled.
+        // The higher layer wins in any spelling.
         Case {
             secret: r#"{"databaseUrl": "s"}"#,
             env: &[("DATABASE_URL", "e")],
@@ -65,12 +65,12 @@ fn two_fields_of_relaxed_equal_names_each_get_their_own() {
 }
 
 #[test]
-fn tables_of_one_field_merge_however_they_are_spelled() {
+fn tables_of_one_field_merge_in_any_spelling() {
     #[derive(Debug, Deserialize)]
     struct Keys {
         api_keys: BTreeMap<String, String>,
     }
-    // Value by value: the table of the higher layer is not above all that stands in the other.
+    // Tables merge value by value: one of a higher layer does not hide a whole lower one.
     let read: Keys =
         layered(r#"{"api_keys": {"b": "s"}}"#, &[("APIKEYS__A", "e")], "API_KEYS__A=d")
             .expect("ok");
@@ -88,7 +88,7 @@ struct Aliased {
 }
 
 #[test]
-fn of_aliases_the_higher_layer_wins_and_none_is_a_duplicate() {
+fn the_higher_layer_wins_among_aliases_and_none_is_a_duplicate() {
     struct Case {
         secret: &'static str,
         env: &'static [(&'static str, &'static str)],
@@ -121,7 +121,7 @@ fn of_aliases_the_higher_layer_wins_and_none_is_a_duplicate() {
             .unwrap_or_else(|error| panic!("{secret} {error}"));
         assert_eq!(read.database_url, url, "{secret}");
     }
-    // What is outranked is not read, so it may be wrong.
+    // A hidden value is not read, so it may be wrong.
     #[derive(Debug, Deserialize)]
     struct Port {
         #[serde(alias = "db_port", alias = "a_port")]
@@ -156,7 +156,7 @@ struct Database {
 }
 
 #[test]
-fn a_missing_required_nested_field_is_looked_for_as_a_variable_and_nothing_else_is() {
+fn only_a_missing_required_nested_field_is_looked_up_as_a_variable() {
     let url = |url: &str| Nested { database: Database { url: url.into(), pool: None, port: 0 } };
     struct Case {
         secret: &'static str,
@@ -171,7 +171,7 @@ fn a_missing_required_nested_field_is_looked_for_as_a_variable_and_nothing_else_
             dotenv: "",
             expected: url("e"),
         },
-        // No table at all.
+        // There is no table.
         Case { secret: "{}", env: &[("DATABASE_URL", "e")], dotenv: "", expected: url("e") },
         Case {
             secret: "{}",
@@ -208,13 +208,13 @@ fn a_missing_required_nested_field_is_looked_for_as_a_variable_and_nothing_else_
             .unwrap_or_else(|error| panic!("{secret} {error}"));
         assert_eq!(read, expected, "{secret} {env:?}");
     }
-    // A secret is no variable.
+    // A key of a secret is not a variable.
     let error = layered::<Nested>(r#"{"database_url": "s"}"#, &[], "").expect_err("missing");
     assert_eq!(error.key(), Some("database"));
 }
 
 #[test]
-fn kubernetes_variables_fill_nothing_by_guess() {
+fn variables_of_kubernetes_fill_no_field_by_accident() {
     #[derive(Debug, Deserialize, PartialEq)]
     struct Settings {
         redis: Option<BTreeMap<String, String>>,
@@ -225,15 +225,16 @@ fn kubernetes_variables_fill_nothing_by_guess() {
     let read: Settings = layered("{}", &env, "").expect("defaults");
     assert_eq!(read, Settings { redis: None, postgres: BTreeMap::new() });
 
-    // A required field of a table that is there is looked for, but not among what Kubernetes injects.
+    // A missing field of an existing table is looked up, but not among the variables that
+    // Kubernetes injects.
     #[derive(Debug, Deserialize)]
-    #[allow(dead_code, reason = "only serde reads it")]
+    #[allow(dead_code, reason = "only serde uses it")]
     struct Redis {
         host: String,
         port: u16,
     }
     #[derive(Debug, Deserialize)]
-    #[allow(dead_code, reason = "only serde reads it")]
+    #[allow(dead_code, reason = "only serde uses it")]
     struct WithRedis {
         redis: Redis,
     }
@@ -244,7 +245,7 @@ fn kubernetes_variables_fill_nothing_by_guess() {
     assert_eq!(read.redis.port, 6379);
     #[derive(Debug, Deserialize)]
     struct Text {
-        #[allow(dead_code, reason = "only serde reads it")]
+        #[allow(dead_code, reason = "only serde uses it")]
         port: SecretString,
     }
     for variable in [
@@ -260,7 +261,7 @@ fn kubernetes_variables_fill_nothing_by_guess() {
     }
 
     #[derive(Debug, Deserialize)]
-    #[allow(dead_code, reason = "only serde reads it")]
+    #[allow(dead_code, reason = "only serde uses it")]
     struct Required {
         redis: BTreeMap<String, String>,
         jwt: String,
@@ -275,7 +276,7 @@ fn kubernetes_variables_fill_nothing_by_guess() {
 }
 
 #[test]
-fn unknown_variables_of_the_environment_are_nobodys_mistake() {
+fn unknown_environment_variables_are_not_errors() {
     let variables = [("X__HOST", "h"), ("X__PORT", "1"), ("X__HUNTER", "2"), ("PATH", "/bin")];
     let layers = crate::Layers::new().environment_from(variables);
     let x: X<Strict> = layers.extract().expect("a struct");
@@ -283,7 +284,7 @@ fn unknown_variables_of_the_environment_are_nobodys_mistake() {
 }
 
 #[test]
-fn deny_unknown_fields_names_the_keys_of_secrets_alone() {
+fn deny_unknown_fields_names_only_keys_of_secrets() {
     let env = [("HOST", "h"), ("HUNTER", "2"), ("PATH", "/bin"), ("PORT", "1")];
     let error = layered::<Strict>(r#"{"proxi": "1", "prt": {"a": 1}}"#, &env, "SPARE=1")
         .expect_err("two keys");
@@ -325,7 +326,7 @@ fn a_flattened_struct_finds_its_variables_too() {
 }
 
 #[test]
-fn a_variable_is_placed_by_hand_and_a_placed_one_is_as_good_as_named_so() {
+fn a_placed_variable_counts_like_one_named_after_its_key() {
     let variables = [("CLERK_SECRET_KEY", "sk"), ("PLAIN", "p")];
     let layers = crate::Layers::new()
         .environment_from(variables)
@@ -342,7 +343,7 @@ fn a_variable_is_placed_by_hand_and_a_placed_one_is_as_good_as_named_so() {
 }
 
 #[test]
-fn a_variable_is_looked_for_by_the_segments_of_the_path() {
+fn a_variable_is_looked_up_by_the_segments_of_the_path() {
     #[derive(Debug, Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Pool {
@@ -360,9 +361,10 @@ fn a_variable_is_looked_for_by_the_segments_of_the_path() {
     }
 }
 
-/// serde hands such a struct its members as those of a map: names are exact, and one field may have two of them.
+/// serde passes members to such a struct as to a map: names match exactly, and two of them may
+/// belong to one field.
 #[test]
-fn of_aliases_of_a_struct_with_flatten_the_higher_layer_wins_too() {
+fn the_higher_layer_wins_among_aliases_of_a_struct_with_flatten() {
     #[derive(Debug, Deserialize, PartialEq)]
     struct Settings {
         #[serde(alias = "dsn")]
@@ -403,7 +405,7 @@ fn of_aliases_of_a_struct_with_flatten_the_higher_layer_wins_too() {
 }
 
 #[test]
-fn deny_unknown_fields_of_a_tagged_enum_counts_keys_of_secrets_alone() {
+fn deny_unknown_fields_of_a_tagged_enum_counts_only_keys_of_secrets() {
     #[derive(Debug, Deserialize, PartialEq)]
     #[serde(tag = "kind", deny_unknown_fields)]
     enum Database {

@@ -1,4 +1,5 @@
-//! Properties: what serde_json writes reads back, wrong values are all found, and no bytes panic.
+//! Properties: the output of serde_json reads back, every wrong value is found, and no bytes cause
+//! a panic.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +14,7 @@ use crate::secret::Payload;
 use crate::tree::payload;
 use crate::{Layers, Memory, SecretsManager};
 
-/// Fewer cases than proptest's own 256, for the time; `PROPTEST_CASES` says otherwise.
+/// Fewer cases than proptest's default of 256, to save time. `PROPTEST_CASES` overrides it.
 fn cases() -> ProptestConfig {
     match std::env::var_os("PROPTEST_CASES") {
         Some(_) => ProptestConfig::default(),
@@ -21,7 +22,8 @@ fn cases() -> ProptestConfig {
     }
 }
 
-/// What a secret's tree makes of JSON: members that are `null` are absent, `SCREAMING_CASE` keys lowercased.
+/// JSON as the tree of a secret holds it: members that are `null` are absent, and `SCREAMING_CASE`
+/// keys are lowercase.
 fn as_read(json: Json) -> Json {
     match json {
         Json::Object(members) => Json::Object(
@@ -58,7 +60,7 @@ fn json() -> BoxedStrategy<Json> {
     .boxed()
 }
 
-/// Bytes that are JSON by and large, as plain noise is text at the first byte.
+/// Bytes that are mostly JSON: random bytes would be plain text from the first byte on.
 fn nearly_json() -> BoxedStrategy<String> {
     let token = proptest::sample::select(
         &[
@@ -102,13 +104,13 @@ proptest! {
     #![proptest_config(cases())]
 
     #[test]
-    fn what_serde_json_writes_of_a_type_reads_back(rich in rich()) {
+    fn the_output_of_serde_json_reads_back(rich in rich()) {
         let json = serde_json::to_string(&rich).expect("JSON");
         match read::<Rich>(&json) {
             Ok(back) => prop_assert_eq!(&back, &rich),
             Err(error) => prop_assert!(false, "{}", error),
         }
-        // As a secret at the root of a store, in a way that a program goes.
+        // The object is the secret at the root, loaded as a program loads it.
         let memory = Memory::new();
         memory.put("app", serde_json::to_string_pretty(&rich).expect("JSON"));
         let snapshot = SecretsManager::prefix("app").backend(memory).fetch_blocking().expect("a snapshot");
@@ -116,14 +118,14 @@ proptest! {
     }
 
     #[test]
-    fn any_json_object_reads_back_but_for_nulls_and_screaming_keys(json in json()) {
+    fn any_json_object_reads_back_except_nulls_and_uppercase_keys(json in json()) {
         let secret = serde_json::json!({ "a": json });
         match read::<Json>(&secret.to_string()) {
             Ok(back) => prop_assert_eq!(back, as_read(secret.clone())),
-            // `A` and `a` in one object.
+            // One object has both `A` and `a`.
             Err(error) => prop_assert_eq!(error.kind(), ErrorKind::Malformed),
         }
-        // JSON text in a variable holds the same.
+        // The same JSON as the text of a variable.
         if let Ok(back) = Layers::new().environment_from([("X", secret.to_string())]).extract::<X<BTreeMap<String, Json>>>() {
             let back: Json = back.x.into_iter().collect();
             prop_assert_eq!(back, as_read(secret));
@@ -131,7 +133,7 @@ proptest! {
     }
 
     #[test]
-    fn text_that_is_no_object_is_the_text_it_is(text in text()) {
+    fn text_that_is_not_an_object_is_kept(text in text()) {
         if !text.trim_start().starts_with('{') {
             prop_assert_eq!(ok::<String>(&text), text.clone());
             let secret = ok::<SecretString>(&text);
@@ -156,7 +158,7 @@ proptest! {
     }
 
     #[test]
-    fn every_wrong_value_is_found_and_none_that_is_right(rows in btree_map("[a-c]{1,2}", row(), 0..8), tuple in row()) {
+    fn every_wrong_value_is_reported_and_no_right_one(rows in btree_map("[a-c]{1,2}", row(), 0..8), tuple in row()) {
         let mut expected = BTreeSet::new();
         let mut members: Vec<String> = rows.iter().map(|(name, row)| {
             expected.extend(row.wrong(&format!("x.rows.{name}")));
@@ -197,7 +199,7 @@ proptest! {
     }
 }
 
-/// Depth and size have bounds: what is deeper is an error, and what AWS can hold at most is read in one go.
+/// Nesting beyond the bound is an error, and the largest value of AWS can be read.
 #[test]
 fn nesting_and_size_have_bounds() {
     let most = 65_536;
@@ -230,14 +232,14 @@ fn nesting_and_size_have_bounds() {
 }
 
 #[derive(Debug, Deserialize)]
-#[allow(dead_code, reason = "only serde reads it")]
+#[allow(dead_code, reason = "only serde uses it")]
 struct Rows {
     tuple: (u8, RowOf, u8),
     rows: BTreeMap<String, RowOf>,
 }
 
 #[derive(Debug, Deserialize)]
-#[allow(dead_code, reason = "only serde reads it")]
+#[allow(dead_code, reason = "only serde uses it")]
 struct RowOf {
     number: u8,
     address: IpAddr,
@@ -246,7 +248,7 @@ struct RowOf {
     level: Level,
 }
 
-/// Which values of a row are given, and rightly; of a list, of each item.
+/// For each value of a row, and each item of its list, whether it is given and right.
 #[derive(Debug, Clone)]
 struct Row {
     number: Option<bool>,
@@ -292,7 +294,7 @@ impl Row {
         format!("{{{}}}", members.into_iter().flatten().collect::<Vec<_>>().join(","))
     }
 
-    /// The wrong values, and of the missing ones the first.
+    /// The keys of the wrong values and of the first missing one.
     fn wrong(&self, at: &str) -> Vec<String> {
         let scalars = [("number", self.number), ("address", self.address), ("level", self.level)];
         let missing = scalars.iter().find(|(_, given)| given.is_none()).map(|(name, _)| *name);

@@ -1,4 +1,4 @@
-//! T1: what an error says, and what it never says.
+//! T1: the content of an error, and the values that it never shows.
 
 use super::*;
 
@@ -33,7 +33,7 @@ fn an_error_names_the_layer_that_gives_the_value() {
         },
     ] {
         #[derive(Debug, Deserialize)]
-        #[allow(dead_code, reason = "only serde reads it")]
+        #[allow(dead_code, reason = "only serde uses it")]
         struct Settings {
             port: u16,
         }
@@ -46,7 +46,7 @@ fn an_error_names_the_layer_that_gives_the_value() {
 
 #[test]
 fn an_error_names_key_type_secret_and_version_and_never_the_value() {
-    // (payload of a `Strict`, the whole message)
+    // The payload of a `Strict`, and the whole message.
     let place = "(secret `app/x`, version `v1`)";
     for (payload, message) in [
         (
@@ -99,7 +99,7 @@ fn an_error_names_key_type_secret_and_version_and_never_the_value() {
 }
 
 #[test]
-fn what_a_types_own_deserialize_says_is_not_repeated() {
+fn the_message_of_a_custom_deserialize_is_not_repeated() {
     #[derive(Debug, Deserialize)]
     #[serde(try_from = "String")]
     struct Chatty;
@@ -116,7 +116,7 @@ fn what_a_types_own_deserialize_says_is_not_repeated() {
 }
 
 #[test]
-fn a_value_that_a_type_takes_for_a_field_is_not_repeated() {
+fn a_value_in_place_of_a_field_name_is_not_repeated() {
     #[derive(Debug, Deserialize)]
     #[serde(field_identifier, rename_all = "snake_case")]
     enum Field {
@@ -129,7 +129,7 @@ fn a_value_that_a_type_takes_for_a_field_is_not_repeated() {
     );
     #[derive(Debug, Deserialize)]
     #[serde(tag = "kind", deny_unknown_fields)]
-    #[allow(dead_code, reason = "only serde reads it")]
+    #[allow(dead_code, reason = "only serde uses it")]
     enum Tagged {
         Port { port: u16 },
     }

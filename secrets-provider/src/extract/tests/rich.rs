@@ -1,4 +1,4 @@
-//! Settings of every sort, at random.
+//! Random settings with values of every sort.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -10,9 +10,10 @@ use serde::Serialize;
 
 use super::*;
 
-/// Sorts of everything that settings may hold. Not here, as a rule of ours reads them otherwise: `null` members (absent,
-/// so no `()` and no `None` in a map), `SCREAMING_CASE` keys (lowercased), a variant named `value` with a scalar in it
-/// (`{"value": x}` is the scalar), integers over 64 bits where serde buffers, and what JSON has not (NaN, infinity).
+/// One value of every sort that settings may hold. Left out are the values that our rules read
+/// differently: `null` members (absent, so no `()` and no `None` in a map), `SCREAMING_CASE` keys
+/// (lowercased), a variant named `value` with a scalar in it (`{"value": x}` is the scalar),
+/// integers over 64 bits where serde buffers, and values that JSON lacks (NaN, infinity).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Rich {
     scalars: Scalars,
@@ -120,7 +121,7 @@ struct Inner {
     maybe: Option<u64>,
 }
 
-/// Text of any characters, and such as is read in another way elsewhere.
+/// Text of any characters, and text that looks like another type.
 pub(super) fn text() -> BoxedStrategy<String> {
     prop_oneof![
         4 => any::<String>(),
@@ -139,7 +140,7 @@ pub(super) fn is_screaming(key: &str) -> bool {
         && key.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
 }
 
-/// Finite, as JSON has no others, and the ends as often as what lies between.
+/// Finite numbers, as JSON has no others; the limits as often as the numbers between them.
 pub(super) fn float() -> BoxedStrategy<f64> {
     let finite = any::<f64>().prop_filter("JSON", |float| float.is_finite());
     prop_oneof![4 => finite, 1 => proptest::sample::select(&[0.0, -0.0, 1.0, f64::MAX, f64::MIN_POSITIVE][..])]

@@ -17,7 +17,7 @@ fn pair<T>(rotating: Rotating<T>) -> (T, Option<T>) {
 }
 
 #[test]
-fn a_rotating_field_has_the_version_before_at_any_depth() {
+fn a_rotating_field_has_the_previous_version_at_any_depth() {
     let read = |versions: &[&str]| pair(rotated::<Rotating<String>>(versions).expect("a value"));
     assert_eq!(read(&["1"]), ("1".into(), None));
     assert_eq!(read(&["1", "2"]), ("2".into(), Some("1".into())));
@@ -34,7 +34,7 @@ fn a_rotating_field_has_the_version_before_at_any_depth() {
 }
 
 #[test]
-fn what_lower_layers_give_was_there_before_too() {
+fn values_of_lower_layers_count_for_the_previous_version_too() {
     let memory = Memory::new();
     memory.put("app/x", r#"{"host": "old"}"#);
     memory.put("app/x", r#"{"host": "new"}"#);
@@ -48,7 +48,7 @@ fn what_lower_layers_give_was_there_before_too() {
 }
 
 #[test]
-fn a_version_before_that_does_not_fit_is_none_and_a_current_one_is_an_error() {
+fn a_previous_version_that_does_not_fit_is_none_and_a_current_one_is_an_error() {
     assert_eq!(pair(rotated::<Rotating<u16>>(&["x", "2"]).expect("a value")), (2, None));
     let error = rotated::<Rotating<u16>>(&["1", "hunter2"]).map(pair).expect_err("no number");
     assert_eq!(
@@ -77,7 +77,7 @@ fn keys_named_current_and_previous_are_keys() {
 }
 
 #[test]
-fn a_key_of_the_wrong_length_says_so_and_from_any_form() {
+fn a_key_of_the_wrong_length_is_reported_in_any_form() {
     let thirty_two = "rT8x9kp3QwE7yLmN2oA5vK1uG4hJ6fD9cB8sZ0tX3iY=";
     assert_eq!(ok::<Key<32>>(thirty_two).as_bytes()[0], 0xad);
     assert_eq!(ok::<Option<Key<32>>>(""), None);

@@ -21,7 +21,7 @@ fn names_become_key_paths() {
 }
 
 #[test]
-fn renames_apply_exactly_before_by_pattern() {
+fn an_exact_rename_goes_before_a_pattern() {
     let renames = [
         ("encryption-key-v{n}", "encryption_keys.{n}"),
         ("encryption-key-v9", "special"),
@@ -45,7 +45,7 @@ fn renames_apply_exactly_before_by_pattern() {
 }
 
 #[test]
-fn a_placed_name_goes_before_every_rename_and_idle_renames_are_told() {
+fn a_placed_name_goes_before_every_rename_and_unused_renames_are_reported() {
     let renames =
         ["a/b", "x{n}", "a/{n}", "gone"].map(|from| Rename::parse(from, "k").expect("a rename"));
     let placed = [("a/b".to_owned(), vec!["k".to_owned(), "l".to_owned()])].into();
@@ -57,7 +57,7 @@ fn a_placed_name_goes_before_every_rename_and_idle_renames_are_told() {
 }
 
 #[test]
-fn renames_that_make_no_sense_are_refused() {
+fn invalid_renames_are_rejected() {
     for (from, to) in [
         ("a", "b..c"),
         ("a", "."),
@@ -118,9 +118,9 @@ proptest! {
         }
     }
 
-    /// What is read does not depend on the order in which the store answers, nor do the conflicts in it.
+    /// Neither the values nor the conflicts depend on the order in which the store answers.
     #[test]
-    fn assembling_is_deterministic_whatever_the_order(
+    fn assembling_does_not_depend_on_the_order(
         secrets in proptest::collection::btree_map(
             "[ab]{0,2}(/[ab]{1,2}){0,2}",
             r#"\{"(a|B|b)": (1|\{"(a|c)": 2\}|null)\}|text|\{"a": 1, "a": 2\}|\PC{0,6}"#,

@@ -16,7 +16,7 @@ fn switches(
     read(default, owned(environment), owned(dotenv))
 }
 
-/// What a set of switches selects, in a short form.
+/// The selection of a set of switches, in a short form.
 fn selected(switches: &Switches) -> String {
     match &switches.selection {
         Selection::Prefix { prefix, .. } => format!("{prefix}/*"),
@@ -32,7 +32,7 @@ fn selected(switches: &Switches) -> String {
 }
 
 #[test]
-fn the_words_of_the_guides_work() {
+fn the_environments_of_the_guides_work() {
     let local = "rT8x9kp3QwE7yLmN2oA5vK1uG4hJ6fD9cB8sZ0tX3iY=";
     struct Case<'a> {
         /// The prefix that the program gives.
@@ -131,7 +131,7 @@ fn the_words_of_the_guides_work() {
         },
     ];
     for Case { default, variables, off, selection, seconds } in cases {
-        // As a file, and as an environment.
+        // The variables are in the file, or in the environment.
         for switches in [switches(default, &[], variables), switches(default, variables, &[])] {
             let switches = switches.expect("good switches");
             assert_eq!(switches.off, off, "{variables:?}");
@@ -153,9 +153,9 @@ fn the_environment_goes_over_the_file_and_case_does_not_matter() {
         (&[P, (ENVIRONMENT, "production"), (USE, "fAlSe")], &[], Some(USE)),
         (&[P, (ENVIRONMENT, "production")], &[(ENVIRONMENT, "local")], None),
         (&[P], &[(ENVIRONMENT, "local")], Some(ENVIRONMENT)),
-        // Set to nothing: hides the file's, and says nothing.
+        // An empty variable hides that of the file, and has no effect of its own.
         (&[P, (ENVIRONMENT, ""), (USE, " ")], &[(ENVIRONMENT, "local"), (USE, "false")], None),
-        // What is not read need not be named, nor named once.
+        // If AWS is off, the selection may be missing or given twice.
         (&[(USE, "false")], &[], Some(USE)),
         (&[P, (KEY_NAME, "a"), (USE, "false")], &[], Some(USE)),
         (&[(PREFIX, "p/{env}"), (USE, "false")], &[], Some(USE)),
@@ -188,7 +188,7 @@ fn prefix_and_names_are_read() {
 }
 
 #[test]
-fn what_makes_no_sense_is_an_error_that_names_the_variable_and_shows_no_value() {
+fn an_invalid_switch_is_an_error_that_names_the_variable_and_shows_no_value() {
     const P: (&str, &str) = (PREFIX, "p");
     let long = (MAX_SECONDS + 1).to_string();
     let table: [(Pairs<'_>, &[&str]); 25] = [
@@ -235,7 +235,7 @@ fn what_makes_no_sense_is_an_error_that_names_the_variable_and_shows_no_value() 
             assert!(mentions.len() > 1 || text.contains(place), "{text}");
         }
     }
-    // Even if no secret is read: otherwise the mistake would only show in production.
+    // This fails even if AWS is off: otherwise the error would appear only in production.
     let error =
         switches(None, &[(ENVIRONMENT, "local"), (TTL[0], "soon")], &[]).expect_err("no switches");
     assert!(error.to_string().contains(TTL[0]), "{error}");
