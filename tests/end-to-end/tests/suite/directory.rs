@@ -1,17 +1,15 @@
-//! Secrets in files: the tree for development, and the mount of the CSI driver. Live settings
-//! follow both.
+//! Secrets in files: the tree for development, and the mount of the CSI driver.
+
+mod live;
+#[cfg(unix)]
+mod mount;
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use end_to_end::NEVER;
-use futures_util::StreamExt as _;
-use secrets_provider::{
-    Backend, Directory, Error, ErrorKind, Live, LiveBuilder, SecretsManager, Snapshot,
-};
+use secrets_provider::{Directory, Error, ErrorKind, LiveBuilder, SecretsManager, Snapshot};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -54,6 +52,13 @@ fn names(snapshot: &Snapshot) -> Vec<&str> {
 
 fn version_ids(snapshot: &Snapshot) -> Vec<String> {
     snapshot.secrets().iter().map(|secret| secret.version_id().to_owned()).collect()
+}
+
+/// Live settings of `app/a` and `app/b`. The interval is a year, so that only signals cause
+/// refreshes.
+fn builder(directory: Directory) -> LiveBuilder<Pair<String>> {
+    let manager = SecretsManager::prefix("app").only(["a", "b"]).backend(directory);
+    secrets_only(manager).refresh_every(NEVER)
 }
 
 #[test]
@@ -318,337 +323,11 @@ async fn files_that_others_may_read_cause_one_warning() {
     assert!(!text.contains("s3cret"), "{text}");
 
     let (log, _guard) = end_to_end::Log::start();
-    let mount = mount(1);
+    let mount = mount::mounted(1);
     SecretsManager::names(["app/a", "app/b"])
         .backend(Directory::mounted(mount.path()))
         .fetch()
         .await
         .unwrap();
     assert!(!log.text().contains("readable_by_others"), "the driver mounts with 0644");
-}
-
-fn builder(directory: Directory) -> LiveBuilder<Pair<String>> {
-    let manager = SecretsManager::prefix("app").only(["a", "b"]).backend(directory);
-    // The interval is a year, so that only signals cause refreshes.
-    secrets_only(manager).refresh_every(NEVER)
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_edit_is_live_within_a_second_as_one_generation() {
-    let folder = folder(&[("app/a", "1\n"), ("app/b", "1\n")]);
-    let settings = builder(Directory::new(folder.path())).start().await.unwrap();
-    let mut changes = settings.changes();
-    // At once, half a second later, and an hour later.
-    for (n, idle) in [(2, 0), (3, 500), (4, 3_600_000)] {
-        tokio::time::advance(Duration::from_millis(idle)).await;
-        write(folder.path(), "app/a", format!("{n}\n"));
-        write(folder.path(), "app/b", format!("{n}\n"));
-        let edited = tokio::time::Instant::now();
-        let change = changes.next().await.unwrap();
-        assert!(edited.elapsed() <= Duration::from_millis(1100), "{:?}", edited.elapsed());
-        assert_eq!(
-            (change.generation(), change.keys()),
-            (n, &["a".to_owned(), "b".to_owned()][..])
-        );
-        let current = settings.load();
-        assert_eq!((&current.a, &current.b), (&n.to_string(), &n.to_string()));
-    }
-    let idle = tokio::time::timeout(Duration::from_secs(600), changes.next()).await;
-    assert!(idle.is_err(), "there was no edit");
-}
-
-#[tokio::test(start_paused = true)]
-async fn only_changes_of_fetched_secrets_are_signalled() {
-    let folder = folder(&[("app/a", "1"), ("app/b", "1"), ("other/c", "1")]);
-    let directory = Directory::new(folder.path());
-    let mut signals = directory.changes().unwrap();
-    // A secret that is first fetched after the stream was made counts as known.
-    SecretsManager::prefix("app").backend(directory.clone()).fetch().await.unwrap();
-    let minute = Duration::from_secs(60);
-    assert!(tokio::time::timeout(minute, signals.next()).await.is_err(), "nothing changed");
-    write(folder.path(), "other/c", "2");
-    assert!(
-        tokio::time::timeout(minute, signals.next()).await.is_err(),
-        "that secret was never fetched"
-    );
-    let changes: [fn(&Path); 4] = [
-        |folder| write(folder, "app/a", "2"),
-        |folder| fs::rename(folder.join("app/b"), folder.join("app/c")).unwrap(),
-        |folder| fs::remove_dir_all(folder.join("app")).unwrap(),
-        |folder| write(folder, "app/a", "3"),
-    ];
-    for change in changes {
-        change(folder.path());
-        tokio::time::timeout(Duration::from_millis(1100), signals.next()).await.unwrap().unwrap();
-        // One check may have seen half of the change, and the next one the other half.
-        let _ = tokio::time::timeout(Duration::from_millis(1100), signals.next()).await;
-        assert!(
-            tokio::time::timeout(minute, signals.next()).await.is_err(),
-            "nothing changed again"
-        );
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_secret_added_below_the_prefix_is_found() {
-    let folder = folder(&[("app/a", "1")]);
-    let manager = SecretsManager::prefix("app").backend(Directory::new(folder.path()));
-    let settings: Live<Value> = secrets_only(manager).refresh_every(NEVER).start().await.unwrap();
-    let mut changes = settings.changes();
-    write(folder.path(), "app/new/b", "2");
-    assert_eq!(changes.next().await.unwrap().keys(), ["new.b"]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_removed_file_keeps_its_last_good_value_and_the_status_names_it() {
-    let folder = folder(&[("app/a", "1"), ("app/b", "1")]);
-    let settings = builder(Directory::new(folder.path())).start().await.unwrap();
-    let mut changes = settings.changes();
-    fs::remove_file(folder.path().join("app/a")).unwrap();
-    write(folder.path(), "app/b", "2");
-    assert_eq!(changes.next().await.unwrap().keys(), ["b"]);
-    let errors = |status: secrets_provider::Status| -> Vec<_> {
-        status.secrets().iter().map(|secret| (secret.name().to_owned(), secret.error())).collect()
-    };
-    let expected = [("app/a".to_owned(), Some(ErrorKind::NotFound)), ("app/b".to_owned(), None)];
-    assert_eq!(errors(settings.status()), expected);
-    assert_eq!((&*settings.load().a, &*settings.load().b), ("1", "2"));
-
-    write(folder.path(), "app/a", "3");
-    assert_eq!(changes.next().await.unwrap().keys(), ["a"]);
-    assert!(errors(settings.status()).iter().all(|(_, error)| error.is_none()));
-}
-
-/// Replaces the files as the driver does: it makes a new folder and a link to it, renames the link
-/// over the old one, and removes the old folder.
-#[cfg(unix)]
-fn swap(mount: &Path, generation: usize, files: &[(&str, String)]) {
-    use std::os::unix::fs::symlink;
-    let old = fs::read_link(mount.join("..data")).ok();
-    let new = format!("..2024_11_22_11_30_05.{generation}");
-    fs::create_dir(mount.join(&new)).unwrap();
-    for (name, content) in files {
-        let file = mount.join(&new).join(name);
-        fs::write(&file, content).unwrap();
-        mode(&file, 0o644);
-    }
-    symlink(&new, mount.join("..data_tmp")).unwrap();
-    fs::rename(mount.join("..data_tmp"), mount.join("..data")).unwrap();
-    for (name, _) in files {
-        if old.is_none() {
-            symlink(Path::new("..data").join(name), mount.join(name)).unwrap();
-        }
-    }
-    if let Some(old) = old {
-        fs::remove_dir_all(mount.join(old)).unwrap();
-    }
-}
-
-#[cfg(unix)]
-fn swap_both(mount: &Path, n: usize) {
-    swap(mount, n, &[("app_a", n.to_string()), ("app_b", n.to_string())]);
-}
-
-#[cfg(unix)]
-fn mount(n: usize) -> TempDir {
-    let mount = tempfile::tempdir().unwrap();
-    swap_both(mount.path(), n);
-    mount
-}
-
-#[cfg(unix)]
-#[tokio::test(start_paused = true)]
-async fn a_swap_of_the_mount_is_one_generation() {
-    let mount = mount(1);
-    let settings = builder(Directory::mounted(mount.path())).start().await.unwrap();
-    let mut changes = settings.changes();
-    for n in 2..=4 {
-        swap_both(mount.path(), n);
-        let change = changes.next().await.unwrap();
-        assert_eq!((change.generation(), change.keys().len()), (n as u64, 2));
-        assert_eq!(settings.load().b, n.to_string());
-        let status = settings.status();
-        assert!(
-            status.secrets().iter().all(|secret| secret.version_id().contains(&format!(".{n}-")))
-        );
-    }
-    let error = fs::remove_file(mount.path().join("..data"));
-    error.unwrap();
-    assert!(settings.refresh().await.is_err());
-    assert_eq!(settings.load().b, "4", "the last good value stays");
-}
-
-/// Each fetch runs beside many swaps, until twenty fetches have met one. The system decides where
-/// in a fetch a swap falls; a unit test of the reader swaps between two files.
-#[cfg(unix)]
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_reader_sees_a_mix_of_two_generations() {
-    let mount = mount(0);
-    let manager = SecretsManager::prefix("app").backend(Directory::mounted(mount.path()));
-    const SWAPS: usize = 30;
-    let mut met = 0;
-    for done in (0..200 * SWAPS).step_by(SWAPS) {
-        let swaps = tokio::task::spawn_blocking({
-            let path = mount.path().to_owned();
-            move || (1..=SWAPS).for_each(|n| swap_both(&path, done + n))
-        });
-        let (fetched, swapped) = tokio::join!(manager.fetch(), swaps);
-        swapped.unwrap();
-        let settings: Pair<String> = match fetched {
-            Ok(snapshot) => snapshot.extract().unwrap(),
-            // On a slow disk, the swaps outlast the retries of the reader.
-            Err(error) if error.kind() == ErrorKind::Unavailable => continue,
-            Err(error) => panic!("{error}"),
-        };
-        assert_eq!(settings.a, settings.b, "values of two generations");
-        let seen: usize = settings.a.parse().unwrap();
-        assert!((done..=done + SWAPS).contains(&seen), "{seen}, from {done} on");
-        met += u32::from((done + 1..done + SWAPS).contains(&seen));
-        if met == 20 {
-            break;
-        }
-    }
-}
-
-/// Volumes of Kubernetes with paths, and those of the driver with `pathTranslation: "False"`.
-#[cfg(unix)]
-#[test]
-fn a_tree_may_be_mounted_too() {
-    use std::os::unix::fs::symlink;
-    let folder = folder(&[("..2024_11_22/app/a", "1\n"), ("..2024_11_22/app/b", "2")]);
-    symlink("..2024_11_22", folder.path().join("..data")).unwrap();
-    symlink("..data/app", folder.path().join("app")).unwrap();
-    let found = below("app", Directory::new(folder.path())).unwrap();
-    assert_eq!(tree(&found), json!({"a": "1", "b": "2"}));
-    assert!(version_ids(&found).iter().all(|id| id.starts_with("2024_11_22-")));
-}
-
-/// A store with the signals of this stream.
-mod signalling {
-    use std::sync::Mutex;
-
-    use futures_util::Stream;
-    use secrets_provider::{BoxFuture, BoxStream, Memory, Outcome};
-
-    use super::*;
-
-    pub(super) struct Signalling {
-        pub(super) memory: Memory,
-        signals: Mutex<Option<BoxStream<'static, ()>>>,
-    }
-
-    impl Signalling {
-        pub(super) fn new(
-            memory: Memory,
-            signals: impl Stream<Item = ()> + Send + 'static,
-        ) -> Self {
-            Self { memory, signals: Mutex::new(Some(signals.boxed())) }
-        }
-    }
-
-    impl std::fmt::Debug for Signalling {
-        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            f.write_str("Signalling")
-        }
-    }
-
-    impl Backend for Signalling {
-        fn list<'a>(&'a self, prefix: &'a str) -> BoxFuture<'a, Result<Vec<String>, Error>> {
-            self.memory.list(prefix)
-        }
-
-        fn fetch<'a>(&'a self, ids: &'a [String]) -> BoxStream<'a, Outcome> {
-            self.memory.fetch(ids)
-        }
-
-        fn changes(&self) -> Option<BoxStream<'static, ()>> {
-            self.signals.lock().unwrap().take()
-        }
-    }
-
-    pub(super) fn builder(backend: Signalling) -> LiveBuilder<Value> {
-        secrets_only(SecretsManager::names(["a"]).backend(backend)).refresh_every(NEVER)
-    }
-}
-
-mod signals {
-    use std::sync::Arc;
-    use std::sync::atomic::AtomicUsize;
-
-    use futures_util::stream;
-    use secrets_provider::{Memory, Rejected};
-    use tokio::sync::mpsc;
-
-    use super::signalling::{Signalling, builder};
-    use super::*;
-
-    fn channel()
-    -> (mpsc::UnboundedSender<()>, impl futures_util::Stream<Item = ()> + Send + 'static) {
-        let (sender, receiver) = mpsc::unbounded_channel();
-        let signals = stream::unfold(receiver, async |mut receiver: mpsc::UnboundedReceiver<()>| {
-            receiver.recv().await.map(|()| ((), receiver))
-        });
-        (sender, signals)
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn signals_that_come_together_start_one_refresh() {
-        let memory = Memory::new();
-        memory.put("a", "1");
-        let (sender, signals) = channel();
-        let tries = Arc::new(AtomicUsize::new(0));
-        let counted = tries.clone();
-        // Each try after the first is rejected, so that every refresh is counted.
-        let settings = builder(Signalling::new(memory.clone(), signals))
-            .validate(move |_| match counted.fetch_add(1, Ordering::Relaxed) {
-                0 => Ok(()),
-                _ => Err(Rejected::new("no")),
-            })
-            .start()
-            .await
-            .unwrap();
-        memory.put("a", "2");
-        (0..100).for_each(|_| sender.send(()).unwrap());
-        while tries.load(Ordering::Relaxed) < 2 {
-            tokio::task::yield_now().await;
-        }
-        for _ in 0..1000 {
-            tokio::task::yield_now().await;
-        }
-        assert_eq!(tries.load(Ordering::Relaxed), 2);
-        drop(settings);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn signals_that_end_or_never_end_or_panic_stop_nothing() {
-        let (sender, ending) = channel();
-        drop(sender);
-        for signals in [
-            ending.boxed(),
-            stream::repeat(()).boxed(),
-            stream::poll_fn(|_| panic!("of the backend")).boxed(),
-            stream::pending().boxed(),
-        ] {
-            let memory = Memory::new();
-            memory.put("a", "1");
-            let settings = builder(Signalling::new(memory.clone(), signals)).start().await.unwrap();
-            for n in 2..5 {
-                memory.put("a", n.to_string());
-                settings.refresh().await.unwrap();
-                assert_eq!(settings.load()["a"], n.to_string());
-            }
-            settings.shutdown().await;
-        }
-    }
-
-    /// The paused clock advances only when every task waits: a loop on the ended stream would hang
-    /// this test.
-    #[tokio::test(start_paused = true)]
-    async fn an_ended_stream_of_signals_is_not_polled_again() {
-        let memory = Memory::new();
-        memory.put("a", "1");
-        let settings = builder(Signalling::new(memory, stream::empty())).start().await.unwrap();
-        tokio::time::sleep(Duration::from_secs(3600)).await;
-        assert_eq!(settings.status().generation(), 1);
-    }
 }

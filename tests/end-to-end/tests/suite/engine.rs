@@ -11,6 +11,7 @@ mod outcomes;
 mod probe;
 mod refresh_past;
 mod rotation_windows;
+mod signals;
 mod triggers;
 
 use end_to_end::NEVER;
