@@ -2,12 +2,13 @@
 //!
 //! Whatever fails on the way, the live settings stay and the status says why. One secret with a bad value keeps its
 //! last good one and does not hold up the others: values that fit nowhere are refused one by one, and of values that
-//! conflict with each other, the new ones are left out.
+//! conflict with each other, the new ones are left out (`conflicts`).
 
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use super::candidate::Candidate;
+use super::conflicts::without_conflicts;
 use super::handle::{Change, Refreshed};
 use super::refresher::Refresher;
 use super::secrets::Secrets;
@@ -110,7 +111,7 @@ impl<T: Send + Sync + 'static> Refresher<T> {
         for (id, outcome) in &mut result.outcomes {
             if let Ok(secret) = outcome
                 && !self.used.has_version(id, secret)
-                && let Err(error) = self.fetcher.check(secret)
+                && let Err(error) = self.fetcher.place(secret)
             {
                 *outcome = Err(Unread { error, verdict: Verdict::Failure });
             }
@@ -141,7 +142,7 @@ impl<T: Send + Sync + 'static> Refresher<T> {
             && let Err(conflict) = self.fetcher.fit_together(&found.each_once())
         {
             // New values that conflict must not hold up the others' rotation.
-            found = self.without_conflicts(found);
+            found = without_conflicts(&self.used, found, |secret| self.fetcher.place(secret).ok());
             *error = Some(self.log_rejection(conflict).beside(error.take()));
             if found.same_versions(&self.used) {
                 return Ok(self.unchanged());
@@ -166,21 +167,6 @@ impl<T: Send + Sync + 'static> Refresher<T> {
 
     fn unchanged(&self) -> Refreshed {
         Refreshed { generation: self.cell.status().generation(), changed: false }
-    }
-
-    /// The secrets in use, with those new ones that conflict with nothing, taken in the order of their names.
-    fn without_conflicts(&self, found: Secrets) -> Secrets {
-        let mut fitting = self.used.clone();
-        for (id, secret) in found.iter() {
-            let before = fitting.insert(id.clone(), secret.clone());
-            if self.fetcher.fit_together(&fitting.each_once()).is_err() {
-                match before {
-                    Some(before) => fitting.insert(id.clone(), before),
-                    None => fitting.remove(id),
-                };
-            }
-        }
-        fitting
     }
 
     fn log_rejection(&self, error: Error) -> Error {

@@ -8,6 +8,7 @@
 pub(crate) mod candidate;
 pub(crate) mod cell;
 pub(crate) mod change_log;
+mod conflicts;
 mod cycle;
 pub(crate) mod handle;
 mod missing;

@@ -29,6 +29,7 @@ use crate::observe::events::WarnOnce;
 use crate::observe::status::Calls;
 use crate::secret::Fetched;
 use crate::secret::id::{below, names_of};
+use crate::tree::Table;
 
 /// How many secrets one question for rotation dates names.
 const ROTATION_DATES_PER_CALL: usize = 20;
@@ -141,9 +142,9 @@ impl Fetcher {
         Ok(snapshot)
     }
 
-    /// Whether a secret, on its own, can be placed.
-    pub(crate) fn check(&self, secret: &Fetched) -> Result<(), Error> {
-        self.fit_together(std::slice::from_ref(secret))
+    /// One secret as a tree of its own, at its key path.
+    pub(crate) fn place(&self, secret: &Fetched) -> Result<Table, Error> {
+        mapping::assemble(std::slice::from_ref(secret), &self.plan.mapping)
     }
 
     /// Whether these secrets can be placed in one tree.
