@@ -1,14 +1,17 @@
 //! AWS's answers as outcomes: which id each value or error is about, and which ids the answer
 //! leaves out. Pure.
+//!
+//! Every answer is compared with what was asked, whichever call it is from. A proxy, a cache or an
+//! emulator may mix them up, and a value under a wrong name would replace a good one.
 
 use aws_sdk_secretsmanager::operation::batch_get_secret_value::BatchGetSecretValueOutput;
 use aws_sdk_secretsmanager::types::SecretValueEntry;
 
-use super::error::Call;
+use super::error::{Call, NOT_AWS};
 use crate::backend::Outcome;
 use crate::backend::iam::Location;
 use crate::error::{Error, ErrorKind};
-use crate::secret::id::{asks_for, is_arn};
+use crate::secret::id::{asks_for, is_arn, names_of};
 use crate::secret::{Fetched, Payload};
 
 /// Splits an answer into outcomes, and removes the ids that it covers from `missing`.
@@ -20,7 +23,7 @@ pub(super) fn sort_out(
 ) {
     for entry in output.secret_values.unwrap_or_default() {
         let SecretValueEntry { arn, name, version_id, secret_binary, secret_string, .. } = entry;
-        let is_asked = |id: &String| asks_for(id, name.as_deref(), arn.as_deref());
+        let is_asked = |id: &String| answers(id, name.as_deref(), arn.as_deref());
         // A secret that was asked for by name and by ARN is answered once.
         let ids: Vec<String> = missing.extract_if(.., |id| is_asked(id)).collect();
         let payload = payload(secret_string, secret_binary);
@@ -49,6 +52,19 @@ pub(super) fn payload(
     text.map(Payload::text).or_else(|| binary.map(|blob| Payload::binary(blob.into_inner())))
 }
 
+/// Whether an answer with this name and ARN is one to this id, and the two agree.
+fn answers(id: &str, name: Option<&str>, arn: Option<&str>) -> bool {
+    let agree = arn.zip(name).is_none_or(|(arn, name)| names_of(arn).contains(&name));
+    // The name of an ARN's answer says little: secrets of two accounts may have one name.
+    agree && asks_for(id, name.filter(|_| !is_arn(id)), arn)
+}
+
+/// The secret of an answer.
+///
+/// # Errors
+///
+/// `Unavailable` if the answer is about another secret or is incomplete: it says nothing about the
+/// one that was asked for, not even that it is gone.
 pub(super) fn fetched(
     id: &str,
     name: Option<String>,
@@ -56,15 +72,17 @@ pub(super) fn fetched(
     version_id: Option<String>,
     payload: Option<Payload>,
 ) -> Result<Fetched, Error> {
+    let wrong = |what: &str| {
+        let message = format!("secret `{id}`: {what}");
+        Error::new(ErrorKind::Unavailable, message).with_secret(id).with_hint(NOT_AWS)
+    };
     let (Some(name), Some(version_id)) = (name, version_id) else {
-        let message = format!("the answer for secret `{id}` lacks its name or version id");
-        return Err(Error::new(ErrorKind::Unavailable, message).with_secret(id));
+        return Err(wrong("the answer lacks its name or version id"));
     };
-    let Some(payload) = payload else {
-        return Err(Error::new(ErrorKind::NotFound, format!("secret `{id}` has no value"))
-            .with_secret(id)
-            .with_hint("put a value into it: `aws secretsmanager put-secret-value`"));
-    };
+    if !answers(id, Some(&name), arn.as_deref()) {
+        return Err(wrong("the answer is about another secret"));
+    }
+    let payload = payload.ok_or_else(|| wrong("the answer lacks its value"))?;
     let secret = Fetched::new(name, version_id, payload);
     Ok(match arn {
         Some(arn) => secret.with_arn(arn),
@@ -99,5 +117,40 @@ mod tests {
             .map(|(id, outcome)| (id.as_str(), outcome.as_ref().err().map(Error::kind)))
             .collect();
         assert_eq!(outcomes, [("a", None), (arn, None), ("b", Some(ErrorKind::NotFound))]);
+    }
+
+    #[test]
+    fn an_answer_about_another_secret_or_without_a_part_says_nothing() {
+        let arn = |name: &str| {
+            format!("arn:aws:secretsmanager:us-east-1:123456789012:secret:{name}-AbCdEf")
+        };
+        let (arn_a, arn_b) = (&*arn("a"), &*arn("b"));
+        let without_ending = "arn:aws:secretsmanager:us-east-1:123456789012:secret:a";
+        for (id, name, answered, right) in [
+            ("a", Some("a"), Some(arn_a), true),
+            ("a", Some("a"), None, true),
+            (arn_a, Some("a"), Some(arn_a), true),
+            (without_ending, Some("a"), Some(arn_a), true),
+            ("a", Some("b"), Some(arn_b), false),
+            ("a", Some("b"), None, false),
+            ("a", Some("a"), Some(arn_b), false),
+            ("a", Some("b"), Some(arn_a), false),
+            (arn_a, Some("b"), Some(arn_b), false),
+            (arn_a, Some("a"), Some(arn_b), false),
+            (arn_a, Some("b"), Some(arn_a), false),
+            (arn_a, Some("a"), None, false),
+            ("a", None, Some(arn_a), false),
+        ] {
+            let (name, answered) = (name.map(str::to_owned), answered.map(str::to_owned));
+            let case = format!("{id}: {name:?}, {answered:?}");
+            let (version, payload) = (Some("v1".to_owned()), Some(Payload::text("x")));
+            let outcome = fetched(id, name, answered, version, payload);
+            let expected = if right { None } else { Some(ErrorKind::Unavailable) };
+            assert_eq!(outcome.err().map(|error| error.kind()), expected, "{case}");
+        }
+        for (version, payload) in [(None, Some(Payload::text("x"))), (Some("v1"), None)] {
+            let outcome = fetched("a", Some("a".into()), None, version.map(str::to_owned), payload);
+            assert_eq!(outcome.expect_err("a part is missing").kind(), ErrorKind::Unavailable);
+        }
     }
 }

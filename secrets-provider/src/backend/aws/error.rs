@@ -35,7 +35,7 @@ pub(super) struct Call<'a> {
 }
 
 /// The hint for an answer that Secrets Manager does not give: its own have codes and are complete.
-const NOT_AWS: &str = "Secrets Manager does not answer like this: check AWS_ENDPOINT_URL, and any \
+pub(super) const NOT_AWS: &str = "Secrets Manager does not answer like this: check AWS_ENDPOINT_URL, and any \
                        proxy or load balancer in between";
 
 const UNREADABLE: &str = "the answer is incomplete or not valid";

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use aws_sdk_secretsmanager::Client;
-use fake_secrets_manager::FakeSecretsManager;
-use secrets_provider::{ErrorKind, Health, Live, LiveBuilder, SecretState};
+use end_to_end::NEVER;
+use fake_secrets_manager::{FakeSecretsManager, Fault};
+use secrets_provider::{ErrorKind, Health, Live, LiveBuilder, SecretState, SecretsManager};
 use serde_json::Value;
 
 use super::quiet;
@@ -198,6 +199,51 @@ async fn a_renamed_secret_counts_as_one_added_and_one_deleted() {
     let (current, last_good) = (SecretState::Current, SecretState::LastGood);
     assert_eq!(states, [("app/a", last_good), ("app/a-new", current), ("app/b", current)]);
     assert_eq!(status.health(), Health::Stale);
+}
+
+/// A proxy, a cache or an emulator that mixes up its answers.
+#[tokio::test(start_paused = true)]
+async fn an_answer_about_another_secret_replaces_no_value() {
+    let other = |name: &str, arn: &str| {
+        let entry = serde_json::json!({
+            "Name": name, "ARN": arn, "VersionId": "0d1e2f", "SecretString": "another's",
+        });
+        entry.to_string()
+    };
+    for batch in [true, false] {
+        for by_arn in [true, false] {
+            for answered in ["the other secret", "a wrong ARN", "no value", "nothing"] {
+                let case = format!("batch: {batch}, by ARN: {by_arn}, {answered}");
+                let fake = fake();
+                if batch {
+                    fake.deny_action("secretsmanager:BatchGetSecretValue");
+                }
+                let (a, b) = (fake.arn("app/a"), fake.arn("app/b"));
+                let body = match answered {
+                    "the other secret" => other("app/a", &a),
+                    "a wrong ARN" => other("app/b", &a),
+                    "no value" => format!(r#"{{"Name": "app/b", "ARN": "{b}", "VersionId": "2"}}"#),
+                    _ => "{}".to_owned(),
+                };
+                let manager = match by_arn {
+                    true => SecretsManager::names([a, b]),
+                    false => SecretsManager::prefix("app"),
+                };
+                let manager = manager.client(fake.client()).batch(batch);
+                let builder: LiveBuilder<Value> = secrets_only(manager).refresh_every(NEVER);
+                let settings = builder.start().await.unwrap();
+                let before = settings.current();
+                let fault = Fault::answer(200, body).on("GetSecretValue").for_secret("app/b");
+                let fault = fake.inject(fault);
+                let error = settings.refresh().await.expect_err(&case);
+                assert_eq!(error.kind(), ErrorKind::Unavailable, "{case}: {error}");
+                assert_eq!((settings.current(), settings.status().generation()), (before, 1));
+                assert_eq!(settings.status().health(), Health::Stale, "{case}");
+                fake.remove_fault(fault);
+                settings.refresh().await.expect(&case);
+            }
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]
