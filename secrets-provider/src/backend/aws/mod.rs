@@ -1,7 +1,7 @@
 //! AWS Secrets Manager through the SDK: names by ListSecrets, values by BatchGetSecretValue or
 //! GetSecretValue.
 //!
-//! `connect` makes the client, `fetch` reads values, `answer` and `error` turn the SDK's types into
+//! `connect` makes the client, `listing` finds names, `fetch` reads values, `answer` and `error` turn the SDK's types into
 //! ours (the SDK's errors quote whole responses, so none is passed on), `rotation` keeps the dates
 //! that listings report, and `variables` hands over what only a `.env` file sets. One [`Aws`]
 //! belongs to one tokio runtime, which drives its connections.
@@ -13,6 +13,7 @@ mod denied;
 mod error;
 mod fetch;
 mod https;
+mod listing;
 mod rotation;
 mod variables;
 
@@ -22,7 +23,6 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use aws_sdk_secretsmanager::Client;
-use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType};
 use aws_types::SdkConfig;
 use aws_types::region::Region;
 use futures_util::FutureExt as _;
@@ -43,9 +43,6 @@ use crate::observe::status::Calls;
 
 /// How figment's errors and others name this store.
 const NAME: &str = "AWS Secrets Manager";
-
-/// How many names one ListSecrets returns at most.
-const LIST_PAGE_SIZE: i32 = 100;
 
 /// Where the client's settings come from.
 #[derive(Debug, Clone)]
@@ -105,37 +102,6 @@ pub(crate) struct Aws {
 }
 
 impl Aws {
-    /// Names that start with `prefix`, from at most so many pages.
-    async fn listed(&self, prefix: &str, pages: usize) -> Result<Vec<String>, Error> {
-        let client = self.client().await?;
-        let location = location(client);
-        // Without a slash at the end, which would hide the secret whose name is the prefix.
-        let filter = Filter::builder().key(FilterNameStringType::Name).values(prefix).build();
-        let mut names = Vec::new();
-        let mut token = None;
-        for _ in 0..pages {
-            let list = client.list_secrets().filters(filter.clone()).max_results(LIST_PAGE_SIZE);
-            let list = list.set_next_token(token.clone()).customize();
-            let answer = list.interceptor(self.counter.of("ListSecrets")).send().await;
-            let call = Call { action: "ListSecrets", id: None, location: &location };
-            let page = answer.map_err(|error| call.failed(&error))?;
-            for secret in page.secret_list.unwrap_or_default() {
-                let Some(name) = secret.name else { continue };
-                let (next, rules) = (secret.next_rotation_date, secret.rotation_rules);
-                let window =
-                    rotation::window(secret.rotation_enabled, next.as_ref(), rules.as_ref());
-                self.rotation_dates.record(&name, window);
-                names.push(name);
-            }
-            // A token that comes again would make the list endless.
-            if page.next_token.is_none() || page.next_token == token {
-                break;
-            }
-            token = page.next_token;
-        }
-        Ok(names)
-    }
-
     /// When a secret rotates next, by DescribeSecret. Once that is denied, it is not called again.
     async fn described(&self, id: &str) -> Option<RotationWindow> {
         if !self.describes.load(Ordering::Relaxed) {
@@ -170,11 +136,11 @@ fn location(client: &Client) -> Location {
 
 impl Backend for Aws {
     fn list<'a>(&'a self, prefix: &'a str) -> BoxFuture<'a, Result<Vec<String>, Error>> {
-        self.listed(prefix, usize::MAX).boxed()
+        self.listed(prefix).boxed()
     }
 
     fn list_some<'a>(&'a self, prefix: &'a str) -> BoxFuture<'a, Result<Vec<String>, Error>> {
-        self.listed(prefix, 1).boxed()
+        self.some_listed(prefix).boxed()
     }
 
     fn fetch<'a>(&'a self, ids: &'a [String]) -> BoxStream<'a, Outcome> {

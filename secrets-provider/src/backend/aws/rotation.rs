@@ -2,7 +2,7 @@
 //! called.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
 
 use aws_sdk_secretsmanager::types::RotationRulesType;
@@ -13,21 +13,23 @@ use crate::unwind::lock;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// What the last listings reported, by name; `None` for a secret that does not rotate by itself.
+/// What one listing reported: each name, and when the secret rotates next; `None` for a secret that
+/// does not rotate by itself.
+pub(super) type Listed = BTreeMap<String, Option<RotationWindow>>;
+
+/// What the last listing reported.
 #[derive(Debug, Default)]
-pub(super) struct RotationDates(Mutex<BTreeMap<String, Option<RotationWindow>>>);
+pub(super) struct RotationDates(Mutex<Listed>);
 
 impl RotationDates {
-    pub(super) fn record(&self, name: &str, window: Option<RotationWindow>) {
-        self.lock().insert(name.to_owned(), window);
+    /// Takes the dates of a listing in place of those before, so that names that are gone are
+    /// forgotten.
+    pub(super) fn replace(&self, listed: Listed) {
+        *lock(&self.0) = listed;
     }
 
     pub(super) fn of(&self, name: &str) -> Option<Option<RotationWindow>> {
-        self.lock().get(name).cloned()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Option<RotationWindow>>> {
-        lock(&self.0)
+        lock(&self.0).get(name).cloned()
     }
 }
 
@@ -63,6 +65,15 @@ fn hours(duration: &str) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_that_are_no_longer_listed_are_forgotten() {
+        let dates = RotationDates::default();
+        for (listed, gone) in [("a", "b"), ("b", "a")] {
+            dates.replace([(listed.to_owned(), None)].into());
+            assert_eq!((dates.of(listed), dates.of(gone)), (Some(None), None));
+        }
+    }
 
     #[test]
     fn a_window_is_as_long_as_the_rules_say() {

@@ -306,6 +306,29 @@ async fn each_outage_says_where_to_look() {
     );
 }
 
+/// An answer without a list does not say that there are no secrets.
+#[tokio::test(start_paused = true)]
+async fn an_empty_answer_to_a_listing_is_an_outage() {
+    for body in ["", "{}", r#"{"SecretList": null}"#] {
+        for status in [200, 204] {
+            let fake = seeded();
+            fake.inject(Fault::answer(status, body).on("ListSecrets"));
+            let manager = || SecretsManager::prefix("app/prod").client(fake.client());
+            let error = manager().fetch().await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Unavailable, "{status} {body}");
+            assert_eq!(
+                message(&error),
+                format!("ListSecrets: the answer lacks its list of secrets\n{IN_BETWEEN}")
+            );
+            manager().fallback_to_env().fetch().await.unwrap();
+        }
+    }
+    let fake = seeded();
+    fake.inject(Fault::answer(200, r#"{"SecretList": []}"#).on("ListSecrets"));
+    let manager = SecretsManager::prefix("app/prod").client(fake.client());
+    assert_eq!(manager.fetch().await.unwrap_err().kind(), ErrorKind::NotFound);
+}
+
 #[tokio::test]
 async fn an_endpoint_without_a_server_is_reported_as_unreachable() {
     let fake = FakeSecretsManager::start().await.unwrap();

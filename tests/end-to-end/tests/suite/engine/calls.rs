@@ -140,6 +140,22 @@ async fn the_status_counts_retries_as_calls() {
     assert_counted(&settings, &fake);
 }
 
+/// Two pages whose tokens point at each other.
+#[tokio::test(start_paused = true)]
+async fn a_listing_that_goes_in_circles_ends() {
+    let fake = many(2);
+    let manager = SecretsManager::prefix("app").client(fake.client());
+    let settings = values(manager).refresh_every(NEVER).start().await.unwrap();
+    for page in 0..40 {
+        let (name, token) = [("app/secret-000", "x"), ("app/secret-001", "y")][page % 2];
+        let body = format!(r#"{{"SecretList": [{{"Name": "{name}"}}], "NextToken": "{token}"}}"#);
+        fake.inject(Fault::answer(200, body).on("ListSecrets").times(1));
+    }
+    fake.reset_calls();
+    settings.refresh().await.unwrap();
+    assert_eq!(fake.calls("ListSecrets"), 3);
+}
+
 #[tokio::test(start_paused = true)]
 async fn throttled_batches_are_replaced_by_single_calls_for_some_refreshes() {
     let fake = many(5);
