@@ -19,7 +19,7 @@ use tokio::time::{Instant, timeout_at};
 pub(crate) use result::{FetchResult, Unread, each_once};
 pub(crate) use scope::{Known, Scope};
 
-use crate::backend::{Backend, RotationWindow};
+use crate::backend::{Backend, Outcome, RotationWindow};
 use crate::error::{Error, ErrorKind};
 use crate::load::mapping;
 use crate::load::plan::Plan;
@@ -105,7 +105,7 @@ impl Fetcher {
                 let knows = !known.in_use.is_empty() || !known.awaited.is_empty();
                 let time = if knows { self.timeout / 2 } else { self.timeout };
                 let mut ids = known.in_use.clone();
-                match self.list(prefix, start + time).await {
+                match self.list(prefix, start, time).await {
                     Ok(listed) => {
                         ids.extend(listed.iter().cloned());
                         result.listed = Some(listed);
@@ -167,7 +167,8 @@ impl Fetcher {
         for ids in ids.chunks(ROTATION_DATES_PER_CALL) {
             let deadline = Instant::now() + self.timeout;
             let answer = timeout_at(deadline, self.backend.rotation_windows(ids)).await;
-            windows.extend(answer.unwrap_or_default());
+            windows
+                .extend(answer.unwrap_or_default().into_iter().filter(|(id, _)| ids.contains(id)));
         }
         windows
     }
@@ -177,30 +178,34 @@ impl Fetcher {
         self.backend.changes()
     }
 
-    async fn list(&self, prefix: &str, deadline: Instant) -> Result<Vec<String>, Error> {
-        match timeout_at(deadline, self.backend.list(prefix)).await {
+    async fn list(
+        &self,
+        prefix: &str,
+        start: Instant,
+        time: Duration,
+    ) -> Result<Vec<String>, Error> {
+        match timeout_at(start + time, self.backend.list(prefix)).await {
             Ok(listed) => {
                 Ok(listed?.into_iter().filter(|name| below(prefix, name).is_some()).collect())
             }
             Err(_) => Err(Error::new(
                 ErrorKind::Unavailable,
-                format!("the secrets below `{prefix}` were not listed within {:?}", self.timeout),
+                format!("the secrets below `{prefix}` were not listed within {time:?}"),
             )
             .with_hint(self.timeout_hint())),
         }
     }
 
     async fn values(&self, ids: &[String], deadline: Instant, result: &mut FetchResult) {
-        let mut outcomes = self.backend.fetch(ids);
-        let message = loop {
-            match timeout_at(deadline, outcomes.next()).await {
-                Ok(Some((id, outcome))) => {
-                    let outcome = outcome.map_err(|error| self.classify(&id, error));
-                    result.outcomes.insert(id, outcome);
-                }
-                Ok(None) => break "the backend returned nothing for it".to_owned(),
-                Err(_) => break format!("no answer within {:?}", self.timeout),
-            };
+        let time = time_until(deadline);
+        let outcomes = self.backend.fetch(ids);
+        let end = answers(ids, outcomes, deadline, |id, outcome| {
+            let outcome = outcome.map_err(|error| self.classify(&id, error));
+            result.outcomes.insert(id, outcome);
+        });
+        let message = match end.await {
+            End::Ended => "the backend returned nothing for it".to_owned(),
+            End::Late => format!("no answer within {time:?}"),
         };
         for id in ids {
             result.outcomes.entry(id.clone()).or_insert_with(|| {
@@ -234,14 +239,10 @@ impl Fetcher {
         if ids.is_empty() {
             return;
         }
-        let mut unanswered: BTreeSet<&String> = ids.iter().collect();
-        let mut outcomes = self.backend.fetch_previous(&ids);
-        loop {
-            let (id, outcome) = match timeout_at(deadline, outcomes.next()).await {
-                Ok(Some(outcome)) => outcome,
-                Ok(None) => return,
-                Err(_) => break,
-            };
+        let time = time_until(deadline);
+        let mut unanswered: BTreeSet<String> = ids.iter().cloned().collect();
+        let outcomes = self.backend.fetch_previous(&ids);
+        let end = answers(&ids, outcomes, deadline, |id, outcome| {
             unanswered.remove(&id);
             match (result.outcomes.get_mut(&id), outcome) {
                 (Some(Ok(secret)), Ok(previous)) => secret.replaces(previous),
@@ -251,16 +252,17 @@ impl Fetcher {
                 }
                 _ => {}
             }
-        }
+        });
+        // A secret without a previous value may be left out.
+        let End::Late = end.await else { return };
         for id in unanswered {
-            let message = format!(
-                "secret `{id}`: its previous version was not read within {:?}",
-                self.timeout
-            );
+            let message =
+                format!("secret `{id}`: its previous version was not read within {time:?}");
             let error = Error::new(ErrorKind::Unavailable, message)
-                .with_secret(id)
+                .with_secret(&id)
                 .with_hint(self.timeout_hint());
-            result.outcomes.insert(id.clone(), Err(self.classify(id, error)));
+            let unread = self.classify(&id, error);
+            result.outcomes.insert(id, Err(unread));
         }
     }
 
@@ -297,3 +299,50 @@ impl Fetcher {
         self.warn_once.of_fallback(&secrets, &error);
     }
 }
+
+/// How a stream of outcomes came to an end.
+enum End {
+    /// It ended by itself, or every outcome has come.
+    Ended,
+    Late,
+}
+
+/// Hands on the first outcome of each id until all have come, the stream ends or the deadline is
+/// over. Outcomes that no one asked for are dropped.
+async fn answers(
+    ids: &[String],
+    mut outcomes: BoxStream<'_, Outcome>,
+    deadline: Instant,
+    mut hand_on: impl FnMut(String, Result<Fetched, Error>),
+) -> End {
+    let mut awaited: BTreeSet<&str> = ids.iter().map(String::as_str).collect();
+    while !awaited.is_empty() {
+        match timeout_at(deadline, outcomes.next()).await {
+            Ok(Some((id, outcome))) => {
+                if awaited.remove(id.as_str()) {
+                    hand_on(id, outcome);
+                }
+            }
+            Ok(None) => return End::Ended,
+            Err(_) => return End::Late,
+        }
+        // A stream that is always ready meets no timer, and would keep the thread to itself.
+        if !awaited.is_empty() && Instant::now() >= deadline {
+            return End::Late;
+        }
+        tokio::task::coop::consume_budget().await;
+    }
+    End::Ended
+}
+
+/// How long there is until the deadline, to a tenth of a second, for messages.
+fn time_until(deadline: Instant) -> Duration {
+    let time = deadline.saturating_duration_since(Instant::now());
+    match u64::try_from(time.as_millis()) {
+        Ok(millis @ 1000..) => Duration::from_millis(millis.saturating_add(50) / 100 * 100),
+        _ => time,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -306,6 +306,24 @@ async fn each_outage_says_where_to_look() {
     );
 }
 
+/// Known secrets are read even if names cannot be listed, so the listing has half of the time.
+#[tokio::test(start_paused = true)]
+async fn an_error_names_the_time_that_was_waited() {
+    let fake = seeded();
+    let manager = SecretsManager::prefix("app/prod").client(fake.client());
+    let settings: Live<serde_json::Value> =
+        manager.timeout(Duration::from_secs(6)).live().await.unwrap();
+    let listing = fake.inject(Fault::hang().on("ListSecrets"));
+    let error = settings.refresh().await.unwrap_err();
+    let late = "the secrets below `app/prod` were not listed within 3s";
+    assert!(error.to_string().contains(late), "{error}");
+    fake.inject(Fault::hang());
+    let error = settings.refresh().await.unwrap_err();
+    let late = "secret `app/prod/database`: no answer within 3s";
+    assert!(error.to_string().contains(late), "{error}");
+    fake.remove_fault(listing);
+}
+
 /// An answer without a list does not say that there are no secrets.
 #[tokio::test(start_paused = true)]
 async fn an_empty_answer_to_a_listing_is_an_outage() {
