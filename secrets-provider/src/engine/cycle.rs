@@ -27,9 +27,9 @@ impl<T: Send + Sync + 'static> Refresher<T> {
         self.all_checked = false;
         let result = unwind::catch_future(self.read_and_apply(scope)).instrument(span).await;
         let result =
-            result.unwrap_or_else(|panic| Err(panic.rejection("reading or dropping the settings")));
+            result.unwrap_or_else(|panic| Err(panic.rejection("making or dropping the settings")));
         let secrets = self.missing.statuses(&self.served, &self.used, &self.fetcher);
-        let calls = unwind::catch(|| self.fetcher.calls()).unwrap_or_default();
+        let calls = self.fetcher.calls();
         let status = {
             let mut status = self.cell.status();
             status.set_secrets(secrets, self.missing.is_on_fallback());
@@ -54,7 +54,7 @@ impl<T: Send + Sync + 'static> Refresher<T> {
     async fn read_and_apply(&mut self, scope: &Scope) -> Result<Refreshed, Error> {
         let known = self.missing.known(&self.used, self.valid_listing(), Instant::now());
         let begun = Instant::now();
-        let mut result = self.fetcher.read(scope, &known).await;
+        let mut result = self.fetcher.read(scope, &known).await?;
         if let Some(names) = result.listed.take() {
             (self.listing.names, self.listing.at) = (Some(names), begun);
             self.rotation.listed(self.used.ids());

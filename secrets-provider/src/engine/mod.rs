@@ -55,6 +55,7 @@ where
     metrics::describe();
     let begun = Instant::now();
     let result = fetcher.read(&Scope::everything(), &Known::default()).await;
+    let result = result.inspect_err(metrics::record_failure)?;
     result.log();
     let error = result.error();
     error.iter().for_each(metrics::record_failure);

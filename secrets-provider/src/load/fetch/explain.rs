@@ -8,6 +8,7 @@ use super::Fetcher;
 use crate::error::{Error, ErrorKind};
 use crate::load::suggest;
 use crate::secret::id::is_arn;
+use crate::unwind;
 
 /// How long names like a missing one are looked for: the error matters more.
 const SUGGESTION_TIMEOUT: Duration = Duration::from_secs(3);
@@ -23,8 +24,10 @@ impl Fetcher {
         if deadline <= Instant::now() {
             return error;
         }
-        let listing = self.backend.list_some(suggest::first_part(wanted));
-        let Ok(Ok(names)) = timeout_at(deadline, listing).await else { return error };
+        // Inside of the future, because the call itself may panic too.
+        let listing = async { self.backend.list_some(suggest::first_part(wanted)).await };
+        let listing = timeout_at(deadline, unwind::catch_future(listing));
+        let Ok(Ok(Ok(names))) = listing.await else { return error };
         let parts = error.errors().iter().map(|error| {
             let like = match (self.missing_name(error), error.secret()) {
                 (None, _) => Vec::new(),

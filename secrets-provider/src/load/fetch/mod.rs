@@ -30,6 +30,7 @@ use crate::observe::status::Calls;
 use crate::secret::Fetched;
 use crate::secret::id::{below, names_of};
 use crate::tree::Table;
+use crate::unwind;
 
 /// How many secrets one question for rotation dates names.
 const ROTATION_DATES_PER_CALL: usize = 20;
@@ -54,7 +55,17 @@ impl Fetcher {
     }
 
     /// Reads what the scope covers of the plan's secrets.
-    pub(crate) async fn read(&self, scope: &Scope, known: &Known) -> FetchResult {
+    ///
+    /// # Errors
+    ///
+    /// Only if the backend panics, or an SDK in it: the result has every other failure.
+    pub(crate) async fn read(&self, scope: &Scope, known: &Known) -> Result<FetchResult, Error> {
+        unwind::catch_future(self.read_covered(scope, known))
+            .await
+            .map_err(|panic| panic.rejection("the backend"))
+    }
+
+    async fn read_covered(&self, scope: &Scope, known: &Known) -> FetchResult {
         let mut result = FetchResult::default();
         if self.plan.off {
             return result;
@@ -154,7 +165,7 @@ impl Fetcher {
 
     /// The calls that the backend has made.
     pub(crate) fn calls(&self) -> Calls {
-        self.backend.calls()
+        unwind::catch(|| self.backend.calls()).unwrap_or_default()
     }
 
     /// When these secrets are expected to rotate, as far as the backend can tell.

@@ -52,7 +52,7 @@ fn fetcher(backend: Endless, timeout: Duration) -> Fetcher {
 async fn a_stream_that_is_always_ready_meets_the_deadline() {
     let fetcher = fetcher(Endless { answers: false }, Duration::from_millis(200));
     let other = tokio::spawn(tokio::task::yield_now());
-    let result = fetcher.read(&Scope::everything(), &Known::default()).await;
+    let result = fetcher.read(&Scope::everything(), &Known::default()).await.expect("no panic");
     assert!(other.is_finished(), "the thread's other tasks did not run");
     let asked: Vec<_> = result.outcomes.keys().map(String::as_str).collect();
     assert_eq!(asked, ["a", "b"], "outcomes that no one asked for are dropped");
@@ -65,7 +65,7 @@ async fn a_stream_that_is_always_ready_meets_the_deadline() {
 #[tokio::test]
 async fn a_read_ends_when_everything_is_answered() {
     let fetcher = fetcher(Endless { answers: true }, Duration::from_secs(3600));
-    let result = fetcher.read(&Scope::everything(), &Known::default()).await;
+    let result = fetcher.read(&Scope::everything(), &Known::default()).await.expect("no panic");
     let asked: Vec<_> = result.unread().map(|(id, _)| id.as_str()).collect();
     assert_eq!((result.outcomes.len(), asked), (2, vec!["a", "b"]), "no previous version");
 }

@@ -155,7 +155,7 @@ impl SecretsManager {
     /// If any selected secret cannot be read or placed: one error that lists every failure, most
     /// severe first. [`optional`](Self::optional) and [`fallback_to_env`](Self::fallback_to_env)
     /// allow exceptions. `Config` if the description is contradictory or no region is configured;
-    /// `NotFound` also if there is no secret below a prefix.
+    /// `NotFound` also if there is no secret below a prefix; `Rejected` if the backend panics.
     ///
     /// # Panics
     ///
@@ -187,7 +187,7 @@ impl SecretsManager {
     async fn fetch_on(&self, runtime: Runtime) -> Result<Snapshot, Error> {
         let start = Instant::now();
         let fetcher = self.fetcher(runtime)?;
-        let result = fetcher.read(&Scope::everything(), &Known::default()).await;
+        let result = fetcher.read(&Scope::everything(), &Known::default()).await?;
         result.log();
         if let Some(error) = result.fatal_error() {
             return Err(fetcher.with_suggestions(error, start).await);

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use fake_secrets_manager::{FakeSecretsManager, Fault};
-use secrets_provider::{Error, ErrorKind, SecretsManager, Snapshot};
+use secrets_provider::{
+    Backend, BoxFuture, BoxStream, Error, ErrorKind, Layers, Live, Outcome, SecretsManager,
+    Snapshot,
+};
 
 use crate::fixtures::manager;
 
@@ -295,4 +298,66 @@ fn debug_names_the_store_and_shows_nothing_of_it() {
     let vault = Vault { memory: secrets_provider::Memory::new(), token: "s3cret-t0ken" };
     let shown = format!("{:?}", SecretsManager::prefix("app").backend(vault));
     assert!(shown.contains("Vault") && !shown.contains("s3cret"), "{shown}");
+}
+
+/// A store that panics where it is told to, as an SDK may about its configuration.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Panics {
+    InCallOfList,
+    InList,
+    InCallOfFetch,
+    InFetch,
+    InListSome,
+}
+
+impl Backend for Panics {
+    fn list<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Vec<String>, Error>> {
+        assert!(*self != Self::InCallOfList, "hunter2");
+        Box::pin(async {
+            assert!(*self != Self::InList, "hunter2");
+            Ok(vec!["app/a".to_owned()])
+        })
+    }
+
+    fn list_some<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Vec<String>, Error>> {
+        panic!("hunter2")
+    }
+
+    fn fetch<'a>(&'a self, ids: &'a [String]) -> BoxStream<'a, Outcome> {
+        assert!(*self != Self::InCallOfFetch, "hunter2");
+        let missing = Error::new(ErrorKind::NotFound, "none").with_secret(&ids[0]);
+        Box::pin(futures_util::stream::once(async move {
+            assert!(*self != Self::InFetch, "hunter2");
+            (ids[0].clone(), Err(missing))
+        }))
+    }
+}
+
+/// On every road, and never as an outage that lower layers may replace.
+#[tokio::test]
+async fn a_panic_of_the_backend_at_the_start_is_an_error() {
+    use Panics::{InCallOfFetch, InCallOfList, InFetch, InList, InListSome};
+    for panics in [InCallOfList, InList, InCallOfFetch, InFetch, InListSome] {
+        let manager = || SecretsManager::prefix("app").backend(panics);
+        let with_fallback = || manager().fallback_to_env();
+        let live = Live::<serde_json::Value>::builder(manager())
+            .layers(|secrets| Layers::new().secrets(secrets));
+        let mut errors = vec![
+            manager().fetch().await.unwrap_err(),
+            manager().fetch_blocking().unwrap_err(),
+            live.start().await.map(drop).unwrap_err(),
+        ];
+        let expected = match panics {
+            // Only for a hint.
+            InListSome => ErrorKind::NotFound,
+            _ => ErrorKind::Rejected,
+        };
+        if panics != InListSome {
+            errors.push(with_fallback().fetch().await.unwrap_err());
+        }
+        for error in errors {
+            assert_eq!(error.kind(), expected, "{panics:?}: {error}");
+            assert!(!format!("{error} {error:?}").contains("hunter2"), "{panics:?}: {error}");
+        }
+    }
 }
