@@ -1,18 +1,22 @@
 //! Blocking calls: one worker thread with a runtime of its own, for as long as the process lives.
 //!
 //! A runtime inside a runtime panics, and a client hangs while the runtime that drives its connections is blocked. So a
-//! caller that must wait without `.await` hands the work to this thread.
+//! caller that must wait without `.await` hands the work to this thread. A forked process has no such thread, only
+//! what is left of the parent's, so it starts its own.
 
 use std::cell::Cell;
-use std::sync::Mutex;
+use std::process;
+use std::sync::Arc;
+use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
 use futures_util::future::BoxFuture;
 use tokio::sync::mpsc::{self, UnboundedSender};
+use tokio::sync::oneshot;
 use tracing::Instrument as _;
 use tracing::instrument::WithSubscriber as _;
 
 use crate::error::{Error, ErrorKind};
-use crate::unwind::lock;
 
 type Job = BoxFuture<'static, ()>;
 
@@ -21,7 +25,15 @@ thread_local! {
     static IS_WORKER: Cell<bool> = const { Cell::new(false) };
 }
 
-static WORKER: Mutex<Option<UnboundedSender<Job>>> = Mutex::new(None);
+/// The queue of a worker thread, and the process that it runs in.
+#[derive(Clone)]
+struct Worker {
+    process: u32,
+    jobs: UnboundedSender<Job>,
+}
+
+/// Not a lock, which another thread may hold while the process is forked.
+static WORKER: ArcSwapOption<Worker> = ArcSwapOption::const_empty();
 
 /// Runs a future to its end and waits for it. Futures of several callers run concurrently.
 ///
@@ -47,8 +59,23 @@ pub(crate) fn run<T: Send + 'static>(
     };
     // With the caller's span and subscriber in place of the thread's own.
     let job = Box::pin(job.instrument(tracing::Span::current()).with_current_subscriber());
-    worker()?.send(job).map_err(|_| lost())?;
+    worker(&WORKER)?.send(job).map_err(|_| lost())?;
     answer.recv().map_err(|_| lost())
+}
+
+/// Sleeps by the thread's clock, for callers without a runtime.
+pub(crate) async fn sleep(time: Duration) {
+    let (mut reply, over) = oneshot::channel::<()>();
+    let job = Box::pin(async move {
+        tokio::select! {
+            () = tokio::time::sleep(time) => {}
+            () = reply.closed() => {}
+        }
+    });
+    // Without the thread there is no clock; the caller goes on at once.
+    if worker(&WORKER).is_ok_and(|jobs| jobs.send(job).is_ok()) {
+        let _ = over.await;
+    }
 }
 
 fn lost() -> Error {
@@ -58,10 +85,17 @@ fn lost() -> Error {
     )
 }
 
-fn worker() -> Result<UnboundedSender<Job>, Error> {
-    let mut worker = lock(&WORKER);
-    if let Some(jobs) = worker.as_ref().filter(|jobs| !jobs.is_closed()) {
-        return Ok(jobs.clone());
+fn worker(current: &'static ArcSwapOption<Worker>) -> Result<UnboundedSender<Job>, Error> {
+    let process = process::id();
+    let found = current.load_full();
+    if let Some(worker) = &found {
+        if worker.process == process && !worker.jobs.is_closed() {
+            return Ok(worker.jobs.clone());
+        }
+        if worker.process != process {
+            // Dropping it would wake a task of the parent, whose runtime is here only in part.
+            std::mem::forget(worker.clone());
+        }
     }
     let cannot = |what: &str, error: std::io::Error| {
         Error::new(ErrorKind::Unavailable, format!("cannot start {what}: {}", error.kind()))
@@ -82,7 +116,15 @@ fn worker() -> Result<UnboundedSender<Job>, Error> {
             });
         })
         .map_err(|error| cannot("a thread to fetch secrets on", error))?;
-    Ok(worker.insert(jobs).clone())
+    // Of two callers that start a thread at the same time, both use the first one's.
+    let started = Some(Arc::new(Worker { process, jobs: jobs.clone() }));
+    let before = current.compare_and_swap(&found, started);
+    match &*before {
+        Some(first) if !found.as_ref().is_some_and(|found| Arc::ptr_eq(first, found)) => {
+            Ok(first.jobs.clone())
+        }
+        _ => Ok(jobs),
+    }
 }
 
 #[cfg(test)]
@@ -95,6 +137,20 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::Unavailable);
         assert!(!error.to_string().contains("hunter2"));
         assert_eq!(run(async { 7 }).expect("an answer"), 7);
+    }
+
+    #[test]
+    fn a_forked_process_starts_a_thread_of_its_own() {
+        static PARENTS: ArcSwapOption<Worker> = ArcSwapOption::const_empty();
+        let (jobs, _unread) = mpsc::unbounded_channel::<Job>();
+        PARENTS.store(Some(Arc::new(Worker { process: process::id() + 1, jobs })));
+        for _ in 0..2 {
+            let (reply, answer) = std::sync::mpsc::sync_channel(1);
+            let job: Job = Box::pin(async move { reply.send(7).expect("a receiver") });
+            worker(&PARENTS).expect("a thread").send(job).expect("a queue");
+            assert_eq!(answer.recv_timeout(Duration::from_secs(60)), Ok(7));
+        }
+        assert_eq!(PARENTS.load_full().expect("a worker").process, process::id());
     }
 
     #[test]
