@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::task_runtime::TaskRuntime;
 use crate::error::{Error, ErrorKind};
 use crate::unwind;
 
@@ -19,6 +20,8 @@ pub(crate) struct Handle {
     pub(crate) changes: watch::Receiver<Option<Change>>,
     /// How long one search may last.
     pub(crate) search_timeout: Duration,
+    /// The runtime that the task runs on.
+    pub(crate) runtime: TaskRuntime,
 }
 
 /// The task's side of a [`Handle`].
@@ -29,12 +32,13 @@ pub(crate) struct TaskEnd {
 }
 
 impl Handle {
-    /// A handle and the task's side of it.
+    /// A handle and the task's side of it, for a task on the current runtime.
     pub(crate) fn new(search_timeout: Duration) -> (Self, TaskEnd) {
         let (requests, queue) = mpsc::unbounded_channel();
         let (stop, stopped) = watch::channel(false);
         let (changes_sender, changes) = watch::channel(None);
-        let handle = Self { requests, stop, changes, search_timeout };
+        let runtime = TaskRuntime::current();
+        let handle = Self { requests, stop, changes, search_timeout, runtime };
         (handle, TaskEnd { queue, stopped, changes: changes_sender })
     }
 
@@ -43,14 +47,17 @@ impl Handle {
         Self::new(Duration::ZERO).0
     }
 
-    /// Sends a request to the task and waits for the answer.
+    /// Sends a request to the task and waits for the answer, as long as the task's runtime runs.
     pub(crate) async fn ask(
         &self,
         request: impl FnOnce(Reply) -> Request,
     ) -> Result<Refreshed, Error> {
         let (reply, answer) = Reply::channel();
         self.requests.send(request(reply)).map_err(|_| ended())?;
-        answer.await.map_err(|_| ended())?
+        match self.runtime.run_while_driven(answer).await {
+            Some(answer) => answer.map_err(|_| ended())?,
+            None => Err(not_driven()),
+        }
     }
 
     /// Whether the task has ended.
@@ -58,11 +65,13 @@ impl Handle {
         self.changes.has_changed().is_err()
     }
 
-    /// Stops the task and waits until it has ended.
+    /// Stops the task and waits until it has ended, as long as its runtime runs. Otherwise it ends
+    /// when the runtime runs again, or with it.
     pub(crate) async fn shutdown(&self) {
         self.stop.send_replace(true);
         let mut changes = self.changes.clone();
-        while changes.changed().await.is_ok() {}
+        let ended = async { while changes.changed().await.is_ok() {} };
+        let _ = self.runtime.run_while_driven(ended).await;
     }
 }
 
@@ -177,4 +186,13 @@ impl Change {
 pub(crate) fn ended() -> Error {
     Error::new(ErrorKind::Unavailable, "the background refresh has ended")
         .with_hint("`shutdown` was called, or its tokio runtime was shut down")
+}
+
+/// The error of a request to a task whose runtime does not run it.
+pub(crate) fn not_driven() -> Error {
+    Error::new(ErrorKind::Unavailable, "the background refresh does not run: its tokio runtime is not driven")
+        .with_hint(
+            "a current-thread runtime runs tasks only during `block_on`, and a forked process has no runtime threads: \
+             start the settings on a runtime that stays driven",
+        )
 }

@@ -17,6 +17,7 @@ mod rotation;
 pub(crate) mod schedule;
 mod search;
 mod secrets;
+pub(crate) mod task_runtime;
 pub(crate) mod trigger;
 
 use std::sync::Arc;

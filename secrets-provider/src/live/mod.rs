@@ -222,7 +222,8 @@ impl<T> Live<T> {
     /// # Errors
     ///
     /// What could not be read, or why the new values were rejected; the last good ones stay. If only some secrets
-    /// failed, the others were refreshed. `Unavailable` if the background task has ended.
+    /// failed, the others were refreshed. `Unavailable` if the background task has ended, or if its tokio runtime runs
+    /// nothing for some seconds, such as a current-thread runtime outside of `block_on`.
     pub async fn refresh(&self) -> Result<Refreshed, Error> {
         if self.is_constant() {
             return Ok(Refreshed { generation: self.pair().1, changed: false });
@@ -230,7 +231,8 @@ impl<T> Live<T> {
         self.link.handle.ask(Request::Refresh).await
     }
 
-    /// Stops the background task and waits until it has ended. The last settings can still be read. A
+    /// Stops the background task and waits until it has ended, but no more than some seconds for a runtime that runs
+    /// nothing. The last settings can still be read. A
     /// [derived](Self::derive) value stops following its settings, which are still refreshed.
     pub async fn shutdown(&self) {
         self.link.handle.shutdown().await;

@@ -13,8 +13,9 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::engine::cell::{Cell, DerivedState};
-use crate::engine::handle::{Change, Refreshed, Reply, Request, Waiting, ended};
+use crate::engine::handle::{Change, Refreshed, Reply, Request, Waiting, ended, not_driven};
 use crate::engine::schedule::{Budget, Schedule};
+use crate::engine::task_runtime::TaskRuntime;
 use crate::error::{Error, ErrorKind};
 use crate::live::Rejected;
 use crate::observe::events;
@@ -54,6 +55,8 @@ pub(super) struct Follower<T, U> {
     build: Build<T, U>,
     from: Arc<Cell<T>>,
     ask: mpsc::UnboundedSender<Request>,
+    /// The runtime that refreshes the settings, which may not be that of this task.
+    runtime: TaskRuntime,
     cell: Arc<Cell<U>>,
     state: Arc<DerivedState>,
     changes: watch::Sender<Option<Change>>,
@@ -90,11 +93,12 @@ enum Asked {
 }
 
 impl<T: Send + Sync + 'static, U: Send + Sync + 'static> Follower<T, U> {
-    /// Follows the settings in `from`, which `ask` reaches, and keeps `cell`, whose value was built from the generation `built_from`.
+    /// Follows the settings in `from`, which `ask` reaches on `runtime`, and keeps `cell`, whose value was built from
+    /// the generation `built_from`.
     pub(super) fn new(
         path: String,
         build: Build<T, U>,
-        (from, ask): (Arc<Cell<T>>, mpsc::UnboundedSender<Request>),
+        (from, ask, runtime): (Arc<Cell<T>>, mpsc::UnboundedSender<Request>, TaskRuntime),
         (cell, state): (Arc<Cell<U>>, Arc<DerivedState>),
         changes: watch::Sender<Option<Change>>,
         built_from: u64,
@@ -104,6 +108,7 @@ impl<T: Send + Sync + 'static, U: Send + Sync + 'static> Follower<T, U> {
             build,
             from,
             ask,
+            runtime,
             cell,
             state,
             changes,
@@ -168,9 +173,13 @@ impl<T: Send + Sync + 'static, U: Send + Sync + 'static> Follower<T, U> {
             }
         };
         let sent = self.ask.send(request);
+        let runtime = self.runtime.clone();
         Some(Box::pin(async move {
             let answer = match sent {
-                Ok(()) => answer.await.unwrap_or_else(|_| Err(ended())),
+                Ok(()) => match runtime.run_while_driven(answer).await {
+                    Some(answer) => answer.unwrap_or_else(|_| Err(ended())),
+                    None => Err(not_driven()),
+                },
                 Err(_) => Err(ended()),
             };
             (asked, answer)

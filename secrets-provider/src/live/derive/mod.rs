@@ -114,7 +114,10 @@ impl<T: Send + Sync + 'static> Live<T> {
         let follower = Follower::new(
             path,
             build,
-            (self.cell.clone(), self.link.handle.requests.clone()),
+            {
+                let handle = &self.link.handle;
+                (self.cell.clone(), handle.requests.clone(), handle.runtime.clone())
+            },
             (cell.clone(), state.clone()),
             task.changes,
             built_from,

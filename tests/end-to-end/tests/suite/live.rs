@@ -506,3 +506,33 @@ async fn no_value_reaches_log_status_or_debug() {
         assert!(shown.contains(event), "no {event}");
     }
 }
+
+/// Of settings whose runtime exists but runs nothing, from a runtime that does.
+#[test]
+fn no_request_waits_for_a_runtime_that_is_not_driven() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (first, second) = (runtime(), runtime());
+    let memory = secrets_provider::Memory::new();
+    memory.put("app/v", "1");
+    let builder = Live::builder(SecretsManager::prefix("app").backend(memory.clone()))
+        .layers(|secrets| Layers::new().secrets(secrets));
+    let settings: Live<serde_json::Value> = first.block_on(builder.start()).unwrap();
+    second.block_on(async {
+        let derived = settings.derive("v", async |_| Ok(())).await.unwrap();
+        let limit = Duration::from_secs(60);
+        let requests = async { tokio::join!(settings.refresh(), derived.refresh()) };
+        let (own, of_derived) = tokio::time::timeout(limit, requests).await.expect("an answer");
+        for error in [own.unwrap_err(), of_derived.unwrap_err()] {
+            assert_eq!(error.kind(), ErrorKind::Unavailable);
+            assert!(error.to_string().contains("runtime is not driven"), "{error}");
+        }
+    });
+    // It goes on as soon as its runtime does.
+    memory.put("app/v", "2");
+    assert!(first.block_on(settings.refresh()).unwrap().changed());
+    let shutdown = async {
+        let limit = Duration::from_secs(60);
+        tokio::time::timeout(limit, settings.shutdown()).await.expect("an end");
+    };
+    second.block_on(shutdown);
+}
