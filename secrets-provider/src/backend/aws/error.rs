@@ -38,6 +38,10 @@ pub(super) struct Call<'a> {
 pub(super) const NOT_AWS: &str = "Secrets Manager does not answer like this: check AWS_ENDPOINT_URL, and any \
                        proxy or load balancer in between";
 
+/// The hint for a caller who is refused, for any secret.
+const REFUSED_CALLER: &str = "renew the keys; check the machine's clock, and that the account has \
+                              this region and Secrets Manager enabled";
+
 const UNREADABLE: &str = "the answer is incomplete or not valid";
 
 impl Call<'_> {
@@ -95,18 +99,23 @@ impl Call<'_> {
         let reason = self.failed(error);
         match error {
             SdkError::ServiceError(_) => match error.code() {
-                Some("UnknownOperationException" | "NotImplemented") => BatchFailure::Refused,
-                Some("AccessDeniedException" | "AccessDenied")
-                    if reason.kind() == ErrorKind::AccessDenied =>
-                {
+                Some("UnknownOperationException" | "UnknownOperation" | "NotImplemented") => {
                     BatchFailure::Refused
                 }
-                // Single calls would use the same credentials, which may be renewed before the next
-                // fetch.
-                Some(code) if meaning(code, "") == Some(Meaning::BadCredentials) => {
-                    BatchFailure::Unreachable(reason)
-                }
-                _ => BatchFailure::Failed,
+                code => match meaning(code.unwrap_or_default(), "") {
+                    Some(Meaning::Denied) if reason.kind() == ErrorKind::AccessDenied => {
+                        BatchFailure::Refused
+                    }
+                    // Single calls would use the same credentials and the same connection, which
+                    // may be mended before the next fetch.
+                    Some(Meaning::BadCredentials | Meaning::Garbled) => {
+                        BatchFailure::Unreachable(reason)
+                    }
+                    None if code.is_some() && reason.is_of_caller() => {
+                        BatchFailure::Unreachable(reason)
+                    }
+                    _ => BatchFailure::Failed,
+                },
             },
             SdkError::ResponseError(_) => BatchFailure::Failed,
             _ => BatchFailure::Unreachable(reason),
@@ -175,12 +184,11 @@ impl Call<'_> {
             )),
             Meaning::BadCredentials => {
                 let what = format!("the AWS credentials are not accepted ({code})");
-                let error = self.error(ErrorKind::AccessDenied, &what).with_hint(
-                    "renew them; check the machine's clock, and that this region is enabled for \
-                     the account",
-                );
-                error.of_caller()
+                self.error(ErrorKind::AccessDenied, &what).with_hint(REFUSED_CALLER).of_caller()
             }
+            Meaning::Garbled => self
+                .error(ErrorKind::Config, &format!("the request is not understood ({code})"))
+                .with_hint(NOT_AWS),
             Meaning::BadRequest => self
                 .error(ErrorKind::Config, &format!("the request is not accepted ({code})"))
                 .with_hint(
@@ -196,8 +204,11 @@ impl Call<'_> {
             ("", None) => "failed".to_owned(),
             (code, _) => format!("failed ({code})"),
         };
+        if status == Some(401) && !code.is_empty() {
+            return self.error(ErrorKind::AccessDenied, &what).with_hint(REFUSED_CALLER).of_caller();
+        }
         let kind = match status {
-            Some(403) => ErrorKind::AccessDenied,
+            Some(401 | 403) => ErrorKind::AccessDenied,
             Some(429) => ErrorKind::Throttled,
             _ => ErrorKind::Unavailable,
         };
@@ -300,43 +311,94 @@ enum Meaning {
     /// The credentials themselves are not accepted, for any secret.
     BadCredentials,
     BadRequest,
+    /// The request did not arrive in the form that Secrets Manager reads, for any secret.
+    Garbled,
 }
 
 /// The meaning of a code and, where one code has several, of a phrase in its message (in lower
-/// case). The first line that fits counts.
-const MEANINGS: [(&str, &str, Meaning); 28] = [
-    ("ResourceNotFoundException", "staging label", Meaning::NoCurrentVersion),
-    ("ResourceNotFoundException", "", Meaning::NotFound),
-    ("AccessDeniedException", "", Meaning::Denied),
+/// case). The first line that fits counts. The codes are those of the service, those common to all
+/// services (CommonErrors), and those of the SDK's own list of throttling codes. Services differ in
+/// the ending `Exception`, so the codes here have none (see [`stem`]).
+const MEANINGS: [(&str, &str, Meaning); 65] = [
+    ("ResourceNotFound", "staging label", Meaning::NoCurrentVersion),
+    ("ResourceNotFound", "", Meaning::NotFound),
     ("AccessDenied", "", Meaning::Denied),
+    ("UnauthorizedOperation", "", Meaning::Denied),
     ("DecryptionFailure", "", Meaning::CannotDecrypt),
-    ("DecryptionFailureException", "", Meaning::CannotDecrypt),
-    ("InvalidRequestException", "delet", Meaning::PendingDeletion),
-    ("ThrottlingException", "", Meaning::Throttled),
+    ("InvalidRequest", "delet", Meaning::PendingDeletion),
     ("Throttling", "", Meaning::Throttled),
-    ("ThrottledException", "", Meaning::Throttled),
+    ("Throttled", "", Meaning::Throttled),
     ("RequestThrottled", "", Meaning::Throttled),
-    ("RequestThrottledException", "", Meaning::Throttled),
-    ("TooManyRequestsException", "", Meaning::Throttled),
+    ("EC2Throttled", "", Meaning::Throttled),
+    ("TooManyRequests", "", Meaning::Throttled),
     ("RequestLimitExceeded", "", Meaning::Throttled),
-    ("LimitExceededException", "", Meaning::Throttled),
+    ("ProvisionedThroughputExceeded", "", Meaning::Throttled),
+    ("TransactionInProgress", "", Meaning::Throttled),
+    ("PriorRequestNotComplete", "", Meaning::Throttled),
+    ("LimitExceeded", "", Meaning::Throttled),
     ("SlowDown", "", Meaning::Throttled),
     ("BandwidthLimitExceeded", "", Meaning::Throttled),
-    ("ExpiredTokenException", "", Meaning::BadCredentials),
     ("ExpiredToken", "", Meaning::BadCredentials),
-    ("UnrecognizedClientException", "", Meaning::BadCredentials),
+    ("TokenRefreshRequired", "", Meaning::BadCredentials),
+    ("InvalidToken", "", Meaning::BadCredentials),
+    ("InvalidTokenId", "", Meaning::BadCredentials),
     ("InvalidClientTokenId", "", Meaning::BadCredentials),
-    ("InvalidSignatureException", "", Meaning::BadCredentials),
+    ("InvalidIdentityToken", "", Meaning::BadCredentials),
+    ("InvalidAccessKeyId", "", Meaning::BadCredentials),
+    ("InvalidSecurity", "", Meaning::BadCredentials),
+    ("InvalidSecurityToken", "", Meaning::BadCredentials),
+    ("UnrecognizedClient", "", Meaning::BadCredentials),
+    ("InvalidSignature", "", Meaning::BadCredentials),
     ("SignatureDoesNotMatch", "", Meaning::BadCredentials),
     ("IncompleteSignature", "", Meaning::BadCredentials),
     ("MissingAuthenticationToken", "", Meaning::BadCredentials),
-    ("InvalidParameterException", "", Meaning::BadRequest),
-    ("ValidationException", "", Meaning::BadRequest),
-    ("InvalidRequestException", "", Meaning::BadRequest),
+    ("MissingSecurityHeader", "", Meaning::BadCredentials),
+    ("MissingSecurityElement", "", Meaning::BadCredentials),
+    ("AuthorizationHeaderMalformed", "", Meaning::BadCredentials),
+    ("AuthFailure", "", Meaning::BadCredentials),
+    ("NotAuthorized", "", Meaning::BadCredentials),
+    ("Unauthorized", "", Meaning::BadCredentials),
+    ("UnauthorizedAccess", "", Meaning::BadCredentials),
+    ("RequestExpired", "", Meaning::BadCredentials),
+    ("RequestTimeTooSkewed", "", Meaning::BadCredentials),
+    ("RequestInTheFuture", "", Meaning::BadCredentials),
+    ("OptInRequired", "", Meaning::BadCredentials),
+    ("SubscriptionRequired", "", Meaning::BadCredentials),
+    ("NotSignedUp", "", Meaning::BadCredentials),
+    ("AccountProblem", "", Meaning::BadCredentials),
+    ("AllAccessDisabled", "", Meaning::BadCredentials),
+    ("PendingVerification", "", Meaning::BadCredentials),
+    ("Blocked", "", Meaning::BadCredentials),
+    ("InvalidParameter", "", Meaning::BadRequest),
+    ("InvalidParameterValue", "", Meaning::BadRequest),
+    ("InvalidParameterCombination", "", Meaning::BadRequest),
+    ("MissingParameter", "", Meaning::BadRequest),
+    ("MissingRequiredParameter", "", Meaning::BadRequest),
+    ("Validation", "", Meaning::BadRequest),
+    ("InvalidRequest", "", Meaning::BadRequest),
+    ("MalformedHttpRequest", "", Meaning::Garbled),
+    ("MalformedQueryString", "", Meaning::Garbled),
+    ("InvalidQueryParameter", "", Meaning::Garbled),
+    ("InvalidAction", "", Meaning::Garbled),
+    ("MissingAction", "", Meaning::Garbled),
+    ("Serialization", "", Meaning::Garbled),
+    ("RequestEntityTooLarge", "", Meaning::Garbled),
+    ("UnsupportedProtocol", "", Meaning::Garbled),
+    ("UnknownOperation", "", Meaning::Garbled),
 ];
 
 fn meaning(code: &str, message: &str) -> Option<Meaning> {
+    let stem = stem(code);
     let fits =
-        |(known, phrase, _): &&(&str, &str, Meaning)| code == *known && message.contains(phrase);
+        |(known, phrase, _): &&(&str, &str, Meaning)| stem == *known && message.contains(phrase);
     MEANINGS.iter().find(fits).map(|(_, _, meaning)| *meaning)
+}
+
+/// A code without its ending: services spell one code `ValidationError`, `ValidationException` or
+/// `Validation`.
+fn stem(code: &str) -> &str {
+    ["Exception", "Error", "Fault"]
+        .into_iter()
+        .find_map(|ending| code.strip_suffix(ending))
+        .unwrap_or(code)
 }

@@ -127,7 +127,7 @@ async fn each_refusal_says_what_to_do() {
             },
             "secret `app/prod/database`: the AWS credentials are not accepted (ExpiredTokenException) \
              (GetSecretValue)\n\
-             hint: renew them; check the machine's clock, and that this region is enabled for the account"
+             hint: renew the keys; check the machine's clock, and that the account has this region and Secrets Manager enabled"
                 .into(),
         ),
         (
@@ -154,6 +154,53 @@ async fn each_refusal_says_what_to_do() {
         arrange(&fake);
         assert_eq!(refusal(one().client(fake.client())).await, expected, "{about}");
     }
+}
+
+/// Codes about the caller say nothing about a secret: one call is enough, and it is no outage.
+#[tokio::test(start_paused = true)]
+async fn a_refused_caller_is_named_as_such_after_one_call() {
+    for code in [
+        "RequestExpired",
+        "NotAuthorized",
+        "OptInRequired",
+        "IncompleteSignatureException",
+        "MissingAuthenticationTokenException",
+        "RequestTimeTooSkewed",
+        "InvalidAccessKeyId",
+        "ExpiredToken",
+        "SubscriptionRequiredException",
+        "AuthFailure",
+    ] {
+        let fake = seeded();
+        fake.inject(Fault::error(code, 400, "canary"));
+        let names = (0..20).map(|at| format!("app/prod/{at}"));
+        let error =
+            SecretsManager::names(names).client(fake.client()).fetch().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::AccessDenied, "{code}");
+        let hint = error.hint().unwrap();
+        assert!(hint.contains("clock") && hint.contains("keys"), "{code}: {hint}");
+        assert!(message(&error).contains(&format!("are not accepted ({code})")), "{error}");
+        assert_eq!(fake.total_calls(), 1, "{code}");
+    }
+}
+
+/// A request that arrives garbled is a slip in the set-up, and single calls would be, too.
+#[tokio::test(start_paused = true)]
+async fn a_garbled_request_points_at_what_is_in_between() {
+    for code in ["MalformedHttpRequestException", "SerializationException"] {
+        let fake = seeded();
+        fake.inject(Fault::error(code, 400, "canary"));
+        let manager = SecretsManager::names(["app/prod/database", "app/prod/jwt-secret"]);
+        let error = manager.client(fake.client()).fetch().await.unwrap_err();
+        assert_eq!(
+            message(&error),
+            format!("BatchGetSecretValue: the request is not understood ({code})\n{IN_BETWEEN}")
+        );
+        assert_eq!((error.kind(), fake.total_calls()), (ErrorKind::Config, 1), "{code}");
+    }
+    let fake = seeded();
+    fake.inject(Fault::error("ValidationError", 400, "canary"));
+    assert_eq!(one().client(fake.client()).fetch().await.unwrap_err().kind(), ErrorKind::Config);
 }
 
 #[tokio::test]
