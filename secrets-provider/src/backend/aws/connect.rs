@@ -8,10 +8,12 @@ use aws_config::timeout::TimeoutConfig;
 use aws_sdk_secretsmanager::Client;
 use aws_smithy_runtime_api::client::http::HttpClient as _;
 
-use super::{Access, Aws, https};
+use super::setup::Setup;
+use super::{Access, Aws, https, variables};
 use crate::backend::Runtime;
 use crate::backend::store::Store as _;
 use crate::error::{Error, ErrorKind};
+use crate::unwind::{self, Panicked};
 
 impl Aws {
     pub(super) async fn client(&self) -> Result<&Client, Error> {
@@ -28,12 +30,15 @@ impl Aws {
                 ))
             }
             Access::Client(client) => Ok(self.for_runtime(client.clone())),
-            Access::Config(config) => Ok(self.for_runtime(Client::new(config))),
+            Access::Config(config) => {
+                let client = unwind::catch(|| variables::client(config, &Setup::of_process()));
+                Ok(self.for_runtime(client.map_err(panicked)?))
+            }
             Access::Environment(_) if !https::COMPILED_IN => {
                 let message = "no HTTPS client is compiled in";
                 Err(Error::new(ErrorKind::Config, message).with_hint(
-                    "turn on the feature `rustls-aws-lc` or `rustls-ring` of secrets-provider, or give a client \
-                     by `.client(..)` or `.aws_config(..)`",
+                    "turn on the feature `rustls-aws-lc` or `rustls-ring` of secrets-provider, or \
+                     give a client by `.client(..)` or `.aws_config(..)`",
                 ))
             }
             Access::Environment(variables) => {
@@ -47,15 +52,14 @@ impl Aws {
                     Some(client) => loader.http_client(client),
                     None => loader,
                 };
-                let config = variables.hand_over(loader).load().await;
-                if config.region().is_none() {
-                    let message = "no AWS region is configured";
-                    return Err(Error::new(ErrorKind::Config, message).with_hint(
-                        "set AWS_REGION; the SDK also reads AWS_DEFAULT_REGION, `region` of the \
-                         AWS profile, and the instance's metadata",
-                    ));
+                let setup = Setup::of_process();
+                setup.check()?;
+                let load = unwind::catch_future(async { variables.hand_over(loader).load().await });
+                let config = load.await.map_err(panicked)?;
+                if config.region().is_none_or(|region| region.as_ref().is_empty()) {
+                    return Err(Setup::with_dotenv().no_region());
                 }
-                Ok(variables.client(&config))
+                unwind::catch(|| variables.client(&config, &setup)).map_err(panicked)
             }
         }
     }
@@ -74,4 +78,12 @@ impl Aws {
         config.set_http_client(https::client());
         Client::from_conf(config.build())
     }
+}
+
+/// The SDK panics on a configuration that it cannot use.
+fn panicked(_: Panicked) -> Error {
+    Error::new(ErrorKind::Config, "the AWS SDK panicked while it was being configured").with_hint(
+        "check the variables that start with `AWS_`, the AWS profile and the endpoint's URL; the \
+         panic's own message went to the process's panic hook",
+    )
 }

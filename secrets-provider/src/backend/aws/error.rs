@@ -10,6 +10,7 @@ use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
 use super::denied;
+use super::setup::Setup;
 use crate::backend::iam::Location;
 use crate::error::{Error, ErrorKind};
 use crate::observe::events;
@@ -79,12 +80,36 @@ impl Call<'_> {
                             "give it a credentials provider; `aws_config::load_defaults` sets one",
                         );
                 }
-                let what = if failure.is_timeout() {
-                    "no connection in time"
-                } else {
-                    "the endpoint cannot be reached"
-                };
-                self.error(ErrorKind::Unavailable, what).with_hint(self.unreachable())
+                let source = failure.as_connector_error();
+                match source.map_or(Unreached::Unknown, |error| Unreached::of(error)) {
+                    Unreached::Certificate => self
+                        .error(ErrorKind::Config, "the endpoint's TLS certificate is not trusted")
+                        .with_hint(
+                            "check AWS_ENDPOINT_URL and the machine's clock; set SSL_CERT_FILE to \
+                             a file with the certificates of your own authority or proxy in PEM \
+                             (the SDK does not read AWS_CA_BUNDLE)",
+                        ),
+                    Unreached::NoTls => {
+                        self.error(ErrorKind::Config, "the endpoint does not speak TLS").with_hint(
+                            "check the scheme and the port of AWS_ENDPOINT_URL: `https://` needs \
+                             TLS, an emulator often speaks only `http://`; and check any proxy",
+                        )
+                    }
+                    Unreached::Name => self
+                        .error(ErrorKind::Unavailable, "the endpoint's name is not found by DNS")
+                        .with_hint(self.unreachable()),
+                    Unreached::Refused => self
+                        .error(ErrorKind::Unavailable, "the endpoint refuses connections")
+                        .with_hint(self.unreachable()),
+                    Unreached::Unknown => {
+                        let what = if failure.is_timeout() {
+                            "no connection in time"
+                        } else {
+                            "the endpoint cannot be reached"
+                        };
+                        self.error(ErrorKind::Unavailable, what).with_hint(self.unreachable())
+                    }
+                }
             }
             _ => self.error(ErrorKind::Unavailable, UNREADABLE).with_hint(NOT_AWS),
         }
@@ -205,7 +230,10 @@ impl Call<'_> {
             (code, _) => format!("failed ({code})"),
         };
         if status == Some(401) && !code.is_empty() {
-            return self.error(ErrorKind::AccessDenied, &what).with_hint(REFUSED_CALLER).of_caller();
+            return self
+                .error(ErrorKind::AccessDenied, &what)
+                .with_hint(REFUSED_CALLER)
+                .of_caller();
         }
         let kind = match status {
             Some(401 | 403) => ErrorKind::AccessDenied,
@@ -249,7 +277,16 @@ impl Call<'_> {
             }
             _ => "AWS credentials could not be loaded",
         };
-        self.error(ErrorKind::Unavailable, what).with_hint(
+        let setup = Setup::with_dotenv();
+        if let Some((cause, hint)) = setup.no_credentials() {
+            return self.error(ErrorKind::Config, &format!("{what}: {cause}")).with_hint(hint);
+        }
+        let not_loaded = matches!(error, CredentialsError::CredentialsNotLoaded(_));
+        let kind = match not_loaded && setup.asks_no_server() {
+            true => ErrorKind::Config,
+            false => ErrorKind::Unavailable,
+        };
+        self.error(kind, what).with_hint(
             "by default, the SDK tries, in this order, the environment (AWS_ACCESS_KEY_ID and \
              AWS_SECRET_ACCESS_KEY), the AWS profile (AWS_PROFILE; one with `sso` or \
              `credential_process` needs the feature of that name), web identity \
@@ -283,6 +320,36 @@ fn error_text(text: &str) -> &str {
     let plain = text.len() <= 64
         && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_'));
     if plain { text } else { "" }
+}
+
+/// Why no connection came about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unreached {
+    Certificate,
+    NoTls,
+    Name,
+    Refused,
+    Unknown,
+}
+
+impl Unreached {
+    /// rustls is behind the SDK's connector, so only its words show what TLS met.
+    fn of(error: &(dyn std::error::Error + 'static)) -> Self {
+        let says = |phrases: &[&str]| {
+            let mut chain = std::iter::successors(Some(error), |error| error.source());
+            chain.any(|error| {
+                let text = error.to_string().to_ascii_lowercase();
+                phrases.iter().any(|phrase| text.contains(phrase))
+            })
+        };
+        match () {
+            () if says(&["certificate", "unknownissuer", "unknownca"]) => Self::Certificate,
+            () if says(&["corrupt message", "invalidcontenttype", "handshake"]) => Self::NoTls,
+            () if says(&["dns error", "failed to lookup address"]) => Self::Name,
+            () if says(&["connection refused"]) => Self::Refused,
+            () => Self::Unknown,
+        }
+    }
 }
 
 /// Whether there were no credentials to sign with. The SDK's type for that is private, so only its
@@ -401,4 +468,26 @@ fn stem(code: &str) -> &str {
         .into_iter()
         .find_map(|ending| code.strip_suffix(ending))
         .unwrap_or(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn no_connection_is_told_apart_by_its_cause() {
+        for (text, expected) in [
+            ("invalid peer certificate: UnknownIssuer", Unreached::Certificate),
+            ("received fatal alert: UnknownCA", Unreached::Certificate),
+            ("received corrupt message of type InvalidContentType", Unreached::NoTls),
+            ("dns error: failed to lookup address information", Unreached::Name),
+            ("tcp connect error: Connection refused (os error 111)", Unreached::Refused),
+            ("connection reset by peer", Unreached::Unknown),
+        ] {
+            let error = io::Error::other(io::Error::other(text));
+            assert_eq!(Unreached::of(&error), expected, "{text}");
+        }
+    }
 }

@@ -3,8 +3,9 @@
 //!
 //! `connect` makes the client, `listing` finds names, `fetch` reads values, `answer` and `error` turn the SDK's types into
 //! ours (the SDK's errors quote whole responses, so none is passed on), `rotation` keeps the dates
-//! that listings report, and `variables` hands over what only a `.env` file sets. One [`Aws`]
-//! belongs to one tokio runtime, which drives its connections.
+//! that listings report, `variables` hands over what only a `.env` file sets, and `setup` names a
+//! slip in the SDK's variables and files. One [`Aws`] belongs to one tokio runtime, which drives its
+//! connections.
 
 mod answer;
 mod calls;
@@ -15,6 +16,7 @@ mod fetch;
 mod https;
 mod listing;
 mod rotation;
+mod setup;
 mod variables;
 
 use std::collections::BTreeMap;

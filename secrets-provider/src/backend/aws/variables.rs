@@ -12,17 +12,20 @@ use aws_credential_types::Credentials;
 use aws_sdk_secretsmanager::Client;
 use aws_types::SdkConfig;
 
+use super::setup::{Setup, is_http};
 use crate::env::Environment;
 use crate::error::{Error, ErrorKind};
 use crate::observe::events;
 
-const KEY_ID: &str = "AWS_ACCESS_KEY_ID";
-const SECRET_KEY: &str = "AWS_SECRET_ACCESS_KEY";
-const TOKEN: &str = "AWS_SESSION_TOKEN";
-const CONFIG_FILE: &str = "AWS_CONFIG_FILE";
-const CREDENTIALS_FILE: &str = "AWS_SHARED_CREDENTIALS_FILE";
-const MAX_ATTEMPTS: &str = "AWS_MAX_ATTEMPTS";
-const RETRY_MODE: &str = "AWS_RETRY_MODE";
+pub(super) const KEY_ID: &str = "AWS_ACCESS_KEY_ID";
+pub(super) const SECRET_KEY: &str = "AWS_SECRET_ACCESS_KEY";
+pub(super) const TOKEN: &str = "AWS_SESSION_TOKEN";
+pub(super) const CONFIG_FILE: &str = "AWS_CONFIG_FILE";
+pub(super) const CREDENTIALS_FILE: &str = "AWS_SHARED_CREDENTIALS_FILE";
+pub(super) const MAX_ATTEMPTS: &str = "AWS_MAX_ATTEMPTS";
+pub(super) const RETRY_MODE: &str = "AWS_RETRY_MODE";
+/// The endpoint's variables. The SDK prefers the first.
+pub(super) const ENDPOINTS: [&str; 2] = ["AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_ENDPOINT_URL"];
 
 /// Variables that the SDK only reads from the environment: its builder has no counterpart, or one
 /// that does more.
@@ -77,19 +80,17 @@ impl Variables {
             Some(value) if value.eq_ignore_ascii_case("false") => Ok(Some(false)),
             Some(_) => Err(environment.bad(name, "`true` or `false`")),
         };
-        let endpoint = ["AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_ENDPOINT_URL"];
-        if let Some(name) = endpoint.iter().find(|name| {
-            let url = environment.of_dotenv(name);
-            url.is_some_and(|url| !url.starts_with("http://") && !url.starts_with("https://"))
-        }) {
-            return Err(environment.bad(name, "a URL that starts with `https://` or `http://`"));
+        let slip = |name: &&&str| environment.of_dotenv(name).is_some_and(|url| !is_http(url));
+        if let Some(name) = ENDPOINTS.iter().find(slip) {
+            let expected = "a URL that starts with the scheme `https://` or `http://`";
+            return Err(environment.bad(name, expected));
         }
         let ignores_endpoints = environment
             .value("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")
             .is_some_and(|value| value.eq_ignore_ascii_case("true"));
         Ok(Self {
             region: first(["AWS_REGION", "AWS_DEFAULT_REGION"]),
-            endpoint: first(endpoint).filter(|_| !ignores_endpoints),
+            endpoint: first(ENDPOINTS).filter(|_| !ignores_endpoints),
             credentials: credentials(environment)?,
             profile: text("AWS_PROFILE"),
             config_file: text(CONFIG_FILE).map(PathBuf::from),
@@ -149,12 +150,23 @@ impl Variables {
     }
 
     /// The client for a configuration that was loaded with these settings.
-    pub(super) fn client(&self, config: &SdkConfig) -> Client {
+    pub(super) fn client(&self, config: &SdkConfig, setup: &Setup) -> Client {
         let mut builder = aws_sdk_secretsmanager::config::Builder::from(config);
         if let Some(url) = &self.endpoint {
             builder = builder.endpoint_url(url);
+        } else if let Some(url) = setup.endpoint_for_an_empty_one() {
+            builder.set_endpoint_url(url.map(str::to_owned));
         }
         Client::from_conf(builder.build())
+    }
+}
+
+/// The client for a configuration of the program's own. An endpoint that it took from an empty
+/// variable counts as unset.
+pub(super) fn client(config: &SdkConfig, setup: &Setup) -> Client {
+    match config.endpoint_url() {
+        None | Some("") => Variables::default().client(config, setup),
+        Some(_) => Client::new(config),
     }
 }
 
