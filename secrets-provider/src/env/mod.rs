@@ -2,12 +2,13 @@
 //!
 //! The switches of `SecretsManager::from_env` and the SDK's own variables are read here, so that
 //! both apply the same rules to the same two places. `dotenv` parses the file; the layers and
-//! figment's `Dotenv` call it too.
+//! figment's `Dotenv` call it too. `open` opens a file that may turn out to be a pipe.
 //!
 //! The process environment is never written, and it is passed in, so that tests can choose it.
 //! Values may be AWS credentials: no error shows one, and they are wiped when dropped.
 
 pub(crate) mod dotenv;
+pub(crate) mod open;
 
 use std::collections::BTreeMap;
 
