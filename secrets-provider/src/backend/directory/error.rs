@@ -62,6 +62,15 @@ pub(super) fn changing(id: &str) -> Error {
     Error::new(ErrorKind::Unavailable, message)
 }
 
+/// A file has no value, or not yet.
+pub(super) fn empty(id: &str, path: &Path) -> Error {
+    let message = format!("secret `{id}`: `{}` is empty", path.display());
+    Error::new(ErrorKind::Unavailable, message).with_hint(
+        "AWS has no empty secrets; write the value to another file and rename that one, so that no \
+         half-written file is read",
+    )
+}
+
 /// A file is larger than a secret can be.
 pub(super) fn too_large(path: &Path, limit: usize) -> Error {
     let message = format!("`{}` is larger than {limit} bytes", path.display());
@@ -95,16 +104,21 @@ impl Failures<'_> {
             .with_hint(format!(
                 "if a name is both a secret and a folder, the secret is the file `{OWN_FILE}` in it"
             )),
+            io::ErrorKind::Unsupported => self.not_regular(path),
             _ => unreadable(path, error),
         }
+    }
+
+    fn not_regular(&self, path: &Path) -> Error {
+        let message = format!("secret `{}`: `{}` is not a regular file", self.id, path.display());
+        Error::new(ErrorKind::Malformed, message)
     }
 
     /// The path exists, but is not a file that can be read.
     pub(super) fn not_a_file(&self, path: &Path, metadata: &Metadata) -> Error {
         let (id, shown) = (self.id, path.display());
         if !metadata.is_dir() {
-            let message = format!("secret `{id}`: `{shown}` is not a regular file");
-            return Error::new(ErrorKind::Malformed, message);
+            return self.not_regular(path);
         }
         let message = format!("secret `{id}`: `{shown}` is a folder");
         let error = Error::new(ErrorKind::NotFound, message);

@@ -88,6 +88,12 @@ use crate::unwind::lock;
 /// - **Text or binary**: bytes that are UTF-8 are text, all others are binary; a file does not show
 ///   which of the two it was in AWS. Use [`binary`](Self::binary) for secrets that are always
 ///   binary. A value may have 65,536 bytes, as in AWS.
+/// - **An empty file** is not a value, because AWS has none that is empty: a [`Live`](crate::Live)
+///   keeps the last value, and a fetch fails with `Unavailable`.
+/// - **Write a secret** to another file on the same file system, and rename that file over the
+///   secret's: `aws … > .new && mv .new database`. A file that is written in place, such as by
+///   `aws … > database`, may be read when it is half-written. A name that starts with a dot is
+///   never a secret.
 /// - **Swaps**: if the folder has the link `..data`, as volumes of Kubernetes have, one fetch reads
 ///   all files from the one generation that it points to.
 /// - **Version ids** are made of the file's modification time, change time and inode (and the
@@ -169,7 +175,7 @@ impl Directory {
     }
 
     async fn listed(&self, prefix: &str) -> Result<Vec<String>, Error> {
-        let folder = self.folder.clone();
+        let (folder, _stop) = self.folder.until_dropped();
         let asked = prefix.to_owned();
         let listed = spawn_blocking(move || folder.list(&asked))
             .await
@@ -179,7 +185,7 @@ impl Directory {
     }
 
     async fn read(&self, ids: &[String]) -> Vec<Outcome> {
-        let folder = self.folder.clone();
+        let (folder, _stop) = self.folder.until_dropped();
         let asked = ids.to_vec();
         let Ok(files) = spawn_blocking(move || folder.read(&asked)).await else {
             let outcome = |id: &String| (id.clone(), Err(error::interrupted().with_secret(id)));

@@ -34,7 +34,10 @@ impl Folder {
         let path = root.folder.join(path);
         let mut names = Vec::new();
         let walked = fs::metadata(&path).and_then(|metadata| match metadata.is_dir() {
-            true => Walk { root, ancestors: Vec::new(), names: &mut names }.folder(&path, prefix),
+            true => {
+                let ancestors = Vec::new();
+                Walk { of: self, root, ancestors, names: &mut names }.folder(&path, prefix)
+            }
             false => {
                 names.push(prefix.to_owned());
                 Ok(())
@@ -52,6 +55,7 @@ impl Folder {
 
 /// A walk through a tree that collects names.
 struct Walk<'a> {
+    of: &'a Folder,
     root: &'a Root,
     /// The folders that the walk is in, with links resolved. A link back into one of them is not
     /// followed, because the walk would never end.
@@ -61,6 +65,10 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     fn folder(&mut self, folder: &Path, name: &str) -> io::Result<()> {
+        // Links between folders make exponentially many paths.
+        if self.of.is_stopped() {
+            return Err(io::ErrorKind::Interrupted.into());
+        }
         match self.root.confined(folder)? {
             Some(real) if self.ancestors.contains(&real) => return Ok(()),
             Some(real) => self.ancestors.push(real),

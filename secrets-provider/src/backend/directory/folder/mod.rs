@@ -6,10 +6,11 @@
 
 mod listing;
 
-use std::fs::{self, File, Metadata};
+use std::fs::{self, Metadata};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -19,6 +20,7 @@ use super::error::{self, Failures};
 use super::layout::{Layout, Names, OWN_FILE};
 use super::root::Root;
 use super::version::{exposed, settles_in};
+use crate::env::open;
 use crate::error::Error;
 use crate::secret::{Fetched, Payload};
 
@@ -39,6 +41,17 @@ const EXTRA_BYTES: usize = 3;
 pub(super) struct Folder {
     path: PathBuf,
     names: Arc<Names>,
+    /// Whether the caller has stopped waiting, so that reading is of no use any more.
+    stopped: Arc<AtomicBool>,
+}
+
+/// Stops the work of a folder when dropped.
+pub(super) struct Stop(Arc<AtomicBool>);
+
+impl Drop for Stop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// A file that others than its owner and group may read.
@@ -73,7 +86,17 @@ impl FileRead {
 
 impl Folder {
     pub(super) fn new(path: PathBuf, names: Names) -> Self {
-        Self { path, names: Arc::new(names) }
+        Self { path, names: Arc::new(names), stopped: Arc::default() }
+    }
+
+    /// The same folder for one piece of work, which ends soon after the guard is dropped.
+    pub(super) fn until_dropped(&self) -> (Self, Stop) {
+        let stopped = Arc::<AtomicBool>::default();
+        (Self { stopped: stopped.clone(), ..self.clone() }, Stop(stopped))
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -117,13 +140,16 @@ impl Folder {
             if is_complete(&result) || !root.is_past() {
                 return Ok(result);
             }
-            if start.elapsed() > RETRY_LIMIT {
+            if self.is_stopped() || start.elapsed() > RETRY_LIMIT {
                 return Err(error::swapping(&self.path, RETRY_LIMIT));
             }
         }
     }
 
     fn read_one(&self, root: &Root, id: &str) -> FileRead {
+        if self.is_stopped() {
+            return FileRead::failed(error::interrupted().with_secret(id));
+        }
         let found = match self.find(root, id) {
             Ok(found) => found,
             Err(error) => return FileRead::failed(error.with_secret(id)),
@@ -144,6 +170,14 @@ impl Folder {
         let (bytes, metadata) = content.ok_or_else(|| error::changing(id))?;
         let payload =
             self.payload(id, name, bytes).ok_or_else(|| error::too_large(path, MAX_BYTES))?;
+        // AWS has no empty secret, and a writer that truncates a file fills it only later.
+        let is_empty = match &payload {
+            Payload::Text(text) => text.as_str().is_empty(),
+            Payload::Binary(bytes) => bytes.is_empty(),
+        };
+        if is_empty {
+            return Err(error::empty(id, path));
+        }
         Ok(Fetched::new(name.clone(), root.version_id(&metadata), payload))
     }
 
@@ -196,8 +230,12 @@ impl Folder {
             let Some(real) = root.confined(path)? else {
                 return Err(io::ErrorKind::NotFound.into());
             };
-            let mut file = File::open(real)?;
+            // What was a file when it was found may be a pipe by now.
+            let mut file = open::without_waiting(&real)?;
             let before = file.metadata()?;
+            if !before.is_file() {
+                return Err(io::ErrorKind::Unsupported.into());
+            }
             // Files of a generation are never written again.
             let settles_in = match root.generation {
                 Some(_) => Duration::ZERO,

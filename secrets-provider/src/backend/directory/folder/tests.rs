@@ -107,3 +107,37 @@ fn one_read_is_of_one_generation() {
         assert!(secret.version_id().starts_with("1-"), "{}", secret.version_id());
     }
 }
+
+/// A file that became a pipe after it was found must not keep the thread.
+#[cfg(unix)]
+#[test]
+fn a_pipe_is_refused_without_waiting_for_its_writer() {
+    let tree = tempfile::tempdir().expect("a folder");
+    let pipe = tree.path().join("db");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.expect("mkfifo").success());
+    let folder = Folder::new(tree.path().to_owned(), Names::new(Layout::Tree));
+    let root = Root::find(tree.path()).expect("a root");
+    let error = folder.content(&root, &pipe).expect_err("a pipe");
+    assert_eq!(error.kind(), io::ErrorKind::Unsupported);
+}
+
+/// Nine folders with links to each other have a million paths.
+#[cfg(unix)]
+#[test]
+fn a_walk_ends_once_no_one_waits_for_it() {
+    let tree = tempfile::tempdir().expect("a folder");
+    let name = |at: usize| tree.path().join(format!("app/{at}"));
+    for at in 0..9 {
+        fs::create_dir_all(name(at)).expect("a folder");
+        for other in (0..9).filter(|other| *other != at) {
+            let link = name(at).join(other.to_string());
+            std::os::unix::fs::symlink(name(other), link).expect("a link");
+        }
+    }
+    let folder = Folder::new(tree.path().to_owned(), Names::new(Layout::Tree));
+    let (work, stop) = folder.until_dropped();
+    let walk = thread::spawn(move || work.list("app").is_err());
+    drop(stop);
+    assert!(walk.join().expect("no panic"));
+}

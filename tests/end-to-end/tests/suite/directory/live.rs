@@ -97,3 +97,23 @@ async fn a_removed_file_keeps_its_last_good_value_and_the_status_names_it() {
     assert_eq!(changes.next().await.unwrap().keys(), ["a"]);
     assert!(errors(settings.status()).iter().all(|(_, error)| error.is_none()));
 }
+
+/// A writer that truncates a file fills it only later.
+#[tokio::test]
+async fn an_emptied_file_keeps_its_last_value_until_it_has_a_new_one() {
+    let folder = folder(&[("app/token", "good")]);
+    let manager = SecretsManager::prefix("app").backend(Directory::new(folder.path()));
+    let builder = secrets_only(manager.clone()).refresh_every(NEVER);
+    let settings: Live<Value> = builder.start().await.unwrap();
+    for empty in ["", "\n"] {
+        write(folder.path(), "app/token", empty);
+        let error = settings.refresh().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+        assert!(error.to_string().contains("is empty") && error.to_string().contains("rename"));
+        assert_eq!(settings.current()["token"], json!("good"));
+    }
+    assert_eq!(manager.fetch().await.unwrap_err().kind(), ErrorKind::Unavailable);
+    write(folder.path(), "app/token", "better");
+    settings.refresh().await.unwrap();
+    assert_eq!(settings.current()["token"], json!("better"));
+}
