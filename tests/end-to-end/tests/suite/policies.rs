@@ -1,5 +1,7 @@
 //! Secrets that may be missing, fallback to lower layers, and the variables that switch AWS off.
 
+mod health;
+mod optional;
 mod switches;
 
 use std::time::Duration;
@@ -9,7 +11,7 @@ use figment::Figment;
 use secrets_provider::{ErrorKind, Health, Layers, Live, SecretState, SecretsManager, Status};
 use serde::Deserialize;
 
-use crate::fixtures::{manager, secrets_only};
+use crate::fixtures::manager;
 
 const KEY: &str = "arn:aws:kms:us-east-1:123456789012:key/k";
 const INTERVAL: Duration = Duration::from_secs(300);
@@ -359,81 +361,6 @@ async fn repeated_fetches_warn_of_the_fallback_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_optional_secret_is_picked_up_when_it_appears_and_kept_when_it_goes() {
-    for select in [manager, only] {
-        let fake = fake();
-        fake.remove("app/sentry-dsn");
-        let settings = live(select(&fake).optional(["sentry-dsn"]), &[]).await.unwrap();
-        assert_eq!(settings.load().both(), ("db-1", None));
-        assert!(!settings.refresh().await.unwrap().changed());
-
-        let mut changes = settings.changes();
-        fake.put("app/sentry-dsn", "dsn-2");
-        let change = changes.next().await.unwrap();
-        assert_eq!(change.keys(), ["sentry_dsn"]);
-        assert_eq!(settings.load().both(), ("db-1", Some("dsn-2")));
-        tokio::task::yield_now().await;
-        assert_eq!(settings.status().health(), Health::Fresh);
-
-        for break_it in [(|fake| fake.deny_secret("app/sentry-dsn")) as Break, |fake| {
-            fake.remove("app/sentry-dsn")
-        }] {
-            break_it(&fake);
-            assert!(!settings.refresh().await.unwrap().changed(), "no error");
-            assert_eq!(settings.load().both(), ("db-1", Some("dsn-2")), "the last good value");
-            let status = settings.status();
-            assert_eq!(status.health(), Health::Fresh);
-            assert_eq!(status.secrets()[1].state(), SecretState::LastGood);
-            assert!(!status.secrets()[1].version_id().is_empty());
-            fake.allow_secret("app/sentry-dsn");
-        }
-    }
-}
-
-/// Each try is a denied call in CloudTrail.
-#[tokio::test(start_paused = true)]
-async fn a_denied_optional_secret_is_retried_about_hourly_and_on_request() {
-    for select in [manager, only] {
-        let fake = fake();
-        fake.deny_secret("app/sentry-dsn");
-        let manager = select(&fake).optional(["sentry-dsn"]).batch(false);
-        let settings = live(manager, &[]).await.unwrap();
-        fake.reset_calls();
-        tokio::time::sleep(Duration::from_secs(24 * 3600)).await;
-        // One secret is read every 300 s, within a tenth; the denied one about once an hour.
-        let calls = fake.calls("GetSecretValue");
-        let cycles = 24 * 3600 / INTERVAL.as_secs() as usize;
-        assert!(
-            (cycles * 9 / 10..cycles * 11 / 10 + 40).contains(&calls),
-            "{calls} calls in {cycles} refreshes"
-        );
-        assert_eq!(
-            settings.status().secrets()[1].state(),
-            SecretState::Absent,
-            "it stays in the status between two tries"
-        );
-        assert_eq!(settings.status().health(), Health::Fresh);
-
-        fake.reset_calls();
-        settings.refresh().await.unwrap();
-        assert_eq!(fake.calls("GetSecretValue"), 2);
-        fake.allow_secret("app/sentry-dsn");
-        assert!(settings.refresh().await.unwrap().changed());
-    }
-    // The settings stay fresh if the denied secret is the only one.
-    let fake = FakeSecretsManager::new();
-    fake.deny_secret("app/sentry-dsn");
-    let manager =
-        SecretsManager::prefix("app").only([""; 0]).optional(["sentry-dsn"]).client(fake.client());
-    let settings = live(manager, LOCAL).await.unwrap();
-    tokio::time::sleep(Duration::from_secs(1200)).await;
-    assert_eq!(
-        (settings.status().health(), settings.status().last_error().is_none()),
-        (Health::Fresh, true)
-    );
-}
-
-#[tokio::test(start_paused = true)]
 async fn an_unreadable_secret_added_later_is_reported() {
     let fake = fake();
     let settings = live(manager(&fake), &[]).await.unwrap();
@@ -443,96 +370,6 @@ async fn an_unreadable_secret_added_later_is_reported() {
     let status = settings.status();
     assert_eq!(states(&status)[1], ("app/new", SecretState::Unread, Some(ErrorKind::AccessDenied)));
     assert_eq!(status.health(), Health::Stale);
-}
-
-#[tokio::test(start_paused = true)]
-async fn health_follows_the_refreshes() {
-    let fake = fake();
-    let settings = live(manager(&fake), &[]).await.unwrap();
-    assert_eq!(settings.status().health(), Health::Fresh);
-    tokio::time::sleep(INTERVAL * 20).await;
-    assert_eq!(settings.status().health(), Health::Fresh);
-    let outage = fake.inject(Fault::internal_error());
-    settings.refresh().await.unwrap_err();
-    assert_eq!((settings.status().health(), settings.status().is_ready()), (Health::Stale, true));
-    tokio::time::sleep(INTERVAL * 3).await;
-    assert_eq!(
-        (settings.status().health(), settings.status().is_ready()),
-        (Health::Failing, false)
-    );
-    fake.remove_fault(outage);
-    settings.refresh().await.unwrap();
-    assert_eq!((settings.status().health(), settings.status().is_ready()), (Health::Fresh, true));
-    let json = serde_json::to_value(settings.status()).unwrap();
-    assert_eq!(
-        (&json["health"], &json["secrets"][0]["state"]),
-        (&"fresh".into(), &"current".into())
-    );
-    // After a shutdown there is no refresh.
-    settings.shutdown().await;
-    for (health, ready) in [(Health::Fresh, true), (Health::Stale, true), (Health::Failing, false)]
-    {
-        tokio::time::sleep(INTERVAL + Duration::from_secs(1)).await;
-        assert_eq!((settings.status().health(), settings.status().is_ready()), (health, ready));
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn max_staleness_bounds_health_and_readiness() {
-    let (log, _guard) = end_to_end::Log::start();
-    for (minutes, warnings) in [(5, 1), (50, 1)] {
-        let fake = fake();
-        let bound = Duration::from_secs(60 * minutes);
-        let settings: Live<Settings> =
-            secrets_only(manager(&fake)).max_staleness(bound).start().await.unwrap();
-        assert_eq!(
-            times(&log, "max_staleness_too_short"),
-            warnings,
-            "two refreshes may be 330 s apart"
-        );
-        assert_eq!(settings.status().max_staleness(), Some(bound));
-        fake.inject(Fault::drop_connection());
-        settings.refresh().await.unwrap_err();
-        let age = settings.status().last_success_age();
-        tokio::time::sleep(bound - age - Duration::from_secs(1)).await;
-        assert_eq!(
-            (settings.status().health(), settings.status().is_ready()),
-            (Health::Stale, true),
-            "{minutes}"
-        );
-        tokio::time::sleep(Duration::from_secs(2)).await;
-        assert_eq!(
-            (settings.status().health(), settings.status().is_ready()),
-            (Health::Failing, false),
-            "{minutes}"
-        );
-    }
-}
-
-/// One secret has a fallback; the other is read until the outage or the shutdown.
-#[tokio::test(start_paused = true)]
-async fn fallback_hides_neither_a_later_outage_nor_a_shutdown() {
-    for ends in [false, true] {
-        let fake = fake();
-        fake.deny_secret("app/sentry-dsn");
-        let settings = live(manager(&fake).fallback_to_env(), LOCAL).await.unwrap();
-        tokio::time::sleep(INTERVAL * 10).await;
-        assert_eq!(
-            (settings.status().health(), settings.status().is_ready()),
-            (Health::Fallback, true)
-        );
-        if ends {
-            settings.shutdown().await;
-        } else {
-            fake.inject(Fault::drop_connection());
-        }
-        tokio::time::sleep(INTERVAL * 5).await;
-        assert_eq!(
-            (settings.status().health(), settings.status().is_ready()),
-            (Health::Failing, false),
-            "{ends}"
-        );
-    }
 }
 
 #[tokio::test(start_paused = true)]
