@@ -10,7 +10,7 @@ use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvid
 use aws_sdk_secretsmanager::config::Region;
 use aws_sdk_secretsmanager::config::retry::RetryConfig;
 use fake_secrets_manager::{FakeSecretsManager, Fault};
-use secrets_provider::{Error, ErrorKind, Layers, Memory, SecretsManager};
+use secrets_provider::{Error, ErrorKind, Layers, Live, Memory, SecretsManager};
 use serde::Deserialize;
 
 use crate::fixtures::{Endpoint, secrets_only};

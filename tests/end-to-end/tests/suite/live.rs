@@ -514,8 +514,7 @@ fn no_request_waits_for_a_runtime_that_is_not_driven() {
     let (first, second) = (runtime(), runtime());
     let memory = secrets_provider::Memory::new();
     memory.put("app/v", "1");
-    let builder = Live::builder(SecretsManager::prefix("app").backend(memory.clone()))
-        .layers(|secrets| Layers::new().secrets(secrets));
+    let builder = secrets_only(SecretsManager::prefix("app").backend(memory.clone()));
     let settings: Live<serde_json::Value> = first.block_on(builder.start()).unwrap();
     second.block_on(async {
         let derived = settings.derive("v", async |_| Ok(())).await.unwrap();

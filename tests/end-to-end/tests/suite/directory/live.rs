@@ -7,7 +7,7 @@ use std::time::Duration;
 use end_to_end::NEVER;
 use futures_util::StreamExt as _;
 use secrets_provider::{Backend as _, Directory, ErrorKind, Live, SecretsManager};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{builder, folder, write};
 use crate::fixtures::secrets_only;
