@@ -302,7 +302,7 @@ fn descend<'de, S: DeserializeSeed<'de>>(
     let extractor = Extractor { place: Place::Node(node), at: at.clone(), expected, context };
     let (known, buffered) = (context.learned(), context.buffered());
     if context.is_spent(&at) {
-        return placeholder(seed, 0, context).inspect_err(|_| {
+        return placeholder(seed, context).inspect_err(|_| {
             if context.learned() == known {
                 context.drop_out(&at);
             }

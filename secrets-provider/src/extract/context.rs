@@ -77,6 +77,8 @@ struct Tried {
 struct TypeMark {
     /// How many placeholders it has rejected.
     rejected: usize,
+    /// How many variants of an enum have no placeholder, because they contain the enum itself.
+    skipped_variants: usize,
     /// Whether it is inside an `Option` and rejects empty text.
     rejects_empty: bool,
 }
@@ -216,6 +218,20 @@ impl<'a> Context<'a> {
         let mut state = self.state.borrow_mut();
         state.types.entry(of).or_default().rejected += 1;
         state.learn(true);
+    }
+
+    /// How many variants of an enum contain the enum itself.
+    pub(super) fn skipped_variants(&self, of: &'static str) -> usize {
+        self.state.borrow().types.get(of).map_or(0, |mark| mark.skipped_variants)
+    }
+
+    /// Skips one more variant of an enum; `false` if all of them were tried.
+    pub(super) fn skip_variant(&self, of: &'static str, variants: usize) -> bool {
+        let mut state = self.state.borrow_mut();
+        let skipped = &mut state.types.entry(of).or_default().skipped_variants;
+        let new = *skipped + 1 < variants;
+        *skipped += usize::from(new);
+        state.learn(new)
     }
 
     /// Whether the value at this path is read as absent.

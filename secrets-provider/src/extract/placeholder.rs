@@ -3,7 +3,11 @@
 //! serde ends its walk at the first problem. On the next walk, a placeholder of the same type takes the place of the wrong
 //! value, so that the walk reaches the values after it. A type may reject a placeholder: then the next walk offers another.
 //! The result of a walk with placeholders is always discarded, but a type's own `Deserialize` does see them.
+//!
+//! A placeholder is small whatever its type: it has at most [`MAX_NODES`] values, and an enum that contains itself gets a
+//! variant that does not. Which variant that is shows only when one is tried, so each walk skips one variant more.
 
+use std::cell::Cell;
 use std::str::FromStr;
 
 use serde::de::value::StrDeserializer;
@@ -34,24 +38,18 @@ const TEXTS: [&str; 9] = [
 /// How deep a placeholder may nest: a type that contains itself has no end.
 const MAX_DEPTH: usize = 32;
 
+/// How many values a placeholder may have. Depth alone does not bound its size: a type with two children at each of 32
+/// levels has billions of values.
+const MAX_NODES: usize = 4096;
+
 /// A placeholder of the type that a seed is for. A type that rejects it gets another one on the next walk, until it has
 /// rejected them all.
 pub(super) fn placeholder<'de, S: DeserializeSeed<'de>>(
     seed: S,
-    depth: usize,
     context: &Context<'_>,
 ) -> Result<S::Value, ExtractError> {
-    let name = identity::<S::Value>();
-    let attempt = context.rejected_placeholders(name);
-    if attempt >= TEXTS.len() || depth > MAX_DEPTH {
-        return Err(ExtractError::Reported);
-    }
-    seed.deserialize(Placeholder { attempt, depth, context }).map_err(|failure| {
-        if matches!(failure, ExtractError::Unplaced(_)) {
-            context.reject_placeholder(name);
-        }
-        ExtractError::Reported
-    })
+    let nodes_left = Cell::new(MAX_NODES);
+    Placeholder { attempt: 0, depth: 0, enums: None, nodes_left: &nodes_left, context }.of(seed)
 }
 
 /// The deserializer that makes a placeholder, and serde's access to what is in it.
@@ -59,7 +57,23 @@ pub(super) fn placeholder<'de, S: DeserializeSeed<'de>>(
 struct Placeholder<'a> {
     attempt: usize,
     depth: usize,
+    /// The enums that this one is inside of.
+    enums: Option<&'a EnumFrame<'a>>,
+    nodes_left: &'a Cell<usize>,
     context: &'a Context<'a>,
+}
+
+/// An enum whose placeholder is being made.
+struct EnumFrame<'a> {
+    name: &'static str,
+    variants: usize,
+    outer: Option<&'a EnumFrame<'a>>,
+}
+
+impl EnumFrame<'_> {
+    fn is_inside(&self, name: &str) -> bool {
+        self.name == name || self.outer.is_some_and(|outer| outer.is_inside(name))
+    }
 }
 
 impl Placeholder<'_> {
@@ -76,8 +90,36 @@ impl Placeholder<'_> {
         number.parse().map_or(Err(ExtractError::Unplaced(Objection::Rejected)), visit)
     }
 
+    fn of<'de, S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, ExtractError> {
+        let name = identity::<S::Value>();
+        let attempt = self.context.rejected_placeholders(name);
+        let nodes_left = self.nodes_left.get();
+        if attempt >= TEXTS.len() || self.depth > MAX_DEPTH || nodes_left == 0 {
+            return Err(ExtractError::Reported);
+        }
+        self.nodes_left.set(nodes_left - 1);
+        seed.deserialize(Self { attempt, ..self }).map_err(|failure| {
+            if matches!(failure, ExtractError::Unplaced(_)) {
+                self.context.reject_placeholder(name);
+            }
+            ExtractError::Reported
+        })
+    }
+
     fn inside<'de, S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, ExtractError> {
-        placeholder(seed, self.depth + 1, self.context)
+        Self { depth: self.depth + 1, ..self }.of(seed)
+    }
+
+    /// An enum contains itself by the variants that were chosen: the innermost enum that has another variant takes that one
+    /// on the next walk.
+    fn skip_variant(self) {
+        let mut frame = self.enums;
+        while let Some(EnumFrame { name, variants, outer }) = frame {
+            if self.context.skip_variant(name, *variants) {
+                return;
+            }
+            frame = *outer;
+        }
     }
 }
 
@@ -181,10 +223,18 @@ impl<'de> Deserializer<'de> for Placeholder<'_> {
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, ExtractError> {
-        // A different variant further in, because one may contain the type itself.
-        let next = (self.attempt + self.depth / 2).checked_rem(variants.len());
-        match next.map(|next| variants[next]) {
-            Some(variant) => visitor.visit_enum(Variant { of: self, name: variant }),
+        let name = identity::<V::Value>();
+        if self.enums.is_some_and(|frame| frame.is_inside(name)) {
+            self.skip_variant();
+            return Err(ExtractError::Reported);
+        }
+        let next = self.attempt + self.context.skipped_variants(name);
+        match next.checked_rem(variants.len()).map(|next| variants[next]) {
+            Some(variant) => {
+                let frame = EnumFrame { name, variants: variants.len(), outer: self.enums };
+                let of = Placeholder { enums: Some(&frame), ..self };
+                visitor.visit_enum(Variant { of, name: variant })
+            }
             None => Err(ExtractError::Unplaced(Objection::Rejected)),
         }
     }

@@ -331,3 +331,69 @@ fn at_most_a_hundred_wrong_values_are_reported() {
     let empty = format!("[{}1]", "\"\",".repeat(2_000));
     assert_eq!(ok::<Vec<Option<u8>>>(&empty).iter().flatten().count(), 1);
 }
+
+/// A type that contains itself twice in each of its variants but the last one, and 15 of them, so that a placeholder
+/// bounded by depth alone would have millions of values.
+#[derive(Debug, Deserialize)]
+#[allow(dead_code, reason = "only serde reads it")]
+enum Rule {
+    A(Box<Rule>, Box<Rule>),
+    B(Box<Rule>, Box<Rule>),
+    C { left: Box<Rule>, right: Box<Rule> },
+    D(Box<Other>, Box<Other>),
+    E(Box<Rule>, Box<Rule>),
+    F(Box<Rule>, Box<Rule>),
+    G(Box<Rule>, Box<Rule>),
+    H(Box<Rule>, Box<Rule>),
+    I(Box<Rule>, Box<Rule>),
+    J(Box<Rule>, Box<Rule>),
+    K(Box<Rule>, Box<Rule>),
+    L(Box<Rule>, Box<Rule>),
+    M(Box<Rule>, Box<Rule>),
+    N(Box<Rule>, Box<Rule>),
+    Number(u8),
+}
+
+/// Contains [`Rule`], which contains it.
+#[derive(Debug, Deserialize)]
+#[allow(dead_code, reason = "only serde reads it")]
+enum Other {
+    Rules(Box<Rule>, Box<Rule>),
+    Others(Box<Other>, Box<Other>),
+    Text(String),
+}
+
+#[test]
+fn a_placeholder_of_a_type_that_contains_itself_is_small() {
+    #[derive(Debug, Deserialize)]
+    #[allow(dead_code, reason = "only serde reads it")]
+    struct Rules {
+        rule: Rule,
+        others: Vec<Other>,
+        port: u16,
+    }
+    let start = std::time::Instant::now();
+    let payload = r#"{"rule": {"A": 1}, "others": [{"Rules": 1}, {"Text": []}], "port": "x"}"#;
+    assert_eq!(
+        wrong::<Rules>(payload),
+        ["x.others.0.Rules", "x.others.1.Text", "x.port", "x.rule"]
+    );
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+}
+
+#[test]
+fn a_placeholder_of_a_type_with_billions_of_values_is_given_up() {
+    /// `2^N` numbers.
+    #[derive(Debug, Deserialize)]
+    #[allow(dead_code, reason = "only serde reads it")]
+    struct Twice<T>(Box<T>, Box<T>);
+    type Four<T> = Twice<Twice<T>>;
+    type Large = Four<Four<Four<Four<Four<Four<Four<u8>>>>>>>;
+    #[derive(Debug, Deserialize)]
+    #[allow(dead_code, reason = "only serde reads it")]
+    struct Settings {
+        large: Large,
+        port: u16,
+    }
+    assert_eq!(wrong::<Settings>(r#"{"large": 1, "port": "x"}"#), ["x.large", "x.port"]);
+}
