@@ -63,8 +63,9 @@ impl<'a> Members<'a> {
         }
         // Of two spellings of one field, the first counts. Within a layer, members come in the order of the fields: then
         // the tag of an adjacently tagged enum comes before its content, so that serde need not buffer it.
+        let positions = fields::positions(fields);
         members.sort_by_key(|(name, node)| {
-            (std::cmp::Reverse(node.rank), fields.iter().position(|field| *field == name.as_ref()))
+            (std::cmp::Reverse(node.rank), positions.get(name.as_ref()).copied())
         });
         Self::new(members, at, context)
     }

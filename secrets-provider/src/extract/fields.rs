@@ -4,7 +4,7 @@
 //! are reported to the caller. Pure.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::tree::spelling::relaxed;
 use crate::tree::{Node, Origin, Table, Value};
@@ -27,10 +27,11 @@ pub(super) fn fields<'a>(
     let by_relaxed: BTreeMap<String, &'static str> =
         fields.iter().rev().map(|field| (relaxed(field), *field)).collect();
     let mut spellings: BTreeMap<&'static str, Vec<(&'a str, &'a Node)>> = BTreeMap::new();
+    let by_name = positions(fields);
+    let exact = |name: &str| by_name.get(name).map(|position| fields[*position]);
     let (mut members, mut ambiguities) = (Vec::new(), Vec::new());
     for (name, node) in &table.entries {
-        let exact = fields.iter().find(|field| **field == name.as_str());
-        match exact.or_else(|| by_relaxed.get(&relaxed(name))) {
+        match exact(name).or_else(|| by_relaxed.get(&relaxed(name)).copied()) {
             Some(field) => spellings.entry(field).or_default().push((name, node)),
             None if matches!(&*node.origin, Origin::Secret { .. }) => {
                 members.push((Cow::Borrowed(name.as_str()), Cow::Borrowed(node)));
@@ -50,6 +51,12 @@ pub(super) fn fields<'a>(
         members.push((Cow::Borrowed(field), merged(&candidates)));
     }
     (members, ambiguities)
+}
+
+/// The position of each field in its struct, by name: a look-up for each member, as structs and secrets may be large.
+pub(super) fn positions(fields: &'static [&'static str]) -> HashMap<&'static str, usize> {
+    // An alias may repeat a name; the first position counts.
+    fields.iter().enumerate().rev().map(|(position, field)| (*field, position)).collect()
 }
 
 /// The first of several spellings. If all are tables, with what the others contain below it.

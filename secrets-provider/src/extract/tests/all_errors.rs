@@ -397,3 +397,20 @@ fn a_placeholder_of_a_type_with_billions_of_values_is_given_up() {
     }
     assert_eq!(wrong::<Settings>(r#"{"large": 1, "port": "x"}"#), ["x.large", "x.port"]);
 }
+
+/// With a scan of the fields for each member, this takes minutes.
+#[test]
+fn fields_are_found_by_look_up() {
+    let names: &'static [&'static str] =
+        (0..20_000).map(|n| &*format!("field_{n}").leak()).collect::<Vec<_>>().leak();
+    let members: Vec<_> = names.iter().map(|name| format!("\"{name}\": 1")).collect();
+    let tree = secret(&format!("{{{}}}", members.join(","))).expect("a tree");
+    let Some(Value::Table(table)) = tree.find(&["x"]).map(|node| &node.value) else {
+        panic!("a table")
+    };
+    let start = std::time::Instant::now();
+    let context = Context::new(table);
+    let members = super::super::access::Members::of_struct(table, names, "", &context);
+    assert_eq!(members.ranks().len(), names.len());
+    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+}
