@@ -120,8 +120,8 @@ impl Rename {
         if captured.is_empty() || captured.contains('/') {
             return None;
         }
-        let captured = segment(captured);
-        Some(self.path.iter().map(|part| part.replace(capture.as_str(), &captured)).collect())
+        // As it is spelled: an id of a tenant or a region is data, and no name that this crate chooses.
+        Some(self.path.iter().map(|part| part.replace(capture.as_str(), captured)).collect())
     }
 }
 
@@ -212,16 +212,17 @@ fn malformed(secret: &Fetched, error: &payload::PayloadError) -> Error {
 /// Merges one secret's table into the tree. Two tables may meet at a key, anything else is a conflict (M6).
 fn merge(tree: &mut Table, other: Table, at: &str, errors: &mut Vec<Error>) {
     for (name, node) in other.entries {
-        let Some(existing) = tree.entries.get_mut(&name) else {
+        let Some(standing) = tree.entries.get_mut(&name) else {
             tree.entries.insert(name, node);
             continue;
         };
-        match (&mut existing.value, node.value) {
+        match (&mut standing.value, node.value) {
             (Value::Table(existing), Value::Table(table)) => {
                 existing.source_text = None;
                 merge(existing, table, &join(at, &name), errors);
+                standing.merge_spelling(node.spelling);
             }
-            _ => errors.push(conflict(&join(at, &name), &existing.origin, &node.origin)),
+            _ => errors.push(conflict(&join(at, &name), &standing.origin, &node.origin)),
         }
     }
 }

@@ -36,12 +36,30 @@ fn an_exact_rename_goes_before_a_pattern() {
         ("p/encryption-key-v9", "special"),
         ("p/encryption-key-v", "encryption_key_v"),
         ("p/encryption-key-v1/x", "encryption_key_v1.x"),
-        ("p/tenants/A.b/db", "databases.a_b"),
+        ("p/tenants/A.b/db", "databases.A.b"),
         ("p/tenants/a/b/db", "tenants.a.b.db"),
         ("p/app", ""),
     ] {
         assert_eq!(mapping.key_path(name).join("."), path, "{name}");
     }
+}
+
+#[test]
+fn what_a_rename_captures_keeps_its_spelling() {
+    let rename = Rename::parse("tenants/{id}", "tenants.{id}").expect("a rename");
+    let mapping = Mapping { prefix: Some("p".into()), renames: vec![rename], ..Mapping::default() };
+    for id in ["Acme-Corp", "eu-West_1", "example.com", "a+b=c@d"] {
+        assert_eq!(mapping.key_path(&format!("p/tenants/{id}")), ["tenants", id]);
+    }
+    let tree = assemble(
+        &[secret("p/tenants/Acme-Corp", "1"), secret("p/tenants/acme_corp", "2")],
+        &mapping,
+    );
+    let Ok(tree) = tree else { panic!("two tenants") };
+    assert!(
+        tree.find(&["tenants", "Acme-Corp"]).is_some()
+            && tree.find(&["tenants", "acme_corp"]).is_some()
+    );
 }
 
 #[test]
@@ -109,11 +127,14 @@ proptest! {
         let under = prefix.as_deref().map_or_else(|| name.clone(), named);
         let mapping = Mapping { prefix, renames, ..Mapping::default() };
         for name in [&name, &under] {
+            // What is captured stays as it is spelled.
+            let below = mapping.below_prefix(name);
+            let captures = mapping.renames.iter().any(|rename| rename.apply(below).is_some());
             let path = mapping.key_path(name);
             prop_assert_eq!(&path, &mapping.key_path(name));
             for part in path {
                 prop_assert!(!part.is_empty());
-                prop_assert!(part.chars().all(|c| matches!(c, 'a'..='z' | '0'..='9' | '_')));
+                prop_assert!(captures || part.chars().all(|c| matches!(c, 'a'..='z' | '0'..='9' | '_')));
             }
         }
     }
