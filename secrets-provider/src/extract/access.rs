@@ -16,12 +16,24 @@ use super::error::{ExtractError, Objection, bad_name};
 use super::fields::{self, Member};
 use super::placeholder::placeholder;
 use super::scalar::Key;
-use super::serde_internals::{field_of, short_name};
+use super::serde_internals::{field_of, identity, is_field_enum, short_name};
 use super::{Extractor, Place};
 use crate::tree::{Node, Table, join};
 
+/// The keys that only a try tells from the fields of a struct with `flatten`.
+struct Probe<'a> {
+    left: Vec<(&'a str, &'a Node)>,
+    /// Whether a name was no field, so that it was handed out under the wrong name.
+    is_misnamed: bool,
+}
+
 /// The members of a table, in the order they are handed to a visitor.
 pub(super) struct Members<'a> {
+    /// The table of a type whose names may be data, until its first key is asked for: only then does it show whether it
+    /// is a map, or a struct with `flatten`.
+    unread: Option<&'a Table>,
+    /// Whether names are handed out to see which of them are fields, and whether one of them is not.
+    probing: Option<Probe<'a>>,
     members: std::vec::IntoIter<Member<'a>>,
     next: Option<Member<'a>>,
     /// The fields that were handed out already, as serde's macros number them, with their names in the table.
@@ -31,20 +43,47 @@ pub(super) struct Members<'a> {
 }
 
 impl<'a> Members<'a> {
+    /// For a type whose names may be data: it gets them as they are stored.
     pub(super) fn of_map(table: &'a Table, at: &'a str, context: &'a Context<'a>) -> Self {
-        let members = table.entries.iter();
-        let mut members: Vec<Member<'_>> = members
-            .map(|(name, node)| (Cow::Borrowed(name.as_str()), Cow::Borrowed(node)))
-            .collect();
+        Self { unread: Some(table), ..Self::new(Vec::new(), at, context) }
+    }
+
+    /// Reads the table, for a type with such keys: a field of a struct with `flatten` has the tree's name, all else is
+    /// named as it is stored. Which names are fields is found out by handing them out, once for each type.
+    fn read<K>(&mut self, table: &'a Table) {
+        let context = self.context;
+        let by_tree_names = context.is_read_by_tree_names(self.at);
+        let mut members: Vec<Member<'_>> = Vec::with_capacity(table.entries.len());
+        let mut unknown = Vec::new();
+        for (name, node) in &table.entries {
+            let is_field = match node.spelling {
+                Some(_) if by_tree_names => Some(true),
+                Some(_) if is_field_enum::<K>() => context.is_field(identity::<K>(), name),
+                _ => Some(false),
+            };
+            match is_field {
+                Some(true) => members.push((Cow::Borrowed(name), Cow::Borrowed(node))),
+                Some(false) => {
+                    let mut stored = Vec::new();
+                    node.stored_here(name, &mut stored);
+                    let stored = stored.into_iter();
+                    members.extend(stored.map(|(name, node)| (Cow::Borrowed(name), node)));
+                }
+                None => unknown.push((name.as_str(), node)),
+            }
+        }
         // A struct with `flatten` is read as a map, and may miss fields.
-        for (field, node) in context.found(at) {
+        for (field, node) in context.found(self.at) {
             if !table.entries.contains_key(field) {
                 members.push((Cow::Borrowed(field), Cow::Owned(node)));
             }
         }
         // Of two spellings of one field, the first counts.
         members.sort_by_key(|(_, node)| std::cmp::Reverse(node.rank));
-        Self::new(members, at, context)
+        *self = Self::new(members, self.at, context);
+        if !unknown.is_empty() {
+            self.probing = Some(Probe { left: unknown, is_misnamed: false });
+        }
     }
 
     pub(super) fn of_struct(
@@ -75,7 +114,15 @@ impl<'a> Members<'a> {
             let path = join(at, name);
             !context.is_dropped(&path) && !context.is_ignored(&path)
         });
-        Self { members: members.into_iter(), next: None, fields: HashMap::new(), at, context }
+        Self {
+            unread: None,
+            probing: None,
+            members: members.into_iter(),
+            next: None,
+            fields: HashMap::new(),
+            at,
+            context,
+        }
     }
 
     /// The layer of each member.
@@ -91,6 +138,33 @@ impl<'de> MapAccess<'de> for Members<'_> {
         &mut self,
         seed: K,
     ) -> Result<Option<K::Value>, ExtractError> {
+        if let Some(table) = self.unread.take() {
+            self.read::<K::Value>(table);
+        }
+        if let Some(probe) = &mut self.probing {
+            let of = identity::<K::Value>();
+            let Some(other) = self.context.other_field(of) else {
+                // No field has this name.
+                let key = seed.deserialize(Key("\0"));
+                match key.as_ref().ok().and_then(field_of) {
+                    Some(other) => self.context.note_other_field(of, other),
+                    None => _ = self.context.read_by_tree_names(self.at),
+                }
+                return Err(ExtractError::Reported);
+            };
+            if let Some((name, node)) = probe.left.pop() {
+                let key = seed.deserialize(Key(name))?;
+                let is_field = field_of(&key) != Some(other);
+                self.context.note_field(of, name, is_field);
+                probe.is_misnamed |= !is_field;
+                self.next = Some((Cow::Borrowed(name), Cow::Borrowed(node)));
+                return Ok(Some(key));
+            }
+            if probe.is_misnamed {
+                return Err(ExtractError::Reported);
+            }
+            self.probing = None;
+        }
         self.next = self.members.next();
         match &self.next {
             None => Ok(None),
@@ -123,7 +197,7 @@ impl<'de> MapAccess<'de> for Members<'_> {
     }
 
     fn size_hint(&self) -> Option<usize> {
-        Some(self.members.len())
+        Some(self.unread.map_or(self.members.len(), |table| table.entries.len()))
     }
 }
 

@@ -56,6 +56,8 @@ struct Mark {
     absent: bool,
     /// The member does not count: another spelling of its field wins, or its name does not fit.
     ignored: bool,
+    /// The type of this table does not take the names as they are stored.
+    by_tree_names: bool,
     /// A missing field of this table was reported.
     incomplete: bool,
     /// No layer defines this table; it is tried because variables may fill it.
@@ -81,6 +83,10 @@ struct TypeMark {
     skipped_variants: usize,
     /// Whether it is inside an `Option` and rejects empty text.
     rejects_empty: bool,
+    /// Of the hidden enum of a struct with `flatten`: what it makes of a name that is no field.
+    other_field: Option<u64>,
+    /// Of the same: which names are fields.
+    fields: BTreeMap<String, bool>,
 }
 
 impl State {
@@ -234,6 +240,29 @@ impl<'a> Context<'a> {
         state.learn(new)
     }
 
+    /// What the enum of a struct's fields makes of a name that is no field.
+    pub(super) fn other_field(&self, of: &'static str) -> Option<u64> {
+        self.state.borrow().types.get(of)?.other_field
+    }
+
+    pub(super) fn note_other_field(&self, of: &'static str, other: u64) {
+        let mut state = self.state.borrow_mut();
+        let new = state.types.entry(of).or_default().other_field.replace(other).is_none();
+        state.learn(new);
+    }
+
+    /// Whether a name is a field of a struct, as far as it is known.
+    pub(super) fn is_field(&self, of: &'static str, name: &str) -> Option<bool> {
+        self.state.borrow().types.get(of)?.fields.get(name).copied()
+    }
+
+    pub(super) fn note_field(&self, of: &'static str, name: &str, is_field: bool) {
+        let mut state = self.state.borrow_mut();
+        let fields = &mut state.types.entry(of).or_default().fields;
+        let new = fields.insert(name.to_owned(), is_field).is_none();
+        state.learn(new);
+    }
+
     /// Whether the value at this path is read as absent.
     pub(super) fn is_absent(&self, path: &str) -> bool {
         self.state.borrow().mark(path).is_some_and(|mark| mark.absent)
@@ -265,6 +294,16 @@ impl<'a> Context<'a> {
             }
         }
         state.take_back(path);
+    }
+
+    /// Whether the members of a table are handed out under the names that the tree has.
+    pub(super) fn is_read_by_tree_names(&self, table: &str) -> bool {
+        self.state.borrow().mark(table).is_some_and(|mark| mark.by_tree_names)
+    }
+
+    /// Hands out the members of a table under the tree's names from now on; `false` if it was so already.
+    pub(super) fn read_by_tree_names(&self, table: &str) -> bool {
+        self.state.borrow_mut().set(table, |mark| &mut mark.by_tree_names)
     }
 
     /// Leaves out a member that is no field of the struct, or no key of the map.

@@ -178,8 +178,20 @@ impl<'de> Deserializer<'de> for Extractor<'_> {
                     Err(ExtractError::Unplaced(Objection::Duplicate(field)))
                         if self.context.is_last_a_spelling() =>
                     {
-                        let rank = |name: &str| table.entries.get(name).map(|node| node.rank);
+                        let rank = |name: &str| {
+                            let mut stored = table.stored().into_iter();
+                            let stored = stored.find(|(stored, _)| *stored == name);
+                            let node = stored.map(|(_, node)| node.rank);
+                            node.or_else(|| Some(table.entries.get(name)?.rank))
+                        };
                         self.context.same_field(&self.at, field, rank);
+                        Err(ExtractError::Reported)
+                    }
+                    // Fields that serde looks for itself, below `flatten` or a tag, are found by either name, too.
+                    Err(ExtractError::Unplaced(_))
+                        if table.has_stored_names()
+                            && self.context.read_by_tree_names(&self.at) =>
+                    {
                         Err(ExtractError::Reported)
                     }
                     visited => self.settle_buffered(visited, known),
@@ -244,6 +256,11 @@ impl<'de> Deserializer<'de> for Extractor<'_> {
             && let Some((variant, node)) = table.entries.iter().next()
             && variant != "value"
         {
+            // As it is stored, or by the name that the tree has.
+            let stored = node.stored_name();
+            let variant = stored
+                .filter(|stored| variants.contains(stored) || !variants.contains(&variant.as_str()))
+                .unwrap_or(variant);
             let visited =
                 visitor.visit_enum(Enum::with_content(variant, node, &self.at, self.context));
             return self.settle(visited);

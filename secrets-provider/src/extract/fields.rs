@@ -26,17 +26,28 @@ pub(super) fn fields<'a>(
 ) -> (Vec<Member<'a>>, Vec<Ambiguity<'a>>) {
     let by_relaxed: BTreeMap<String, &'static str> =
         fields.iter().rev().map(|field| (relaxed(field), *field)).collect();
-    let mut spellings: BTreeMap<&'static str, Vec<(&'a str, &'a Node)>> = BTreeMap::new();
+    let mut spellings: BTreeMap<&'static str, Vec<(&'a str, Cow<'a, Node>)>> = BTreeMap::new();
     let by_name = positions(fields);
     let exact = |name: &str| by_name.get(name).map(|position| fields[*position]);
     let (mut members, mut ambiguities) = (Vec::new(), Vec::new());
     for (name, node) in &table.entries {
-        match exact(name).or_else(|| by_relaxed.get(&relaxed(name)).copied()) {
-            Some(field) => spellings.entry(field).or_default().push((name, node)),
+        // A secret's key is found as it is stored, too.
+        let stored = node.stored_name().and_then(|stored| Some((stored, exact(stored)?)));
+        let found = exact(name).or_else(|| by_relaxed.get(&relaxed(name)).copied());
+        match stored.or_else(|| Some((name.as_str(), found?))) {
+            Some((name, field)) => {
+                spellings.entry(field).or_default().push((name, Cow::Borrowed(node)));
+            }
             None if matches!(&*node.origin, Origin::Secret { .. }) => {
                 members.push((Cow::Borrowed(name.as_str()), Cow::Borrowed(node)));
             }
             None => {}
+        }
+    }
+    // `DATABASE__URL` is `database.url`, but a field of that very name is found as well.
+    for (name, node) in table.stored_nested() {
+        if let Some(field) = exact(name).or_else(|| by_relaxed.get(&relaxed(name)).copied()) {
+            spellings.entry(field).or_insert_with(|| vec![(name, node)]);
         }
     }
     for (field, mut candidates) in spellings {
@@ -48,7 +59,7 @@ pub(super) fn fields<'a>(
         {
             ambiguities.push(Ambiguity { field, spellings: [*one, *other] });
         }
-        members.push((Cow::Borrowed(field), merged(&candidates)));
+        members.extend(merged(candidates).map(|node| (Cow::Borrowed(field), node)));
     }
     (members, ambiguities)
 }
@@ -60,8 +71,7 @@ pub(super) fn positions(fields: &'static [&'static str]) -> HashMap<&'static str
 }
 
 /// The first of several spellings. If all are tables, with what the others contain below it.
-fn merged<'a>(candidates: &[(&'a str, &'a Node)]) -> Cow<'a, Node> {
-    let (_, first) = candidates[0];
+fn merged<'a>(candidates: Vec<(&'a str, Cow<'a, Node>)>) -> Option<Cow<'a, Node>> {
     let tables: Option<Vec<&Table>> = candidates
         .iter()
         .map(|(_, node)| match &node.value {
@@ -69,12 +79,14 @@ fn merged<'a>(candidates: &[(&'a str, &'a Node)]) -> Cow<'a, Node> {
             _ => None,
         })
         .collect();
-    match tables {
-        Some(tables) if tables.len() > 1 => {
-            let mut merged = Table::default();
-            tables.into_iter().rev().for_each(|table| merged.overlay_by_rank(table.clone()));
-            Cow::Owned(Node { value: Value::Table(merged), ..first.clone() })
-        }
-        _ => Cow::Borrowed(first),
-    }
+    let merged = tables.filter(|tables| tables.len() > 1).map(|tables| {
+        let mut merged = Table::default();
+        tables.into_iter().rev().for_each(|table| merged.overlay_by_rank(table.clone()));
+        Value::Table(merged)
+    });
+    let (_, first) = candidates.into_iter().next()?;
+    Some(match merged {
+        Some(value) => Cow::Owned(Node { value, ..first.into_owned() }),
+        None => first,
+    })
 }

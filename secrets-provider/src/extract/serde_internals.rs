@@ -47,10 +47,15 @@ pub(super) fn short_name<T>() -> &'static str {
     if inner.contains('<') { "" } else { inner.rsplit("::").next().unwrap_or(inner) }
 }
 
+/// Whether the type of a key is the hidden enum of serde's macros.
+pub(super) fn is_field_enum<K>() -> bool {
+    let name = type_name::<K>();
+    name.strip_suffix("<'_>").unwrap_or(name).ends_with("__Field")
+}
+
 /// Which field of a struct a key was taken for, if the key's type is the hidden enum of serde's macros.
 pub(super) fn field_of<K>(key: &K) -> Option<u64> {
-    let name = type_name::<K>();
-    name.strip_suffix("<'_>").unwrap_or(name).ends_with("__Field").then(|| {
+    is_field_enum::<K>().then(|| {
         let mut hasher = DefaultHasher::new();
         std::mem::discriminant(key).hash(&mut hasher);
         hasher.finish()

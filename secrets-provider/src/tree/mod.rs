@@ -3,6 +3,8 @@
 //! Secrets, variables, figment and config-rs are all turned into a [`Table`]; the tables are laid
 //! over each other and the result is read into the settings' type by `extract`. Text keeps its
 //! exact characters and a number its digits, because only the target type knows how to read them.
+//! A member that a JSON object spells in `SCREAMING_CASE` is named in lower case here, as variables
+//! are, and keeps its stored spelling beside that (`stored`).
 //! Secret text is shared between trees rather than copied, and wiped when the last tree is gone.
 //! Everything here is pure.
 
@@ -10,6 +12,7 @@ mod diff;
 pub(crate) mod origin;
 pub(crate) mod payload;
 pub(crate) mod spelling;
+mod stored;
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -20,6 +23,7 @@ use base64::prelude::BASE64_STANDARD;
 use zeroize::Zeroizing;
 
 pub(crate) use origin::Origin;
+pub(crate) use stored::Spelling;
 
 use crate::secret::Text;
 
@@ -32,6 +36,8 @@ pub(crate) struct Node {
     pub(crate) rank: u32,
     /// The value in the secret's previous version, for [`Rotating`](crate::Rotating) fields.
     pub(crate) previous: Option<Box<Node>>,
+    /// How the JSON object spells the member, where its name in the tree does not say it.
+    pub(crate) spelling: Option<Box<Spelling>>,
 }
 
 #[derive(Clone, PartialEq)]
@@ -56,7 +62,7 @@ pub(crate) struct Table {
 
 impl Node {
     pub(crate) fn new(value: Value, origin: Arc<Origin>) -> Self {
-        Self { value, rank: origin.rank(), origin, previous: None }
+        Self { value, rank: origin.rank(), origin, previous: None, spelling: None }
     }
 
     /// The same node, in the layer with this rank.
@@ -78,6 +84,7 @@ impl Node {
         match &self.value {
             Value::Table(table) => {
                 table.entries.contains_key(name)
+                    || table.stored().iter().any(|(stored, _)| *stored == name)
                     || table.entries.values().any(|node| node.has_key(name))
             }
             Value::Array(items) => items.iter().any(|node| node.has_key(name)),
@@ -147,7 +154,7 @@ impl Table {
                 Entry::Occupied(mut slot) => match (&mut slot.get_mut().value, node) {
                     (
                         Value::Table(below),
-                        Node { value: Value::Table(above), origin, rank, previous },
+                        Node { value: Value::Table(above), origin, rank, previous, spelling },
                     ) => {
                         // A previous version was laid over the same lower layers.
                         let previous = previous.map(|mut previous| {
@@ -163,6 +170,7 @@ impl Table {
                         standing.origin = origin;
                         standing.rank = rank;
                         standing.previous = previous.or(standing.previous.take());
+                        standing.merge_spelling(spelling);
                     }
                     (_, node) => {
                         if replaces(slot.get(), &node) {

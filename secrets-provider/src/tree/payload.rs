@@ -1,9 +1,11 @@
 //! From what a secret holds to a tree (rules M3 to M5).
 //!
-//! Only a whole JSON object becomes a table. Keys that repeat, nesting that is too deep and broken JSON are errors that
+//! Only a whole JSON object becomes a table. A `SCREAMING_CASE` key is named and nested as a variable is, and the node
+//! keeps the key as it is stored. Keys that repeat, nesting that is too deep and broken JSON are errors that
 //! name keys and positions, never content. Pure, and without recursion over the input before its depth is known.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
 use std::sync::Arc;
 
@@ -114,21 +116,71 @@ fn object(text: &str, origin: &Arc<Origin>, at: &str, depth: usize) -> Result<Ta
     if depth > MAX_DEPTH {
         return Err(PayloadError::TooDeep);
     }
-    let mut members: BTreeMap<String, &RawValue> = BTreeMap::new();
+    // In the order of their paths, so that a value comes before the members of a table of its name.
+    let mut members: BTreeMap<Vec<String>, (String, &RawValue)> = BTreeMap::new();
     for (key, raw) in entries(text)? {
-        let key = normalised(key);
-        if members.contains_key(&key) {
-            return Err(PayloadError::DuplicateKey(join(at, &key)));
-        }
-        members.insert(key, raw);
+        let path = path_of(&key);
+        match members.entry(path) {
+            Entry::Vacant(slot) => slot.insert((key, raw)),
+            Entry::Occupied(slot) => {
+                return Err(PayloadError::DuplicateKey(join(at, &slot.key().join("."))));
+            }
+        };
     }
     let mut table = Table::default();
-    for (key, raw) in members {
-        if let Some(value) = value(raw, origin, &join(at, &key), depth)? {
-            table.entries.insert(key, Node::new(value, origin.clone()));
+    for (path, (key, raw)) in members {
+        let at = join(at, &path.join("."));
+        let levels = path.len() - 1;
+        if depth + levels > MAX_DEPTH {
+            return Err(PayloadError::TooDeep);
+        }
+        if let Some(value) = value(raw, origin, &at, depth + levels)? {
+            let mut node = Node::new(value, origin.clone());
+            if levels > 0 || path[0] != key {
+                node = node.stored_as(key, levels);
+            }
+            insert(&mut table, &path, node).map_err(|NotFree| PayloadError::DuplicateKey(at))?;
         }
     }
     Ok(table)
+}
+
+/// There is another value at the path.
+struct NotFree;
+
+/// Puts a node at a path. As among variables (rule L2), a table hides a value of the same name.
+fn insert(table: &mut Table, path: &[String], mut node: Node) -> Result<(), NotFree> {
+    let Some((name, rest)) = path.split_first() else { return Ok(()) };
+    if rest.is_empty() && !table.entries.contains_key(name) {
+        table.entries.insert(name.clone(), node);
+        return Ok(());
+    }
+    let origin = node.origin.clone();
+    let entry = table.entries.entry(name.clone());
+    let standing =
+        entry.or_insert_with(|| Node::new(Value::Table(Table::default()), origin.clone()));
+    if standing.is_leaf() {
+        if rest.is_empty() {
+            return Err(NotFree);
+        }
+        let hidden = std::mem::replace(standing, Node::new(Value::Table(Table::default()), origin));
+        standing.hide(hidden);
+    }
+    if !rest.is_empty() {
+        standing.nest();
+    }
+    let Value::Table(below) = &mut standing.value else { return Err(NotFree) };
+    below.source_text = None;
+    if !rest.is_empty() {
+        return insert(below, rest, node);
+    }
+    // Two tables at one path: one of them has been nested there.
+    let Value::Table(members) = &mut node.value else { return Err(NotFree) };
+    for (name, member) in std::mem::take(&mut members.entries) {
+        insert(below, &[name], member)?;
+    }
+    standing.merge_spelling(node.spelling);
+    Ok(())
 }
 
 /// One JSON value at a depth; `None` for `null`, which counts as absent if it is a member (M5).
@@ -163,11 +215,17 @@ fn value(
     }))
 }
 
-/// `SCREAMING_CASE` keys are lowercased, like variables; all others keep their spelling.
-fn normalised(key: String) -> String {
+/// Where the tree has a key: a `SCREAMING_CASE` key is read as a variable is, lowercased and nested at `__`; any other
+/// key is its own name.
+fn path_of(key: &str) -> Vec<String> {
     let screaming = key.starts_with(|c: char| c.is_ascii_uppercase())
         && key.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
-    if screaming { key.to_ascii_lowercase() } else { key }
+    if !screaming {
+        return vec![key.to_owned()];
+    }
+    let key = key.to_ascii_lowercase();
+    let path: Vec<String> = key.split("__").map(str::to_owned).collect();
+    if path.iter().any(String::is_empty) { vec![key] } else { path }
 }
 
 /// The members of a JSON object as they stand, repeated keys included, which a map would swallow.

@@ -114,7 +114,8 @@ fn table_node(entries: Map<String, Value>, origin: Arc<Origin>, ours: Option<&No
         (_, Some((node, _))) if *origin == *node.origin => (origin, node.previous.clone()),
         _ => (origin, None),
     };
-    Node { previous, ..Node::new(tree::Value::Table(table), origin) }
+    let spelling = ours.and_then(|(node, _)| node.spelling.clone());
+    Node { previous, spelling, ..Node::new(tree::Value::Table(table), origin) }
 }
 
 #[cfg(test)]

@@ -81,4 +81,5 @@ mod names;
 mod properties;
 mod redaction;
 mod rich;
+mod stored_names;
 mod versions;

@@ -1,0 +1,164 @@
+//! M4: names are data where the type says so, and a `.env` file that moved into one secret keeps its meaning.
+
+use serde_json::{Value as Json, json};
+
+use super::*;
+
+type Map = BTreeMap<String, String>;
+
+fn map(members: &[(&str, &str)]) -> Map {
+    members.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+}
+
+#[test]
+fn maps_and_values_get_keys_as_they_are_stored() {
+    assert_eq!(ok::<Map>(r#"{"USD": "1", "eur": "2"}"#), map(&[("USD", "1"), ("eur", "2")]));
+    let text = r#"{"A__B": "1", "A__C__D": {"E": 2}, "__X": 3, "x": {"Y": [{"Z": "z"}]}}"#;
+    let value: Json = serde_json::from_str(text).expect("JSON");
+    assert_eq!(ok::<Json>(text), value);
+    // A scalar and a table of its name, as in a `.env` file.
+    let text = r#"{"SMTP": "1", "SMTP__HOST": "2", "smtp_port": "3"}"#;
+    assert_eq!(ok::<Map>(text), map(&[("SMTP", "1"), ("SMTP__HOST", "2"), ("smtp_port", "3")]));
+    // JSON text in a variable, too.
+    let layers = crate::Layers::new().environment_from([("X", r#"{"USD": "1"}"#)]);
+    assert_eq!(layers.extract::<X<Map>>().expect("a map").x, map(&[("USD", "1")]));
+}
+
+#[test]
+fn map_keys_that_are_enums_and_variants_are_named_as_they_are_stored() {
+    #[derive(Debug, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
+    enum Currency {
+        USD,
+        #[serde(rename = "eur")]
+        Eur,
+    }
+    let rates: BTreeMap<Currency, u8> = ok(r#"{"USD": 1, "eur": 2}"#);
+    assert_eq!(rates, [(Currency::USD, 1), (Currency::Eur, 2)].into());
+    #[derive(Debug, Deserialize, PartialEq)]
+    enum Method {
+        BASIC {
+            user: String,
+        },
+        #[serde(rename = "none")]
+        None {
+            reason: String,
+        },
+    }
+    assert_eq!(ok::<Method>(r#"{"BASIC": {"USER": "u"}}"#), Method::BASIC { user: "u".into() });
+    assert_eq!(ok::<Method>(r#"{"NONE": {"REASON": "r"}}"#), Method::None { reason: "r".into() });
+}
+
+#[test]
+fn a_tag_is_named_as_it_is_stored() {
+    #[derive(Debug, Deserialize, PartialEq)]
+    #[serde(
+        tag = "TYPE",
+        rename_all = "SCREAMING_SNAKE_CASE",
+        rename_all_fields = "SCREAMING_SNAKE_CASE"
+    )]
+    enum Store {
+        ObjectStore { bucket_name: String },
+    }
+    let store = ok::<Store>(r#"{"TYPE": "OBJECT_STORE", "BUCKET_NAME": "b"}"#);
+    assert_eq!(store, Store::ObjectStore { bucket_name: "b".into() });
+    // Fields that serde looks for itself are found by the lowercased name, too.
+    #[derive(Debug, Deserialize, PartialEq)]
+    #[serde(tag = "type")]
+    enum Tagged {
+        File { path: String },
+    }
+    assert_eq!(ok::<Tagged>(r#"{"TYPE": "File", "PATH": "p"}"#), Tagged::File { path: "p".into() });
+}
+
+#[derive(Debug, Deserialize, PartialEq)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+struct Screaming {
+    api_key: String,
+}
+
+#[derive(Debug, Deserialize, PartialEq)]
+struct Flat<T> {
+    name: String,
+    token: Option<String>,
+    database: Option<Map>,
+    #[serde(flatten)]
+    rest: T,
+}
+
+#[test]
+fn below_flatten_fields_are_found_and_the_rest_keeps_its_names() {
+    let flat: Flat<Screaming> = ok(r#"{"name": "n", "API_KEY": "k"}"#);
+    assert_eq!(flat.rest, Screaming { api_key: "k".into() });
+    let payload = r#"{"NAME": "n", "TOKEN": "t", "OTHER": "o", "DATABASE__URL": "u", "more": "m"}"#;
+    let flat: Flat<Map> = ok(payload);
+    assert_eq!((flat.name.as_str(), flat.token.as_deref()), ("n", Some("t")));
+    assert_eq!(flat.database, Some(map(&[("url", "u")])));
+    assert_eq!(flat.rest, map(&[("OTHER", "o"), ("more", "m")]));
+    // Each in a sequence, as what is known about the type is kept.
+    let both: Vec<Flat<Map>> = ok(r#"[{"NAME": "a", "X": "x"}, {"NAME": "b", "Y": "y"}]"#);
+    assert_eq!(both[1].rest, map(&[("Y", "y")]));
+    assert!(refused::<Flat<Map>>(r#"{"NAME": [], "X": "x"}"#).contains("`x.name`"));
+}
+
+#[test]
+fn a_struct_finds_a_field_by_either_name() {
+    #[derive(Debug, Deserialize, PartialEq)]
+    #[serde(deny_unknown_fields)]
+    struct Database {
+        url: String,
+        password: String,
+    }
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Settings {
+        database: Database,
+    }
+    let settings: Settings = ok(r#"{"DATABASE__PASSWORD": "p", "DATABASE__URL": "u"}"#);
+    assert_eq!(settings.database, Database { url: "u".into(), password: "p".into() });
+    let settings: Settings = ok(r#"{"DATABASE__PASSWORD": "p", "database": {"url": "u"}}"#);
+    assert_eq!(settings.database.password, "p");
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct ToTheLetter {
+        #[serde(rename = "DATABASE__PASSWORD")]
+        password: String,
+        database_url: String,
+    }
+    let settings: ToTheLetter = ok(r#"{"DATABASE__PASSWORD": "p", "DATABASE__URL": "u"}"#);
+    assert_eq!((settings.password.as_str(), settings.database_url.as_str()), ("p", "u"));
+}
+
+#[test]
+fn a_dotenv_file_that_moved_into_a_secret_overrides_the_stale_variables() {
+    #[derive(Debug, Deserialize)]
+    struct Settings {
+        database: Map,
+    }
+    let old =
+        [("DATABASE__USERNAME", "old"), ("DATABASE__PASSWORD", "old"), ("DATABASE__HOST", "h")];
+    let moved = r#"{"DATABASE__USERNAME": "new", "DATABASE__PASSWORD": "new"}"#;
+    let settings: Settings = layered(moved, &old, "").expect("settings");
+    assert_eq!(settings.database, map(&[("host", "h"), ("password", "new"), ("username", "new")]));
+}
+
+#[test]
+fn one_key_in_two_spellings_is_malformed() {
+    for payload in [
+        r#"{"ACME": 1, "acme": 2}"#,
+        r#"{"A__B": 1, "a": {"b": 2}}"#,
+        r#"{"A__B": 1, "A": {"B": 2}}"#,
+        r#"{"A__B": {"C": 1}, "A__B__C": 2}"#,
+    ] {
+        assert_eq!(read::<Json>(payload).expect_err(payload).kind(), ErrorKind::Malformed);
+    }
+    assert_eq!(ok::<Json>(r#"{"A": {"x": 1}, "A__B": 2}"#), json!({"A": {"x": 1}, "A__B": 2}));
+}
+
+/// Reading takes time in proportion to the members: 20,000 of them take seconds in a debug build at most.
+#[test]
+fn many_keys_are_read_in_linear_time() {
+    let members: Vec<_> = (0..20_000).map(|n| format!("\"K{n}__A__B\": \"{n}\"")).collect();
+    let payload = format!("{{{}}}", members.join(","));
+    let start = std::time::Instant::now();
+    assert_eq!(ok::<Map>(&payload).len(), 20_000);
+    assert_eq!(ok::<BTreeMap<String, String>>(&payload)["K7__A__B"], "7");
+    assert!(start.elapsed() < std::time::Duration::from_secs(10), "{:?}", start.elapsed());
+}
