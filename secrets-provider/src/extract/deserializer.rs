@@ -2,14 +2,13 @@
 //!
 //! The target type decides: text is parsed where a number, a bool, a table or a sequence is wanted, and stays text elsewhere.
 
-use std::str::FromStr;
-
+use serde::de::value::SeqDeserializer;
 use serde::de::{Deserializer, Visitor};
 use serde::forward_to_deserialize_any;
 
 use super::access::{Enum, Items, Members, Versions};
 use super::error::{ExtractError, Objection};
-use super::numbers::numbers;
+use super::numbers::{Number, numbers};
 use super::serde_internals::{self, KEY, ROTATING, identity};
 use super::{Extractor, Place, scalar};
 use crate::tree::{Value, base64};
@@ -74,14 +73,13 @@ impl<'de> Deserializer<'de> for Extractor<'_> {
     }
 
     fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ExtractError> {
-        let bytes = self.scalar().and_then(|node| match &node.value {
-            Value::Bytes(bytes) => Some(bytes.clone()),
-            Value::Text(text) => scalar::decoded(text.as_str()),
-            _ => None,
-        });
-        match bytes {
-            Some(bytes) => self.settle(visitor.visit_bytes(&bytes)),
-            None => self.wrong("bytes (SecretBinary, or base64 text)"),
+        // Text is its own bytes: decoding it would be a guess, since most passwords are valid base64.
+        match self.scalar().map(|node| &node.value) {
+            Some(Value::Bytes(bytes)) => self.settle(visitor.visit_bytes(bytes)),
+            _ => match self.text() {
+                Some(text) => self.settle(visitor.visit_bytes(text.as_str().as_bytes())),
+                None => self.wrong("bytes (SecretBinary, or text)"),
+            },
         }
     }
 
@@ -292,7 +290,7 @@ impl<'de> Deserializer<'de> for Extractor<'_> {
 }
 
 impl Extractor<'_> {
-    fn number<T: FromStr, R>(
+    fn number<T: Number, R>(
         self,
         name: &str,
         visit: impl FnOnce(T) -> Result<R, ExtractError>,
@@ -317,6 +315,14 @@ impl Extractor<'_> {
                 None => {
                     let items = Items::new(items, length.is_none(), &self.at, self.context);
                     let visited = visitor.visit_seq(items);
+                    self.settle(visited)
+                }
+            },
+            Some(Value::Bytes(bytes)) => match length.filter(|length| *length != bytes.len()) {
+                Some(_) => self.malformed(&expected(), &format!("there are {} bytes", bytes.len())),
+                None => {
+                    let bytes = SeqDeserializer::new(bytes.iter().copied());
+                    let visited = visitor.visit_seq(bytes);
                     self.settle(visited)
                 }
             },

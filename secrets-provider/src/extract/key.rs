@@ -88,7 +88,7 @@ fn hex(text: &str) -> Option<Zeroizing<Vec<u8>>> {
 }
 
 /// Decodes base64, standard or URL-safe, padded or not, into one buffer, which is wiped even if decoding fails half-way.
-pub(crate) fn base64(text: &str) -> Option<Zeroizing<Vec<u8>>> {
+fn base64(text: &str) -> Option<Zeroizing<Vec<u8>>> {
     let config =
         GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
     let mut bytes = Zeroizing::new(vec![0; base64::decoded_len_estimate(text.len())]);

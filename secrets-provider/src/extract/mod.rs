@@ -27,6 +27,7 @@ use crate::tree::{Node, Table, Value, base64};
 use context::Context;
 pub(crate) use context::Implied;
 use error::ExtractError;
+use numbers::Number;
 
 /// How many wrong values are reported at most, because each costs a walk.
 const MAX_ERRORS: usize = 100;
@@ -114,8 +115,8 @@ impl<'a> Extractor<'a> {
         }
     }
 
-    /// A scalar as text: text itself, the source text of a number or bool, base64 of binary, and the original text of a
-    /// whole JSON secret.
+    /// A scalar as text: text itself, the source text of a number or bool, base64 of binary, and the source text of a JSON
+    /// object or array.
     fn text(&self) -> Option<Text> {
         if let Some(node) = self.scalar() {
             return match &node.value {
@@ -125,7 +126,10 @@ impl<'a> Extractor<'a> {
                 Value::Null | Value::Array(_) | Value::Table(_) => None,
             };
         }
-        self.table()?.source_text.clone()
+        match self.node() {
+            Some(node) => node.source_text().cloned(),
+            None => self.table()?.source_text.clone(),
+        }
     }
 
     /// Reports a visitor's objection at this node, unless it was reported further in.
@@ -177,21 +181,24 @@ impl<'a> Extractor<'a> {
         Err(ExtractError::Reported)
     }
 
-    fn parsed<T: std::str::FromStr>(&self) -> Option<T> {
+    fn parsed<T: Number>(&self) -> Option<T> {
         match &self.scalar()?.value {
-            Value::Text(text) | Value::Number(text) => text.as_str().trim().parse().ok(),
+            Value::Text(text) | Value::Number(text) => T::of(text.as_str().trim()),
             _ => None,
         }
     }
 
-    /// JSON text, if a table or a sequence is wanted.
+    /// JSON text, if a table or a sequence is wanted; also a JSON object in bytes.
     fn json(&self) -> Option<Result<Node, String>> {
         let node = self.node()?;
-        let Value::Text(text) = &node.value else { return None };
+        let text = match &node.value {
+            Value::Text(text) => text.clone(),
+            Value::Bytes(bytes) => payload::text_of(bytes)?,
+            _ => return None,
+        };
         let opening = text.as_str().trim_start().chars().next();
-        matches!(opening, Some('{' | '[')).then(|| {
-            payload::parse_json(text.as_str(), &node.origin).map_err(|error| error.of_text())
-        })
+        matches!(opening, Some('{' | '['))
+            .then(|| payload::parse_json(&text, &node.origin).map_err(|error| error.of_text()))
     }
 
     fn with<'b>(&self, node: &'b Node) -> Extractor<'b>

@@ -2,6 +2,39 @@
 //!
 //! Extraction, map keys and placeholders differ only in how they get a number, which each says in a method `number`.
 
+use std::str::FromStr;
+
+/// A number that text may fill.
+pub(super) trait Number: FromStr {
+    /// The number that the text is; `None` for what is no number. An infinity is none: neither `inf` nor `1e400`, which
+    /// would silently become one.
+    fn of(text: &str) -> Option<Self> {
+        text.parse().ok().filter(Self::is_finite)
+    }
+
+    fn is_finite(&self) -> bool {
+        true
+    }
+}
+
+macro_rules! integers {
+    ($($type:ident)*) => {$( impl Number for $type {} )*};
+}
+
+integers!(u8 u16 u32 u64 u128 i8 i16 i32 i64 i128 bool);
+
+impl Number for f32 {
+    fn is_finite(&self) -> bool {
+        Self::is_finite(*self)
+    }
+}
+
+impl Number for f64 {
+    fn is_finite(&self) -> bool {
+        Self::is_finite(*self)
+    }
+}
+
 /// Implements each number's method by a method `number` of the deserializer, which takes the type's name and what to
 /// call with the number.
 macro_rules! numbers {

@@ -8,7 +8,6 @@
 //! variant that does not. Which variant that is shows only when one is tried, so each walk skips one variant more.
 
 use std::cell::Cell;
-use std::str::FromStr;
 
 use serde::de::value::StrDeserializer;
 use serde::de::{
@@ -19,7 +18,7 @@ use serde::forward_to_deserialize_any;
 
 use super::context::Context;
 use super::error::{ExtractError, Objection};
-use super::numbers::numbers;
+use super::numbers::{Number, numbers};
 use super::serde_internals::{KEY, identity, key_length};
 
 /// Texts for types that only take some texts: addresses, URLs, durations, identifiers, dates.
@@ -81,13 +80,13 @@ impl Placeholder<'_> {
         TEXTS[self.attempt]
     }
 
-    fn number<T: FromStr, R>(
+    fn number<T: Number, R>(
         self,
         _: &str,
         visit: impl FnOnce(T) -> Result<R, ExtractError>,
     ) -> Result<R, ExtractError> {
         let number = if self.attempt == 0 { "0" } else { "1" };
-        number.parse().map_or(Err(ExtractError::Unplaced(Objection::Rejected)), visit)
+        T::of(number).map_or(Err(ExtractError::Unplaced(Objection::Rejected)), visit)
     }
 
     fn of<'de, S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, ExtractError> {

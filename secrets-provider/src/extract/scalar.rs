@@ -1,17 +1,12 @@
-//! Scalars: numbers from their source text, bytes from base64, map keys from their names.
+//! Scalars: numbers from their source text, map keys from their names.
 //!
-//! Nothing is rounded or decoded before a type asks for it.
-
-use std::str::FromStr;
-use std::sync::Arc;
+//! Nothing is rounded before a type asks for it.
 
 use serde::de::{Deserializer, IntoDeserializer, Visitor};
 use serde::forward_to_deserialize_any;
-use zeroize::Zeroizing;
 
 use super::error::{ExtractError, Objection};
-use super::numbers::numbers;
-use crate::extract::key;
+use super::numbers::{Number, numbers};
 
 /// A number for a type that takes any value: an integer if one holds it exactly, else a float.
 pub(super) fn visit_number<'de, V: Visitor<'de>>(
@@ -23,26 +18,23 @@ pub(super) fn visit_number<'de, V: Visitor<'de>>(
     } else if let Ok(number) = text.parse::<i64>() {
         visitor.visit_i64(number)
     } else {
-        // JSON's grammar was checked when the payload was parsed.
-        visitor.visit_f64(text.parse().unwrap_or(f64::NAN))
+        match f64::of(text) {
+            Some(number) => visitor.visit_f64(number),
+            None => Err(ExtractError::Unplaced(Objection::Rejected)),
+        }
     }
-}
-
-/// The bytes of base64 text, in the standard or the URL-safe alphabet, padded or not.
-pub(super) fn decoded(text: &str) -> Option<Arc<Zeroizing<Vec<u8>>>> {
-    key::base64(text.trim()).map(Arc::new)
 }
 
 /// The name of a member, for map keys that are text, numbers or enums.
 pub(super) struct Key<'a>(pub(super) &'a str);
 
 impl Key<'_> {
-    fn number<T: FromStr, R>(
+    fn number<T: Number, R>(
         self,
         _: &str,
         visit: impl FnOnce(T) -> Result<R, ExtractError>,
     ) -> Result<R, ExtractError> {
-        self.0.parse().map_or(Err(ExtractError::Unplaced(Objection::Rejected)), visit)
+        T::of(self.0).map_or(Err(ExtractError::Unplaced(Objection::Rejected)), visit)
     }
 }
 

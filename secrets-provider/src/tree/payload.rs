@@ -71,7 +71,8 @@ pub(crate) fn parse(payload: &Payload, origin: &Arc<Origin>) -> Result<Node, Pay
         Payload::Binary(bytes) => Value::Bytes(bytes.clone()),
         Payload::Text(text) => match object_error(text.as_str()) {
             None => {
-                let mut table = object(text.as_str(), origin, "", 1)?;
+                let source = Source { text, origin };
+                let mut table = source.object(text.as_str(), "", 1)?;
                 table.source_text = Some(text.clone());
                 Value::Table(table)
             }
@@ -89,16 +90,28 @@ pub(crate) fn parse_root(payload: &Payload, origin: &Arc<Origin>) -> Result<Tabl
             Some(error) => error,
             None => PayloadError::NotAnObject("text"),
         }),
+        Value::Bytes(bytes) => match text_of(&bytes) {
+            Some(text) if object_error(text.as_str()).is_none() => {
+                parse_root(&Payload::Text(text), origin)
+            }
+            _ => Err(PayloadError::NotAnObject("binary")),
+        },
         other => Err(PayloadError::NotAnObject(other.kind())),
     }
 }
 
+/// Bytes as text, if they may be a JSON object in UTF-8.
+pub(crate) fn text_of(bytes: &[u8]) -> Option<Text> {
+    let opening = bytes.iter().find(|byte| !b" \t\n\r".contains(byte))?;
+    (*opening == b'{').then(|| std::str::from_utf8(bytes).ok().map(Text::new)).flatten()
+}
+
 /// JSON text as a node, for a field that takes a table or a sequence while the layer has text.
-pub(crate) fn parse_json(text: &str, origin: &Arc<Origin>) -> Result<Node, PayloadError> {
-    let raw: &RawValue = serde_json::from_str(text.trim()).map_err(|error| {
+pub(crate) fn parse_json(text: &Text, origin: &Arc<Origin>) -> Result<Node, PayloadError> {
+    let raw: &RawValue = serde_json::from_str(text.as_str().trim()).map_err(|error| {
         PayloadError::BrokenObject { line: error.line(), column: error.column() }
     })?;
-    Ok(Node::new(value(raw, origin, "", 0)?.unwrap_or(Value::Null), origin.clone()))
+    Source { text, origin }.node(raw, "", 0)
 }
 
 /// Why text is not a JSON object, or `None` if it is one. Its keys and depth are checked later.
@@ -112,37 +125,79 @@ fn object_error(text: &str) -> Option<PayloadError> {
         .map(|error| PayloadError::BrokenObject { line: error.line(), column: error.column() })
 }
 
-fn object(text: &str, origin: &Arc<Origin>, at: &str, depth: usize) -> Result<Table, PayloadError> {
-    if depth > MAX_DEPTH {
-        return Err(PayloadError::TooDeep);
-    }
-    // In the order of their paths, so that a value comes before the members of a table of its name.
-    let mut members: BTreeMap<Vec<String>, (String, &RawValue)> = BTreeMap::new();
-    for (key, raw) in entries(text)? {
-        let path = path_of(&key);
-        match members.entry(path) {
-            Entry::Vacant(slot) => slot.insert((key, raw)),
-            Entry::Occupied(slot) => {
-                return Err(PayloadError::DuplicateKey(join(at, &slot.key().join("."))));
-            }
-        };
-    }
-    let mut table = Table::default();
-    for (path, (key, raw)) in members {
-        let at = join(at, &path.join("."));
-        let levels = path.len() - 1;
-        if depth + levels > MAX_DEPTH {
+/// Where JSON comes from: its text, which source texts are shared with, and its origin.
+struct Source<'a> {
+    text: &'a Text,
+    origin: &'a Arc<Origin>,
+}
+
+impl Source<'_> {
+    fn object(&self, text: &str, at: &str, depth: usize) -> Result<Table, PayloadError> {
+        if depth > MAX_DEPTH {
             return Err(PayloadError::TooDeep);
         }
-        if let Some(value) = value(raw, origin, &at, depth + levels)? {
-            let mut node = Node::new(value, origin.clone());
-            if levels > 0 || path[0] != key {
-                node = node.stored_as(key, levels);
-            }
-            insert(&mut table, &path, node).map_err(|NotFree| PayloadError::DuplicateKey(at))?;
+        // In the order of their paths, so that a value comes before the members of a table of its name.
+        let mut members: BTreeMap<Vec<String>, (String, &RawValue)> = BTreeMap::new();
+        for (key, raw) in entries(text)? {
+            let path = path_of(&key);
+            match members.entry(path) {
+                Entry::Vacant(slot) => slot.insert((key, raw)),
+                Entry::Occupied(slot) => {
+                    return Err(PayloadError::DuplicateKey(join(at, &slot.key().join("."))));
+                }
+            };
         }
+        let mut table = Table::default();
+        for (path, (key, raw)) in members {
+            let at = join(at, &path.join("."));
+            let levels = path.len() - 1;
+            if depth + levels > MAX_DEPTH {
+                return Err(PayloadError::TooDeep);
+            }
+            let mut node = self.node(raw, &at, depth + levels)?;
+            // A member that is `null` counts as absent (M5).
+            if node.value != Value::Null {
+                if levels > 0 || path[0] != key {
+                    node = node.stored_as(key, levels);
+                }
+                insert(&mut table, &path, node)
+                    .map_err(|NotFree| PayloadError::DuplicateKey(at))?;
+            }
+        }
+        Ok(table)
     }
-    Ok(table)
+
+    /// One JSON value at a depth, with its source text if it is an object or an array.
+    fn node(&self, raw: &RawValue, at: &str, depth: usize) -> Result<Node, PayloadError> {
+        let text = raw.get();
+        let value = match text.as_bytes().first() {
+            Some(b'n') => Value::Null,
+            Some(b't') => Value::Bool(true),
+            Some(b'f') => Value::Bool(false),
+            Some(b'"') => Value::Text(Text::new(
+                serde_json::from_str::<String>(text).map_err(|_| PayloadError::NotUnicode)?,
+            )),
+            Some(b'{') => {
+                let mut table = self.object(text, at, depth + 1)?;
+                table.source_text = Some(self.text.share(text));
+                Value::Table(table)
+            }
+            Some(b'[') => {
+                if depth + 1 > MAX_DEPTH {
+                    return Err(PayloadError::TooDeep);
+                }
+                let items: Vec<&RawValue> =
+                    serde_json::from_str(text).map_err(|_| PayloadError::NotUnicode)?;
+                let nodes = items.into_iter().map(|item| self.node(item, at, depth + 1));
+                let array = Value::Array(nodes.collect::<Result<_, _>>()?);
+                return Ok(
+                    Node::new(array, self.origin.clone()).with_source_text(self.text.share(text))
+                );
+            }
+            _ => Value::Number(Text::new(text)),
+        };
+        Ok(Node::new(value, self.origin.clone()))
+    }
 }
 
 /// There is another value at the path.
@@ -181,38 +236,6 @@ fn insert(table: &mut Table, path: &[String], mut node: Node) -> Result<(), NotF
     }
     standing.merge_spelling(node.spelling);
     Ok(())
-}
-
-/// One JSON value at a depth; `None` for `null`, which counts as absent if it is a member (M5).
-fn value(
-    raw: &RawValue,
-    origin: &Arc<Origin>,
-    at: &str,
-    depth: usize,
-) -> Result<Option<Value>, PayloadError> {
-    let text = raw.get();
-    Ok(Some(match text.as_bytes().first() {
-        Some(b'n') => return Ok(None),
-        Some(b't') => Value::Bool(true),
-        Some(b'f') => Value::Bool(false),
-        Some(b'"') => Value::Text(Text::new(
-            serde_json::from_str::<String>(text).map_err(|_| PayloadError::NotUnicode)?,
-        )),
-        Some(b'{') => Value::Table(object(text, origin, at, depth + 1)?),
-        Some(b'[') => {
-            if depth + 1 > MAX_DEPTH {
-                return Err(PayloadError::TooDeep);
-            }
-            let items: Vec<&RawValue> =
-                serde_json::from_str(text).map_err(|_| PayloadError::NotUnicode)?;
-            let nodes = items.into_iter().map(|item| {
-                let value = value(item, origin, at, depth + 1)?.unwrap_or(Value::Null);
-                Ok(Node::new(value, origin.clone()))
-            });
-            Value::Array(nodes.collect::<Result<_, _>>()?)
-        }
-        _ => Value::Number(Text::new(text)),
-    }))
 }
 
 /// Where the tree has a key: a `SCREAMING_CASE` key is read as a variable is, lowercased and nested at `__`; any other
@@ -345,9 +368,10 @@ mod tests {
             Some("expected a JSON object, found invalid JSON at line 2, column 2")
         );
         assert_eq!(
-            root(Payload::binary(*b"{}")).as_deref(),
+            root(Payload::binary(*b"{\xff}")).as_deref(),
             Some("expected a JSON object, found binary")
         );
+        assert_eq!(root(Payload::binary(*b" {\"a\": 1}")), None, "a JSON object in UTF-8");
         assert_eq!(root(Payload::text("{}")), None);
     }
 }

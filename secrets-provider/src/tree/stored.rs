@@ -10,6 +10,7 @@
 use std::borrow::Cow;
 
 use super::{Node, Table, Value};
+use crate::secret::Text;
 
 /// What the name of a node in the tree does not say about the JSON objects that it came from.
 #[derive(Clone, PartialEq, Default)]
@@ -20,6 +21,8 @@ pub(crate) struct Spelling {
     levels: usize,
     /// Whether the node is a table with members that are stored further up, as `A__B`.
     nests: bool,
+    /// The JSON text of an array.
+    source_text: Option<Text>,
     /// The value stored under this name that such a table hides, as among variables (rule L2).
     hidden: Option<Node>,
 }
@@ -36,6 +39,21 @@ impl Node {
     pub(crate) fn stored_name(&self) -> Option<&str> {
         let spelling = self.spelling.as_deref().filter(|spelling| spelling.levels == 0)?;
         spelling.name.as_deref()
+    }
+
+    /// The same node with the JSON text that it was read from.
+    pub(super) fn with_source_text(mut self, text: Text) -> Self {
+        self.spelling.get_or_insert_default().source_text = Some(text);
+        self
+    }
+
+    /// The JSON text of a table or an array that a secret or a variable holds.
+    pub(crate) fn source_text(&self) -> Option<&Text> {
+        match &self.value {
+            Value::Table(table) => table.source_text.as_ref(),
+            Value::Array(_) => self.spelling.as_ref()?.source_text.as_ref(),
+            _ => None,
+        }
     }
 
     /// Notes that this table has members that are stored further up.
@@ -72,7 +90,8 @@ impl Table {
     /// Whether a member of this table, or further down, is stored under another name than it has here.
     pub(crate) fn has_stored_names(&self) -> bool {
         self.entries.values().any(|node| {
-            node.spelling.is_some()
+            let spelling = node.spelling.as_ref();
+            spelling.is_some_and(|spelling| spelling.name.is_some() || spelling.nests)
                 || match &node.value {
                     Value::Table(table) => table.has_stored_names(),
                     _ => false,

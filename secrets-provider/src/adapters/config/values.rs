@@ -38,7 +38,11 @@ fn number(text: &str) -> ValueKind {
     } else if let Ok(number) = text.parse::<u64>() {
         ValueKind::U64(number)
     } else {
-        ValueKind::Float(text.parse().unwrap_or(f64::NAN))
+        match text.parse::<f64>() {
+            Ok(number) if number.is_finite() => ValueKind::Float(number),
+            // Beyond a float, where it would be infinite.
+            _ => ValueKind::String(text.to_owned()),
+        }
     }
 }
 

@@ -18,14 +18,18 @@ pub(super) fn value(node: &Node) -> FigmentValue {
         Value::Bool(value) => FigmentValue::Bool(Tag::Default, *value),
         Value::Text(text) => FigmentValue::String(Tag::Default, text.as_str().to_owned()),
         Value::Bytes(bytes) => FigmentValue::String(Tag::Default, base64(bytes).to_string()),
-        Value::Number(text) => FigmentValue::Num(Tag::Default, number(text.as_str())),
+        Value::Number(text) => match number(text.as_str()) {
+            Some(number) => FigmentValue::Num(Tag::Default, number),
+            None => FigmentValue::String(Tag::Default, text.as_str().to_owned()),
+        },
         Value::Array(items) => FigmentValue::Array(Tag::Default, items.iter().map(value).collect()),
         Value::Table(table) => FigmentValue::Dict(Tag::Default, dict(table)),
     }
 }
 
-fn number(text: &str) -> Num {
-    if let Ok(number) = text.parse::<u64>() {
+/// The number that the text is; `None` if it is beyond a float, which would be infinite.
+fn number(text: &str) -> Option<Num> {
+    Some(if let Ok(number) = text.parse::<u64>() {
         Num::U64(number)
     } else if let Ok(number) = text.parse::<i64>() {
         Num::I64(number)
@@ -34,8 +38,8 @@ fn number(text: &str) -> Num {
     } else if let Ok(number) = text.parse::<i128>() {
         Num::I128(number)
     } else {
-        Num::F64(text.parse().unwrap_or(f64::NAN))
-    }
+        Num::F64(text.parse().ok().filter(|number: &f64| number.is_finite())?)
+    })
 }
 
 /// The text of a number that another provider parsed.

@@ -110,7 +110,7 @@ fn json_text_of_a_variable_fills_a_table() {
 }
 
 #[test]
-fn binary_is_bytes_raw_and_text_in_base64() {
+fn bytes_come_raw_from_binary_and_text_is_its_own_bytes() {
     #[derive(Debug, PartialEq)]
     struct Bytes(Vec<u8>);
     impl<'de> Deserialize<'de> for Bytes {
@@ -134,10 +134,59 @@ fn binary_is_bytes_raw_and_text_in_base64() {
         Table { entries: [("x".to_owned(), Node::new(value, origin))].into(), source_text: None };
     assert_eq!(extract::<X<Bytes>>(&table).expect("bytes").x, Bytes(vec![0, 255, 254, 1]));
     assert_eq!(extract::<X<String>>(&table).expect("text").x, "AP/+AQ==");
-    for text in ["AP/+AQ==", "AP/+AQ", "AP_-AQ==", "AP_-AQ", " AP/+AQ==\n"] {
-        assert_eq!(ok::<Bytes>(text), Bytes(vec![0, 255, 254, 1]), "{text}");
+    assert_eq!(extract::<X<Vec<u8>>>(&table).expect("bytes").x, [0, 255, 254, 1]);
+    assert_eq!(extract::<X<[u8; 4]>>(&table).expect("bytes").x, [0, 255, 254, 1]);
+    let error = extract::<X<[u8; 3]>>(&table).expect_err("another length").to_string();
+    assert!(error.contains("expected a sequence of 3, but there are 4 bytes"), "{error}");
+    for text in ["AP/+AQ==", "password", " padded \n", "hunter2 !", "{\"a\": 1}", "12"] {
+        assert_eq!(ok::<Bytes>(text), Bytes(text.into()), "{text}");
     }
-    assert!(refused::<Bytes>("hunter2 !").contains("expected bytes"));
+    assert_eq!(ok::<BTreeMap<String, Bytes>>(r#"{"n": 1.50}"#)["n"], Bytes("1.50".into()));
+}
+
+#[test]
+fn binary_that_is_a_json_object_fills_a_table() {
+    let read = |bytes: &[u8]| {
+        let origin = Arc::new(Origin::Secret { name: "s".into(), version_id: "v".into() });
+        let node = Node::new(Value::Bytes(Arc::new(bytes.to_vec().into())), origin);
+        let table = Table { entries: [("x".to_owned(), node)].into(), source_text: None };
+        extract::<X<Strict>>(&table).map(|x| (x.x.host, x.x.port))
+    };
+    assert_eq!(read(br#" {"host": "h", "PORT": "1"}"#).expect("a table"), ("h".into(), 1));
+    for bytes in [&b"\xff"[..], b"{\xff}", b"[1]", b"", b"{"] {
+        let error = read(bytes).expect_err("no table").to_string();
+        assert!(error.contains("`x`"), "{error}");
+    }
+}
+
+#[test]
+fn json_at_any_depth_is_text_by_its_source() {
+    let payload =
+        r#"{"account": {"n":1e2, "list": [1, {"a":  2}]}, "keys": [ "a",[] ], "empty": [[]]}"#;
+    let texts: BTreeMap<String, String> = ok(payload);
+    assert_eq!(texts["account"], r#"{"n":1e2, "list": [1, {"a":  2}]}"#);
+    assert_eq!((texts["keys"].as_str(), texts["empty"].as_str()), (r#"[ "a",[] ]"#, "[[]]"));
+    assert_eq!(
+        ok::<BTreeMap<String, Vec<String>>>(r#"{"a": [{"b": 1}, [2]]}"#)["a"],
+        [r#"{"b": 1}"#, "[2]"]
+    );
+    // JSON in JSON text, and back.
+    let nested: BTreeMap<String, BTreeMap<String, String>> = ok(r#"{"a": "{\"b\": [1, 2]}"}"#);
+    assert_eq!(nested["a"]["b"], "[1, 2]");
+}
+
+#[test]
+fn an_infinity_is_no_number() {
+    for text in ["NaN", "inf", "-inf", "infinity", "1e400", "-1e400"] {
+        assert!(refused::<f64>(text).contains("expected f64"), "{text}");
+        assert!(refused::<f32>(text).contains("expected f32"), "{text}");
+    }
+    assert!(refused::<f32>("1e39").contains("expected f32"));
+    assert!((ok::<f64>("1e39") - 1e39).abs() < 1e30);
+    let numbers = r#"{"a": 1e400}"#;
+    assert!(refused::<BTreeMap<String, f64>>(numbers).contains("`x.a`"));
+    assert!(refused::<BTreeMap<String, serde_json::Value>>(numbers).contains("`x.a`"));
+    assert_eq!(ok::<BTreeMap<String, String>>(numbers)["a"], "1e400");
 }
 
 #[test]
