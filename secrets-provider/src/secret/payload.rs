@@ -21,6 +21,15 @@ impl Payload {
         Self::Text(Text::new(text))
     }
 
+    /// How many bytes it has.
+    #[cfg(feature = "aws")]
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Text(text) => text.as_str().len(),
+            Self::Binary(bytes) => bytes.len(),
+        }
+    }
+
     pub(crate) fn binary(bytes: impl Into<Vec<u8>>) -> Self {
         Self::Binary(Arc::new(Zeroizing::new(bytes.into())))
     }

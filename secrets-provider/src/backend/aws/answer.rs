@@ -14,6 +14,10 @@ use crate::error::{Error, ErrorKind};
 use crate::secret::id::{asks_for, is_arn, names_of};
 use crate::secret::{Fetched, Payload};
 
+/// How long a value may be
+/// (<https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html>).
+const MAX_VALUE_BYTES: usize = 65_536;
+
 /// Splits an answer into outcomes, and removes the ids that it covers from `missing`.
 pub(super) fn sort_out(
     output: BatchGetSecretValueOutput,
@@ -64,7 +68,8 @@ fn answers(id: &str, name: Option<&str>, arn: Option<&str>) -> bool {
 /// # Errors
 ///
 /// `Unavailable` if the answer is about another secret or is incomplete: it says nothing about the
-/// one that was asked for, not even that it is gone.
+/// one that was asked for, not even that it is gone. `Malformed` if the value is longer than one in
+/// Secrets Manager can be.
 pub(super) fn fetched(
     id: &str,
     name: Option<String>,
@@ -83,6 +88,12 @@ pub(super) fn fetched(
         return Err(wrong("the answer is about another secret"));
     }
     let payload = payload.ok_or_else(|| wrong("the answer lacks its value"))?;
+    if payload.len() > MAX_VALUE_BYTES {
+        let message = format!("secret `{id}`: the value is longer than {MAX_VALUE_BYTES} bytes");
+        return Err(Error::new(ErrorKind::Malformed, message)
+            .with_secret(id)
+            .with_hint("Secrets Manager takes no longer ones: check AWS_ENDPOINT_URL"));
+    }
     let secret = Fetched::new(name, version_id, payload);
     Ok(match arn {
         Some(arn) => secret.with_arn(arn),
@@ -120,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_about_another_secret_or_without_a_part_says_nothing() {
+    fn an_answer_that_is_wrong_incomplete_or_too_long_is_no_value() {
         let arn = |name: &str| {
             format!("arn:aws:secretsmanager:us-east-1:123456789012:secret:{name}-AbCdEf")
         };
@@ -147,6 +158,13 @@ mod tests {
             let outcome = fetched(id, name, answered, version, payload);
             let expected = if right { None } else { Some(ErrorKind::Unavailable) };
             assert_eq!(outcome.err().map(|error| error.kind()), expected, "{case}");
+        }
+        for (length, expected) in [(65_536, None), (65_537, Some(ErrorKind::Malformed))] {
+            for payload in [Payload::text("x".repeat(length)), Payload::binary(vec![0; length])] {
+                let version = Some("v1".to_owned());
+                let outcome = fetched("a", Some("a".into()), None, version, Some(payload));
+                assert_eq!(outcome.err().map(|error| error.kind()), expected, "{length}");
+            }
         }
         for (version, payload) in [(None, Some(Payload::text("x"))), (Some("v1"), None)] {
             let outcome = fetched("a", Some("a".into()), None, version.map(str::to_owned), payload);

@@ -120,6 +120,32 @@ async fn failing_calls_delay_a_rotation_but_never_split_it() {
     assert!(failures > 0, "the retries of the SDK hid every failure");
 }
 
+/// An answer is read no further than one of Secrets Manager can be long.
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_is_too_long_is_an_outage() {
+    let fake = fake();
+    let settings: Live<Settings> = quiet(&fake).start().await.unwrap();
+    let padding = " ".repeat(17 * 1024 * 1024);
+    for operation in ["ListSecrets", "BatchGetSecretValue"] {
+        rotate(&fake, 2);
+        let body = format!(r#"{{"SecretList": [], "SecretValues": [] {padding}}}"#);
+        let fault = fake.inject(Fault::answer(200, body).on(operation));
+        let refreshed = settings.refresh().await;
+        match operation {
+            "ListSecrets" => {
+                let error = refreshed.unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+                assert!(error.to_string().contains("incomplete or not valid"), "{error}");
+            }
+            // Single calls replace it.
+            _ => drop(refreshed.unwrap()),
+        }
+        assert!(serves(&settings, 2), "{operation}");
+        fake.remove_fault(fault);
+        settings.refresh().await.unwrap();
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_outage_at_the_start_is_an_error_or_a_fallback_that_ends() {
     let fake = fake();
