@@ -3,7 +3,7 @@
 //! Windows are asked for in tasks of their own, so that no refresh waits for them, and only for secrets that are new or
 //! have a new version. Waits of the schedule are shortened around the windows that are known.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::time::{Duration, SystemTime};
 
@@ -37,9 +37,13 @@ impl RotationSchedule {
         self.unknown.extend(ids);
     }
 
-    /// Names were listed, so the backend may know more windows.
+    /// Names were listed, so the backend may know more windows of the secrets in use, which are
+    /// these. Windows of other secrets are forgotten.
     pub(super) fn listed<'a>(&mut self, ids: impl IntoIterator<Item = &'a String>) {
-        let unknown = ids.into_iter().filter(|id| !self.known.contains_key(*id));
+        let used: BTreeSet<&String> = ids.into_iter().collect();
+        self.known.retain(|id, _| used.contains(id));
+        self.over.retain(|id, _| used.contains(id));
+        let unknown = used.into_iter().filter(|id| !self.known.contains_key(*id));
         self.unknown.extend(unknown.cloned());
     }
 
@@ -109,6 +113,20 @@ fn on_clock(window: &RotationWindow, wall: SystemTime, now: Instant) -> Option<R
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn windows_of_secrets_that_are_no_longer_used_are_forgotten() {
+        let mut rotation = RotationSchedule::default();
+        let end = SystemTime::now() + Duration::from_secs(60);
+        for n in 0..100 {
+            let id = format!("s{n}");
+            let window = (id.clone(), end - Duration::from_secs(60)..end);
+            rotation.record([window].into(), SystemTime::now(), Instant::now());
+            rotation.over.insert(id.clone(), end);
+            rotation.listed([&id]);
+            assert_eq!((rotation.known.len(), rotation.over.len()), (1, 1));
+        }
+    }
 
     #[test]
     fn windows_are_moved_to_the_clock_of_waits() {
