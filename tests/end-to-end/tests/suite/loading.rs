@@ -300,21 +300,21 @@ fn debug_names_the_store_and_shows_nothing_of_it() {
     assert!(shown.contains("Vault") && !shown.contains("s3cret"), "{shown}");
 }
 
-/// A store that panics where it is told to, as an SDK may about its configuration.
+/// A store that panics in one place, as an SDK may about its configuration.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Panics {
-    InCallOfList,
-    InList,
-    InCallOfFetch,
-    InFetch,
-    InListSome,
+    CallOfList,
+    List,
+    CallOfFetch,
+    Fetch,
+    ListSome,
 }
 
 impl Backend for Panics {
     fn list<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Vec<String>, Error>> {
-        assert!(*self != Self::InCallOfList, "hunter2");
+        assert!(*self != Self::CallOfList, "hunter2");
         Box::pin(async {
-            assert!(*self != Self::InList, "hunter2");
+            assert!(*self != Self::List, "hunter2");
             Ok(vec!["app/a".to_owned()])
         })
     }
@@ -324,10 +324,10 @@ impl Backend for Panics {
     }
 
     fn fetch<'a>(&'a self, ids: &'a [String]) -> BoxStream<'a, Outcome> {
-        assert!(*self != Self::InCallOfFetch, "hunter2");
+        assert!(*self != Self::CallOfFetch, "hunter2");
         let missing = Error::new(ErrorKind::NotFound, "none").with_secret(&ids[0]);
         Box::pin(futures_util::stream::once(async move {
-            assert!(*self != Self::InFetch, "hunter2");
+            assert!(*self != Self::Fetch, "hunter2");
             (ids[0].clone(), Err(missing))
         }))
     }
@@ -336,8 +336,8 @@ impl Backend for Panics {
 /// On every road, and never as an outage that lower layers may replace.
 #[tokio::test]
 async fn a_panic_of_the_backend_at_the_start_is_an_error() {
-    use Panics::{InCallOfFetch, InCallOfList, InFetch, InList, InListSome};
-    for panics in [InCallOfList, InList, InCallOfFetch, InFetch, InListSome] {
+    use Panics::{CallOfFetch, CallOfList, Fetch, List, ListSome};
+    for panics in [CallOfList, List, CallOfFetch, Fetch, ListSome] {
         let manager = || SecretsManager::prefix("app").backend(panics);
         let with_fallback = || manager().fallback_to_env();
         let live = Live::<serde_json::Value>::builder(manager())
@@ -349,10 +349,10 @@ async fn a_panic_of_the_backend_at_the_start_is_an_error() {
         ];
         let expected = match panics {
             // Only for a hint.
-            InListSome => ErrorKind::NotFound,
+            ListSome => ErrorKind::NotFound,
             _ => ErrorKind::Rejected,
         };
-        if panics != InListSome {
+        if panics != ListSome {
             errors.push(with_fallback().fetch().await.unwrap_err());
         }
         for error in errors {
