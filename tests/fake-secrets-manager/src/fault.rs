@@ -255,7 +255,7 @@ impl Faults {
                 continue;
             }
             match &fault.effect {
-                Effect::Slow(by) => met.delay += *by,
+                Effect::Slow(by) => met.delay = met.delay.saturating_add(*by),
                 effect => {
                     met.effect = Some(effect.clone());
                     break;

@@ -17,14 +17,21 @@ pub(crate) const ACCOUNT: &str = "123456789012";
 #[derive(Debug)]
 struct Change {
     at: Instant,
-    name: String,
     secret: Option<Arc<Secret>>,
+}
+
+impl Change {
+    /// Whether a listing that is behind by this much shows the change.
+    fn shown(&self, delay: Duration) -> bool {
+        self.at.elapsed() >= delay
+    }
 }
 
 #[derive(Debug)]
 pub(crate) struct State {
     secrets: BTreeMap<String, Arc<Secret>>,
-    changes: Vec<Change>,
+    /// By name, oldest first: those that a delayed listing doesn't show yet, and the one before.
+    changes: BTreeMap<String, Vec<Change>>,
     listing_delay: Duration,
     serial: u64,
     start: (Instant, SystemTime),
@@ -38,7 +45,7 @@ impl State {
     pub(crate) fn new() -> Self {
         Self {
             secrets: BTreeMap::new(),
-            changes: Vec::new(),
+            changes: BTreeMap::new(),
             listing_delay: Duration::ZERO,
             serial: 0,
             start: Self::start(),
@@ -59,12 +66,14 @@ impl State {
         self.start.1 + Instant::now().saturating_duration_since(self.start.0)
     }
 
-    /// Finds by name, ARN, or ARN without its random suffix.
+    /// Finds by name, ARN, or ARN without its random suffix. Like AWS, it takes the end of a name
+    /// for the suffix if it looks like one, so such a partial ARN finds nothing.
     pub(crate) fn find(&self, secret_id: &str) -> Option<&Arc<Secret>> {
+        let partial = if has_suffix(secret_id) { "" } else { secret_id };
         let found = self.secrets.get(secret_id).or_else(|| {
             self.secrets
                 .values()
-                .find(|secret| secret.arn == secret_id || without_suffix(&secret.arn) == secret_id)
+                .find(|secret| secret.arn == secret_id || without_suffix(&secret.arn) == partial)
         })?;
         let over = found.deletion.is_some_and(|end| end <= self.now());
         (!over).then_some(found)
@@ -118,17 +127,27 @@ impl State {
     }
 
     pub(crate) fn insert(&mut self, secret: Secret) {
-        self.changes.push(Change {
-            at: Instant::now(),
-            name: secret.name.clone(),
-            secret: Some(Arc::new(secret.outline())),
-        });
+        self.record(&secret.name, Some(Arc::new(secret.outline())));
         self.secrets.insert(secret.name.clone(), Arc::new(secret));
     }
 
     pub(crate) fn remove(&mut self, name: &str) {
         if self.secrets.remove(name).is_some() {
-            self.changes.push(Change { at: Instant::now(), name: name.to_owned(), secret: None });
+            self.record(name, None);
+        }
+    }
+
+    /// Keeps a change for as long as a listing needs it.
+    fn record(&mut self, name: &str, secret: Option<Arc<Secret>>) {
+        let change = Change { at: Instant::now(), secret };
+        let changes = self.changes.entry(name.to_owned()).or_default();
+        changes.push(change);
+        // The last one that is shown stands for all before it.
+        if let Some(shown) = changes.iter().rposition(|change| change.shown(self.listing_delay)) {
+            changes.drain(..shown);
+        }
+        if let [Change { secret: None, .. }] = changes.as_slice() {
+            self.changes.remove(name);
         }
     }
 
@@ -163,15 +182,11 @@ impl State {
         let mut listed: Vec<_> = if self.listing_delay.is_zero() {
             self.secrets.values().map(Arc::clone).collect()
         } else {
-            let mut world = BTreeMap::new();
-            let mut changes = self.changes.iter();
-            // In the order they were made, so that the last one of a name wins.
-            while let Some(change) = changes.next()
-                && change.at + self.listing_delay <= Instant::now()
-            {
-                world.insert(change.name.as_str(), change.secret.as_ref());
-            }
-            world.into_values().flatten().map(Arc::clone).collect()
+            let delay = self.listing_delay;
+            let shown = |changes: &Vec<Change>| {
+                changes.iter().rfind(|change| change.shown(delay))?.secret.clone()
+            };
+            self.changes.values().filter_map(shown).collect()
         };
         listed.retain(|secret| secret.deletion.is_none_or(|end| end > now));
         listed.sort_by_key(|secret| secret.serial);
@@ -187,6 +202,12 @@ fn without_suffix(arn: &str) -> &str {
     arn.rsplit_once('-').map_or(arn, |(rest, _)| rest)
 }
 
+fn has_suffix(arn: &str) -> bool {
+    arn.rsplit_once('-').is_some_and(|(_, suffix)| {
+        suffix.len() == 6 && suffix.bytes().all(|c| c.is_ascii_alphanumeric())
+    })
+}
+
 fn random_suffix() -> String {
     std::iter::repeat_with(fastrand::alphanumeric).take(6).collect()
 }
@@ -196,4 +217,51 @@ fn midnight(at: SystemTime) -> SystemTime {
     const DAY: u64 = 24 * 60 * 60;
     let seconds = at.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
     SystemTime::UNIX_EPOCH + Duration::from_secs(seconds - seconds % DAY)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn put(state: &mut State, name: &str) {
+        let secret = state.blank(name);
+        state.insert(secret);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn changes_are_kept_no_longer_than_a_listing_is_behind() {
+        let delay = Duration::from_secs(300);
+        let mut state = State::new();
+        state.delay_listing(delay);
+        for second in 0..1000 {
+            put(&mut state, "a");
+            put(&mut state, &format!("b/{second}"));
+            state.remove(&format!("b/{second}"));
+            tokio::time::advance(Duration::from_secs(1)).await;
+        }
+        assert!(state.changes["a"].len() <= 301, "{}", state.changes["a"].len());
+        state.delay_listing(Duration::ZERO);
+        put(&mut state, "a");
+        assert_eq!(state.changes["a"].len(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_listing_that_is_behind_for_good_shows_nothing() {
+        let mut state = State::new();
+        state.delay_listing(Duration::MAX);
+        put(&mut state, "a");
+        assert_eq!(state.listed().len(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_partial_arn_that_ends_like_a_whole_one_finds_nothing() {
+        let mut state = State::new();
+        for name in ["app/db-master", "app/db"] {
+            put(&mut state, name);
+        }
+        let found = |id: &str| state.find(id).map(|secret| secret.name.clone());
+        assert_eq!(found(&arn_without_suffix("app/db")).as_deref(), Some("app/db"));
+        assert_eq!(found(&arn_without_suffix("app/db-master")), None);
+        assert_eq!(found("app/db-master").as_deref(), Some("app/db-master"));
+    }
 }
