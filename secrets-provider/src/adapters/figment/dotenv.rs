@@ -3,15 +3,52 @@
 //! `env::dotenv` finds and parses the file; this adds filters, names, nesting and figment's typing
 //! of values. Programs merge it. It reads the file on every merge and never touches the process
 //! environment.
+//!
+//! figment keeps only parsed values, so the text goes through the metadata, as a fetch does in
+//! `side_channel`: `metadata` leaves an empty cell in a thread-local, `data` fills it, and `tree`
+//! takes it back by [`texts_of`].
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use figment::value::{Dict, Map, Uncased, UncasedStr, Value};
 use figment::{Metadata, Profile, Provider};
 
 use crate::error::Error;
+use crate::secret::Text;
+use crate::unwind;
+
+/// The values of a file as text, by dotted name. Wiped when dropped.
+pub(super) type Texts = BTreeMap<String, Text>;
+
+/// A key that no settings have.
+const TEXTS: &str = "\0secrets-provider texts\0";
+
+/// Metadata whose data have not been asked for yet.
+struct Announced {
+    /// Identifies the provider: another one may be asked in between.
+    filter_map: FilterMap,
+    texts: Arc<OnceLock<Arc<Texts>>>,
+}
+
+thread_local! {
+    /// The metadata that a `Dotenv` made last on this thread.
+    static ANNOUNCED: RefCell<Option<Announced>> = const { RefCell::new(None) };
+
+    /// The texts that an interpolater was just asked for.
+    static ASKED: RefCell<Option<Arc<Texts>>> = const { RefCell::new(None) };
+}
+
+/// The texts behind a provider's metadata; `None` if it is not a `Dotenv` that was read.
+pub(super) fn texts_of(metadata: &Metadata) -> Option<Arc<Texts>> {
+    ASKED.take();
+    // Another provider's interpolater may panic on such a key.
+    let _ = unwind::catch(|| metadata.interpolate(&Profile::Default, &[TEXTS]));
+    ASKED.take()
+}
 
 type FilterMap = Arc<dyn Fn(&UncasedStr) -> Option<Uncased<'static>> + Send + Sync>;
 
@@ -20,8 +57,9 @@ type FilterMap = Arc<dyn Fn(&UncasedStr) -> Option<Uncased<'static>> + Send + Sy
 ///
 /// Its methods and its typing of values are those of figment's `Env`, so a variable means the same
 /// in both: names are lowercased, values are parsed (`PORT=8080` is a number, `X=[1, 2]` an array),
-/// and [`split`](Self::split) nests. Parsing can change a secret: `PIN=0042` becomes 42. Read such
-/// a file with [`Layers`](crate::Layers), which keeps text.
+/// and [`split`](Self::split) nests. Parsing can change a secret: for figment's own `extract`,
+/// `PIN=0042` is 42. [`settings`](crate::FigmentExt::settings), [`Live`](crate::Live) and
+/// [`Layers`](crate::Layers) keep the text `0042` for a field that is text.
 ///
 /// The file is parsed by dotenvy: `export`, comments, quotes and `$NAME` work as before (`$NAME` is
 /// taken from the process environment first, then from the lines above). A relative path is
@@ -177,7 +215,14 @@ impl Provider for Dotenv {
             Some(prefix) => format!("`{}` variable(s)", prefix.to_ascii_uppercase()),
             None => "variable(s)".to_owned(),
         };
-        Metadata::from(name, self.file.as_path()).interpolater(|_, keys| {
+        let texts = Arc::<OnceLock<Arc<Texts>>>::default();
+        let filter_map = self.filter_map.clone();
+        ANNOUNCED.set(Some(Announced { filter_map, texts: texts.clone() }));
+        Metadata::from(name, self.file.as_path()).interpolater(move |_, keys| {
+            if keys == [TEXTS] {
+                ASKED.set(texts.get().cloned());
+                return String::new();
+            }
             keys.iter().map(|key| key.to_ascii_uppercase()).collect::<Vec<_>>().join(".")
         })
     }
@@ -186,12 +231,19 @@ impl Provider for Dotenv {
         let variables =
             self.variables().map_err(|error| figment::Error::from(error.to_string()))?;
         let mut merged = Dict::new();
+        let mut texts = Texts::new();
         for (name, value) in variables {
+            texts.insert(name.clone(), Text::new(value.as_str()));
             // Never fails: text that is nothing else is a string.
             let value: Value = value.parse().unwrap_or_else(|never| match never {});
             if let Some(dict) = figment::util::nest(&name, value).into_dict() {
                 merge(&mut merged, dict);
             }
+        }
+        let ours = |announced: &Announced| Arc::ptr_eq(&announced.filter_map, &self.filter_map);
+        if let Some(announced) = ANNOUNCED.take().filter(ours) {
+            // `metadata` made the cell, and each cell is filled once.
+            let _ = announced.texts.set(Arc::new(texts));
         }
         Ok(self.profile.collect(merged))
     }

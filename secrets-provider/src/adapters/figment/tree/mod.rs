@@ -12,6 +12,7 @@ use figment::value::{Dict, Value as FigmentValue};
 use figment::{Figment, Metadata, Profile, Provider as _};
 use serde::de::DeserializeOwned;
 
+use super::dotenv::{Texts, texts_of};
 use super::side_channel::fetch_of;
 use super::values::{self, number_text};
 use crate::error::{Error, ErrorKind};
@@ -30,8 +31,9 @@ use crate::tree::{Node, Origin, Table, Value};
 /// all wrong values are reported at once, and an error names key, provider and secret, never a
 /// value.
 ///
-/// Values that figment's `Env` and our [`Dotenv`](crate::Dotenv) have parsed stay parsed:
-/// `PIN=0042` is the number 42.
+/// Values that figment's `Env` has parsed stay parsed: `PIN=0042` is the number 42. Our
+/// [`Dotenv`](crate::Dotenv) keeps the text of the file, so `PIN=0042` fills a `String` with `0042`
+/// and a number with 42.
 ///
 /// # Spellings and order
 ///
@@ -135,6 +137,8 @@ struct Providers<'a> {
     figment: &'a Figment,
     /// In the order of merging, each with its snapshot if the provider is ours.
     known: Vec<(&'a Metadata, Option<Snapshot>)>,
+    /// For each of them, the texts of its file if it is a `Dotenv`.
+    texts: Vec<Option<Arc<Texts>>>,
     /// The rank of the first provider's values in the current profile.
     first_rank: usize,
 }
@@ -143,7 +147,8 @@ impl<'a> Providers<'a> {
     fn of(figment: &'a Figment) -> Self {
         let known =
             figment.metadata().map(|metadata| (metadata, fetch_of(metadata).and_then(Result::ok)));
-        Self { figment, known: known.collect(), first_rank: 0 }
+        let texts = figment.metadata().map(texts_of).collect();
+        Self { figment, known: known.collect(), texts, first_rank: 0 }
     }
 
     fn table(&self, dict: Dict, path: &mut Vec<String>) -> Table {
@@ -184,7 +189,11 @@ impl<'a> Providers<'a> {
                     variable: metadata
                         .is_some_and(|metadata| metadata.name.contains("variable(s)")),
                 };
-                Node::new(self.value(value, path), Arc::new(origin))
+                let texts = at.and_then(|at| self.texts[at].as_deref());
+                let value = texts
+                    .and_then(|texts| as_written(texts.get(&path.join("."))?, &value))
+                    .unwrap_or_else(|| self.value(value, path));
+                Node::new(value, Arc::new(origin))
             }
         }
         .ranked(rank)
@@ -220,6 +229,19 @@ impl<'a> Providers<'a> {
     fn place(&self, metadata: &Metadata, path: &[String]) -> String {
         let key = metadata.interpolate(self.figment.profile(), path);
         format!("`{}` in {}", without_credentials(&key), describe(metadata))
+    }
+}
+
+/// A value of a `.env` file as the file has it, if it is the one that figment has. A number keeps
+/// its text and stays a number, because buffered text fills none. figment's arrays and tables have a
+/// syntax of their own, and stay as they were parsed.
+fn as_written(text: &Text, value: &FigmentValue) -> Option<Value> {
+    let parsed: FigmentValue = text.as_str().parse().ok()?;
+    match value {
+        _ if parsed != *value => None,
+        FigmentValue::Array(..) | FigmentValue::Dict(..) => None,
+        FigmentValue::Num(..) => Some(Value::Number(Text::new(text.as_str().trim()))),
+        _ => Some(Value::Text(text.clone())),
     }
 }
 

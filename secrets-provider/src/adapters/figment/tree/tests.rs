@@ -142,3 +142,39 @@ fn an_unchanged_secret_keeps_its_source_text() {
     let mixed = Figment::from(text("db = { b = 1 }")).merge(&manager).settings::<Settings>();
     assert_eq!(mixed.err().as_ref().and_then(Error::key), Some("db"));
 }
+
+#[test]
+fn a_dotenv_file_keeps_its_text() {
+    #[derive(Debug, Deserialize)]
+    struct Settings {
+        pin: String,
+        flag: String,
+        ratio: String,
+        quoted: String,
+        port: u16,
+        debug: bool,
+        list: Vec<u16>,
+        nested: BTreeMap<String, String>,
+        over: String,
+        none: Option<u16>,
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join(".env");
+    let lines = "PIN=0042\nFLAG=true\nRATIO=1.50\nQUOTED='\"x\"'\nPORT=0080\nDEBUG=true\n\
+                 LIST='[1, 2]'\nNESTED__PIN=007\nOVER=0042\nNONE=\n";
+    std::fs::write(&file, lines).expect("a file");
+    let dotenv = || crate::Dotenv::file(&file).split("__");
+    let over = || text("over = 'file'");
+    for figment in [
+        Figment::new().merge(dotenv()).merge(over()),
+        Figment::new().merge(dotenv()).merge(dotenv()).merge(over()),
+        Figment::new().merge(Figment::new().merge(dotenv())).merge(over()),
+        Figment::new().join(over()).join(dotenv()),
+    ] {
+        let read: Settings = figment.settings().unwrap_or_else(|error| panic!("{error}"));
+        let texts = [&read.pin, &read.flag, &read.ratio, &read.quoted, &read.nested["pin"]];
+        assert_eq!(texts, ["0042", "true", "1.50", "\"x\"", "007"]);
+        assert_eq!((read.port, read.debug, &*read.over, read.none), (80, true, "file", None));
+        assert_eq!(read.list, [1, 2]);
+    }
+}
