@@ -14,7 +14,7 @@ use super::setup::Setup;
 use crate::backend::iam::Location;
 use crate::error::{Error, ErrorKind};
 use crate::observe::events;
-use crate::secret::id::is_arn;
+use crate::secret::id::{Arn, is_arn};
 
 /// Why a BatchGetSecretValue failed as a whole.
 #[derive(Debug)]
@@ -214,12 +214,13 @@ impl Call<'_> {
             Meaning::Garbled => self
                 .error(ErrorKind::Config, &format!("the request is not understood ({code})"))
                 .with_hint(NOT_AWS),
-            Meaning::BadRequest => self
-                .error(ErrorKind::Config, &format!("the request is not accepted ({code})"))
-                .with_hint(
-                    "a secret's name consists of ASCII letters, digits and `/_+=.@-`; give an ARN \
-                     in full",
-                ),
+            Meaning::BadRequest => {
+                let slip = self.id.and_then(|id| arn_slip(id, self.location));
+                let name = "a secret's name consists of ASCII letters, digits and `/_+=.@-`; give \
+                            an ARN in full";
+                self.error(ErrorKind::Config, &format!("the request is not accepted ({code})"))
+                    .with_hint(slip.unwrap_or_else(|| name.to_owned()))
+            }
         }
     }
 
@@ -256,6 +257,11 @@ impl Call<'_> {
         let place =
             self.location.region().map_or_else(String::new, |region| format!(" in {region}"));
         let by_arn = self.id.is_some_and(is_arn);
+        if let Some(hint) = self.id.and_then(|id| arn_slip(id, self.location)) {
+            return self
+                .error(ErrorKind::NotFound, &format!("there is no such secret{place}"))
+                .with_hint(hint);
+        }
         self.error(ErrorKind::NotFound, &format!("there is no such secret{place}")).with_hint(
             match by_arn {
                 true => {
@@ -313,6 +319,26 @@ impl Call<'_> {
             None => Error::new(kind, format!("{action}: {what}")),
         }
     }
+}
+
+/// What is wrong with an ARN, as far as it shows: the ending of a task definition in ECS, or another
+/// region than the client's.
+fn arn_slip(id: &str, location: &Location) -> Option<String> {
+    let arn = Arn::parse(id)?;
+    if id.split(':').count() > 7 {
+        return Some(
+            "leave out the ending `:key:stage:version`, which only `valueFrom` of an ECS task \
+             definition has: a secret is read whole, and its JSON keys become settings"
+                .to_owned(),
+        );
+    }
+    let ours = location.region()?;
+    (arn.region != ours && !arn.region.is_empty()).then(|| {
+        format!(
+            "the ARN is of another region than the client's, which is {ours}: set AWS_REGION to \
+             the ARN's region, or name a replica in {ours}"
+        )
+    })
 }
 
 /// A code or id from a server, if it looks like one; a server may send anything.

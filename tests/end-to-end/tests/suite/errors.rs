@@ -270,6 +270,14 @@ async fn a_missing_secret_suggests_similar_names() {
     ] {
         assert_eq!(refusal(manager.client(fake.client())).await, expected);
     }
+    let ours = "arn:aws:secretsmanager:us-east-1:123456789012:secret:app/prod/database-zzzzzz";
+    for (arn, hint) in [
+        (format!("{ours}:password::"), "`valueFrom` of an ECS task definition"),
+        (ours.replace("us-east-1", "eu-west-1"), "of another region than the client's"),
+    ] {
+        let text = refusal(named(&arn).client(fake.client())).await;
+        assert!(text.contains(hint), "{text}");
+    }
     // If the names cannot be listed, the error is the same but for the suggestion.
     let expected = missing("app/prod/databse", "");
     fake.deny_action("ListSecrets");
