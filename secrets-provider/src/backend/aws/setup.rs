@@ -86,7 +86,7 @@ impl Setup {
         let empty = |name: &&str| {
             self.environment.is_in_process(name) && self.environment.value(name).is_none()
         };
-        ENDPOINTS.iter().any(|name| empty(&name)).then(|| {
+        ENDPOINTS.iter().any(empty).then(|| {
             if self.ignores_endpoints() {
                 return None;
             }
