@@ -17,10 +17,19 @@ use crate::error::Error;
 use crate::tree::spelling::{is_service_link, variables_of};
 use crate::tree::{Node, Origin, Table, Value, join};
 
-/// A nested key that the variable named after it has filled.
+/// A nested key that the secret or the variable named after it has filled.
 pub(crate) struct Implied {
     pub(crate) key: String,
     pub(crate) origin: Arc<Origin>,
+    node: Node,
+}
+
+impl Implied {
+    /// Adds the value at the key that it fills, so that a new value is a change of that key.
+    pub(crate) fn add_to(&self, tree: &mut Table) {
+        let path: Vec<String> = self.key.split('.').map(str::to_owned).collect();
+        tree.overlay(Table::nested(&path, self.node.clone()));
+    }
 }
 
 /// One extraction's knowledge.
@@ -320,7 +329,7 @@ impl<'a> Context<'a> {
         self.state.borrow().mark(table).map(|mark| mark.found.clone()).unwrap_or_default()
     }
 
-    /// The fields that a variable named after their path has filled.
+    /// The fields that a secret or a variable named after their path has filled.
     pub(super) fn implied(&self) -> Vec<Implied> {
         let state = self.state.borrow();
         let found = state.marks.iter().flat_map(|(table, mark)| {
@@ -331,6 +340,7 @@ impl<'a> Context<'a> {
             .map(|(table, field, node)| Implied {
                 key: join(table, field),
                 origin: node.origin.clone(),
+                node: node.clone(),
             })
             .collect()
     }
@@ -369,8 +379,8 @@ impl<'a> Context<'a> {
         state.set(&join(table, loser), |mark| &mut mark.ignored);
     }
 
-    /// A required field that no layer defines. A nested one may be filled by the variable that is named after its path,
-    /// `DATABASE_URL` for `database.url`; nothing else is guessed.
+    /// A required field that no layer defines. A nested one may be filled by the secret or the variable that is named after
+    /// its path, `DATABASE_URL` for `database.url`; nothing else is guessed.
     pub(super) fn missing(&self, table: &str, field: &'static str, absent: &[&str]) {
         let path = join(table, field);
         // It is there, but left out because no placeholder fits. An alias hides under which name.
@@ -432,12 +442,12 @@ impl<'a> Context<'a> {
         unfilled.into_iter().for_each(|(path, error)| state.add(&path, error));
     }
 
-    /// The variable that is named after a path, of the higher layer.
+    /// The value that is named after a path: a secret's before a variable's, and of these the higher layer's.
     fn variable(&self, path: &str) -> Option<Node> {
         let wanted = variables_of(path);
         let mut nodes: Vec<_> =
             self.variables().filter(|(name, _)| wanted.contains(name)).collect();
-        nodes.sort_by_key(|(name, node)| (node.rank, **name == wanted[0]));
+        nodes.sort_by_key(|(name, node)| (is_secret(node), node.rank, **name == wanted[0]));
         nodes.pop().map(|(_, node)| node.clone())
     }
 
@@ -449,15 +459,15 @@ impl<'a> Context<'a> {
             .map(|(_, node)| node.origin.clone())
     }
 
+    /// What may be named after a nested key: variables, and keys of secrets, which may be variables that have moved.
     fn variables(&self) -> impl Iterator<Item = (String, &'a Node)> {
-        let variables = self
-            .root
-            .entries
-            .iter()
-            .filter(|(_, node)| node.origin.is_variable() && node.is_leaf());
-        variables
+        let nodes =
+            self.root.entries.iter().filter(|(_, node)| {
+                node.is_leaf() && (node.origin.is_variable() || is_secret(node))
+            });
+        nodes
             .map(|(name, node)| (name.to_ascii_lowercase(), node))
-            .filter(|(name, node)| !is_service_link(name, node))
+            .filter(|(name, node)| is_secret(node) || !is_service_link(name, node))
     }
 
     /// Two spellings of a field within one layer, neither of them exact.
@@ -506,4 +516,8 @@ impl<'a> Context<'a> {
         };
         table.entries.get(member).is_some_and(|member| member.origin.is_variable())
     }
+}
+
+fn is_secret(node: &Node) -> bool {
+    matches!(*node.origin, Origin::Secret { .. })
 }

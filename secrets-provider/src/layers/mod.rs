@@ -110,9 +110,10 @@ impl Layers {
         self
     }
 
-    /// Makes a variable set this key, and no other, in the environment or in the `.env` file. The
-    /// whole name is compared, in any case, and a prefix does not apply. A variable named after the
-    /// key itself wins within its layer.
+    /// Makes a variable set this key, and no other, in the environment, in the `.env` file, or in
+    /// the secrets: a secret or a root key of that name (`CLERK_SECRET_KEY`, or
+    /// `clerk-secret-key`) counts as the variable. The whole name is compared, in any case, and a
+    /// prefix does not apply. A value named after the key itself wins within its layer.
     ///
     /// [`extract`](Self::extract), [`explain`](Self::explain) and a [`Live`](crate::Live) fail with
     /// `Config` if a segment of the key path is empty.
@@ -171,8 +172,8 @@ impl Layers {
 
     pub(crate) fn merged_and_explained(&self) -> Result<(Table, Explanation), Error> {
         let variables = self.variables()?;
-        let layers: Vec<&Table> =
-            variables.iter().chain(self.secrets.as_ref().map(Snapshot::tree)).collect();
+        let secrets = self.secrets_tree();
+        let layers: Vec<&Table> = variables.iter().chain(&secrets).collect();
         let merged = self.merge(variables.clone());
         let explanation = explain::explain(&layers, &merged);
         Ok((merged, explanation))
@@ -222,10 +223,29 @@ impl Layers {
         for layer in variables {
             tree.overlay_keeping_tables(layer);
         }
-        if let Some(snapshot) = &self.secrets {
-            tree.overlay(snapshot.tree().clone());
+        if let Some(secrets) = self.secrets_tree() {
+            tree.overlay(secrets);
         }
         tree
+    }
+
+    /// The secrets as a tree, in which those named as an assigned variable are at its key.
+    fn secrets_tree(&self) -> Option<Table> {
+        let mut tree = self.secrets.as_ref()?.tree().clone();
+        for (name, path) in &self.assigned {
+            let named: Vec<String> =
+                name.to_ascii_lowercase().split("__").map(str::to_owned).collect();
+            if named == *path {
+                continue;
+            }
+            if let Some(node) = tree.take(&named) {
+                let mut placed = Table::nested(path, node.unnamed());
+                // What has the key of its own wins.
+                placed.overlay(std::mem::take(&mut tree));
+                tree = placed;
+            }
+        }
+        Some(tree)
     }
 
     /// The variables of one layer as a tree. They are sorted, so that of two names that differ only
@@ -362,6 +382,26 @@ mod tests {
             key("e"),
             "the higher layer wins under either name"
         );
+    }
+
+    #[test]
+    fn an_assigned_variable_is_found_in_the_secrets_before_the_environment() {
+        let read = |secrets: &[(&str, &str)]| {
+            let memory = crate::Memory::new();
+            secrets.iter().for_each(|(name, text)| _ = memory.put(*name, *text));
+            let secrets = crate::SecretsManager::prefix("app").backend(memory).fetch_blocking();
+            let layers = Layers::new()
+                .environment_from([("CLERK_KEY", "stale")])
+                .variable("CLERK_KEY", "api.clerk.key")
+                .secrets(&secrets.expect("a snapshot"));
+            layers.extract::<serde_json::Value>().expect("a tree")
+        };
+        let key = |value: &str| serde_json::json!({"api": {"clerk": {"key": value}}});
+        assert_eq!(read(&[("app/clerk-key", "s")]), key("s"));
+        assert_eq!(read(&[("app", r#"{"CLERK_KEY": "s"}"#)]), key("s"));
+        assert_eq!(read(&[("app/CLERK_KEY", "old"), ("app/api/clerk/key", "own")]), key("own"));
+        let beside = serde_json::json!({"api": {"clerk": {"key": "s"}, "x": "y"}});
+        assert_eq!(read(&[("app/clerk-key", "s"), ("app/api", r#"{"x": "y"}"#)]), beside);
     }
 
     #[test]

@@ -254,9 +254,10 @@ impl<T: DeserializeOwned + Send + Sync + 'static> LiveBuilder<T> {
         let placing = fetcher.clone();
         let build = move |secrets: &[Fetched]| {
             let snapshot = placing.snapshot(secrets)?;
-            let (Merged(tree), explanation) = layers(&snapshot)?;
+            let (Merged(mut tree), explanation) = layers(&snapshot)?;
             let fields = explain::fields_of::<T>();
             let (value, implied) = extract::extract_with_implied(&tree)?;
+            implied.iter().for_each(|implied| implied.add_to(&mut tree));
             let explanation = explanation.with_fields(fields).with_implied(&implied, fields);
             for check in &checks {
                 check(&value).map_err(rejected)?;

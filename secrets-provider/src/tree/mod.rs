@@ -182,6 +182,37 @@ impl Table {
         }
     }
 
+    /// Tables that hold a node at a key path.
+    pub(crate) fn nested(path: &[String], node: Node) -> Self {
+        let Some((name, rest)) = path.split_first() else { return Self::default() };
+        let node = match rest {
+            [] => node,
+            rest => {
+                let origin = node.origin.clone();
+                Node::new(Value::Table(Self::nested(rest, node)), origin)
+            }
+        };
+        Self { entries: [(name.clone(), node)].into(), source_text: None }
+    }
+
+    /// Takes the value at a key path out of the table, and the tables that it leaves empty. A whole JSON object is a
+    /// value, too.
+    pub(crate) fn take(&mut self, path: &[String]) -> Option<Node> {
+        let (name, rest) = path.split_first()?;
+        let node = self.entries.get_mut(name)?;
+        if rest.is_empty() {
+            let is_value = node.is_leaf() || node.source_text().is_some();
+            return if is_value { self.entries.remove(name) } else { None };
+        }
+        let Value::Table(table) = &mut node.value else { return None };
+        let taken = table.take(rest)?;
+        table.source_text = None;
+        if table.entries.is_empty() {
+            self.entries.remove(name);
+        }
+        Some(taken)
+    }
+
     /// The node at a key path.
     #[cfg(any(test, feature = "figment"))]
     pub(crate) fn find(&self, path: &[impl AsRef<str>]) -> Option<&Node> {

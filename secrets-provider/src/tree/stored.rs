@@ -35,6 +35,14 @@ impl Node {
         self
     }
 
+    /// The same node without the key that it was stored under, for another place.
+    pub(crate) fn unnamed(mut self) -> Self {
+        if let Some(spelling) = &mut self.spelling {
+            (spelling.name, spelling.levels) = (None, 0);
+        }
+        self
+    }
+
     /// The key as it is stored, if it is stored at this level and is not the name in the tree.
     pub(crate) fn stored_name(&self) -> Option<&str> {
         let spelling = self.spelling.as_deref().filter(|spelling| spelling.levels == 0)?;

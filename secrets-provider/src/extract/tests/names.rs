@@ -208,8 +208,8 @@ fn only_a_missing_required_nested_field_is_looked_up_as_a_variable() {
             .unwrap_or_else(|error| panic!("{secret} {error}"));
         assert_eq!(read, expected, "{secret} {env:?}");
     }
-    // A key of a secret is not a variable.
-    let error = layered::<Nested>(r#"{"database_url": "s"}"#, &[], "").expect_err("missing");
+    // Only a key at the root of the secrets may be a variable that has moved.
+    let error = layered::<Nested>(r#"{"x": {"database_url": "s"}}"#, &[], "").expect_err("missing");
     assert_eq!(error.key(), Some("database"));
 }
 
@@ -418,4 +418,31 @@ fn deny_unknown_fields_of_a_tagged_enum_counts_only_keys_of_secrets() {
     let secret = r#"{"x": {"kind": "Postgres", "name": "n", "port": 1}}"#;
     let error = layered::<X<Database>>(secret, &env, "").expect_err("an unknown key").to_string();
     assert!(error.contains("key `port` is not one of its fields"), "{error}");
+}
+
+#[test]
+fn a_secret_named_after_a_missing_key_fills_it_before_a_variable_does() {
+    let read =
+        |secret: &str| layered::<Nested>(secret, &[("DATABASE_URL", "stale")], "DATABASE_URL=old");
+    for secret in [r#"{"DATABASE_URL": "new"}"#, r#"{"database_url": "new"}"#] {
+        assert_eq!(read(secret).expect("settings").database.url, "new");
+    }
+    let both = r#"{"DATABASE_URL": "other", "database": {"url": "own"}}"#;
+    assert_eq!(read(both).expect("settings").database.url, "own");
+    assert_eq!(read("{}").expect("settings").database.url, "stale");
+    assert_eq!(read(r#"{"DATABASE__URL": "nested"}"#).expect("settings").database.url, "nested");
+}
+
+/// Whoever follows `database` must learn of a new value in `database_url`.
+#[test]
+fn a_new_value_of_such_a_secret_changes_the_key_that_it_fills() {
+    let tree = |url: &str| {
+        let mapping = Mapping { prefix: Some("app".into()), ..Mapping::default() };
+        let secrets = [Fetched::text("app/DATABASE_URL", "v1", url)];
+        let mut tree = assemble(&secrets, &mapping).expect("a tree");
+        let (_, implied) = extract_with_implied::<Nested>(&tree).expect("settings");
+        implied.iter().for_each(|implied| implied.add_to(&mut tree));
+        tree
+    };
+    assert_eq!(tree("a").changed_keys(&tree("b")), ["database.url", "database_url"]);
 }

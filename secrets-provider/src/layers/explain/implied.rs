@@ -1,4 +1,4 @@
-//! Variables that fill a nested key by their name: `DATABASE_URL` for `database.url` (rule T3).
+//! Secrets and variables that fill a nested key by their name: `DATABASE_URL` for `database.url` (rule T3).
 //!
 //! The layers do not know that such a variable is a setting; extraction finds it when a required
 //! field is missing. `Live` passes here what extraction found, so that the variable is shown at the
@@ -17,10 +17,13 @@ impl Explanation {
     /// not known.
     pub(crate) fn with_implied(mut self, implied: &[Implied], fields: &[&str]) -> Self {
         let is_field = |key: &str| fields.iter().any(|field| relaxed(field) == relaxed(key));
-        for Implied { key, origin } in implied {
+        for Implied { key, origin, .. } in implied {
             let source = Provenance::of(origin);
-            let is_own_row =
-                |row: &&mut ExplainedKey| row.source == source && !row.key.contains('.');
+            // By its name, too, because one secret may have many rows.
+            let names = variables_of(key);
+            let is_own_row = |row: &&mut ExplainedKey| {
+                row.source == source && names.contains(&row.key.to_ascii_lowercase())
+            };
             let row = self.keys.iter_mut().find(is_own_row);
             match row {
                 Some(row) if !is_field(&row.key) => row.key.clone_from(key),
