@@ -375,18 +375,23 @@ fn descend<'de, S: DeserializeSeed<'de>>(
 ) -> Result<S::Value, ExtractError> {
     let expected = short_name::<S::Value>();
     let extractor = Extractor { place: Place::Node(node), at: at.clone(), expected, context };
+    context.read_on();
     let (known, buffered) = (context.learned(), context.buffered());
+    let errors = context.error_count();
     if context.is_spent(&at) {
+        context.replace();
         return placeholder(seed, context).inspect_err(|_| {
             if context.learned() == known {
                 context.drop_out(&at);
             }
+            context.fail(&at, errors, known);
         });
     }
     seed.deserialize(extractor).map_err(|failure| {
         if let ExtractError::Unplaced(objection) = failure {
             context.object(&at, Some(node), &objection, expected, context.buffered() > buffered);
         }
+        context.fail(&at, errors, known);
         if context.learned() == known {
             context.exhaust(&at);
         }

@@ -5,6 +5,10 @@
 //! placeholders, missing fields are filled from variables, spellings that lose are left out. It stops when a walk
 //! succeeds or learns nothing new.
 //!
+//! A type may try a value and recover from its error (`deserialize_with`). serde does not say so, but the walk does: after
+//! an error that nothing recovers from, nothing more is read. So an error counts only when the walk ends with it; if another
+//! value is read first, or the walk succeeds, it is taken back, and its place is never reported nor replaced again.
+//!
 //! All of that is kept by key path, as one [`Mark`] per path, and by type, as one [`TypeMark`] per type. Everything that
 //! counts as progress goes through [`State::learn`], so that the loop cannot run for ever.
 
@@ -50,6 +54,12 @@ struct State {
     last_member: (String, Option<String>),
     /// How often text was read for a type that takes any value.
     buffered: usize,
+    /// Where this walk has failed; nothing is read after that unless a type has recovered.
+    failed: Option<String>,
+    /// Whether a failure of this walk only asks for another one.
+    again: bool,
+    /// Whether this walk has a placeholder in it.
+    replaced: bool,
 }
 
 /// What is known about a key path.
@@ -67,6 +77,8 @@ struct Mark {
     ignored: bool,
     /// The type of this table does not take the names as they are stored.
     by_tree_names: bool,
+    /// A type has recovered from an error at this path or below it.
+    recovered: bool,
     /// A missing field of this table was reported.
     incomplete: bool,
     /// No layer defines this table; it is tried because variables may fill it.
@@ -132,7 +144,29 @@ impl State {
         self.below(path).any(|(_, mark)| mark.wrong || mark.exhausted)
     }
 
+    /// Whether a type is known to recover from what is wrong at this path.
+    fn is_recovered(&self, path: &str) -> bool {
+        let mut ends = path.match_indices('.').map(|(at, _)| at).chain([path.len()]);
+        ends.any(|end| self.mark(&path[..end]).is_some_and(|mark| mark.recovered))
+    }
+
+    /// A type has read on after an error, or the walk has succeeded: the error is none.
+    fn recover(&mut self) {
+        if let Some(path) = self.failed.take() {
+            self.take_back(&path);
+            self.set(&path, |mark| &mut mark.recovered);
+        }
+    }
+
     fn add(&mut self, path: &str, error: Error) {
+        // After an error that nothing recovers from, there is no other one but what is above it.
+        if self.failed.as_ref().is_some_and(|failed| !failed.starts_with(path)) {
+            self.recover();
+        }
+        self.failed.get_or_insert_with(|| path.to_owned());
+        if self.is_recovered(path) {
+            return;
+        }
         // It may be found again on a later walk.
         if self.set(path, |mark| &mut mark.wrong) {
             self.errors.push(if path.is_empty() { error } else { error.with_key(path) });
@@ -204,6 +238,52 @@ impl<'a> Context<'a> {
         self.state.borrow_mut().buffered += 1;
     }
 
+    /// A new walk.
+    pub(super) fn start_walk(&self) {
+        let mut state = self.state.borrow_mut();
+        (state.failed, state.again, state.replaced) = (None, false, false);
+    }
+
+    /// The walk has succeeded. `false` if something was learned on the way by a failure that a type has recovered from,
+    /// so that the walk has to be repeated.
+    pub(super) fn end_walk(&self) -> bool {
+        let mut state = self.state.borrow_mut();
+        state.recover();
+        !state.again
+    }
+
+    /// Another value is read.
+    pub(super) fn read_on(&self) {
+        self.state.borrow_mut().recover();
+    }
+
+    /// The walk has failed at this path, where there were `errors` before, and `learned` was known.
+    pub(super) fn fail(&self, path: &str, errors: usize, learned: usize) {
+        let mut state = self.state.borrow_mut();
+        if state.errors.len() == errors && state.learned > learned {
+            (state.failed, state.again) = (None, true);
+        } else if !state.again {
+            state.failed.get_or_insert_with(|| path.to_owned());
+        }
+    }
+
+    /// Notes an error that does not end the walk.
+    fn add_beside(&self, path: &str, error: Error) {
+        let mut state = self.state.borrow_mut();
+        let failed = state.failed.take();
+        state.add(path, error);
+        state.failed = failed;
+    }
+
+    /// A placeholder replaces a value in this walk, so its result is none.
+    pub(super) fn replace(&self) {
+        self.state.borrow_mut().replaced = true;
+    }
+
+    pub(super) fn has_replaced(&self) -> bool {
+        self.state.borrow().replaced
+    }
+
     /// Whether a placeholder replaces the value at this path, so that the walk continues after it.
     pub(super) fn is_spent(&self, path: &str) -> bool {
         self.state.borrow().is_spent(path)
@@ -211,7 +291,12 @@ impl<'a> Context<'a> {
 
     /// Nothing is left to find at this path.
     pub(super) fn exhaust(&self, path: &str) {
-        self.state.borrow_mut().set(path, |mark| &mut mark.exhausted);
+        let mut state = self.state.borrow_mut();
+        let recovers =
+            state.is_recovered(path) || state.below(path).any(|(_, mark)| mark.recovered);
+        if !recovers {
+            state.set(path, |mark| &mut mark.exhausted);
+        }
     }
 
     /// Leaves out a member or an item that no placeholder fits.
@@ -421,7 +506,7 @@ impl<'a> Context<'a> {
 
     /// Reports tables that were tried and not filled, after a walk that succeeded.
     pub(super) fn check_tried(&self) {
-        let mut state = self.state.borrow_mut();
+        let state = self.state.borrow_mut();
         let is_filled = |state: &State, path: &str| {
             let own = state.mark(path).map(|mark| (path, mark));
             let below = state.below(path).map(|(path, mark)| (path.as_str(), mark));
@@ -439,7 +524,8 @@ impl<'a> Context<'a> {
             })
             .map(|(path, tried)| (path.clone(), error::missing(path, &tried.absent)))
             .collect();
-        unfilled.into_iter().for_each(|(path, error)| state.add(&path, error));
+        drop(state);
+        unfilled.into_iter().for_each(|(path, error)| self.add_beside(&path, error));
     }
 
     /// The value that is named after a path: a secret's before a variable's, and of these the higher layer's.
@@ -472,7 +558,7 @@ impl<'a> Context<'a> {
 
     /// Two spellings of a field within one layer, neither of them exact.
     pub(super) fn report_ambiguous(&self, path: &str, one: &str, other: &str) {
-        self.state.borrow_mut().add(path, error::ambiguous(path, one, other));
+        self.add_beside(path, error::ambiguous(path, one, other));
     }
 
     /// What is wrong with the value at a path.

@@ -44,6 +44,7 @@ pub(crate) fn extract_with_implied<T: DeserializeOwned>(
     let context = Context::new(tree);
     loop {
         let known = context.learned();
+        context.start_walk();
         let root = Extractor {
             place: Place::Root(tree),
             at: String::new(),
@@ -52,11 +53,13 @@ pub(crate) fn extract_with_implied<T: DeserializeOwned>(
         };
         match T::deserialize(root) {
             Ok(value) => {
-                context.check_tried();
-                if context.error_count() == 0 {
-                    return Ok((value, context.implied()));
+                if context.end_walk() {
+                    context.check_tried();
+                    if context.error_count() == 0 && !context.has_replaced() {
+                        return Ok((value, context.implied()));
+                    }
+                    break;
                 }
-                break;
             }
             Err(ExtractError::Unplaced(objection)) => {
                 context.object("", None, &objection, "", context.buffered() > 0);

@@ -79,6 +79,7 @@ mod all_errors;
 mod conversions;
 mod names;
 mod properties;
+mod recovery;
 mod redaction;
 mod rich;
 mod stored_names;
