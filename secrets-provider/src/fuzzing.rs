@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use crate::load::mapping::{Mapping, Rename, assemble};
 use crate::secret::id::below;
-use crate::secret::{Fetched, Payload};
+use crate::secret::{Fetched, Payload, Text};
 use crate::tree::payload as payloads;
 use crate::tree::{Origin, Value};
 use crate::{Key, Layers, Rotating, extract};
@@ -32,7 +32,7 @@ pub fn payload(data: &[u8]) {
     }
     let _ = payloads::parse_root(&payload, &origin);
     if let Ok(text) = std::str::from_utf8(data) {
-        let _ = payloads::parse_json(text, &origin);
+        let _ = payloads::parse_json(&Text::new(text), &origin);
     }
 }
 

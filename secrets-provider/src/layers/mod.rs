@@ -388,7 +388,7 @@ mod tests {
     fn an_assigned_variable_is_found_in_the_secrets_before_the_environment() {
         let read = |secrets: &[(&str, &str)]| {
             let memory = crate::Memory::new();
-            secrets.iter().for_each(|(name, text)| _ = memory.put(*name, *text));
+            secrets.iter().for_each(|(name, text)| _ = memory.put(name, *text));
             let secrets = crate::SecretsManager::prefix("app").backend(memory).fetch_blocking();
             let layers = Layers::new()
                 .environment_from([("CLERK_KEY", "stale")])

@@ -28,23 +28,21 @@ fn maps_and_values_get_keys_as_they_are_stored() {
 fn map_keys_that_are_enums_and_variants_are_named_as_they_are_stored() {
     #[derive(Debug, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
     enum Currency {
-        USD,
+        #[serde(rename = "USD")]
+        Usd,
         #[serde(rename = "eur")]
         Eur,
     }
     let rates: BTreeMap<Currency, u8> = ok(r#"{"USD": 1, "eur": 2}"#);
-    assert_eq!(rates, [(Currency::USD, 1), (Currency::Eur, 2)].into());
+    assert_eq!(rates, [(Currency::Usd, 1), (Currency::Eur, 2)].into());
     #[derive(Debug, Deserialize, PartialEq)]
     enum Method {
-        BASIC {
-            user: String,
-        },
+        #[serde(rename = "BASIC")]
+        Basic { user: String },
         #[serde(rename = "none")]
-        None {
-            reason: String,
-        },
+        None { reason: String },
     }
-    assert_eq!(ok::<Method>(r#"{"BASIC": {"USER": "u"}}"#), Method::BASIC { user: "u".into() });
+    assert_eq!(ok::<Method>(r#"{"BASIC": {"USER": "u"}}"#), Method::Basic { user: "u".into() });
     assert_eq!(ok::<Method>(r#"{"NONE": {"REASON": "r"}}"#), Method::None { reason: "r".into() });
 }
 
