@@ -258,11 +258,23 @@ async fn live_errors_over_config_rs_layers_name_key_and_secret_and_show_no_value
 
 #[tokio::test]
 async fn live_names_the_layer_of_a_wrong_value_but_not_the_value() {
+    #[derive(Debug, Deserialize)]
+    #[allow(dead_code, reason = "only serde reads it")]
+    struct Settings {
+        database: Pool,
+    }
+    #[derive(Debug, Deserialize)]
+    #[allow(dead_code, reason = "only serde reads it")]
+    struct Pool {
+        host: String,
+        port: u16,
+        size: u16,
+    }
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("settings.json");
     std::fs::write(&file, r#"{"database": {"host": {"hunter": "hunter2"}}}"#).unwrap();
     let fake = FakeSecretsManager::new();
-    put(&fake, r#"{"password": ["hunter2"]}"#);
+    put(&fake, r#"{"size": ["hunter2"]}"#);
     let builder = Live::<Settings>::builder(manager(&fake)).layers(move |secrets| {
         Config::builder()
             .add_source(File::from(file.as_path()))
@@ -276,7 +288,7 @@ async fn live_names_the_layer_of_a_wrong_value_but_not_the_value() {
     for (key, layer) in [
         ("database.host", "settings.json`"),
         ("database.port", "config source `the environment`"),
-        ("database.password", "secret `app/database`"),
+        ("database.size", "secret `app/database`"),
     ] {
         let line =
             shown.lines().find(|line| line.contains(key)).unwrap_or_else(|| panic!("{shown}"));

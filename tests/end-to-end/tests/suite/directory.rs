@@ -78,7 +78,7 @@ fn a_tree_of_files_is_a_tree_of_secrets() {
     ]);
     write(folder.path(), "gaara/prod/raw", [0xff, b'\n']);
     let expected = json!({
-        "log_level": "debug",
+        "LOG_LEVEL": "debug",
         "database": {"port": 5432},
         "jwt_secret": "s3cret",
         "api_keys": {"clerk": "sk"},
@@ -114,7 +114,7 @@ fn a_mount_reads_flat_files_byte_for_byte() {
         .binary("gaara/prod/tls/key");
     let listed = below("gaara/prod", mounted.clone()).unwrap();
     let expected = json!({
-        "log_level": "debug",
+        "LOG_LEVEL": "debug",
         "database": {"port": 5432},
         "api_keys_clerk": "sk\n",
         "tls": {"key": "cmF3"},

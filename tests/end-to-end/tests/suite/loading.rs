@@ -75,7 +75,7 @@ async fn the_secret_named_as_the_prefix_is_found() {
         [SecretsManager::prefix("app/"), SecretsManager::prefix("app").only(["", "s000"])]
     {
         let snapshot = manager.client(fake.client()).fetch().await.unwrap();
-        assert_eq!(snapshot.extract::<serde_json::Value>().unwrap()["root"], 1);
+        assert_eq!(snapshot.extract::<serde_json::Value>().unwrap()["ROOT"], 1);
         assert_eq!(snapshot.secrets().len(), 2);
     }
 }
