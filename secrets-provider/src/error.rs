@@ -4,17 +4,24 @@
 //! these, never wrapped, because its text may quote values. Each room words its own errors; this module only joins and
 //! shows them.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
+/// How many of its failures an error shows; [`Error::errors`] has them all.
+const MAX_SHOWN: usize = 100;
+
 /// What went wrong while loading, extracting or refreshing settings.
 ///
 /// An error names keys, secrets, variables and files, never a value nor a part of one, so `Display` and
 /// `Debug` are safe to log. One error may hold several failures: [`errors`](Error::errors) lists them, most severe first,
 /// and [`kind`](Error::kind) is that of the first. Cloning is cheap.
+///
+/// `Display` and `Debug` show at most a hundred failures, and the number of the others. Names come from outside, so control
+/// characters in them are escaped. The accessors return names as they are.
 ///
 /// ```
 /// use secrets_provider::{Error, ErrorKind};
@@ -160,6 +167,12 @@ impl Error {
         self
     }
 
+    /// The same error with a note at the end of its message.
+    pub(crate) fn with_note(mut self, note: &str) -> Self {
+        Arc::make_mut(&mut self.0).message.push_str(note);
+        self
+    }
+
     /// One error that holds all of these, most severe first. A single error is returned as it is; `None` if there is none.
     pub(crate) fn all(errors: impl IntoIterator<Item = Error>) -> Option<Self> {
         let mut parts: Vec<Error> =
@@ -234,18 +247,57 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.message)?;
+        f.write_str(&escape(&self.0.message))?;
         if let Some(hint) = &self.0.hint {
-            write!(f, "\nhint: {hint}")?;
+            write!(f, "\nhint: {}", escape(hint))?;
         }
         if !self.0.parts.is_empty() {
             f.write_str(":")?;
-            for part in &self.0.parts {
+            for part in self.0.parts.iter().take(MAX_SHOWN) {
                 write!(f, "\n- {}", part.to_string().replace('\n', "\n  "))?;
+            }
+            if let more @ 1.. = self.0.parts.len().saturating_sub(MAX_SHOWN) {
+                write!(f, "\n- and {more} more")?;
             }
         }
         Ok(())
     }
+}
+
+/// Text on one line that drives no terminal: control characters, and characters that are invisible or change the direction
+/// of text, by their code. Names come from outside, and one with a line break in it must not look like a line of a log.
+pub(crate) fn escape(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_unprintable) {
+        return Cow::Borrowed(text);
+    }
+    let mut escaped = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        match is_unprintable(c) {
+            true => escaped.extend(c.escape_default()),
+            false => escaped.push(c),
+        }
+    }
+    Cow::Owned(escaped)
+}
+
+/// Control characters, and those without a glyph: zero-width, line and direction marks, tags, and two that XML does not
+/// allow.
+pub(crate) fn is_unprintable(c: char) -> bool {
+    c.is_control()
+        || matches!(
+            c,
+            '\u{ad}'
+                | '\u{61c}'
+                | '\u{180e}'
+                | '\u{200b}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{feff}'
+                | '\u{fff9}'..='\u{fffb}'
+                | '\u{fffe}'
+                | '\u{ffff}'
+                | '\u{e0000}'..='\u{e007f}'
+        )
 }
 
 impl fmt::Debug for Error {
@@ -260,7 +312,11 @@ impl fmt::Debug for Error {
             }
         }
         if !self.0.parts.is_empty() {
-            debug.field("errors", &self.0.parts);
+            let shown = &self.0.parts[..self.0.parts.len().min(MAX_SHOWN)];
+            debug.field("errors", &shown);
+            if let more @ 1.. = self.0.parts.len() - shown.len() {
+                debug.field("more", &more);
+            }
         }
         debug.finish()
     }
@@ -271,6 +327,34 @@ impl std::error::Error for Error {}
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_forges_no_line_and_drives_no_terminal() {
+        let name = "x\n2026-01-01 INFO audit: login=ok\r\u{1b}[2J\u{202e}\u{2028}";
+        let error = Error::new(ErrorKind::Invalid, format!("key `{name}`"))
+            .with_hint(format!("see `{name}`"))
+            .with_key(name);
+        let both = Error::all([error.clone(), Error::new(ErrorKind::Kms, name)]).expect("two");
+        for shown in [error.to_string(), both.to_string(), format!("{error:?} {both:#?}")] {
+            let lines = || shown.lines().map(str::trim_start);
+            assert!(!lines().any(|line| line.starts_with("2026")), "{shown:?}");
+            assert!(!shown.contains(|c| c != '\n' && is_unprintable(c)), "{shown:?}");
+        }
+        assert_eq!(error.key(), Some(name), "code gets the name as it is");
+    }
+
+    #[test]
+    fn of_many_failures_a_hundred_are_shown_and_the_others_counted() {
+        let failure = |n: u32| Error::new(ErrorKind::Unavailable, format!("no answer from {n}"));
+        let error = Error::all((0..50_000).map(failure)).expect("many errors");
+        assert_eq!(error.errors().len(), 50_000);
+        for shown in [error.to_string(), error.without_hints().to_string()] {
+            assert!(shown.starts_with("50000 failures:\n- no answer from 0\n"), "{shown}");
+            assert!(shown.ends_with("\n- and 49900 more"), "{shown}");
+            assert_eq!(shown.lines().count(), 102);
+        }
+        assert!(format!("{error:?}").len() < 10_000);
+    }
 
     #[test]
     fn several_failures_are_listed_most_severe_first_and_each_once() {

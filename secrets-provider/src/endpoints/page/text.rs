@@ -5,6 +5,8 @@
 use std::fmt::{self, Write as _};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::error::is_unprintable;
+
 /// Text for an element or a quoted attribute. Markup is escaped; characters that are invisible or
 /// change the direction of text are shown by their code.
 #[derive(Debug, Clone, Copy)]
@@ -33,25 +35,12 @@ impl fmt::Display for Escaped<'_> {
                 '"' => f.write_str("&quot;")?,
                 '\'' => f.write_str("&#39;")?,
                 '\n' if self.keeps_lines => f.write_char(c)?,
-                _ if c.is_control() || is_invisible(c) => write!(f, "{}", c.escape_default())?,
+                _ if is_unprintable(c) => write!(f, "{}", c.escape_default())?,
                 _ => f.write_char(c)?,
             }
         }
         Ok(())
     }
-}
-
-/// Characters without a glyph: zero-width, direction marks, and two that XML does not allow.
-fn is_invisible(c: char) -> bool {
-    matches!(
-        c,
-        '\u{200b}'..='\u{200f}'
-            | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{2069}'
-            | '\u{feff}'
-            | '\u{fffe}'
-            | '\u{ffff}'
-    )
 }
 
 /// A duration in its two largest units: `1 min 40 s`.

@@ -18,6 +18,8 @@ pub struct LastError {
     /// The message without hints.
     #[serde(skip)]
     summary: String,
+    #[serde(skip)]
+    error: Error,
     #[serde(serialize_with = "epoch")]
     at: Instant,
 }
@@ -28,6 +30,7 @@ impl LastError {
             kind: error.kind(),
             message: error.to_string(),
             summary: error.without_hints().to_string(),
+            error: error.clone(),
             at: Instant::now(),
         }
     }
@@ -50,6 +53,11 @@ impl LastError {
     /// When it happened, on tokio's clock.
     pub(crate) fn instant(&self) -> Instant {
         self.at
+    }
+
+    /// The error itself.
+    pub(crate) fn error(&self) -> &Error {
+        &self.error
     }
 
     /// The message without hints, which may describe the machine that the program runs on.
