@@ -12,6 +12,7 @@ use serde::Deserialize;
 use crate::load::mapping::{Mapping, Rename, assemble};
 use crate::secret::id::below;
 use crate::secret::{Fetched, Payload, Text};
+use crate::tree::names::Names;
 use crate::tree::payload as payloads;
 use crate::tree::{Origin, Value};
 use crate::{Key, Layers, Rotating, extract};
@@ -108,5 +109,7 @@ fn settings(table: &crate::tree::Table) -> Option<String> {
         High(u8),
         Custom { name: String },
     }
-    extract::extract::<Settings>(table).err().map(|error| format!("{error} {error:?}"))
+    extract::extract::<Settings>(table, Names::default())
+        .err()
+        .map(|error| format!("{error} {error:?}"))
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 
 use crate::error::Error;
-use crate::layers::explain::Explanation;
+use crate::layers::explain::Sources;
 use crate::load::snapshot::Snapshot;
 use crate::secret::Fetched;
 use crate::tree::Table;
@@ -17,9 +17,10 @@ use crate::unwind;
 /// Settings made of one set of secrets.
 pub(crate) struct Candidate<T> {
     pub(crate) value: Arc<T>,
-    pub(crate) tree: Table,
+    pub(crate) tree: Arc<Table>,
     pub(crate) snapshot: Snapshot,
-    pub(crate) explanation: Explanation,
+    /// What explains them, and the names that may be shown.
+    pub(crate) sources: Sources,
 }
 
 /// Places, merges, extracts and validates. Runs the user's code, so it may panic.

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use arc_swap::ArcSwap;
 
 use crate::engine::change_log::ChangeLog;
-use crate::layers::explain::Explanation;
+use crate::layers::explain::Sources;
 use crate::observe::status::{DerivedStatus, Status};
 use crate::unwind::lock;
 
@@ -18,7 +18,7 @@ pub(crate) struct Cell<T> {
     /// Held during a swap too, so that value and status can be read as a pair.
     status: Mutex<Status>,
     /// Where the value's keys come from. Changed while the status is locked.
-    explanation: ArcSwap<Explanation>,
+    sources: ArcSwap<Sources>,
     /// When each key last changed. Changed while the status is locked.
     change_log: Mutex<ChangeLog>,
     /// The derived values that are still in use.
@@ -30,7 +30,7 @@ impl<T> Cell<T> {
         Self {
             value: ArcSwap::new(value),
             status: Mutex::new(status),
-            explanation: ArcSwap::default(),
+            sources: ArcSwap::default(),
             change_log: Mutex::new(ChangeLog::started()),
             derived: Mutex::default(),
         }
@@ -50,13 +50,14 @@ impl<T> Cell<T> {
         (self.value.load_full(), status.generation())
     }
 
-    pub(crate) fn explanation(&self) -> Arc<Explanation> {
-        self.explanation.load_full()
+    /// Where the value's keys come from.
+    pub(crate) fn sources(&self) -> Arc<Sources> {
+        self.sources.load_full()
     }
 
     /// Sets where the value's keys come from: before the cell is shared, or in a swap's `update`.
-    pub(crate) fn explain(&self, explanation: Explanation) {
-        self.explanation.store(Arc::new(explanation));
+    pub(crate) fn explain(&self, sources: Sources) {
+        self.sources.store(Arc::new(sources));
     }
 
     /// Adds a derived value to those that the status reports.

@@ -56,6 +56,15 @@ pub(crate) fn concerns(key: &str, path: &str) -> bool {
     key.split('.').zip(path.split('.')).all(|(key, path)| same_name(key, path))
 }
 
+/// The same for a key as it is shown, with `*` for what may be any name.
+pub(crate) fn may_concern(shown: &str, path: &str) -> bool {
+    let named = shown.split('*').next().unwrap_or(shown);
+    match named.len() < shown.len() {
+        true => named.is_empty() || concerns(named.trim_end_matches('.'), path),
+        false => concerns(shown, path),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,7 +83,10 @@ mod tests {
             ("größe", "grüße", false),
         ] {
             assert_eq!(concerns(key, path), expected, "{key} {path}");
+            assert_eq!(may_concern(key, path), expected, "{key} {path}");
         }
+        assert!(may_concern("tokens.*", "tokens.acme") && may_concern("*", "a"));
+        assert!(!may_concern("tokens.*", "database"));
     }
 
     #[test]

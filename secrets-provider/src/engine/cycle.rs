@@ -176,6 +176,10 @@ impl<T: Send + Sync + 'static> Refresher<T> {
 
     fn swap(&mut self, candidate: Candidate<T>, found: Secrets, complete: bool) -> Refreshed {
         let keys = self.tree.changed_keys(&candidate.tree);
+        // A key that is gone has a name in the generation before.
+        let mut names = candidate.sources.names().clone();
+        names.extend(self.cell.sources().names());
+        let shown = names.counted(keys.iter().map(String::as_str));
         self.rotation.renewed(found.renewed_since(&self.used));
         self.used = found;
         self.served = candidate.snapshot.secrets().to_vec();
@@ -185,11 +189,11 @@ impl<T: Send + Sync + 'static> Refresher<T> {
         let (generation, old) = self.cell.swap(candidate.value, Some(&keys), |status| {
             status.record_swap();
             status.set_secrets(secrets, self.missing.is_on_fallback());
-            self.cell.explain(candidate.explanation);
+            self.cell.explain(candidate.sources);
         });
         // First of all: whatever fails from here on, this generation is live, and its followers must learn of it.
-        self.changes.send_replace(Some(Change { generation, keys: keys.clone() }));
-        events::settings_changed(generation, &keys);
+        self.changes.send_replace(Some(Change { generation, keys, shown: shown.clone() }));
+        events::settings_changed(generation, &shown);
         metrics::record_swap();
         // A panic in it is the user's, and no failed refresh.
         unwind::drop_quietly(old);

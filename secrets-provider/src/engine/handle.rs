@@ -3,14 +3,20 @@
 //! [`Handle`] is the handle's end; whoever drops the last one stops the task. [`Live`](crate::Live) wraps it, and the
 //! refresher and the followers of derived values hold the other ends. Nothing here knows what the settings are.
 
+use std::fmt;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::ser::SerializeStruct as _;
+use serde::{Serialize, Serializer};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::task_runtime::TaskRuntime;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, escape};
+use crate::tree::names::Shown;
 use crate::unwind;
+
+/// How many paths a change shows.
+const MAX_SHOWN: usize = 100;
 
 /// The handles' side of a background task.
 pub(crate) struct Handle {
@@ -158,11 +164,17 @@ impl Refreshed {
 }
 
 /// A new generation: its number, and the keys whose values changed with it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+///
+/// The keys of a map may be secret. [`keys`](Self::keys) has them exactly, for code; `Debug`, `Display` and `Serialize`
+/// show `*` for each name that is not a field of the settings, nor in the name of a secret or variable, and list at most a
+/// hundred paths.
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Change {
     pub(crate) generation: u64,
     pub(crate) keys: Vec<String>,
+    /// The keys as they may be shown.
+    pub(crate) shown: Vec<Shown>,
 }
 
 impl Change {
@@ -173,12 +185,50 @@ impl Change {
 
     /// The dotted paths of the keys that this generation added, removed or changed, compared with the one before.
     /// Empty if a new version holds the same values as the old one. For a [derived](crate::Live::derive) value, the
-    /// path that it follows.
+    /// path that it follows. Do not log them: in a map, they may be secret.
     ///
     /// A reader that skipped generations does not see what changed in those. To rebuild something when its keys
     /// change, however many generations pass, use [`Live::derive`](crate::Live::derive).
     pub fn keys(&self) -> &[String] {
         &self.keys
+    }
+}
+
+impl Change {
+    /// The paths as they may be shown, at most a hundred, with a last one that counts the others.
+    fn listed(&self) -> Vec<String> {
+        let mut listed: Vec<_> =
+            self.shown.iter().take(MAX_SHOWN).map(|key| escape(&key.to_string()).into()).collect();
+        if self.shown.len() > MAX_SHOWN {
+            listed.push(format!("and {} more", self.shown.len() - MAX_SHOWN));
+        }
+        listed
+    }
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "generation {}", self.generation)?;
+        match self.shown.is_empty() {
+            true => Ok(()),
+            false => write!(f, ": {}", self.listed().join(", ")),
+        }
+    }
+}
+
+impl fmt::Debug for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("Change");
+        debug.field("generation", &self.generation).field("keys", &self.listed()).finish()
+    }
+}
+
+impl Serialize for Change {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_struct("Change", 2)?;
+        fields.serialize_field("generation", &self.generation)?;
+        fields.serialize_field("keys", &self.listed())?;
+        fields.end()
     }
 }
 

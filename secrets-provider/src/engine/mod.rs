@@ -87,7 +87,7 @@ where
     events::settings_loaded(1, used.len());
 
     let cell = Arc::new(Cell::new(candidate.value, status));
-    cell.explain(candidate.explanation);
+    cell.explain(candidate.sources);
     watch(&cell);
     let (handle, task) = Handle::new(schedule.search.within);
     let mut rotation = RotationSchedule::default();

@@ -46,7 +46,7 @@ pub(super) struct Refresher<T> {
     pub(super) served: Vec<SecretVersion>,
     pub(super) missing: Missing,
     /// The live generation's merged layers, with which a new one is compared to find the keys that change.
-    pub(super) tree: Table,
+    pub(super) tree: Arc<Table>,
     pub(super) failures: u32,
     /// Whether the last read, or the one that is running, has found out about every secret in use.
     pub(super) all_checked: bool,

@@ -16,7 +16,7 @@ use super::error::{ExtractError, Objection, bad_name};
 use super::fields::{self, Member};
 use super::placeholder::placeholder;
 use super::scalar::Key;
-use super::serde_internals::{field_of, identity, is_field_enum, short_name};
+use super::serde_internals::{field_of, identity, is_buffer, is_field_enum, short_name};
 use super::{Extractor, Place};
 use crate::tree::{Node, Table, join};
 
@@ -36,6 +36,8 @@ pub(super) struct Members<'a> {
     probing: Option<Probe<'a>>,
     members: std::vec::IntoIter<Member<'a>>,
     next: Option<Member<'a>>,
+    /// Whether the member that comes next was taken for a field.
+    next_is_field: bool,
     /// The fields that were handed out already, as serde's macros number them, with their names in the table.
     fields: HashMap<u64, String>,
     at: &'a str,
@@ -119,6 +121,7 @@ impl<'a> Members<'a> {
             probing: None,
             members: members.into_iter(),
             next: None,
+            next_is_field: false,
             fields: HashMap::new(),
             at,
             context,
@@ -170,8 +173,10 @@ impl<'de> MapAccess<'de> for Members<'_> {
             None => Ok(None),
             Some((name, node)) => match seed.deserialize(Key(name)) {
                 Ok(key) => {
-                    let before = field_of(&key)
-                        .and_then(|field| self.fields.insert(field, name.to_string()));
+                    let field = field_of(&key);
+                    self.next_is_field = field.is_some();
+                    let before =
+                        field.and_then(|field| self.fields.insert(field, name.to_string()));
                     self.context.hand_out(name, before);
                     Ok(Some(key))
                 }
@@ -191,7 +196,13 @@ impl<'de> MapAccess<'de> for Members<'_> {
         seed: S,
     ) -> Result<S::Value, ExtractError> {
         match self.next.take() {
-            Some((name, node)) => descend(seed, &node, join(self.at, &name), self.context),
+            Some((name, node)) => {
+                // Below `flatten`, a member that is no field of the struct itself is read into a buffer.
+                if self.next_is_field && !is_buffer::<S::Value>() {
+                    self.context.know_field(self.at, &name);
+                }
+                descend(seed, &node, join(self.at, &name), self.context)
+            }
             None => Err(ExtractError::Unplaced(Objection::Rejected)),
         }
     }

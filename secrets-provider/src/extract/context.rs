@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use super::error::{self, Objection};
 use crate::error::Error;
+use crate::tree::names::{self, Names};
 use crate::tree::spelling::{is_service_link, variables_of};
 use crate::tree::{Node, Origin, Table, Value, join};
 
@@ -44,7 +45,10 @@ pub(super) struct Context<'a> {
 
 #[derive(Default)]
 struct State {
+    /// Each with the exact path of its key; their texts have the path as it may be shown.
     errors: Vec<Error>,
+    /// The names that may be shown.
+    names: Names,
     /// By key path.
     marks: BTreeMap<String, Mark>,
     types: BTreeMap<&'static str, TypeMark>,
@@ -203,7 +207,7 @@ impl State {
     fn lacks(&mut self, table: &str, path: &str, absent: &str) {
         let mark = self.marks.entry(table.to_owned()).or_default();
         match std::mem::replace(&mut mark.incomplete, true) {
-            false => self.add(path, error::missing(path, absent)),
+            false => self.add(path, error::missing(&self.names.shown(path), absent)),
             true => {
                 self.set(path, |mark| &mut mark.exhausted);
             }
@@ -212,12 +216,37 @@ impl State {
 }
 
 impl<'a> Context<'a> {
-    pub(super) fn new(root: &'a Table) -> Self {
-        Self { root, state: RefCell::default() }
+    pub(super) fn new(root: &'a Table, names: Names) -> Self {
+        Self { root, state: RefCell::new(State { names, ..State::default() }) }
     }
 
+    /// The errors, with their keys as they may be shown.
     pub(super) fn into_errors(self) -> Vec<Error> {
-        self.state.into_inner().errors
+        let State { errors, names, .. } = self.state.into_inner();
+        let shown = |error: Error| match error.key().map(|key| names.shown(key)) {
+            Some(key) => error.with_key(key),
+            None => error,
+        };
+        error::counted(errors.into_iter().map(shown))
+    }
+
+    pub(super) fn into_names(self) -> Names {
+        self.state.into_inner().names
+    }
+
+    /// A struct or an enum with these fields or variants is read at this path.
+    pub(super) fn know_fields(&self, at: &str, fields: &'static [&'static str]) {
+        self.state.borrow_mut().names.know_fields(at, fields);
+    }
+
+    /// A struct that is read as a map has a field of this name.
+    pub(super) fn know_field(&self, at: &str, name: &str) {
+        self.state.borrow_mut().names.know_field(at, name);
+    }
+
+    /// An array is read at this path.
+    pub(super) fn know_items(&self, at: &str) {
+        self.state.borrow_mut().names.know_items(at);
     }
 
     pub(super) fn error_count(&self) -> usize {
@@ -457,7 +486,9 @@ impl<'a> Context<'a> {
                 state.take_back(&join(table, before));
             } else if before != field && rank(field) != rank(before) {
                 let path = join(table, field);
-                let error = error::ambiguous(&path, &join(table, before), &join(table, &last));
+                let [one, other] =
+                    [before, &last].map(|name| state.names.shown(&join(table, name)));
+                let error = error::ambiguous(&state.names.shown(&path), &one, &other);
                 state.add(&path, error);
             }
         }
@@ -468,6 +499,7 @@ impl<'a> Context<'a> {
     /// its path, `DATABASE_URL` for `database.url`; nothing else is guessed.
     pub(super) fn missing(&self, table: &str, field: &'static str, absent: &[&str]) {
         let path = join(table, field);
+        self.know_field(table, field);
         // It is there, but left out because no placeholder fits. An alias hides under which name.
         if self.is_spent(&path) || self.has_dropped_member(table) {
             return;
@@ -522,7 +554,9 @@ impl<'a> Context<'a> {
             .filter(|(path, _)| {
                 !is_filled(&state, path) && !state.is_spent(path) && !state.is_spent_below(path)
             })
-            .map(|(path, tried)| (path.clone(), error::missing(path, &tried.absent)))
+            .map(|(path, tried)| {
+                (path.clone(), error::missing(&state.names.shown(path), &tried.absent))
+            })
             .collect();
         drop(state);
         unfilled.into_iter().for_each(|(path, error)| self.add_beside(&path, error));
@@ -558,13 +592,20 @@ impl<'a> Context<'a> {
 
     /// Two spellings of a field within one layer, neither of them exact.
     pub(super) fn report_ambiguous(&self, path: &str, one: &str, other: &str) {
-        self.add_beside(path, error::ambiguous(path, one, other));
+        let shown = {
+            let state = self.state.borrow();
+            [path, one, other].map(|path| state.names.shown(path))
+        };
+        let [shown, one, other] = shown;
+        self.add_beside(path, error::ambiguous(&shown, &one, &other));
     }
 
     /// What is wrong with the value at a path.
     pub(super) fn report(&self, path: &str, node: Option<&Node>, message: &str) {
         let origin = node.map(|node| &*node.origin);
-        self.state.borrow_mut().add(path, error::invalid(path, origin, message));
+        let mut state = self.state.borrow_mut();
+        let error = error::invalid(&state.names.shown(path), origin, message);
+        state.add(path, error);
     }
 
     /// Reports what a type objects to in the value at a path.
@@ -586,11 +627,20 @@ impl<'a> Context<'a> {
                 self.state.borrow_mut().set(&join(path, name), |mark| &mut mark.ignored);
             }
             // What a type calls a field may be a value; only a key that exists there is a name.
-            Objection::UnknownField(name) if !node.is_some_and(|node| node.has_key(name)) => {
-                self.report(path, node, &Objection::Rejected.describe(expected, buffered));
+            Objection::UnknownField(name) if !self.is_name(&join(path, name)) => {
+                let message = match node.is_some_and(|node| node.has_key(name)) {
+                    true => "it has a key that is not one of its fields".to_owned(),
+                    false => Objection::Rejected.describe(expected, buffered),
+                };
+                self.report(path, node, &message);
             }
             _ => self.report(path, node, &objection.describe(expected, buffered)),
         }
+    }
+
+    /// Whether the whole path may be shown.
+    fn is_name(&self, path: &str) -> bool {
+        !names::hides_a_name(&self.state.borrow().names.shown(path))
     }
 
     /// Whether a variable defines a member of a table (of the root, if there is no node).

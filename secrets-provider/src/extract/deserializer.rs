@@ -213,6 +213,7 @@ impl<'de> Deserializer<'de> for Extractor<'_> {
     ) -> Result<V::Value, ExtractError> {
         match self.table() {
             Some(table) => {
+                self.context.know_fields(&self.at, fields);
                 let members = Members::of_struct(table, fields, &self.at, self.context);
                 let ranks = members.ranks();
                 match visitor.visit_map(members) {
@@ -249,6 +250,7 @@ impl<'de> Deserializer<'de> for Extractor<'_> {
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, ExtractError> {
+        self.context.know_fields(&self.at, variants);
         if let Some(table) = self.table()
             && table.entries.len() == 1
             && let Some((variant, node)) = table.entries.iter().next()
@@ -313,6 +315,7 @@ impl Extractor<'_> {
             Some(Value::Array(items)) => match length.filter(|length| *length != items.len()) {
                 Some(_) => self.malformed(&expected(), &format!("there are {}", items.len())),
                 None => {
+                    self.context.know_items(&self.at);
                     let items = Items::new(items, length.is_none(), &self.at, self.context);
                     let visited = visitor.visit_seq(items);
                     self.settle(visited)

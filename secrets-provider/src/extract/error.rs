@@ -4,12 +4,13 @@
 //! or that of a type's own `Deserialize`, may quote the value. All messages of extraction are worded here, from key,
 //! expected type and origin (rule T1).
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::de::{Error as SerdeError, Expected, Unexpected};
 
 use crate::error::{Error, ErrorKind};
-use crate::tree::Origin;
+use crate::tree::{Origin, names};
 
 /// Why a walk through a type ends early.
 #[derive(Debug)]
@@ -89,10 +90,33 @@ pub(super) fn also_absent<'a>(others: impl Iterator<Item = &'a str>) -> String {
     }
 }
 
+/// Each error once. Errors that differ only in a name that is not shown become one, with their number.
+pub(super) fn counted(errors: impl Iterator<Item = Error>) -> Vec<Error> {
+    let mut counted: Vec<(Error, usize)> = Vec::new();
+    let mut places = BTreeMap::new();
+    for error in errors {
+        let place = *places.entry(error.to_string()).or_insert(counted.len());
+        match counted.get_mut(place) {
+            Some((_, count)) => *count += 1,
+            None => counted.push((error, 1)),
+        }
+    }
+    let with_count = |(error, count): (Error, usize)| match count {
+        1 => error,
+        _ => error.with_note(&format!(" ({count} keys)")),
+    };
+    counted.into_iter().map(with_count).collect()
+}
+
 /// A required field that no layer defines.
 pub(super) fn missing(path: &str, also_absent: &str) -> Error {
+    let error = Error::new(ErrorKind::Invalid, format!("key `{path}` is missing{also_absent}"));
+    // A variable cannot be named if a part of its name is not shown.
+    if names::hides_a_name(path) {
+        return error.with_hint("add it to the secret that has the other keys of that table");
+    }
     let variable = path.to_ascii_uppercase().replace('.', "__");
-    Error::new(ErrorKind::Invalid, format!("key `{path}` is missing{also_absent}")).with_hint(format!(
+    error.with_hint(format!(
         "add it to a secret, or set the variable `{variable}` in the environment or the `.env` file"
     ))
 }

@@ -21,6 +21,7 @@ use serde::de::DeserializeOwned;
 
 use crate::error::{Error, ErrorKind};
 use crate::secret::Text;
+use crate::tree::names::Names;
 use crate::tree::payload;
 use crate::tree::{Node, Table, Value, base64};
 
@@ -32,16 +33,18 @@ use numbers::Number;
 /// How many wrong values are reported at most, because each costs a walk.
 const MAX_ERRORS: usize = 100;
 
-/// The tree as a value of `T`, or every wrong value in it.
-pub(crate) fn extract<T: DeserializeOwned>(tree: &Table) -> Result<T, Error> {
-    extract_with_implied(tree).map(|(value, _)| value)
+/// The tree as a value of `T`, or every wrong value in it. `names` are those that the secrets give; variables and fields
+/// are added to them.
+pub(crate) fn extract<T: DeserializeOwned>(tree: &Table, names: Names) -> Result<T, Error> {
+    extract_with_names(tree, names).map(|(value, ..)| value)
 }
 
-/// The same, with the keys that variables named after them have filled.
-pub(crate) fn extract_with_implied<T: DeserializeOwned>(
+/// The same, with the keys that variables named after them have filled, and the names that may be shown.
+pub(crate) fn extract_with_names<T: DeserializeOwned>(
     tree: &Table,
-) -> Result<(T, Vec<Implied>), Error> {
-    let context = Context::new(tree);
+    names: Names,
+) -> Result<(T, Vec<Implied>, Names), Error> {
+    let context = Context::new(tree, names.with_variables(tree));
     loop {
         let known = context.learned();
         context.start_walk();
@@ -56,7 +59,8 @@ pub(crate) fn extract_with_implied<T: DeserializeOwned>(
                 if context.end_walk() {
                     context.check_tried();
                     if context.error_count() == 0 && !context.has_replaced() {
-                        return Ok((value, context.implied()));
+                        let implied = context.implied();
+                        return Ok((value, implied, context.into_names()));
                     }
                     break;
                 }

@@ -62,6 +62,14 @@ pub(super) fn field_of<K>(key: &K) -> Option<u64> {
     })
 }
 
+/// Whether a type is serde's own buffer, or what it reads an unknown member into. Such a member is not known to be a
+/// field; any other type shows that it is one.
+pub(super) fn is_buffer<V>() -> bool {
+    let name = type_name::<V>();
+    let name = name.split('<').next().unwrap_or(name);
+    name.starts_with("serde") && (name.ends_with("::Content") || name.ends_with("::IgnoredAny"))
+}
+
 /// The length of a `Key<N>`, from the name of the type that its visitor makes.
 pub(super) fn key_length<K>() -> usize {
     let length = type_name::<K>().rsplit('<').next();

@@ -21,8 +21,9 @@ use crate::error::{Error, ErrorKind};
 use crate::extract;
 use crate::load::snapshot::Snapshot;
 use crate::secret::Text;
+use crate::tree::names::Names;
 use crate::tree::{Node, Origin, Table, Value};
-use explain::Explanation;
+use explain::{Explanation, Sources};
 
 /// The layers that [`Live`](crate::Live) merges: a `.env` file, the process environment and
 /// secrets. Secrets override the environment, and the environment overrides the file, in whichever
@@ -150,33 +151,43 @@ impl Layers {
     ///   without its value.
     /// - `Config` if a key path given to [`variable`](Self::variable) has an empty segment.
     pub fn extract<T: DeserializeOwned>(&self) -> Result<T, Error> {
-        extract::extract(&self.merged()?).map_err(|error| match &self.secrets {
-            Some(secrets) => secrets.explain(error),
-            None => error,
+        extract::extract(&self.merged()?, self.secret_names()).map_err(|error| {
+            match &self.secrets {
+                Some(secrets) => secrets.explain(error),
+                None => error,
+            }
         })
     }
 
     /// Where each key comes from, and what it hides in the layers below.
+    ///
+    /// The type of the settings is not known here, so the names in a secret's JSON may be content
+    /// and are shown as `*`, unless a variable has the same name.
     ///
     /// # Errors
     ///
     /// - `Invalid` if the `.env` file cannot be read or parsed.
     /// - `Config` if a key path given to [`variable`](Self::variable) has an empty segment.
     pub fn explain(&self) -> Result<Explanation, Error> {
-        Ok(self.merged_and_explained()?.1)
+        let (merged, layers) = self.merged_with_layers()?;
+        let sources = Sources::new(layers, Arc::new(merged), self.secret_names());
+        Ok(Arc::unwrap_or_clone(sources.explanation()))
     }
 
     pub(crate) fn merged(&self) -> Result<Table, Error> {
         Ok(self.merge(self.variables()?))
     }
 
-    pub(crate) fn merged_and_explained(&self) -> Result<(Table, Explanation), Error> {
-        let variables = self.variables()?;
-        let secrets = self.secrets_tree();
-        let layers: Vec<&Table> = variables.iter().chain(&secrets).collect();
-        let merged = self.merge(variables.clone());
-        let explanation = explain::explain(&layers, &merged);
-        Ok((merged, explanation))
+    /// The merged tree, and the layers that it is made of, the lowest first.
+    pub(crate) fn merged_with_layers(&self) -> Result<(Table, Vec<Table>), Error> {
+        let mut layers = self.variables()?;
+        let merged = self.merge(layers.clone());
+        layers.extend(self.secrets_tree());
+        Ok((merged, layers))
+    }
+
+    fn secret_names(&self) -> Names {
+        self.secrets.as_ref().map(Snapshot::names).unwrap_or_default()
     }
 
     /// The tree of each layer of variables, the lowest first.

@@ -5,7 +5,6 @@
 
 use crate::error::Error;
 use crate::layers::Layers;
-use crate::layers::explain::{self, Explanation};
 use crate::load::snapshot::Snapshot;
 use crate::tree::Table;
 
@@ -15,27 +14,25 @@ use crate::tree::Table;
 /// This trait is sealed: it cannot be implemented outside this crate.
 pub trait LayerStack: sealed::Sealed {}
 
-/// The merged tree, opaque outside this crate.
+/// A tree, opaque outside this crate.
 #[derive(Clone)]
 #[allow(missing_debug_implementations, reason = "cannot be named outside the crate")]
 pub struct Merged(pub(crate) Table);
 
 mod sealed {
-    use super::{Error, Explanation, Merged, Snapshot, explain};
+    use super::{Error, Merged, Snapshot};
 
     pub trait Sealed {
         /// The merged tree. `secrets` are those that the layers were made with.
         fn merged(self, secrets: &Snapshot) -> Result<Merged, Error>;
 
-        /// The merged tree, and where its keys come from. By default only the secrets are compared
-        /// with the tree, because other crates do not report their layers.
-        fn merged_and_explained(self, secrets: &Snapshot) -> Result<(Merged, Explanation), Error>
+        /// The merged tree, and the layers that it is made of, the lowest first. By default these
+        /// are only the secrets, because other crates do not report their layers.
+        fn merged_with_layers(self, secrets: &Snapshot) -> Result<(Merged, Vec<Merged>), Error>
         where
             Self: Sized,
         {
-            let merged = self.merged(secrets)?;
-            let explanation = explain::explain(&[secrets.tree()], &merged.0);
-            Ok((merged, explanation))
+            Ok((self.merged(secrets)?, vec![Merged(secrets.tree().clone())]))
         }
     }
 }
@@ -49,7 +46,8 @@ impl Sealed for Layers {
         Layers::merged(&self).map(Merged)
     }
 
-    fn merged_and_explained(self, _: &Snapshot) -> Result<(Merged, Explanation), Error> {
-        Layers::merged_and_explained(&self).map(|(tree, explanation)| (Merged(tree), explanation))
+    fn merged_with_layers(self, _: &Snapshot) -> Result<(Merged, Vec<Merged>), Error> {
+        let (tree, layers) = Layers::merged_with_layers(&self)?;
+        Ok((Merged(tree), layers.into_iter().map(Merged).collect()))
     }
 }

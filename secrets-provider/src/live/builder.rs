@@ -23,7 +23,7 @@ use crate::engine::trigger::{self, Trigger};
 use crate::error::{Error, ErrorKind};
 use crate::extract;
 use crate::layers::Layers;
-use crate::layers::explain::{self, Explanation};
+use crate::layers::explain::{self, Sources};
 use crate::layers::stack::{LayerStack, Merged, Sealed};
 use crate::load::manager::{MAX_DURATION, SecretsManager};
 use crate::load::snapshot::Snapshot;
@@ -94,7 +94,7 @@ pub struct LiveBuilder<T> {
     triggers: Vec<BoxStream<'static, Trigger>>,
 }
 
-type Merge = Box<dyn Fn(&Snapshot) -> Result<(Merged, Explanation), Error> + Send + Sync>;
+type Merge = Box<dyn Fn(&Snapshot) -> Result<(Merged, Vec<Merged>), Error> + Send + Sync>;
 
 type Check<T> = Box<dyn Fn(&T) -> Result<(), Rejected> + Send + Sync>;
 
@@ -105,7 +105,7 @@ impl<T> LiveBuilder<T> {
         Self {
             manager,
             layers: Box::new(|secrets| {
-                Sealed::merged_and_explained(Layers::standard(secrets), secrets)
+                Sealed::merged_with_layers(Layers::standard(secrets), secrets)
             }),
             checks: Vec::new(),
             probes: Vec::new(),
@@ -129,7 +129,7 @@ impl<T> LiveBuilder<T> {
         L: LayerStack,
         F: Fn(&Snapshot) -> L + Send + Sync + 'static,
     {
-        self.layers = Box::new(move |secrets| layers(secrets).merged_and_explained(secrets));
+        self.layers = Box::new(move |secrets| layers(secrets).merged_with_layers(secrets));
         self
     }
 
@@ -254,15 +254,19 @@ impl<T: DeserializeOwned + Send + Sync + 'static> LiveBuilder<T> {
         let placing = fetcher.clone();
         let build = move |secrets: &[Fetched]| {
             let snapshot = placing.snapshot(secrets)?;
-            let (Merged(mut tree), explanation) = layers(&snapshot)?;
-            let fields = explain::fields_of::<T>();
-            let (value, implied) = extract::extract_with_implied(&tree)?;
+            let (Merged(mut tree), layers) = layers(&snapshot)?;
+            let (value, implied, names) = extract::extract_with_names(&tree, snapshot.names())?;
+            let layers = layers.into_iter().map(|Merged(tree)| tree).collect();
+            // The explanation shows the layers' own keys. A change of what fills a nested key counts as its change.
+            let merged = Arc::new(tree.clone());
             implied.iter().for_each(|implied| implied.add_to(&mut tree));
-            let explanation = explanation.with_fields(fields).with_implied(&implied, fields);
+            let sources =
+                Sources::new(layers, merged, names).with_type(explain::fields_of::<T>(), implied);
+            let tree = Arc::new(tree);
             for check in &checks {
                 check(&value).map_err(rejected)?;
             }
-            Ok(Candidate { value: Arc::new(value), tree, snapshot, explanation })
+            Ok(Candidate { value: Arc::new(value), tree, snapshot, sources })
         };
         let pipeline = Pipeline {
             build: Box::new(build),

@@ -29,7 +29,7 @@ use origin::{Link, Origin};
 use crate::engine::cell::Cell;
 use crate::engine::handle::{Handle, Refreshed, Request};
 use crate::error::Error;
-use crate::layers::explain::Explanation;
+use crate::layers::explain::{Explanation, Sources};
 use crate::observe::status::{DerivedStatus, Status};
 
 /// Settings that stay current: a cheap handle to clone into application state.
@@ -164,17 +164,19 @@ impl<T> Live<T> {
 
     /// Status and explanation of the same generation; two calls could see two.
     pub(crate) fn status_with_explanation(&self) -> (Status, Arc<Explanation>) {
-        let (own, explanation) = {
+        let (own, sources) = {
             let status = self.cell.status();
-            (status.clone(), self.explanation())
+            (status.clone(), self.sources())
         };
-        (self.full_status(own), explanation)
+        // Made while the status is not locked.
+        (self.full_status(own), sources.explanation())
     }
 
-    fn explanation(&self) -> Arc<Explanation> {
+    /// What explains the settings: for a derived value, those that it is derived from.
+    fn sources(&self) -> Arc<Sources> {
         match &self.link.origin {
-            Origin::Derived { from, .. } => from.explanation(),
-            Origin::Constant | Origin::Secrets => self.cell.explanation(),
+            Origin::Derived { from, .. } => from.sources(),
+            Origin::Constant | Origin::Secrets => self.cell.sources(),
         }
     }
 
@@ -199,9 +201,12 @@ impl<T> Live<T> {
     /// # Ok::<(), secrets_provider::Error>(()) }).unwrap();
     /// ```
     ///
+    /// It is made when it is first asked for in each generation, in a time that grows with the number of keys times its
+    /// logarithm.
+    ///
     /// For a [derived](Self::derive) value, this explains the settings that it is derived from.
     pub fn explain(&self) -> Explanation {
-        Explanation::clone(&self.explanation())
+        Explanation::clone(&self.sources().explanation())
     }
 
     /// A stream of the changes from now on. A slow reader skips to the newest and never delays a refresh. The stream

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::Live;
 use crate::engine::cell::DerivedState;
 use crate::engine::handle::Handle;
-use crate::layers::explain::Explanation;
+use crate::layers::explain::Sources;
 use crate::observe::status::Status;
 
 /// What all clones of one handle share besides the cell. Dropping the last one stops the task.
@@ -31,7 +31,7 @@ pub(super) enum Origin {
 /// Settings that a value is derived from, whatever their type.
 pub(super) trait Upstream: Send + Sync {
     fn status(&self) -> Status;
-    fn explanation(&self) -> Arc<Explanation>;
+    fn sources(&self) -> Arc<Sources>;
     /// Whether the settings can never change.
     fn is_constant(&self) -> bool;
     /// Whether the settings no longer change.
@@ -43,8 +43,8 @@ impl<T: Send + Sync> Upstream for Live<T> {
         Live::status(self)
     }
 
-    fn explanation(&self) -> Arc<Explanation> {
-        self.explanation()
+    fn sources(&self) -> Arc<Sources> {
+        self.sources()
     }
 
     fn is_constant(&self) -> bool {

@@ -13,6 +13,7 @@ use crate::extract;
 use crate::load::mapping::{self, Mapping};
 use crate::secret::{Fetched, SecretVersion};
 use crate::tree::Table;
+use crate::tree::names::Names;
 
 /// The secrets of one fetch, merged into a tree. Immutable; cloning is cheap.
 ///
@@ -82,7 +83,7 @@ impl Snapshot {
     /// `Invalid` if values are missing or do not fit the types of their fields. All are listed, each with its key and its
     /// secret, none with its value.
     pub fn extract<T: DeserializeOwned>(&self) -> Result<T, Error> {
-        extract::extract(&self.0.tree).map_err(|error| self.explain(error))
+        extract::extract(&self.0.tree, self.names()).map_err(|error| self.explain(error))
     }
 
     /// The same snapshot with the reason why secrets are missing from it.
@@ -94,6 +95,11 @@ impl Snapshot {
     /// An error of extraction, with the reason why secrets are missing, which may have caused it.
     pub(crate) fn explain(&self, error: Error) -> Error {
         error.beside(self.0.unread.clone())
+    }
+
+    /// The names in the key paths of its secrets, which may be shown.
+    pub(crate) fn names(&self) -> Names {
+        Names::of_paths(self.0.secrets.iter().map(SecretVersion::key_path))
     }
 
     pub(crate) fn tree(&self) -> &Table {

@@ -8,11 +8,14 @@ use std::fmt::Display;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, escape};
 use crate::observe::metrics;
 
 /// The `tracing` target of every event.
 pub(crate) const TARGET: &str = "secrets_provider";
+
+/// How many names an event lists at most.
+const MAX_NAMES: usize = 100;
 
 /// A value was read, with its version. At INFO if the version is new, else at DEBUG.
 pub(crate) fn secret_fetched(secret: &str, version_id: &str, new: bool) {
@@ -46,8 +49,8 @@ pub(crate) fn settings_loaded(generation: u64, secrets: usize) {
 }
 
 /// A new generation is live.
-pub(crate) fn settings_changed(generation: u64, keys: &[String]) {
-    tracing::info!(target: TARGET, generation, keys = keys.join(","), "settings_changed");
+pub(crate) fn settings_changed(generation: u64, keys: &[impl Display]) {
+    tracing::info!(target: TARGET, generation, keys = list(keys), "settings_changed");
 }
 
 /// New values make no valid settings; `generation` stays live.
@@ -175,7 +178,7 @@ pub(crate) fn operation_not_used(operation: &str, for_good: bool) {
 pub(crate) fn secret_file_readable_by_others(path: impl Display, mode: u32) {
     tracing::warn!(
         target: TARGET,
-        %path,
+        path = %escape(&path.to_string()),
         mode = format!("{mode:04o}"),
         hint = "let only its owner read it: chmod 600",
         "secret_file_readable_by_others"
@@ -186,7 +189,7 @@ pub(crate) fn secret_file_readable_by_others(path: impl Display, mode: u32) {
 fn aws_unavailable_using_env_fallback(secrets: &[String], error: &Error) {
     tracing::warn!(
         target: TARGET,
-        secrets = secrets.join(","),
+        secrets = list(secrets),
         error.kind = %error.kind(),
         error.message = %error,
         "aws_unavailable_using_env_fallback"
@@ -197,7 +200,7 @@ fn aws_unavailable_using_env_fallback(secrets: &[String], error: &Error) {
 fn rename_matches_nothing(rename: impl Display) {
     tracing::warn!(
         target: TARGET,
-        %rename,
+        rename = %escape(&rename.to_string()),
         hint = "the name is looked for below the prefix, if there is one; upper and lower case differ",
         "rename_matches_nothing"
     );
@@ -223,6 +226,16 @@ impl WarnOnce {
             idle().iter().for_each(rename_matches_nothing);
         }
     }
+}
+
+/// The first of these names, up to a limit, and the number of the others.
+fn list(names: &[impl Display]) -> String {
+    let mut list: Vec<String> =
+        names.iter().take(MAX_NAMES).map(|name| escape(&name.to_string()).into_owned()).collect();
+    if names.len() > MAX_NAMES {
+        list.push(format!("and {} more", names.len() - MAX_NAMES));
+    }
+    list.join(",")
 }
 
 fn millis(duration: Duration) -> u64 {

@@ -101,7 +101,7 @@ pub(super) fn keys(f: &mut Formatter<'_>, explanation: &Explanation) -> fmt::Res
             return note(f, "No layer sets a key of these settings.");
         }
         let rows = explanation.keys().iter().map(|key| {
-            vec![code(key.key()), place(key.source()), key.hides().iter().map(place).collect()]
+            vec![code(&key.shown()), place(key.source()), key.hides().iter().map(place).collect()]
         });
         table(f, "keys", &["Key", "Comes from", "Hides"], rows)?;
         match explanation.omitted_in_words() {

@@ -409,7 +409,7 @@ fn fields_are_found_by_look_up() {
         panic!("a table")
     };
     let start = std::time::Instant::now();
-    let context = Context::new(table);
+    let context = Context::new(table, Default::default());
     let members = super::super::access::Members::of_struct(table, names, "", &context);
     assert_eq!(members.ranks().len(), names.len());
     assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());

@@ -11,6 +11,11 @@ use crate::load::mapping::{Mapping, assemble};
 use crate::secret::Fetched;
 use crate::tree::Origin;
 
+/// Extraction that shows all names, so that keys of maps can be asserted.
+fn extract<T: DeserializeOwned>(tree: &Table) -> Result<T, Error> {
+    super::extract(tree, Names::of_all(tree))
+}
+
 /// The tree of one secret `app/x`, version `v1`, at key `x`.
 fn secret(payload: &str) -> Result<Table, Error> {
     let mapping = Mapping { prefix: Some("app".into()), ..Mapping::default() };

@@ -1,12 +1,13 @@
 //! Compares the layers with the tree that they were merged into. Pure.
 //!
 //! The merge itself keeps no record of what it overwrote, so this walks each layer again: a leaf
-//! that is not in the merged tree is hidden by the leaves that took its place.
+//! that is not in the merged tree is hidden by the leaves that took its place. The work grows with
+//! the number of leaves times its logarithm.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::Bound;
 
-use super::fields::starts_like;
+use super::fields::FirstNames;
 use super::{ExplainedKey, Explanation, Provenance};
 use crate::tree::spelling::relaxed;
 use crate::tree::{Node, Origin, Table, Value};
@@ -31,13 +32,10 @@ pub(crate) fn explain(layers: &[&Table], merged: &Table) -> Explanation {
         }
     }
     // An environment variable is a setting only if another layer has a similar key.
-    let known: BTreeSet<&str> = layers
-        .iter()
-        .flat_map(|layer| leaves(layer))
-        .chain(winners.clone())
-        .filter(|(_, node)| !is_environment(&node.origin))
-        .filter_map(|(path, _)| path.first().copied())
-        .collect();
+    let mut known = FirstNames::default();
+    for table in layers.iter().copied().chain([merged]) {
+        known.extend(settings_in(table));
+    }
     let mut explanation = Explanation::default();
     for (path, node) in &winners {
         let path_spelled_alike = relaxed_path(path);
@@ -48,8 +46,11 @@ pub(crate) fn explain(layers: &[&Table], merged: &Table) -> Explanation {
             key: path.join("."),
             source: Provenance::of(&node.origin),
             hides: hides.map(Provenance::of).collect(),
+            count: 1,
         };
-        let shown = !key.hides.is_empty() || known.iter().any(|name| starts_like(&key.key, name));
+        let shown = !key.hides.is_empty()
+            || !is_environment(&node.origin)
+            || path.first().is_some_and(|first| known.has_one_like(first));
         if shown { &mut explanation.keys } else { &mut explanation.omitted }.push(key);
     }
     explanation.sort();
@@ -96,12 +97,23 @@ fn related<'a, K: Ord, V>(
     above.chain(at_and_below)
 }
 
+/// The first names of the tables and values in this tree that are not all from the environment.
+fn settings_in(table: &Table) -> impl Iterator<Item = &str> {
+    fn is_setting(node: &Node) -> bool {
+        match &node.value {
+            Value::Table(table) => table.entries.values().any(is_setting),
+            _ => !is_environment(&node.origin),
+        }
+    }
+    table.entries.iter().filter(|(_, node)| is_setting(node)).map(|(name, _)| name.as_str())
+}
+
 fn is_environment(origin: &Origin) -> bool {
     match origin {
         Origin::Environment { .. } => true,
         // The name that figment gives to `Env::raw()`. The variables of a prefix are all settings.
         #[cfg(feature = "figment")]
-        Origin::Figment { provider, .. } => provider.ends_with("` in environment variable(s)"),
+        Origin::Figment { provider, .. } => provider.ends_with("environment variable(s)"),
         #[cfg(feature = "config")]
         Origin::Config { variable, .. } => *variable,
         _ => false,

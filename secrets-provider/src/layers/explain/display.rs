@@ -3,7 +3,9 @@
 
 use std::fmt;
 
-use super::{Explanation, Layer, Provenance};
+use super::{ExplainedKey, Explanation, Layer, Provenance};
+use crate::error::escape;
+use crate::tree::names::Shown;
 
 const COLUMNS: [&str; 4] = ["key", "layer", "source", "hides"];
 
@@ -23,10 +25,10 @@ impl fmt::Display for Layer {
 impl Provenance {
     /// The place without its layer.
     fn place(&self) -> String {
-        let name = escaped(&self.name);
+        let name = escape(&self.name).into_owned();
         match (&self.file, &self.version_id) {
-            (Some(file), _) => format!("{name} in {}", escaped(file)),
-            (_, Some(version_id)) => format!("{name} (version {})", escaped(version_id)),
+            (Some(file), _) => format!("{name} in {}", escape(file)),
+            (_, Some(version_id)) => format!("{name} (version {})", escape(version_id)),
             _ => name,
         }
     }
@@ -49,12 +51,19 @@ impl Explanation {
     }
 }
 
+impl ExplainedKey {
+    /// The key path, with the number of keys if there are several.
+    pub(crate) fn shown(&self) -> String {
+        Shown { path: self.key.clone(), count: self.count }.to_string()
+    }
+}
+
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let rows = self.keys.iter().map(|key| {
             let hides: Vec<String> = key.hides.iter().map(ToString::to_string).collect();
             let (layer, place) = (key.source.layer.to_string(), key.source.place());
-            [escaped(&key.key), layer, place, hides.join(", ")]
+            [escape(&key.shown()).into_owned(), layer, place, hides.join(", ")]
         });
         let rows: Vec<_> = std::iter::once(COLUMNS.map(str::to_owned)).chain(rows).collect();
         let mut widths = [0; COLUMNS.len()];
@@ -72,15 +81,4 @@ impl fmt::Display for Explanation {
         let them = if self.omitted.len() == 1 { "it" } else { "them" };
         writeln!(f, "and {omitted} (`.all()` shows {them})")
     }
-}
-
-fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c.is_control() {
-            true => escaped.extend(c.escape_default()),
-            false => escaped.push(c),
-        }
-    }
-    escaped
 }

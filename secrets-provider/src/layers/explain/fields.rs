@@ -5,6 +5,7 @@
 //! generation.
 
 use std::cell::Cell;
+use std::collections::BTreeSet;
 
 use serde::de::value::Error;
 use serde::de::{DeserializeOwned, Deserializer, Error as _, Visitor};
@@ -16,21 +17,37 @@ use crate::tree::spelling::relaxed;
 impl Explanation {
     /// With the omitted variables that may fill one of these fields.
     pub(crate) fn with_fields(mut self, fields: &[&str]) -> Self {
+        let mut known = FirstNames::default();
+        known.extend(fields.iter().copied());
         let may_fill_a_field =
-            |key: &mut ExplainedKey| fields.iter().any(|field| starts_like(&key.key, field));
+            |key: &mut ExplainedKey| known.has_one_like(key.key.split('.').next().unwrap_or(""));
         self.keys.extend(self.omitted.extract_if(.., may_fill_a_field));
         self.sort();
         self
     }
 }
 
-/// Whether a key starts with this name in any spelling, or with a longer name that starts with it:
-/// `DATABASE_URL` may be meant for `database.url`.
-pub(super) fn starts_like(key: &str, name: &str) -> bool {
-    let first = key.split('.').next().unwrap_or(key);
-    let longer =
-        first.strip_prefix(&name.to_ascii_lowercase()).is_some_and(|rest| rest.starts_with('_'));
-    longer || relaxed(first) == relaxed(name)
+/// The first names of keys, to be compared with a variable's by lookup: there may be thousands.
+#[derive(Default)]
+pub(super) struct FirstNames {
+    relaxed: BTreeSet<String>,
+    lowercase: BTreeSet<String>,
+}
+
+impl FirstNames {
+    pub(super) fn extend<'a>(&mut self, names: impl Iterator<Item = &'a str>) {
+        for name in names {
+            self.relaxed.insert(relaxed(name));
+            self.lowercase.insert(name.to_ascii_lowercase());
+        }
+    }
+
+    /// Whether one of these is the same name in any spelling, or is followed by `_` in it:
+    /// `DATABASE_URL` may be meant for `database.url`.
+    pub(super) fn has_one_like(&self, first: &str) -> bool {
+        let mut starts = first.match_indices('_').map(|(at, _)| &first[..at]);
+        self.relaxed.contains(&relaxed(first)) || starts.any(|start| self.lowercase.contains(start))
+    }
 }
 
 /// The fields of a struct. Empty for other types, and for a struct that `flatten` turns into a map.

@@ -32,7 +32,8 @@ impl Explanation {
                     self.keys.push(another);
                 }
                 None => {
-                    self.keys.push(ExplainedKey { key: key.clone(), source, hides: Vec::new() })
+                    let hides = Vec::new();
+                    self.keys.push(ExplainedKey { key: key.clone(), source, hides, count: 1 });
                 }
             }
             self.omitted.retain(|row| row.source != Provenance::of(origin));

@@ -1,22 +1,25 @@
 //! Where each key of the settings comes from, and what it hides in the layers below.
 //!
-//! `build` compares the layers with the tree that they were merged into; `fields` and `implied`
-//! correct the result by what the settings type reads; `display` prints it as a table.
-//! `Layers::explain`, every `LayerStack` and `Live` call them.
+//! `sources` keeps what an explanation is made of until someone asks for one; `build` compares the
+//! layers with the tree that they were merged into; `fields` and `implied` correct the result by
+//! what the settings type reads; `display` prints it as a table. `Layers::explain` and `Live` call
+//! them.
 //!
-//! An explanation holds names (keys, variables, files, secrets, versions), never a value.
+//! An explanation holds names (keys, variables, files, secrets, versions), never a value. A key
+//! that may be content is `*` in it (rule T1).
 
 mod build;
 mod display;
 mod fields;
 mod implied;
+mod sources;
 
 use serde::{Serialize, Serializer};
 
 use crate::tree::Origin;
 
-pub(crate) use build::explain;
 pub(crate) use fields::fields_of;
+pub(crate) use sources::Sources;
 
 /// Which layer sets each key, and what that hides in the other layers.
 ///
@@ -32,9 +35,15 @@ pub(crate) use fields::fields_of;
 /// `database.url`) is shown at that key if it fills it, and as hidden by that key if a higher layer
 /// sets it.
 ///
+/// A key is named only if it is a field of the settings type, or if the name of a secret or a
+/// variable contains it. Other keys, such as those of a map, may be secret themselves: they are
+/// shown as `*`, and those that come from the same place are one row with a [count].
+///
 /// Different spellings of a name (`database_url`, `database-url`, `databaseUrl`) are separate keys
 /// here. The spelling in the higher layer hides the others, as it does for a field of a struct. In
 /// a map, all of them are kept.
+///
+/// [count]: ExplainedKey::count
 ///
 /// ```
 /// # use secrets_provider::{Layers, Memory, SecretsManager};
@@ -48,9 +57,9 @@ pub(crate) use fields::fields_of;
 ///     .explain()?;
 /// assert_eq!(explanation.to_string(), "\
 /// key                layer        source                            hides
+/// database.*         secret       gaara/prod/database (version v1)
 /// database.host      environment  DATABASE__HOST
 /// database.password  secret       gaara/prod/database (version v1)  environment DATABASE__PASSWORD
-/// database.username  secret       gaara/prod/database (version v1)
 /// and 1 other environment variable (`.all()` shows it)
 /// ");
 /// # Ok::<(), secrets_provider::Error>(())
@@ -68,13 +77,15 @@ pub struct Explanation {
 #[non_exhaustive]
 pub struct ExplainedKey {
     key: String,
+    #[serde(skip_serializing_if = "is_one")]
+    count: usize,
     #[serde(flatten)]
     source: Provenance,
     hides: Vec<Provenance>,
 }
 
 /// The place that a value comes from: a variable, a variable in a file, or a version of a secret.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[non_exhaustive]
 pub struct Provenance {
     layer: Layer,
@@ -86,7 +97,7 @@ pub struct Provenance {
 }
 
 /// The layers that settings are made of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Layer {
@@ -146,9 +157,14 @@ impl Provenance {
 }
 
 impl ExplainedKey {
-    /// The dotted key path.
+    /// The dotted key path, with `*` for names that may be content.
     pub fn key(&self) -> &str {
         &self.key
+    }
+
+    /// How many keys are shown as this one; more than one only if it has a `*`.
+    pub fn count(&self) -> usize {
+        self.count
     }
 
     /// Where its value comes from.
@@ -189,6 +205,11 @@ impl Explanation {
     fn sort(&mut self) {
         self.keys.sort_by(|a, b| a.key.cmp(&b.key));
     }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_one(count: &usize) -> bool {
+    *count == 1
 }
 
 fn count<S: Serializer>(omitted: &[ExplainedKey], serializer: S) -> Result<S::Ok, S::Error> {

@@ -20,6 +20,7 @@ use crate::error::{Error, ErrorKind};
 use crate::live::Rejected;
 use crate::observe::events;
 use crate::observe::status::LastError;
+use crate::tree::names::Shown;
 use crate::unwind::{self, Panicked};
 
 /// How long one build may take.
@@ -219,9 +220,7 @@ impl<T: Send + Sync + 'static, U: Send + Sync + 'static> Follower<T, U> {
     fn up_to_date(&self) -> Result<(), Error> {
         let status = self.state.lock();
         match &status.last_error {
-            Some(error) if status.failures > 0 => {
-                Err(Error::new(error.kind(), error.message().to_owned()))
-            }
+            Some(error) if status.failures > 0 => Err(error.error().clone()),
             _ => Ok(()),
         }
     }
@@ -290,7 +289,12 @@ impl<T: Send + Sync + 'static, U: Send + Sync + 'static> Follower<T, U> {
             state.failing_since = None;
         });
         events::derived_rebuilt(&self.path, generation, built_from);
-        self.changes.send_replace(Some(Change { generation, keys: vec![self.path.clone()] }));
+        self.changes.send_replace(Some(Change {
+            generation,
+            keys: vec![self.path.clone()],
+            // The program's own text.
+            shown: vec![Shown { path: self.path.clone(), count: 1 }],
+        }));
         // Dropping it is the user's code and may take long.
         drop(tokio::task::spawn_blocking(move || drop(old)));
     }

@@ -91,10 +91,13 @@ impl<T: Send + Sync + 'static> Live<T> {
         upstream.mark_unchanged();
         let (settings, built_from) = self.pair();
         let value = run(&build, settings).await?;
-        let explanation = self.explanation();
-        let known = explanation.keys().iter().any(|key| change_log::concerns(key.key(), &path));
-        if !path.is_empty() && !known && !explanation.keys().is_empty() {
-            events::derive_matches_nothing(&path);
+        if !path.is_empty() {
+            let explanation = self.sources().explanation();
+            let mut keys = explanation.keys().iter();
+            let known = keys.any(|key| change_log::may_concern(key.key(), &path));
+            if !known && !explanation.keys().is_empty() {
+                events::derive_matches_nothing(&path);
+            }
         }
 
         let state = Arc::new(DerivedState::new(DerivedStatus {

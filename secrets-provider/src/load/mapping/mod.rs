@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::error::{Error, ErrorKind};
 use crate::secret::Fetched;
 use crate::secret::id::below;
+use crate::tree::names::Names;
 use crate::tree::payload;
 use crate::tree::{Node, Origin, Table, Value, join};
 
@@ -153,10 +154,13 @@ pub(crate) fn assemble(secrets: &[Fetched], mapping: &Mapping) -> Result<Table, 
     let mut tree = Table::default();
     let mut errors = Vec::new();
     let mut secrets: Vec<&Fetched> = secrets.iter().collect();
+    let paths: Vec<_> =
+        secrets.iter().map(|secret| mapping.key_path(secret.name()).join(".")).collect();
+    let names = Names::of_paths(paths.iter().map(String::as_str));
     secrets.sort_by_key(|secret| secret.name());
     for secret in secrets {
         match at_key_path(secret, &mapping.key_path(secret.name())) {
-            Ok(table) => merge(&mut tree, table, "", &mut errors),
+            Ok(table) => merge(&mut tree, table, "", &names, &mut errors),
             Err(error) => errors.push(error),
         }
     }
@@ -210,7 +214,8 @@ fn malformed(secret: &Fetched, error: &payload::PayloadError) -> Error {
 }
 
 /// Merges one secret's table into the tree. Two tables may meet at a key, anything else is a conflict (M6).
-fn merge(tree: &mut Table, other: Table, at: &str, errors: &mut Vec<Error>) {
+/// The key in its error is shown as far as the secrets' names give it (T1).
+fn merge(tree: &mut Table, other: Table, at: &str, names: &Names, errors: &mut Vec<Error>) {
     for (name, node) in other.entries {
         let Some(standing) = tree.entries.get_mut(&name) else {
             tree.entries.insert(name, node);
@@ -219,10 +224,13 @@ fn merge(tree: &mut Table, other: Table, at: &str, errors: &mut Vec<Error>) {
         match (&mut standing.value, node.value) {
             (Value::Table(existing), Value::Table(table)) => {
                 existing.source_text = None;
-                merge(existing, table, &join(at, &name), errors);
+                merge(existing, table, &join(at, &name), names, errors);
                 standing.merge_spelling(node.spelling);
             }
-            _ => errors.push(conflict(&join(at, &name), &standing.origin, &node.origin)),
+            _ => {
+                let key = names.shown(&join(at, &name));
+                errors.push(conflict(&key, &standing.origin, &node.origin));
+            }
         }
     }
 }

@@ -9,6 +9,7 @@ mod extraction;
 #[path = "../fixtures/mod.rs"]
 mod fixtures;
 mod frameworks;
+mod keys;
 mod log;
 mod service;
 mod shown;

@@ -902,7 +902,7 @@ fn secrets_that_cannot_be_placed_say_why() {
         ),
         (
             vec![("app/db", r#"{"a": {"PORT": "hunter2", "port": 2}}"#.to_owned())],
-            "secret `app/db`: the JSON object has the key `a.port` twice".to_owned(),
+            "secret `app/db`: the JSON object has a key twice".to_owned(),
         ),
         (
             vec![("app/db", deep)],

@@ -20,6 +20,7 @@ use crate::extract;
 use crate::layers::stack::{LayerStack, Merged, Sealed};
 use crate::load::snapshot::Snapshot;
 use crate::secret::Text;
+use crate::tree::names::Names;
 use crate::tree::origin::without_credentials;
 use crate::tree::{Node, Origin, Table, Value};
 
@@ -83,9 +84,12 @@ mod sealed {
 
 impl FigmentExt for Figment {
     fn settings<T: DeserializeOwned>(&self) -> Result<T, Error> {
-        extract::extract(&tree_of(self)?).map_err(|error| {
-            let snapshots = self.metadata().filter_map(|metadata| fetch_of(metadata)?.ok());
-            snapshots.fold(error, |error, snapshot| snapshot.explain(error))
+        let snapshots: Vec<_> =
+            self.metadata().filter_map(|metadata| fetch_of(metadata)?.ok()).collect();
+        let mut names = Names::default();
+        snapshots.iter().for_each(|snapshot| names.extend(&snapshot.names()));
+        extract::extract(&tree_of(self)?, names).map_err(|error| {
+            snapshots.iter().fold(error, |error, snapshot| snapshot.explain(error))
         })
     }
 }
@@ -186,8 +190,7 @@ impl<'a> Providers<'a> {
                         || "figment".to_owned(),
                         |metadata| self.place(metadata, path),
                     ),
-                    variable: metadata
-                        .is_some_and(|metadata| metadata.name.contains("variable(s)")),
+                    variable: metadata.is_some_and(is_of_variables),
                 };
                 let texts = at.and_then(|at| self.texts[at].as_deref());
                 let value = texts
@@ -225,10 +228,15 @@ impl<'a> Providers<'a> {
         Node { value: Value::Table(table), ..secret.clone() }
     }
 
-    /// Where a value of another provider comes from: its key and the provider.
+    /// Where a value of another provider comes from: the provider, and the variable if there is one.
+    /// Other names may be content (rule T1): a key of a map in a file, and below a variable the keys
+    /// of the table that figment has parsed its value into.
     fn place(&self, metadata: &Metadata, path: &[String]) -> String {
         let key = metadata.interpolate(self.figment.profile(), path);
-        format!("`{}` in {}", without_credentials(&key), describe(metadata))
+        match is_of_variables(metadata) && (path.len() == 1 || is_variable(&key)) {
+            true => format!("`{}` in {}", without_credentials(&key), describe(metadata)),
+            false => describe(metadata),
+        }
     }
 }
 
@@ -243,6 +251,18 @@ fn as_written(text: &Text, value: &FigmentValue) -> Option<Value> {
         FigmentValue::Num(..) => Some(Value::Number(Text::new(text.as_str().trim()))),
         _ => Some(Value::Text(text.clone())),
     }
+}
+
+fn is_of_variables(metadata: &Metadata) -> bool {
+    metadata.name.contains("variable(s)")
+}
+
+/// Whether a variable of the process has this name, which figment shows without a prefix.
+fn is_variable(shown: &str) -> bool {
+    let shown = shown.to_ascii_uppercase();
+    std::env::vars_os()
+        .filter_map(|(name, _)| name.into_string().ok())
+        .any(|name| name.to_ascii_uppercase().ends_with(&shown))
 }
 
 /// The name of a provider and its source, which may be a URL.

@@ -1,0 +1,75 @@
+//! What an explanation is made of, kept until someone asks for one.
+//!
+//! Every generation has one, made by `LiveBuilder`. Most are never asked, so nothing is compared
+//! before that. Texts in the trees are shared with those of the live generation.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+
+use super::{ExplainedKey, Explanation, build};
+use crate::extract::Implied;
+use crate::tree::Table;
+use crate::tree::names::Names;
+
+/// The layers, the tree that they were merged into, and what is known of the type.
+#[derive(Default)]
+pub(crate) struct Sources {
+    /// The lowest first. A layer that is not among them is shown where its value is used, but not
+    /// where it is hidden.
+    layers: Vec<Table>,
+    merged: Arc<Table>,
+    names: Names,
+    /// The fields of the settings type; empty if they are not known.
+    fields: &'static [&'static str],
+    implied: Vec<Implied>,
+    made: OnceLock<Arc<Explanation>>,
+}
+
+impl Sources {
+    /// The variables in the layers are added to `names`.
+    pub(crate) fn new(layers: Vec<Table>, merged: Arc<Table>, names: Names) -> Self {
+        let names = layers.iter().fold(names.with_variables(&merged), Names::with_variables);
+        Self { layers, merged, names, ..Self::default() }
+    }
+
+    /// With what is known of the type of the settings.
+    #[must_use]
+    pub(crate) fn with_type(self, fields: &'static [&'static str], implied: Vec<Implied>) -> Self {
+        Self { fields, implied, ..self }
+    }
+
+    /// The names that may be shown.
+    pub(crate) fn names(&self) -> &Names {
+        &self.names
+    }
+
+    /// The explanation, made at the first call.
+    pub(crate) fn explanation(&self) -> Arc<Explanation> {
+        self.made.get_or_init(|| Arc::new(self.explain())).clone()
+    }
+
+    fn explain(&self) -> Explanation {
+        let layers: Vec<&Table> = self.layers.iter().collect();
+        build::explain(&layers, &self.merged)
+            .with_fields(self.fields)
+            .with_implied(&self.implied, self.fields)
+            .shown_by(&self.names)
+    }
+}
+
+impl Explanation {
+    /// With `*` for every name that may be content. Keys that then look the same and have the same
+    /// source are one, with their number.
+    fn shown_by(self, names: &Names) -> Self {
+        let shown = |keys: Vec<ExplainedKey>| {
+            let mut rows: BTreeMap<_, ExplainedKey> = BTreeMap::new();
+            for key in keys {
+                let key = ExplainedKey { key: names.shown(&key.key), ..key };
+                let place = (key.key.clone(), key.source.clone(), key.hides.clone());
+                rows.entry(place).and_modify(|row| row.count += key.count).or_insert(key);
+            }
+            rows.into_values().collect()
+        };
+        Self { keys: shown(self.keys), omitted: shown(self.omitted) }
+    }
+}
