@@ -76,9 +76,9 @@ async fn explain_shows_which_secrets_a_figment_hides() {
     assert_eq!(
         shown(&settings.explain(), &[&version]),
         "key layer source hides\n\
-         database.password figment `default.database.password` in TOML source string secret app/database (version v0 )\n\
+         database.password figment TOML source string secret app/database (version v0 )\n\
          database.username secret app/database (version v0 )\n\
-         port figment `default.port` in TOML source string\n"
+         port figment TOML source string\n"
     );
 }
 
