@@ -10,6 +10,7 @@ use arc_swap::ArcSwap;
 use crate::engine::change_log::ChangeLog;
 use crate::layers::explain::Sources;
 use crate::observe::status::{DerivedStatus, Status};
+use crate::tree::Table;
 use crate::unwind::lock;
 
 /// The current value and its bookkeeping.
@@ -74,12 +75,12 @@ impl<T> Cell<T> {
         derived.iter().filter_map(Weak::upgrade).map(|state| state.status()).collect()
     }
 
-    /// Swaps the value in and changes the status in the same moment. `keys` are the keys that changed, or `None` if
-    /// that is not known. Returns the old value, because its `Drop` is the user's code and should run last.
+    /// Swaps the value in and changes the status in the same moment. `keys` are the keys that changed and the new tree,
+    /// or `None` if they are not known. Returns the old value, because its `Drop` is the user's code and should run last.
     pub(crate) fn swap(
         &self,
         value: Arc<T>,
-        keys: Option<&[String]>,
+        keys: Option<(&[String], &Table)>,
         update: impl FnOnce(&mut Status),
     ) -> (u64, Arc<T>) {
         let mut status = self.status();
@@ -87,7 +88,10 @@ impl<T> Cell<T> {
         update(&mut status);
         let mut change_log = self.change_log();
         match keys {
-            Some(keys) => change_log.record(status.generation(), keys),
+            Some((keys, tree)) => {
+                let is_gone = |key: &str| !tree.has(&mut key.split('.'));
+                change_log.record(status.generation(), keys, is_gone);
+            }
             None => change_log.record_all(status.generation()),
         }
         (status.generation(), old)

@@ -186,11 +186,12 @@ impl<T: Send + Sync + 'static> Refresher<T> {
         self.tree = candidate.tree;
         self.missing.now_used(&self.used, complete);
         let secrets = self.missing.statuses(&self.served, &self.used, &self.fetcher);
-        let (generation, old) = self.cell.swap(candidate.value, Some(&keys), |status| {
-            status.record_swap();
-            status.set_secrets(secrets, self.missing.is_on_fallback());
-            self.cell.explain(candidate.sources);
-        });
+        let (generation, old) =
+            self.cell.swap(candidate.value, Some((&keys, &self.tree)), |status| {
+                status.record_swap();
+                status.set_secrets(secrets, self.missing.is_on_fallback());
+                self.cell.explain(candidate.sources);
+            });
         // First of all: whatever fails from here on, this generation is live, and its followers must learn of it.
         self.changes.send_replace(Some(Change { generation, keys, shown: shown.clone() }));
         events::settings_changed(generation, &shown);

@@ -214,6 +214,19 @@ impl Table {
         Some(taken)
     }
 
+    /// Whether there is a value or a table at a key path.
+    pub(crate) fn has<'a>(&self, path: &mut impl Iterator<Item = &'a str>) -> bool {
+        let mut table = Some(self);
+        path.all(|name| {
+            let node = table.and_then(|table| table.entries.get(name));
+            table = match node.map(|node| &node.value) {
+                Some(Value::Table(table)) => Some(table),
+                _ => None,
+            };
+            node.is_some()
+        })
+    }
+
     /// The node at a key path.
     #[cfg(any(test, feature = "figment"))]
     pub(crate) fn find(&self, path: &[impl AsRef<str>]) -> Option<&Node> {

@@ -13,7 +13,7 @@ fn change_log(generation: u64, keys: &[&str]) -> ChangeLog {
     let mut log = ChangeLog::started();
     let keys: Vec<String> = keys.iter().map(|key| (*key).to_owned()).collect();
     if generation > 1 {
-        log.record(generation, &keys);
+        log.record(generation, &keys, |_| false);
     }
     log
 }
