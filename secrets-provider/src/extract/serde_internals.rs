@@ -102,6 +102,7 @@ mod tests {
 
     thread_local! {
         static FIELDS: RefCell<Vec<Option<u64>>> = const { RefCell::new(Vec::new()) };
+        static BUFFERS: RefCell<Vec<bool>> = const { RefCell::new(Vec::new()) };
         static NEWTYPES: RefCell<Vec<(String, usize)>> = const { RefCell::new(Vec::new()) };
     }
 
@@ -123,6 +124,7 @@ mod tests {
         }
 
         fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Error> {
+            BUFFERS.with_borrow_mut(|buffers| buffers.push(is_buffer::<S::Value>()));
             seed.deserialize(1_u8.into_deserializer())
         }
     }
@@ -179,6 +181,18 @@ mod tests {
             assert_ne!(one, two);
         }
         assert_eq!(fields::<std::collections::BTreeMap<String, u8>>(&["one"]), [None]);
+    }
+
+    #[test]
+    fn what_is_no_field_is_read_into_a_buffer() {
+        for (fields, expected) in [
+            (fields::<Flat> as fn(&[&str]) -> _, [false, false, true]),
+            (fields::<Plain>, [false, false, true]),
+        ] {
+            BUFFERS.take();
+            let _: Vec<_> = fields(&["one", "two", "three"]);
+            assert_eq!(BUFFERS.take(), expected, "serde's buffer was not recognised");
+        }
     }
 
     /// Notes the newtype's name and the length of the key that is asked for.

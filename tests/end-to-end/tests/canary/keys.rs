@@ -66,6 +66,20 @@ struct Flat {
 }
 
 #[derive(Debug, Clone, Deserialize)]
+#[allow(dead_code, reason = "read by serde alone")]
+struct FlatBelow {
+    tokens: FlatOwners,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[allow(dead_code, reason = "read by serde alone")]
+struct FlatOwners {
+    known: String,
+    #[serde(flatten)]
+    owners: BTreeMap<String, Owner>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
 #[serde(untagged)]
 #[allow(dead_code, reason = "read by serde alone")]
 enum Untagged {
@@ -255,6 +269,23 @@ async fn nothing_that_a_live_value_says_shows_a_key_of_a_map() {
     canaries.assert_absent("a live value", said);
     log.assert_silent(&canaries, &["secrets_provider"]);
     assert!(log.ours().contains("tokens.*.owner (3 keys)"), "the event names the field");
+}
+
+#[tokio::test]
+async fn beside_flatten_only_the_fields_of_the_struct_itself_are_shown() {
+    let mut canaries = Canaries::of("keys beside flatten");
+    let key = canaries.plain("a key");
+    let memory = Memory::new();
+    let owners = json!({ "known": "k", &*key: { "owner": "o", "level": 1 } }).to_string();
+    memory.put("app/tokens", owners);
+    let live: Live<FlatBelow> = Live::builder(SecretsManager::prefix("app").backend(memory))
+        .layers(|secrets| Layers::new().secrets(secrets))
+        .start()
+        .await
+        .unwrap();
+    let explanation = live.explain().to_string();
+    assert!(explanation.contains("tokens.known") && explanation.contains("tokens.*"));
+    canaries.assert_absent("a struct with flatten", shown::live(&live));
 }
 
 #[tokio::test]
