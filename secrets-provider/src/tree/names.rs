@@ -14,8 +14,10 @@ use std::fmt;
 
 use serde::Serialize;
 
+#[cfg(feature = "figment")]
+use super::Origin;
 use super::spelling::relaxed;
-use super::{Node, Origin, Table, Value, join};
+use super::{Node, Table, Value, join};
 
 /// The last part of a path whose name is not shown.
 const HIDDEN: &str = "*";
