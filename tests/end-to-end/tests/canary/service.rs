@@ -157,7 +157,7 @@ async fn messages_of_a_server_are_not_repeated() {
         (Fault::answer(400, echo.to_string()), ErrorKind::Unavailable),
         (Fault::answer(200, partial.to_string()).on("BatchGetSecretValue"), ErrorKind::Kms),
         (Fault::answer(200, words.clone()).on("ListSecrets"), ErrorKind::Unavailable),
-        (Fault::answer(200, echo.to_string()).on("ListSecrets"), ErrorKind::NotFound),
+        (Fault::answer(200, echo.to_string()).on("ListSecrets"), ErrorKind::Unavailable),
     ] {
         let about = format!("{kind}, as a server words it");
         let id = fake.inject(fault);
