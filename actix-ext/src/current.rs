@@ -1,7 +1,8 @@
 //! [`Current`]: the settings as an extractor, pinned to one generation per request.
 //!
-//! actix-web finds the `Live` in the app data at run time, so a missing one is an error of the request
-//! ([`MissingLive`]), logged with what to add. The pin itself is the core's [`Pins`], kept in the request's extensions.
+//! actix-web finds the `Live` in the app data at run time, so a missing one is an error of the
+//! request ([`MissingLive`]), logged with what to add. The pin itself is the core's [`Pins`], kept
+//! in the request's extensions.
 
 use std::any::type_name;
 use std::fmt;
@@ -18,19 +19,22 @@ use crate::TARGET;
 
 /// The settings, as they were when this request first asked for them.
 ///
-/// Every `Current<T>` of one request is of the same generation, in the handler and in the middleware before it
-/// ([`ServiceRequest::extract`](actix_web::dev::ServiceRequest::extract)), even if a swap happens between them: the first
-/// one pins the generation in the request's extensions. The next request sees the new one. Two [`Live`]s of one type, one
-/// in the `app_data` of a scope and one in the app's, are pinned each for itself.
+/// Every `Current<T>` of one request is of the same generation, in the handler and in the
+/// middleware before it ([`ServiceRequest::extract`](actix_web::dev::ServiceRequest::extract)),
+/// even if a swap happens between them: the first one pins the generation in the request's
+/// extensions. The next request sees the new one. Two [`Live`]s of one type, one in the `app_data`
+/// of a scope and one in the app's, are pinned each for itself.
 ///
-/// It holds an [`Arc`], which may be kept across `.await`, and derefs to `T`. `Debug` shows no value.
+/// It holds an [`Arc`], which may be kept across `.await`, and derefs to `T`. `Debug` shows no
+/// value.
 ///
-/// `web::Data<Live<T>>` works too. Take it in a handler that outlives many generations (a websocket, a stream of events)
-/// and must see each of them.
+/// `web::Data<Live<T>>` works too. Take it in a handler that outlives many generations (a
+/// websocket, a stream of events) and must see each of them.
 ///
 /// # Errors
 ///
-/// [`MissingLive`], a plain 500, if there is no `app_data(web::Data::new(live))` for this `T`; the log says so.
+/// [`MissingLive`], a plain 500, if there is no `app_data(web::Data::new(live))` for this `T`; the
+/// log says so.
 ///
 /// ```
 /// use actix_web::{App, web};
@@ -89,8 +93,8 @@ impl<T: 'static> FromRequest for Current<T> {
 
 /// The `app_data` of a handler that takes a [`Current<T>`](Current) has no `web::Data<Live<T>>`.
 ///
-/// The client can do nothing about it and only gets the status 500, `Internal Server Error`. The log says what is missing
-/// and what to do.
+/// The client can do nothing about it and only gets the status 500, `Internal Server Error`. The
+/// log says what is missing and what to do.
 ///
 /// ```
 /// use actix_web::{App, http::StatusCode, test, web};

@@ -1,8 +1,10 @@
-//! [actix-web](https://docs.rs/actix-web) extractors for settings that [`secrets_provider`] keeps current.
+//! [actix-web](https://docs.rs/actix-web) extractors for settings that [`secrets_provider`] keeps
+//! current.
 //!
-//! [`Current<T>`](Current) gives a handler the settings of one generation, the same one to every extractor of a
-//! request, even when a secret rotates while the request is served. The settings come from
-//! `app_data(web::Data::new(live))`, where `live` is a [`Live<T>`](secrets_provider::Live).
+//! [`Current<T>`](Current) gives a handler the settings of one generation, the same one to every
+//! extractor of a request, even when a secret rotates while the request is served. The settings
+//! come from `app_data(web::Data::new(live))`, where `live` is a
+//! [`Live<T>`](secrets_provider::Live).
 //!
 //! ```
 //! # actix_web::rt::System::new().block_on(async {
@@ -39,8 +41,8 @@
 //!
 //! # Status
 //!
-//! [`health_routes`] serves `/live` and `/ready`; [`status_routes`], for an internal port, `/status` too;
-//! [`refresh_route`] lets clients with the token refresh the settings over HTTP.
+//! [`health_routes`] serves `/live` and `/ready`; [`status_routes`], for an internal port,
+//! `/status` too; [`refresh_route`] lets clients with the token refresh the settings over HTTP.
 
 mod current;
 mod status;

@@ -1,7 +1,7 @@
 //! The routes that show the state of the settings, and the one that refreshes them.
 //!
-//! Which answer to give is decided in `secrets_provider::endpoints`. Here are only the paths and methods, and the
-//! translation of requests and answers.
+//! Which answer to give is decided in `secrets_provider::endpoints`. Here are only the paths and
+//! methods, and the translation of requests and answers.
 
 use std::rc::Rc;
 
@@ -12,8 +12,9 @@ use actix_web::{HttpRequest, HttpResponse, Route, web};
 use secrets_provider::Live;
 use secrets_provider::endpoints::{self, Answer, RefreshToken};
 
-/// `GET /live` and `GET /ready`, for probes. `/live` is 200 as long as the process serves; `/ready` is 200, or 503 once the
-/// settings are [not ready](secrets_provider::Status::is_ready). They name no secret and may be public.
+/// `GET /live` and `GET /ready`, for probes. `/live` is 200 as long as the process serves; `/ready`
+/// is 200, or 503 once the settings are [not ready](secrets_provider::Status::is_ready). They name
+/// no secret and may be public.
 ///
 /// For `configure` of an `App` or of a scope. `settings` may be a derived value.
 ///
@@ -42,8 +43,8 @@ pub fn health_routes<T: 'static>(settings: Live<T>) -> impl FnOnce(&mut web::Ser
     }
 }
 
-/// [`health_routes`], and `GET /status`: which generation is live since when, where each key comes from, and what failed;
-/// as JSON, or as a [page](secrets_provider::StatusPage) for browsers.
+/// [`health_routes`], and `GET /status`: which generation is live since when, where each key comes
+/// from, and what failed; as JSON, or as a [page](secrets_provider::StatusPage) for browsers.
 ///
 /// **Not for the public**: it shows no values, but names of secrets and variables. Serve it on an internal port:
 ///
@@ -77,8 +78,9 @@ pub fn status_routes<T: 'static>(settings: Live<T>) -> impl FnOnce(&mut web::Ser
     }
 }
 
-/// `POST /refresh`: refreshes the settings now, for requests with the header `Authorization: Bearer` and the token.
-/// There is no such route unless you mount it. See [`endpoints::refresh`] for the answers.
+/// `POST /refresh`: refreshes the settings now, for requests with the header
+/// `Authorization: Bearer` and the token. There is no such route unless you mount it. See
+/// [`endpoints::refresh`] for the answers.
 ///
 /// ```
 /// # actix_web::rt::System::new().block_on(async {

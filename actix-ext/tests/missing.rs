@@ -46,7 +46,8 @@ impl MakeWriter<'_> for Log {
     }
 }
 
-/// Sends one request to this app, with confidential data that must not be repeated. Returns the log.
+/// Sends one request to this app, with confidential data that must not be repeated. Returns the
+/// log.
 macro_rules! refused {
     ($app:expr) => {{
         let log = Log::default();

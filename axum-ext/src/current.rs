@@ -1,7 +1,8 @@
 //! [`Current`]: the settings as an extractor, pinned to one generation per request.
 //!
-//! axum finds the `Live` in the router's state by its type, so a missing one does not compile; [`LiveState`] exists for
-//! the compiler's message. The pin itself is the core's [`Pins`], kept in the request's extensions.
+//! axum finds the `Live` in the router's state by its type, so a missing one does not compile;
+//! [`LiveState`] exists for the compiler's message. The pin itself is the core's [`Pins`], kept in
+//! the request's extensions.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -14,15 +15,18 @@ use secrets_provider::{Live, Pins};
 
 /// The settings, as they were when this request first asked for them.
 ///
-/// Every `Current<T>` of one request is of the same generation, in the handler and in the middleware before it
-/// (`axum::middleware::from_fn_with_state`, or [`extract_parts`](https://docs.rs/axum/0.8/axum/trait.RequestExt.html)),
-/// even if a swap happens between them: the first one pins the generation in the request's extensions. The next request
-/// sees the new one. Two [`Live`]s of one type, in the states of two nested routers, are pinned each for itself.
+/// Every `Current<T>` of one request is of the same generation, in the handler and in the
+/// middleware before it (`axum::middleware::from_fn_with_state`, or
+/// [`extract_parts`](https://docs.rs/axum/0.8/axum/trait.RequestExt.html)), even if a swap happens
+/// between them: the first one pins the generation in the request's extensions. The next request
+/// sees the new one. Two [`Live`]s of one type, in the states of two nested routers, are pinned
+/// each for itself.
 ///
-/// It holds an [`Arc`], which may be kept across `.await`, and derefs to `T`. `Debug` shows no value.
+/// It holds an [`Arc`], which may be kept across `.await`, and derefs to `T`. `Debug` shows no
+/// value.
 ///
-/// `State<Live<T>>` works too. Take it in a handler that outlives many generations (a websocket, a stream of events) and
-/// must see each of them.
+/// `State<Live<T>>` works too. Take it in a handler that outlives many generations (a websocket, a
+/// stream of events) and must see each of them.
 ///
 /// ```
 /// use axum::{Router, routing::get};
@@ -85,8 +89,8 @@ where
     }
 }
 
-/// A router state from which [`Current<T>`](Current) can be extracted: every state that has a [`Live<T>`](Live) by
-/// [`FromRef`]. It is implemented for all of them; use it as a bound.
+/// A router state from which [`Current<T>`](Current) can be extracted: every state that has a
+/// [`Live<T>`](Live) by [`FromRef`]. It is implemented for all of them; use it as a bound.
 ///
 /// ```
 /// use axum::{Router, routing::get};

@@ -1,9 +1,10 @@
 //! [axum](https://docs.rs/axum) extractors for settings that [`secrets_provider`] keeps current.
 //!
-//! [`Current<T>`](Current) gives a handler the settings of one generation, the same one to every extractor of a
-//! request, even when a secret rotates while the request is served. The settings come from the router's state:
-//! a [`Live<T>`](secrets_provider::Live) itself, or a struct with one among its fields and axum's
-//! `#[derive(FromRef)]`. A state without one does not compile; `#[axum::debug_handler]` then says what to do.
+//! [`Current<T>`](Current) gives a handler the settings of one generation, the same one to every
+//! extractor of a request, even when a secret rotates while the request is served. The settings
+//! come from the router's state: a [`Live<T>`](secrets_provider::Live) itself, or a struct with one
+//! among its fields and axum's `#[derive(FromRef)]`. A state without one does not compile;
+//! `#[axum::debug_handler]` then says what to do.
 //!
 //! ```
 //! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {

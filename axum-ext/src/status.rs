@@ -1,7 +1,7 @@
 //! The routes that show the state of the settings, and the one that refreshes them.
 //!
-//! Which answer to give is decided in `secrets_provider::endpoints`. Here are only the paths and methods, and the
-//! translation of requests and answers.
+//! Which answer to give is decided in `secrets_provider::endpoints`. Here are only the paths and
+//! methods, and the translation of requests and answers.
 
 use std::sync::Arc;
 
@@ -14,10 +14,12 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use secrets_provider::Live;
 use secrets_provider::endpoints::{self, Answer, RefreshToken};
 
-/// `GET /live` and `GET /ready`, for probes. `/live` is 200 as long as the process serves; `/ready` is 200, or 503 once the
-/// settings are [not ready](secrets_provider::Status::is_ready). They name no secret and may be public.
+/// `GET /live` and `GET /ready`, for probes. `/live` is 200 as long as the process serves; `/ready`
+/// is 200, or 503 once the settings are [not ready](secrets_provider::Status::is_ready). They name
+/// no secret and may be public.
 ///
-/// The state of the router they are merged into, or nested in, does not matter. `settings` may be a derived value.
+/// The state of the router they are merged into, or nested in, does not matter. `settings` may be a
+/// derived value.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
@@ -42,9 +44,9 @@ where
         .route("/ready", get(async move || response(endpoints::ready(&settings))))
 }
 
-/// [`health_routes`], and `GET /status`: which generation is live since when, where each key comes from, and what failed;
-/// as JSON, or as a [page](secrets_provider::StatusPage) for browsers. In one router with `health_routes`, nest
-/// one of them: axum panics where two routes are one.
+/// [`health_routes`], and `GET /status`: which generation is live since when, where each key comes
+/// from, and what failed; as JSON, or as a [page](secrets_provider::StatusPage) for browsers. In
+/// one router with `health_routes`, nest one of them: axum panics where two routes are one.
 ///
 /// **Not for the public**: it shows no values, but names of secrets and variables. Serve it on an internal port:
 ///
@@ -76,8 +78,9 @@ where
     health_routes(settings).route("/status", get(status))
 }
 
-/// `POST /refresh`: refreshes the settings now, for requests with the header `Authorization: Bearer` and the token.
-/// There is no such route unless you mount it. See [`endpoints::refresh`] for the answers.
+/// `POST /refresh`: refreshes the settings now, for requests with the header
+/// `Authorization: Bearer` and the token. There is no such route unless you mount it. See
+/// [`endpoints::refresh`] for the answers.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {

@@ -1,4 +1,5 @@
-//! Tokens that outlive a rotation: signed with the current secret, verified with the current or the previous one.
+//! Tokens that outlive a rotation: signed with the current secret, verified with the current or the
+//! previous one.
 
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::{Router, routing};
@@ -21,8 +22,8 @@ struct Claims {
     exp: u64,
 }
 
-/// `POST /token` signs a token for a demo user; `GET /me` tells whose token it is, as long as it was signed with the
-/// secret in force or the one before.
+/// `POST /token` signs a token for a demo user; `GET /me` tells whose token it is, as long as it
+/// was signed with the secret in force or the one before.
 pub fn app(settings: Live<Settings>) -> Router {
     Router::new()
         .route("/token", routing::post(token))

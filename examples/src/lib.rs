@@ -1,9 +1,10 @@
-//! What the example programs share: the settings they serve, the secrets they read, and how they start and end.
+//! What the example programs share: the settings they serve, the secrets they read, and how they
+//! start and end.
 //!
-//! The programs are in `src/bin`: `axum-app` and `actix-app` serve settings that follow a rotation, `live` does so
-//! without a web framework, `figment` reads them once, `jwt` verifies tokens signed before a rotation, `directory`
-//! reads files of your own, `explain` tells where each key comes from, `postgres-rotation` rotates the password of a
-//! database under load.
+//! The programs are in `src/bin`: `axum-app` and `actix-app` serve settings that follow a rotation,
+//! `live` does so without a web framework, `figment` reads them once, `jwt` verifies tokens signed
+//! before a rotation, `directory` reads files of your own, `explain` tells where each key comes
+//! from, `postgres-rotation` rotates the password of a database under load.
 
 pub mod jwt;
 pub mod postgres;

@@ -1,5 +1,6 @@
-//! A pool of PostgreSQL connections that follows the rotation of its password, with sqlx: what to copy from
-//! `postgres-rotation`. The suites of `end-to-end` run this very code through rotations under load.
+//! A pool of PostgreSQL connections that follows the rotation of its password, with sqlx: what to
+//! copy from `postgres-rotation`. The suites of `end-to-end` run this very code through rotations
+//! under load.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,7 +48,8 @@ impl Database {
 pub async fn settings(secrets: SecretsManager) -> Result<Live<Settings>, Error> {
     Live::builder(secrets)
         .probe(log_in)
-        // A password that the database refused is looked past early and often: after about 0.2, 0.7, 1.6, 3.5 s, ...
+        // A password that the database refused is looked past early and often: after about 0.2,
+        // 0.7, 1.6, 3.5 s, ...
         .refresh_past_budget(8, Duration::from_secs(30))
         .start()
         .await

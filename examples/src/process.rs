@@ -30,8 +30,8 @@ pub fn listen() -> Result<TcpListener, Failure> {
         .map_err(|error| format!("cannot listen on 127.0.0.1:{port} (PORT): {error}").into())
 }
 
-/// Ends with the first Ctrl-C from this call on, be it that nobody waits for it yet: `tokio::signal::ctrl_c` hears none
-/// before it is polled.
+/// Ends with the first Ctrl-C from this call on, be it that nobody waits for it yet:
+/// `tokio::signal::ctrl_c` hears none before it is polled.
 ///
 /// # Errors
 ///

@@ -16,13 +16,14 @@ use crate::settings::Settings;
 const PREFIX: &str = "gaara/prod";
 const REGION: &str = "us-east-1";
 
-/// How often the secrets are read unless `SECRET_CACHE_TTL` says otherwise: often enough to watch a rotation arrive. A
-/// service would leave it at the default of five minutes.
+/// How often the secrets are read unless `SECRET_CACHE_TTL` says otherwise: often enough to watch a
+/// rotation arrive. A service would leave it at the default of five minutes.
 const EVERY: Duration = Duration::from_secs(2);
 
-/// The secrets that an example reads. With `SECRETS_MANAGER_PREFIX` set, those below it, by the SDK's own
-/// configuration (`AWS_REGION`, `AWS_ENDPOINT_URL`, credentials, ...). Otherwise those of a Secrets Manager that is
-/// embedded here, so that the examples run where nothing is configured; it ends with this value.
+/// The secrets that an example reads. With `SECRETS_MANAGER_PREFIX` set, those below it, by the
+/// SDK's own configuration (`AWS_REGION`, `AWS_ENDPOINT_URL`, credentials, ...). Otherwise those of
+/// a Secrets Manager that is embedded here, so that the examples run where nothing is configured;
+/// it ends with this value.
 ///
 /// `Display` says how to rotate, ready to paste into a shell.
 #[derive(Debug)]
@@ -32,7 +33,8 @@ pub struct Secrets {
 }
 
 impl Secrets {
-    /// Finds out which, and starts and seeds the embedded one if it is that; `EMBEDDED_PORT` fixes its port.
+    /// Finds out which, and starts and seeds the embedded one if it is that; `EMBEDDED_PORT` fixes
+    /// its port.
     ///
     /// # Errors
     ///
@@ -80,8 +82,8 @@ impl Secrets {
         self.manager.clone()
     }
 
-    /// The settings, kept current: the secrets over the environment over `.env`. Read anew every two seconds, or as
-    /// often as `SECRET_CACHE_TTL` (seconds) says.
+    /// The settings, kept current: the secrets over the environment over `.env`. Read anew every
+    /// two seconds, or as often as `SECRET_CACHE_TTL` (seconds) says.
     ///
     /// # Errors
     ///
@@ -119,7 +121,8 @@ impl fmt::Display for Secrets {
         let endpoint = server.endpoint_url();
         // The shell puts 32 random characters in place of each NEW, so no password is printed here.
         let login = r#"{"host":"db.internal","port":5432,"username":"gaara_2","password":"NEW"}"#;
-        // AWS wants a token of 32 to 64 characters, which becomes the version's id. The CLI makes its own.
+        // AWS wants a token of 32 to 64 characters, which becomes the version's id. The CLI makes
+        // its own.
         let body = json!({
             "SecretId": format!("{PREFIX}/database"),
             "SecretString": login,

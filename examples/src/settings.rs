@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 /// The settings of every example, as `gaara/prod` and the layers below it give them.
 ///
-/// What must not be shown is a [`SecretString`]: its `Debug` shows nothing, it does not serialize, and it is wiped
-/// from memory when it is dropped.
+/// What must not be shown is a [`SecretString`]: its `Debug` shows nothing, it does not serialize,
+/// and it is wiped from memory when it is dropped.
 #[derive(Debug, Deserialize)]
 pub struct Settings {
     /// From the secret `gaara/prod/database`, a JSON object.
@@ -29,7 +29,8 @@ pub struct Database {
     pub password: SecretString,
 }
 
-/// What `GET /` answers: which generation is served, what may be shown of it, and the secrets it was made of.
+/// What `GET /` answers: which generation is served, what may be shown of it, and the secrets it
+/// was made of.
 #[derive(Debug, Serialize)]
 pub struct Report {
     generation: u64,
@@ -54,7 +55,8 @@ struct ShownSecret {
 impl Report {
     /// The report of this moment.
     ///
-    /// Settings and generation are read as a pair: asked for one after the other, a swap could fall between them.
+    /// Settings and generation are read as a pair: asked for one after the other, a swap could fall
+    /// between them.
     ///
     /// ```
     /// use examples::{Database, Report, Settings};

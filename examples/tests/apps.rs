@@ -1,4 +1,5 @@
-//! Both apps as their users run them: started with nothing configured, rotated over the wire, ended by Ctrl-C.
+//! Both apps as their users run them: started with nothing configured, rotated over the wire, ended
+//! by Ctrl-C.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -148,7 +149,8 @@ fn actix_tells_how_it_stands() {
     an_app_tells_how_it_stands(ACTIX);
 }
 
-/// The printed lines are for a shell, so a shell reads them here; what it would run is done over the wire.
+/// The printed lines are for a shell, so a shell reads them here; what it would run is done over
+/// the wire.
 #[test]
 fn the_printed_commands_rotate() {
     let ports = [("PORT", "0"), ("EMBEDDED_PORT", "0")];

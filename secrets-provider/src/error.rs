@@ -1,8 +1,8 @@
 //! The one error type: what failed, for which key and secret, and what to do about it.
 //!
-//! Everything here may be logged: no error holds a value or a part of one. An error of another crate is rebuilt as one of
-//! these, never wrapped, because its text may quote values. Each room words its own errors; this module only joins and
-//! shows them.
+//! Everything here may be logged: no error holds a value or a part of one. An error of another
+//! crate is rebuilt as one of these, never wrapped, because its text may quote values. Each room
+//! words its own errors; this module only joins and shows them.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -16,12 +16,12 @@ const MAX_SHOWN: usize = 100;
 
 /// What went wrong while loading, extracting or refreshing settings.
 ///
-/// An error names keys, secrets, variables and files, never a value nor a part of one, so `Display` and
-/// `Debug` are safe to log. One error may hold several failures: [`errors`](Error::errors) lists them, most severe first,
-/// and [`kind`](Error::kind) is that of the first. Cloning is cheap.
+/// An error names keys, secrets, variables and files, never a value nor a part of one, so `Display`
+/// and `Debug` are safe to log. One error may hold several failures: [`errors`](Error::errors)
+/// lists them, most severe first, and [`kind`](Error::kind) is that of the first. Cloning is cheap.
 ///
-/// `Display` and `Debug` show at most a hundred failures, and the number of the others. Names come from outside, so control
-/// characters in them are escaped. The accessors return names as they are.
+/// `Display` and `Debug` show at most a hundred failures, and the number of the others. Names come
+/// from outside, so control characters in them are escaped. The accessors return names as they are.
 ///
 /// ```
 /// use secrets_provider::{Error, ErrorKind};
@@ -46,14 +46,15 @@ struct Inner {
     parts: Vec<Error>,
 }
 
-/// The kinds of failure, most severe first: failures that someone must correct come before those that may pass.
+/// The kinds of failure, most severe first: failures that someone must correct come before those
+/// that may pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// The provider is configured wrongly: an empty prefix, no region, a bad `rename`.
     Config,
-    /// A secret's content has no place in the tree: a root secret that is not a JSON object, a key given twice, nesting that
-    /// is too deep.
+    /// A secret's content has no place in the tree: a root secret that is not a JSON object, a key
+    /// given twice, nesting that is too deep.
     Malformed,
     /// Two secrets define the same key.
     Conflict,
@@ -150,7 +151,8 @@ impl Error {
         self
     }
 
-    /// Whether the caller's credentials were refused, so that nothing is known about what was asked for.
+    /// Whether the caller's credentials were refused, so that nothing is known about what was asked
+    /// for.
     pub(crate) fn is_of_caller(&self) -> bool {
         self.0.of_caller
     }
@@ -173,7 +175,8 @@ impl Error {
         self
     }
 
-    /// One error that holds all of these, most severe first. A single error is returned as it is; `None` if there is none.
+    /// One error that holds all of these, most severe first. A single error is returned as it is;
+    /// `None` if there is none.
     pub(crate) fn all(errors: impl IntoIterator<Item = Error>) -> Option<Self> {
         let mut parts: Vec<Error> =
             errors.into_iter().flat_map(|error| error.errors().to_vec()).collect();
@@ -204,18 +207,20 @@ impl Error {
         self.0.kind
     }
 
-    /// What to do about it, if there is advice; if there are several failures, the advice for the most severe.
+    /// What to do about it, if there is advice; if there are several failures, the advice for the
+    /// most severe.
     pub fn hint(&self) -> Option<&str> {
         self.first().0.hint.as_deref()
     }
 
-    /// The dotted key path that it is about, such as `database.port`; if there are several failures, that of the most severe.
+    /// The dotted key path that it is about, such as `database.port`; if there are several
+    /// failures, that of the most severe.
     pub fn key(&self) -> Option<&str> {
         self.first().0.key.as_deref()
     }
 
-    /// The name (or ARN, as it was asked for) of the secret that it is about; if there are several failures, that of the
-    /// most severe.
+    /// The name (or ARN, as it was asked for) of the secret that it is about; if there are several
+    /// failures, that of the most severe.
     pub fn secret(&self) -> Option<&str> {
         self.first().0.secret.as_deref()
     }
@@ -225,14 +230,16 @@ impl Error {
         if self.0.parts.is_empty() { std::slice::from_ref(self) } else { &self.0.parts }
     }
 
-    /// Whether a later try may succeed without anyone changing anything: every failure is throttling or unavailability.
+    /// Whether a later try may succeed without anyone changing anything: every failure is
+    /// throttling or unavailability.
     pub fn is_transient(&self) -> bool {
         self.errors()
             .iter()
             .all(|error| matches!(error.kind(), ErrorKind::Throttled | ErrorKind::Unavailable))
     }
 
-    /// The same failures without the advice, which may describe the machine that the program runs on.
+    /// The same failures without the advice, which may describe the machine that the program runs
+    /// on.
     pub(crate) fn without_hints(&self) -> Self {
         let mut inner = Inner::clone(&self.0);
         inner.hint = None;
@@ -264,8 +271,9 @@ impl fmt::Display for Error {
     }
 }
 
-/// Text on one line that drives no terminal: control characters, and characters that are invisible or change the direction
-/// of text, by their code. Names come from outside, and one with a line break in it must not look like a line of a log.
+/// Text on one line that drives no terminal: control characters, and characters that are invisible
+/// or change the direction of text, by their code. Names come from outside, and one with a line
+/// break in it must not look like a line of a log.
 pub(crate) fn escape(text: &str) -> Cow<'_, str> {
     if !text.contains(is_unprintable) {
         return Cow::Borrowed(text);
@@ -280,8 +288,8 @@ pub(crate) fn escape(text: &str) -> Cow<'_, str> {
     Cow::Owned(escaped)
 }
 
-/// Control characters, and those without a glyph: zero-width, line and direction marks, tags, and two that XML does not
-/// allow.
+/// Control characters, and those without a glyph: zero-width, line and direction marks, tags, and
+/// two that XML does not allow.
 pub(crate) fn is_unprintable(c: char) -> bool {
     c.is_control()
         || matches!(

@@ -1,7 +1,8 @@
 //! What the fuzz targets in `tests/fuzz` call.
 //!
-//! Compiled only under `cfg(fuzzing)`, which cargo-fuzz sets, so it is not part of the public API. Each function takes any
-//! bytes and checks that parsing them neither panics nor shows parts of a value.
+//! Compiled only under `cfg(fuzzing)`, which cargo-fuzz sets, so it is not part of the public API.
+//! Each function takes any bytes and checks that parsing them neither panics nor shows parts of a
+//! value.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,7 +18,8 @@ use crate::tree::payload as payloads;
 use crate::tree::{Origin, Value};
 use crate::{Key, Layers, Rotating, extract};
 
-/// Any bytes as a payload: a value or a problem, never a panic; and the value extracts by any type or says why not.
+/// Any bytes as a payload: a value or a problem, never a panic; and the value extracts by any type
+/// or says why not.
 pub fn payload(data: &[u8]) {
     let origin = Arc::new(Origin::Secret { name: "s".to_owned(), version_id: "v".to_owned() });
     let payload = match std::str::from_utf8(data) {
@@ -37,7 +39,8 @@ pub fn payload(data: &[u8]) {
     }
 }
 
-/// Lines of names, `name=payload`, `>from=to` for renames and `^prefix`: a tree or errors, deterministic.
+/// Lines of names, `name=payload`, `>from=to` for renames and `^prefix`: a tree or errors,
+/// deterministic.
 pub fn mapping(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let mut mapping = Mapping::default();

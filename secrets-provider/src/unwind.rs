@@ -1,9 +1,9 @@
 //! Panics in code that is not ours: closures, streams, backends, recorders, destructors.
 //!
-//! A panic there must cost one refresh, one build or one number, never the background task. Every such call goes
-//! through this module, so that the rules are in one place: the payload is dropped unread, because it may quote a
-//! secret, and a lock that a panic poisoned is used as it is, because every critical section of ours leaves its data
-//! whole.
+//! A panic there must cost one refresh, one build or one number, never the background task. Every
+//! such call goes through this module, so that the rules are in one place: the payload is dropped
+//! unread, because it may quote a secret, and a lock that a panic poisoned is used as it is,
+//! because every critical section of ours leaves its data whole.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, MutexGuard, PoisonError};

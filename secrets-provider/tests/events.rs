@@ -1,4 +1,5 @@
-//! Every event that is logged has one function, named as the event, and one line in the table of `docs/operations.md`.
+//! Every event that is logged has one function, named as the event, and one line in the table of
+//! `docs/operations.md`.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,7 +10,8 @@ fn read(path: &str) -> String {
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// The calls of `tracing`'s macros in a file: the function that each is in, and its event, which is the last literal.
+/// The calls of `tracing`'s macros in a file: the function that each is in, and its event, which is
+/// the last literal.
 fn logged(text: &str) -> Vec<(String, String)> {
     let mut function = String::new();
     let mut found = Vec::new();

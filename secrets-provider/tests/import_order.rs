@@ -1,7 +1,7 @@
 //! The rooms of `src` import in one direction: each only what stands to its left in [`ROOMS`].
 //!
-//! The same order is drawn in `docs/design.md`. A new room gets its place here; an import that fails this test wants a
-//! type moved to the left or passed in as an argument, not a new order.
+//! The same order is drawn in `docs/design.md`. A new room gets its place here; an import that
+//! fails this test wants a type moved to the left or passed in as an argument, not a new order.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -61,8 +61,8 @@ fn sources() -> Vec<Source> {
     found
 }
 
-/// Each place of the code that names something of the crate, with its line and the first segment of its path. Tests are
-/// left out: they may use what their room does not know.
+/// Each place of the code that names something of the crate, with its line and the first segment of
+/// its path. Tests are left out: they may use what their room does not know.
 fn crate_paths(text: &str) -> Vec<(usize, &str, &str)> {
     let mut found = Vec::new();
     for (number, line) in code(text).lines().enumerate() {
@@ -82,7 +82,8 @@ fn crate_paths(text: &str) -> Vec<(usize, &str, &str)> {
     found
 }
 
-/// The lines that reach the crate's root by `super::`, in the code outside of a file's own test module.
+/// The lines that reach the crate's root by `super::`, in the code outside of a file's own test
+/// module.
 fn paths_to_the_root(source: &Source) -> Vec<(usize, &str)> {
     // `src/room.rs` and `src/room/mod.rs` are one step below the root, `src/room/file.rs` two.
     let parts = source.path.components().count();

@@ -44,7 +44,8 @@ async fn serve() -> Result<(), Failure> {
             .app_data(data.clone())
             .service(index)
             .service(whoami)
-            // A service that others than its operators can reach would serve these on a port of their own.
+            // A service that others than its operators can reach would serve these on a port of
+            // their own.
             .configure(status_routes(live.clone()))
             .configure(|routes| {
                 if let Some(token) = &token {

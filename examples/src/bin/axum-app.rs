@@ -41,7 +41,8 @@ async fn serve() -> Result<(), Failure> {
     let mut app = Router::new()
         .route("/", get(index))
         .route("/whoami", get(whoami))
-        // A service that others than its operators can reach would serve these on a port of their own.
+        // A service that others than its operators can reach would serve these on a port of their
+        // own.
         .merge(status_routes(settings.clone()));
     if let Some(token) = examples::refresh_token()? {
         app = app.merge(refresh_route(settings.clone(), token));

@@ -1,4 +1,5 @@
-//! Secrets from your own files, without AWS: prints which keys they give, and which ones an edit changes, until Ctrl-C.
+//! Secrets from your own files, without AWS: prints which keys they give, and which ones an edit
+//! changes, until Ctrl-C.
 //!
 //! ```sh
 //! cargo run -p examples --bin directory -- ./secrets gaara/prod

@@ -1,5 +1,6 @@
-//! Where each key of the settings comes from: its layer, its variable or secret, and what it hides. With `--json`, the
-//! same for programs; with `--all`, every variable of the environment too; with `--policy`, the IAM policy it takes.
+//! Where each key of the settings comes from: its layer, its variable or secret, and what it hides.
+//! With `--json`, the same for programs; with `--all`, every variable of the environment too; with
+//! `--policy`, the IAM policy it takes.
 
 #![allow(clippy::print_stdout, reason = "what it is for")]
 

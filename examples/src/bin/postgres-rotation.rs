@@ -1,11 +1,12 @@
 //! An axum service whose database password rotates while it is asked, and no request fails.
 //!
-//! Starts from nothing but an installed PostgreSQL: a private server, a Secrets Manager embedded here, the service, and
-//! clients that ask it without end. The password is rotated as AWS's functions do it, for one user, with the database a
-//! second ahead of the secret and every connection ended. The recipe is in `src/postgres.rs`.
+//! Starts from nothing but an installed PostgreSQL: a private server, a Secrets Manager embedded
+//! here, the service, and clients that ask it without end. The password is rotated as AWS's
+//! functions do it, for one user, with the database a second ahead of the secret and every
+//! connection ended. The recipe is in `src/postgres.rs`.
 //!
-//! `ROTATIONS` says how often (5). With `DATABASE_URL`, a login that may create roles, it runs on that server: the role
-//! `app` is made there, and taken away again.
+//! `ROTATIONS` says how often (5). With `DATABASE_URL`, a login that may create roles, it runs on
+//! that server: the role `app` is made there, and taken away again.
 
 #![allow(clippy::print_stdout, reason = "says what happens")]
 

@@ -1,4 +1,5 @@
-//! A program as a child process, with an environment of its own, and the plainest HTTP client there is.
+//! A program as a child process, with an environment of its own, and the plainest HTTP client there
+//! is.
 
 use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::net::TcpStream;
@@ -118,8 +119,8 @@ impl Lines {
     }
 }
 
-/// What a shell makes of a command line: what stands before the command as variables, then its arguments. The
-/// command itself is not run, nor need it be installed.
+/// What a shell makes of a command line: what stands before the command as variables, then its
+/// arguments. The command itself is not run, nor need it be installed.
 pub(crate) fn shell_words(command: &str, line: &str) -> Vec<String> {
     let script = format!(
         r#"{command}() {{

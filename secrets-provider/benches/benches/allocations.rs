@@ -1,5 +1,5 @@
-//! Allocations of a read, counted: `cargo bench --bench allocations`. Fails if ours are not zero. Apart from the timed
-//! reads, as counting costs the peers that allocate.
+//! Counts the allocations of a read: `cargo bench --bench allocations`. Fails if ours are not zero.
+//! Separate from the timed reads, because counting slows down the peers that allocate.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::hint::black_box;
@@ -12,10 +12,10 @@ use benches::settings::{self, DATABASE, Database, PREFIX, Settings, TOKEN};
 use fake_secrets_manager::FakeSecretsManager;
 use secrets_provider::{Layers, Live, Memory, SecretsManager};
 
-/// The system's allocator, counting.
+/// The system's allocator, with a counter.
 struct Counting(AtomicU64);
 
-// SAFETY: every call goes to the system's allocator as it is.
+// SAFETY: every call is passed to the system's allocator unchanged.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         self.0.fetch_add(1, Ordering::Relaxed);
@@ -40,7 +40,7 @@ static ALLOCATOR: Counting = Counting(AtomicU64::new(0));
 
 const READS: u64 = 10_000;
 
-/// Allocations of each read, once warm.
+/// Allocations per read, after a first read.
 fn counted<T>(mut read: impl FnMut() -> T) -> f64 {
     drop(black_box(read()));
     let before = ALLOCATOR.0.load(Ordering::Relaxed);
@@ -66,7 +66,7 @@ fn main() {
     assert!(counted(|| Box::new(1)) >= 1.0, "the count itself works");
 
     println!("| read | allocations |\n| --- | --- |");
-    // Again after a swap: the first read of a new generation is no dearer.
+    // Again after a swap: the first read of a new generation allocates no more.
     for generation in [2, 3] {
         let ours = [
             ("`Live::load`", counted(|| live.load().database.port)),

@@ -1,8 +1,10 @@
-//! What `Current<T>` costs a request beside `State<Arc<T>>`: `cargo bench --bench axum`. Prints one table.
+//! What `Current<T>` costs a request beside `State<Arc<T>>`: `cargo bench --bench axum`. Prints one
+//! table.
 //!
-//! A whole request through axum's router in process, without a socket, so that the extractor's share is as large as it
-//! can be. The router matches one route and the handler returns one number of the settings. An extractor that only adds
-//! an empty extension shows what pinning a generation in the request costs at least.
+//! A whole request through axum's router in process, without a socket, so that the extractor's
+//! share is as large as it can be. The router matches one route and the handler returns one number
+//! of the settings. An extractor that only adds an empty extension shows what pinning a generation
+//! in the request costs at least.
 
 use std::sync::Arc;
 
@@ -19,7 +21,7 @@ use secrets_provider::Live;
 use secrets_provider_axum::Current;
 use tower::Service as _;
 
-/// Pairs of runs behind each figure; `ROUNDS` in the environment changes it.
+/// Pairs of runs for each figure. `ROUNDS` in the environment changes it.
 const ROUNDS: usize = 60;
 
 fn status(settings: &Settings) -> StatusCode {

@@ -1,5 +1,6 @@
-//! Calls and round trips, counted, not timed: `cargo bench --bench calls`. The clock is tokio's paused one, which moves
-//! only while all wait for answers, so that the time of a start is a whole number of round trips.
+//! Counts calls and round trips: `cargo bench --bench calls`. Nothing is timed: tokio's paused
+//! clock moves only while every task waits for an answer, so a start takes a whole number of round
+//! trips.
 
 use std::time::Duration;
 
@@ -8,19 +9,19 @@ use secrets_provider::{Layers, Live, SecretsManager};
 use serde_json::Value;
 use tokio::time::Instant;
 
-/// What each call takes.
+/// The time of one call.
 const CALL: Duration = Duration::from_millis(20);
 
 const GET_ALONE: &str = r#"{"Version": "2012-10-17", "Statement": [
     {"Effect": "Allow", "Action": "secretsmanager:GetSecretValue", "Resource": "*"}]}"#;
 
-/// How the secrets are chosen and read.
+/// How secrets are selected and read.
 #[derive(Clone, Copy, PartialEq)]
 enum Way {
     Prefix,
     Only,
     Single,
-    /// Batches are denied: what is found out at the start, once.
+    /// Batches are denied, which the start finds out once.
     Denied,
 }
 
@@ -45,7 +46,7 @@ impl Way {
     }
 }
 
-/// The calls that were made, and how many there are of each.
+/// The calls that were made, with their counts.
 fn told(fake: &FakeSecretsManager) -> String {
     let operations = ["ListSecrets", "BatchGetSecretValue", "GetSecretValue"];
     let made =

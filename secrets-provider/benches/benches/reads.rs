@@ -1,4 +1,5 @@
-//! The read path beside what it is made of, and beside its peers: `cargo bench --bench reads`. Prints two tables.
+//! Compares the read path with its parts and with its peers: `cargo bench --bench reads`. Prints
+//! two tables.
 
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,9 +17,9 @@ use secrets_provider::{Layers, Live, Memory, SecretsManager};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 
-/// Pairs of runs behind each figure; `ROUNDS` in the environment changes it.
+/// Pairs of runs for each figure. `ROUNDS` in the environment changes it.
 const ROUNDS: usize = 60;
-/// How long the writer rests between two swaps.
+/// The writer's pause between two swaps.
 const REST: Duration = Duration::from_millis(1);
 
 /// dynamic-config keeps a static for each type.
@@ -28,9 +29,9 @@ struct Dynamic {
     settings: Settings,
 }
 
-/// Everything that is read, each with the same settings.
+/// Every contender's store, all with the same settings.
 struct Stores {
-    /// Drives the refresher, whenever the writer asks for a refresh.
+    /// Runs the refresher when the writer asks for a refresh.
     runtime: Runtime,
     memory: Memory,
     live: Live<Settings>,
@@ -79,7 +80,8 @@ impl Stores {
         stores
     }
 
-    /// Gives a new generation to all of them, whoever is being measured: so all are measured under the same burden.
+    /// Puts a new generation into all of them, whichever is measured, so that all carry the same
+    /// load.
     fn swap(&self, generation: u16) {
         let (text, new) = (settings::database(generation), settings::settings(generation));
         self.memory.put(DATABASE, text.clone());
@@ -91,7 +93,7 @@ impl Stores {
         self.watched.send_replace(new.clone());
         *self.locked.write().expect("no poison") = new.clone();
         *self.parked.write() = new;
-        // Asks the service, which is much more than to swap.
+        // Calls the service, which costs far more than a swap.
         if generation.is_multiple_of(10) {
             self.fake.put(DATABASE, text);
             let get = self.caching.get_secret_value(DATABASE, None, None, true);
@@ -105,7 +107,8 @@ impl Stores {
         let caching = |name, secrets: &'static [&'static str], read: fn(&str) -> u16| {
             let caching = self.caching.clone();
             Contender::of_loop(name, move |reads, ready| {
-                // One thread has the whole of it: no scheduler between the reads, no yielding after every so many.
+                // One thread runs the whole loop: no scheduler between the reads, and no forced
+                // yields.
                 let runtime = runtime();
                 let read = |reads| {
                     runtime.block_on(tokio::task::unconstrained(async {
@@ -207,7 +210,7 @@ fn port_of(json: &str) -> u16 {
     serde_json::from_str::<Database>(json).expect("a database").port
 }
 
-/// The columns: how many threads read, and whether one more writes.
+/// The columns: the number of reading threads, and whether another one writes.
 const SETUPS: [(usize, bool, &str); 4] = [
     (1, false, "1 thread"),
     (2, false, "2 threads"),
@@ -215,7 +218,7 @@ const SETUPS: [(usize, bool, &str); 4] = [
     (2, true, "2 threads, a writer"),
 ];
 
-/// Measures while a writer swaps, or none does.
+/// Measures with or without a writer that swaps.
 fn with_writer<R>(stores: &Stores, writes: bool, measure: impl FnOnce() -> R) -> R {
     let done = AtomicBool::new(!writes);
     std::thread::scope(|scope| {
@@ -293,7 +296,7 @@ fn main() {
             (&all.current, &all.raw_full),
             (&all.reader, &all.raw_cache),
             (&all.reader, &all.load),
-            // How much of a ratio is noise.
+            // The noise of a ratio.
             (&all.raw_load, &all.raw_load),
         ],
     );

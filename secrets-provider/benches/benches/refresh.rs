@@ -1,5 +1,5 @@
-//! What a cycle costs on our side: `cargo bench --bench refresh`. The secrets are in memory, so that no call is part
-//! of it.
+//! The cost of a refresh on our side: `cargo bench --bench refresh`. The secrets are in memory, so
+//! no call is included.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -62,8 +62,8 @@ fn cycles(criterion: &mut Criterion) {
     }
 }
 
-/// Made when it is first asked for in a generation. Its time grows with the number of keys times its logarithm: 10,000
-/// keys take about a hundred times as long as 100.
+/// Made when it is first asked for in a generation. Its time grows with the number of keys times
+/// its logarithm: 10,000 keys take about a hundred times as long as 100.
 fn explanations(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("an explanation");
     for keys in [100, 1_000, 10_000] {

@@ -1,5 +1,6 @@
-//! Start-up over HTTP at 20 ms a call, beside fetching by hand and AWS's caching client: `cargo bench --bench startup`.
-//! Each start has a client, and so connections, of its own. Takes about three minutes, nearly all of it waiting.
+//! Compares start-up over HTTP, at 20 ms a call, with fetching by hand and with AWS's caching
+//! client: `cargo bench --bench startup`. Each start has its own client and connections. Takes
+//! about three minutes, most of it waiting.
 
 use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
@@ -13,9 +14,9 @@ use fake_secrets_manager::{FakeSecretsManager, Fault};
 use secrets_provider::{Layers, Live, SecretsManager};
 use serde_json::Value;
 
-/// What each call takes, besides the way there and back.
+/// The time of one call, without the network.
 const CALL: Duration = Duration::from_millis(20);
-/// Starts behind each figure.
+/// Starts for each figure.
 const ROUNDS: usize = 5;
 
 #[derive(Clone, Copy, PartialEq)]
@@ -43,7 +44,7 @@ impl Way {
         }
     }
 
-    /// Brings all secrets in, from nothing.
+    /// Loads all secrets for the first time.
     async fn start(self, client: Client, names: &[String]) {
         let manager = || SecretsManager::prefix("bench/prod").client(client.clone());
         let only =

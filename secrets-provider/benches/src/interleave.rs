@@ -1,9 +1,11 @@
-//! A runner that takes turns: A, B, A, B, … Machines drift (clock rate, neighbours, cache), and what is measured one
-//! after the other drifts apart; of two runs next to each other, the ratio stays.
+//! A runner that takes turns: A, B, A, B, … Machines drift (clock rate, neighbours, cache), and
+//! what is measured one after the other drifts apart; of two runs next to each other, the ratio
+//! stays.
 //!
-//! What counts is the reading thread's own processor time, so that a busy machine, which takes threads off the
-//! processor, spoils little. Readers that never wait use nothing else; of a lock, the time asleep is not seen. A run of
-//! several threads counts only if all of them ran at once, for most of it: else they were never in each other's way.
+//! What counts is the reading thread's own processor time, so that a busy machine, which takes
+//! threads off the processor, spoils little. Readers that never wait use nothing else; of a lock,
+//! the time asleep is not seen. A run of several threads counts only if all of them ran at once,
+//! for most of it: else they were never in each other's way.
 
 use std::hint::{black_box, spin_loop};
 use std::sync::atomic::{AtomicUsize, Ordering};

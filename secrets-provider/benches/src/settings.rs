@@ -1,13 +1,13 @@
-//! The settings that every contender reads: one table from one JSON secret, and one secret of plain text.
+//! The settings that every contender reads: a table from a JSON secret, and a plain text secret.
 
 use secrecy::SecretString;
 use serde::Deserialize;
 
-/// Where the database's secret is.
+/// The name of the database's secret.
 pub const DATABASE: &str = "bench/prod/database";
-/// Where the token's is.
+/// The name of the token's secret.
 pub const TOKEN: &str = "bench/prod/jwt-secret";
-/// What both stand below.
+/// The prefix of both.
 pub const PREFIX: &str = "bench/prod";
 
 #[derive(Clone, Deserialize)]
@@ -24,7 +24,7 @@ pub struct Database {
     pub password: SecretString,
 }
 
-/// The database's secret of a generation, in the shape that RDS gives it.
+/// The database's secret in a generation, in the format of RDS.
 pub fn database(generation: u16) -> String {
     format!(
         r#"{{"engine": "postgres", "host": "db.internal", "port": {generation}, "username": "app",
@@ -32,7 +32,7 @@ pub fn database(generation: u16) -> String {
     )
 }
 
-/// The same generation as settings.
+/// The settings of the same generation.
 pub fn settings(generation: u16) -> Settings {
     Settings {
         database: serde_json::from_str(&database(generation)).expect("the secret's own shape"),

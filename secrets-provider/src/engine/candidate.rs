@@ -1,7 +1,9 @@
-//! From secrets to settings that may be served: place, merge, extract, validate, probe (rules R1 and R2).
+//! From secrets to settings that may be served: place, merge, extract, validate, probe (rules R1
+//! and R2).
 //!
-//! A [`Candidate`] has passed every check but is not served yet. `live/builder` puts the pipeline together out of the
-//! user's layers, checks and probes; the refresher runs it, at the start and whenever a secret has a new version.
+//! A [`Candidate`] has passed every check but is not served yet. `live/builder` puts the pipeline
+//! together out of the user's layers, checks and probes; the refresher runs it, at the start and
+//! whenever a secret has a new version.
 
 use std::sync::Arc;
 
@@ -44,7 +46,8 @@ impl<T: Send + Sync + 'static> Pipeline<T> {
         Ok(candidate)
     }
 
-    /// A candidate that has passed the checks but not the probes. A panic in the user's code is a rejection.
+    /// A candidate that has passed the checks but not the probes. A panic in the user's code is a
+    /// rejection.
     pub(crate) fn build(&self, secrets: &[Fetched]) -> Result<Candidate<T>, Error> {
         unwind::catch(|| (self.build)(secrets))
             .unwrap_or_else(|panic| Err(panic.rejection("extracting or checking the settings")))

@@ -1,7 +1,8 @@
 //! Where one `Live`'s value is kept, with everything that must agree with it.
 //!
-//! The value is in an [`ArcSwap`], so that readers take no lock. A swap happens while the status is locked, so that
-//! value and status can also be read as a pair. Handles read the cell, and the background task writes it.
+//! The value is in an [`ArcSwap`], so that readers take no lock. A swap happens while the status is
+//! locked, so that value and status can also be read as a pair. Handles read the cell, and the
+//! background task writes it.
 
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
@@ -75,8 +76,9 @@ impl<T> Cell<T> {
         derived.iter().filter_map(Weak::upgrade).map(|state| state.status()).collect()
     }
 
-    /// Swaps the value in and changes the status in the same moment. `keys` are the keys that changed and the new tree,
-    /// or `None` if they are not known. Returns the old value, because its `Drop` is the user's code and should run last.
+    /// Swaps the value in and changes the status in the same moment. `keys` are the keys that
+    /// changed and the new tree, or `None` if they are not known. Returns the old value, because
+    /// its `Drop` is the user's code and should run last.
     pub(crate) fn swap(
         &self,
         value: Arc<T>,

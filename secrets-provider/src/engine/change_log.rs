@@ -1,18 +1,19 @@
 //! Which generation each key last changed in.
 //!
-//! A derived value is behind its settings if a key at or below its path has changed since it was built, and a search for
-//! newer settings has succeeded if one has changed since the caller read them. Both ask here.
+//! A derived value is behind its settings if a key at or below its path has changed since it was
+//! built, and a search for newer settings has succeeded if one has changed since the caller read
+//! them. Both ask here.
 //!
-//! Keys are kept as a tree, so that a look-up takes the steps of its path, however many keys there are. A key that is
-//! gone is forgotten once [`MAX_GONE`] others have gone after it, so that keys that come and go do not pile up. The
-//! tables that it was in keep their generation.
+//! Keys are kept as a tree, so that a look-up takes the steps of its path, however many keys there
+//! are. A key that is gone is forgotten once [`MAX_GONE`] others have gone after it, so that keys
+//! that come and go do not pile up. The tables that it was in keep their generation.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::tree::spelling::{relaxed, same_name};
 
-/// How many keys that are gone are remembered. Who asks for one is behind by fewer: a derived value is rebuilt, and its
-/// build retried, at each change.
+/// How many keys that are gone are remembered. Who asks for one is behind by fewer: a derived value
+/// is rebuilt, and its build retried, at each change.
 const MAX_GONE: usize = 1000;
 
 /// For each key, the generation that last changed it.
@@ -48,7 +49,8 @@ impl Entry {
         }
     }
 
-    /// Removes the entry of a path if it last changed with this generation, and the tables that are empty without it.
+    /// Removes the entry of a path if it last changed with this generation, and the tables that are
+    /// empty without it.
     fn forget(&mut self, path: &[String], generation: u64) {
         let Some((name, rest)) = path.split_first() else { return };
         let Some(entry) = self.below.get_mut(name) else { return };
@@ -90,8 +92,8 @@ impl ChangeLog {
         (self.last, self.all) = (generation, generation);
     }
 
-    /// The last generation in which a key at or below this path changed, or a table above it came or went; for the empty
-    /// path, the last generation.
+    /// The last generation in which a key at or below this path changed, or a table above it came
+    /// or went; for the empty path, the last generation.
     pub(crate) fn last_change(&self, path: &str) -> u64 {
         if path.is_empty() {
             return self.last;
@@ -113,8 +115,8 @@ fn parts(path: &str) -> Vec<String> {
     path.split('.').map(relaxed).collect()
 }
 
-/// Whether a change of this key concerns the path: it is at or below the path, or above it, when a whole table came or
-/// went.
+/// Whether a change of this key concerns the path: it is at or below the path, or above it, when a
+/// whole table came or went.
 pub(crate) fn concerns(key: &str, path: &str) -> bool {
     key.split('.').zip(path.split('.')).all(|(key, path)| same_name(key, path))
 }

@@ -1,10 +1,10 @@
 //! Which new versions to leave out if secrets conflict (rule M6).
 //!
-//! The refresher asks when the secrets of a refresh don't fit together. Every secret is placed once,
-//! and each key knows who claims it, so the work grows with the number of keys, not with its square.
-//! Of a key that several secrets claim, those lose that claim it for the first time: a secret that
-//! was added never holds up the rotation of one in use. Pure; the order of the secrets doesn't
-//! matter.
+//! The refresher asks when the secrets of a refresh don't fit together. Every secret is placed
+//! once, and each key knows who claims it, so the work grows with the number of keys, not with its
+//! square. Of a key that several secrets claim, those lose that claim it for the first time: a
+//! secret that was added never holds up the rotation of one in use. Pure; the order of the secrets
+//! doesn't matter.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -12,8 +12,8 @@ use super::secrets::Secrets;
 use crate::secret::Fetched;
 use crate::tree::{Table, Value};
 
-/// `found`, with the last good version of each secret in it that claims another one's key, or without
-/// the secret if there is none. `place` puts one secret into a tree of its own.
+/// `found`, with the last good version of each secret in it that claims another one's key, or
+/// without the secret if there is none. `place` puts one secret into a tree of its own.
 pub(super) fn without_conflicts(
     used: &Secrets,
     found: Secrets,
@@ -134,7 +134,8 @@ impl Keys {
         }
     }
 
-    /// Who has to give up a key; no one, unless several secrets claim it and one of them for a value.
+    /// Who has to give up a key; no one, unless several secrets claim it and one of them for a
+    /// value.
     fn losers(&self, key: usize) -> impl Iterator<Item = &str> {
         let Claimed { leaves, tables } = &self.claimed[key];
         let claimants = || leaves.iter().chain(tables);

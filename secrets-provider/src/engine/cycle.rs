@@ -1,8 +1,9 @@
 //! One refresh: read, compare, check, swap (rules R1 and R2).
 //!
-//! Whatever fails on the way, the live settings stay and the status says why. One secret with a bad value keeps its
-//! last good one and does not hold up the others: values that fit nowhere are refused one by one, and of values that
-//! conflict with each other, the new ones are left out (`conflicts`).
+//! Whatever fails on the way, the live settings stay and the status says why. One secret with a bad
+//! value keeps its last good one and does not hold up the others: values that fit nowhere are
+//! refused one by one, and of values that conflict with each other, the new ones are left out
+//! (`conflicts`).
 
 use tokio::time::Instant;
 use tracing::Instrument as _;
@@ -87,8 +88,8 @@ impl<T: Send + Sync + 'static> Refresher<T> {
         }
     }
 
-    /// Whether the store has answered for every secret in use: with its value, or that it has none. It has not if a
-    /// secret could not be reached, or was not covered.
+    /// Whether the store has answered for every secret in use: with its value, or that it has none.
+    /// It has not if a secret could not be reached, or was not covered.
     fn all_answered(&self, result: &FetchResult) -> bool {
         let is_answer = |unread: &Unread| match unread.error.kind() {
             _ if unread.verdict == Verdict::Absent => true,
@@ -105,8 +106,8 @@ impl<T: Send + Sync + 'static> Refresher<T> {
         })
     }
 
-    /// Treats a secret whose new value has no place like one that cannot be read: it keeps its last good value, and
-    /// does not hold up the others' rotation.
+    /// Treats a secret whose new value has no place like one that cannot be read: it keeps its last
+    /// good value, and does not hold up the others' rotation.
     fn refuse_unplaceable(&self, result: &mut FetchResult) {
         for (id, outcome) in &mut result.outcomes {
             if let Ok(secret) = outcome
@@ -118,9 +119,9 @@ impl<T: Send + Sync + 'static> Refresher<T> {
         }
     }
 
-    /// Makes settings of the secrets found, and swaps them in. If no secret is new, only a change in the layers below
-    /// makes a new generation, and those are only read if `reads_layers`. Secrets that are left out because they conflict
-    /// are added to `error`.
+    /// Makes settings of the secrets found, and swaps them in. If no secret is new, only a change
+    /// in the layers below makes a new generation, and those are only read if `reads_layers`.
+    /// Secrets that are left out because they conflict are added to `error`.
     async fn apply(
         &mut self,
         mut found: Secrets,
@@ -192,7 +193,8 @@ impl<T: Send + Sync + 'static> Refresher<T> {
                 status.set_secrets(secrets, self.missing.is_on_fallback());
                 self.cell.explain(candidate.sources);
             });
-        // First of all: whatever fails from here on, this generation is live, and its followers must learn of it.
+        // First of all: whatever fails from here on, this generation is live, and its followers
+        // must learn of it.
         self.changes.send_replace(Some(Change { generation, keys, shown: shown.clone() }));
         events::settings_changed(generation, &shown);
         metrics::record_swap();

@@ -1,7 +1,8 @@
 //! What a handle and its background task share: requests, answers, changes, and the signal to stop.
 //!
-//! [`Handle`] is the handle's end; whoever drops the last one stops the task. [`Live`](crate::Live) wraps it, and the
-//! refresher and the followers of derived values hold the other ends. Nothing here knows what the settings are.
+//! [`Handle`] is the handle's end; whoever drops the last one stops the task. [`Live`](crate::Live)
+//! wraps it, and the refresher and the followers of derived values hold the other ends. Nothing
+//! here knows what the settings are.
 
 use std::fmt;
 use std::time::Duration;
@@ -81,8 +82,8 @@ impl Handle {
     }
 }
 
-/// Runs a background task until it ends, panics or is stopped, then calls `at_end`. The task's side of the handle
-/// should be dropped with the task, so that the end is announced after `at_end`.
+/// Runs a background task until it ends, panics or is stopped, then calls `at_end`. The task's side
+/// of the handle should be dropped with the task, so that the end is announced after `at_end`.
 pub(crate) fn spawn(
     mut stopped: watch::Receiver<bool>,
     task: impl Future<Output = ()> + Send + 'static,
@@ -165,9 +166,9 @@ impl Refreshed {
 
 /// A new generation: its number, and the keys whose values changed with it.
 ///
-/// The keys of a map may be secret. [`keys`](Self::keys) has them exactly, for code; `Debug`, `Display` and `Serialize`
-/// show `*` for each name that is not a field of the settings, nor in the name of a secret or variable, and list at most a
-/// hundred paths.
+/// The keys of a map may be secret. [`keys`](Self::keys) has them exactly, for code; `Debug`,
+/// `Display` and `Serialize` show `*` for each name that is not a field of the settings, nor in the
+/// name of a secret or variable, and list at most a hundred paths.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Change {
@@ -183,12 +184,14 @@ impl Change {
         self.generation
     }
 
-    /// The dotted paths of the keys that this generation added, removed or changed, compared with the one before.
-    /// Empty if a new version holds the same values as the old one. For a [derived](crate::Live::derive) value, the
-    /// path that it follows. Do not log them: in a map, they may be secret.
+    /// The dotted paths of the keys that this generation added, removed or changed, compared with
+    /// the one before. Empty if a new version holds the same values as the old one. For a
+    /// [derived](crate::Live::derive) value, the path that it follows. Do not log them: in a map,
+    /// they may be secret.
     ///
-    /// A reader that skipped generations does not see what changed in those. To rebuild something when its keys
-    /// change, however many generations pass, use [`Live::derive`](crate::Live::derive).
+    /// A reader that skipped generations does not see what changed in those. To rebuild something
+    /// when its keys change, however many generations pass, use
+    /// [`Live::derive`](crate::Live::derive).
     pub fn keys(&self) -> &[String] {
         &self.keys
     }

@@ -1,8 +1,8 @@
-//! What the live settings lack, from one refresh to the next (rules R2 and R5): optional secrets that are absent,
-//! secrets that failed, and those that lower layers replace.
+//! What the live settings lack, from one refresh to the next (rules R2 and R5): optional secrets
+//! that are absent, secrets that failed, and those that lower layers replace.
 //!
-//! The refresher records every read here, asks what the next read should know, and takes each secret's status from it.
-//! Pure except for the clock, which is passed in.
+//! The refresher records every read here, asks what the next read should know, and takes each
+//! secret's status from it. Pure except for the clock, which is passed in.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -45,7 +45,8 @@ impl Missing {
         missing
     }
 
-    /// What a further read lacks. A partial read says nothing about the secrets that it did not cover.
+    /// What a further read lacks. A partial read says nothing about the secrets that it did not
+    /// cover.
     pub(crate) fn record(
         &mut self,
         scope: &Scope,

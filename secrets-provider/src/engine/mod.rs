@@ -1,9 +1,10 @@
-//! The background task: when secrets are read again, what counts as new, and check before swap (rules R1 to R5).
+//! The background task: when secrets are read again, what counts as new, and check before swap
+//! (rules R1 to R5).
 //!
 //! [`start`] reads the secrets for the first time and spawns the [`Refresher`], which owns
-//! everything that changes: the secrets in use, what is missing, the schedule and the search for newer values. One
-//! refresh is in `cycle`; what it reads is a [`Scope`]. Handles and task share a [`Cell`] and a [`Handle`]. Nothing in
-//! here is public but triggers and the answers to requests.
+//! everything that changes: the secrets in use, what is missing, the schedule and the search for
+//! newer values. One refresh is in `cycle`; what it reads is a [`Scope`]. Handles and task share a
+//! [`Cell`] and a [`Handle`]. Nothing in here is public but triggers and the answers to requests.
 
 pub(crate) mod candidate;
 pub(crate) mod cell;
@@ -42,7 +43,8 @@ use crate::load::fetch::{Fetcher, Known, Scope};
 use crate::observe::status::Status;
 use crate::observe::{events, metrics};
 
-/// Reads the secrets for the first time, makes settings of them, and spawns the task that refreshes them.
+/// Reads the secrets for the first time, makes settings of them, and spawns the task that refreshes
+/// them.
 pub(crate) async fn start<T>(
     fetcher: Fetcher,
     pipeline: Pipeline<T>,

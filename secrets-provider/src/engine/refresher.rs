@@ -1,8 +1,9 @@
 //! The task's loop: what wakes it, what it reads then, and when it wakes next (rules R3 to R5).
 //!
-//! A wake-up is a [`Scope`]: what has to be read because of it. Requests that come together are merged into one scope
-//! and served by one read. The loop waits for requests, the interval, the backend's own signals, triggers, a search for
-//! newer values, and answers about rotation dates; it never waits for a reader.
+//! A wake-up is a [`Scope`]: what has to be read because of it. Requests that come together are
+//! merged into one scope and served by one read. The loop waits for requests, the interval, the
+//! backend's own signals, triggers, a search for newer values, and answers about rotation dates; it
+//! never waits for a reader.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,7 +46,8 @@ pub(super) struct Refresher<T> {
     pub(super) used: Secrets,
     pub(super) served: Vec<SecretVersion>,
     pub(super) missing: Missing,
-    /// The live generation's merged layers, with which a new one is compared to find the keys that change.
+    /// The live generation's merged layers, with which a new one is compared to find the keys that
+    /// change.
     pub(super) tree: Arc<Table>,
     pub(super) failures: u32,
     /// Whether the last read, or the one that is running, has found out about every secret in use.
@@ -113,7 +115,8 @@ impl<T: Send + Sync + 'static> Refresher<T> {
             let mut scope = scope;
             while let Ok(request) = queue.try_recv() {
                 match self.accept(request, &mut replies) {
-                    // A search that begins now waits for its own turn if something else is read first.
+                    // A search that begins now waits for its own turn if something else is read
+                    // first.
                     Some(more) if !more.is_partial() => scope = scope.and(more),
                     _ => {}
                 }
@@ -189,7 +192,8 @@ impl<T: Send + Sync + 'static> Refresher<T> {
 
     /// The last listing, if it is still valid.
     pub(super) fn valid_listing(&self) -> Option<Vec<String>> {
-        // Reads that come more often because a secret is about to rotate are for values, not for names.
+        // Reads that come more often because a secret is about to rotate are for values, not for
+        // names.
         let rotating = self.rotation.listing_lasts(self.schedule.interval);
         let valid = self.listing.at.elapsed() < self.schedule.rediscover.max(rotating);
         self.listing.names.clone().filter(|_| valid)

@@ -1,7 +1,8 @@
 //! When secrets are expected to rotate, as far as the backend knows (rule R3).
 //!
-//! Windows are asked for in tasks of their own, so that no refresh waits for them, and only for secrets that are new or
-//! have a new version. Waits of the schedule are shortened around the windows that are known.
+//! Windows are asked for in tasks of their own, so that no refresh waits for them, and only for
+//! secrets that are new or have a new version. Waits of the schedule are shortened around the
+//! windows that are known.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;

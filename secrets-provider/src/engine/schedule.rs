@@ -1,4 +1,5 @@
-//! When to read again, as arithmetic: intervals, backoff, jitter, budgets, rotation windows (rules R3 to R5).
+//! When to read again, as arithmetic: intervals, backoff, jitter, budgets, rotation windows (rules
+//! R3 to R5).
 //!
 //! Pure. Callers pass in the clock and the random numbers, so that tests can pin them.
 
@@ -52,8 +53,9 @@ impl Default for Budget {
 }
 
 impl Budget {
-    /// The wait before the next try, after `done` tries. Waits double, so that all tries fill the time, and are shortened
-    /// by up to a fifth, so that replicas that were refused together spread out.
+    /// The wait before the next try, after `done` tries. Waits double, so that all tries fill the
+    /// time, and are shortened by up to a fifth, so that replicas that were refused together spread
+    /// out.
     pub(crate) fn wait(self, done: u32, random: f64) -> Duration {
         // The time has 2^(n-1) - 1 parts: one for the first wait, two for the next, and so on.
         let parts = f64::from(2_u32.saturating_pow(self.tries.saturating_sub(1).min(30))) - 1.0;
@@ -66,15 +68,16 @@ impl Budget {
 }
 
 impl Schedule {
-    /// Refreshes at this interval. Names are listed at each refresh, but at most once a minute unless `rediscover` says
-    /// otherwise.
+    /// Refreshes at this interval. Names are listed at each refresh, but at most once a minute
+    /// unless `rediscover` says otherwise.
     pub(crate) fn new(interval: Duration, rediscover: Option<Duration>, search: Budget) -> Self {
         Self { interval, rediscover: rediscover.unwrap_or(DEFAULT_LISTING_LASTS), search }
     }
 
-    /// A wait, shortened by the windows in which secrets are expected to rotate. It ends soon after the next window
-    /// opens, and during a window it is at most a sixtieth of the window, or a minute if that is longer. So a window of a
-    /// day means a read every 24 minutes; if a database is ahead of its secret, the search for newer values helps.
+    /// A wait, shortened by the windows in which secrets are expected to rotate. It ends soon after
+    /// the next window opens, and during a window it is at most a sixtieth of the window, or a
+    /// minute if that is longer. So a window of a day means a read every 24 minutes; if a database
+    /// is ahead of its secret, the search for newer values helps.
     pub(crate) fn shorten_for_rotation<'a>(
         wait: Duration,
         windows: impl IntoIterator<Item = &'a Range<Instant>>,
@@ -93,7 +96,8 @@ impl Schedule {
         now >= window.end + ROTATION_GRACE
     }
 
-    /// After the start: anywhere in the first interval, so that replicas that started together spread out.
+    /// After the start: anywhere in the first interval, so that replicas that started together
+    /// spread out.
     pub(crate) fn first(self, random: f64) -> Duration {
         self.interval.mul_f64(random)
     }
@@ -104,8 +108,8 @@ impl Schedule {
     }
 
     /// After the `failures`th failure in a row: exponential backoff with full jitter
-    /// (<https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>), until it reaches the
-    /// interval: a lasting outage makes no more calls than a healthy service.
+    /// (<https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>), until it
+    /// reaches the interval: a lasting outage makes no more calls than a healthy service.
     pub(crate) fn retry(self, failures: u32, random: f64) -> Duration {
         match doubled(failures) {
             wait if wait < self.interval => wait.mul_f64(random),
@@ -118,8 +122,8 @@ impl Schedule {
         doubled(failures).min(longest).mul_f64(random)
     }
 
-    /// How long an optional secret rests after its `denials`th denial in a row, because each read is another denied call
-    /// in CloudTrail. Twice the interval, doubling up to an hour.
+    /// How long an optional secret rests after its `denials`th denial in a row, because each read
+    /// is another denied call in CloudTrail. Twice the interval, doubling up to an hour.
     pub(crate) fn denied(self, denials: u32) -> Duration {
         self.interval.saturating_mul(1 << denials.min(30)).min(MAX_REST.max(self.interval))
     }

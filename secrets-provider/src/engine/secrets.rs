@@ -1,7 +1,8 @@
 //! The secrets that settings are made of, by the name or ARN they are asked for.
 //!
-//! The live generation's [`Secrets`] are what a read is compared with, and what is used for a secret that cannot be
-//! read this time. Whether anything is new is decided here and only here, by versions (rule R1).
+//! The live generation's [`Secrets`] are what a read is compared with, and what is used for a
+//! secret that cannot be read this time. Whether anything is new is decided here and only here, by
+//! versions (rule R1).
 
 use std::collections::{BTreeMap, BTreeSet};
 

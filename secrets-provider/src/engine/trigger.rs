@@ -1,7 +1,8 @@
 //! [`Trigger`]: what makes a refresh come before its time.
 //!
-//! A trigger carries the reason, which is logged, and the scope of what to read. Streams of triggers are foreign code,
-//! so [`fuse_quietly`] keeps one that ends or panics from ending the others.
+//! A trigger carries the reason, which is logged, and the scope of what to read. Streams of
+//! triggers are foreign code, so [`fuse_quietly`] keeps one that ends or panics from ending the
+//! others.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -16,9 +17,10 @@ use crate::load::fetch::Scope;
 use crate::observe::events;
 use crate::unwind;
 
-/// A reason to refresh now: the item of the streams that [`LiveBuilder::refresh_on`](crate::LiveBuilder::refresh_on)
-/// takes. Any stream that can be mapped to triggers will do, such as a queue of EventBridge events. Ready-made streams
-/// are [`every`](Self::every), [`channel`](Self::channel) and, with the feature `signal`, `hangups`.
+/// A reason to refresh now: the item of the streams that
+/// [`LiveBuilder::refresh_on`](crate::LiveBuilder::refresh_on) takes. Any stream that can be mapped
+/// to triggers will do, such as a queue of EventBridge events. Ready-made streams are
+/// [`every`](Self::every), [`channel`](Self::channel) and, with the feature `signal`, `hangups`.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
@@ -49,7 +51,8 @@ pub struct Trigger {
 }
 
 impl Trigger {
-    /// A trigger that reads everything, with its reason. The reason is logged, so do not put a value into it.
+    /// A trigger that reads everything, with its reason. The reason is logged, so do not put a
+    /// value into it.
     pub fn new(reason: impl Into<Cow<'static, str>>) -> Self {
         Self { reason: reason.into(), scope: Scope::everything() }
     }
@@ -59,9 +62,10 @@ impl Trigger {
         &self.reason
     }
 
-    /// A trigger after each period, for exact times; the builder's own interval is jittered. A period that passes during
-    /// a refresh is skipped. Unlike other triggers, it does not list names before their listing expires, so secrets that
-    /// were added are found no sooner than by a refresh at the interval. Zero counts as a second.
+    /// A trigger after each period, for exact times; the builder's own interval is jittered. A
+    /// period that passes during a refresh is skipped. Unlike other triggers, it does not list
+    /// names before their listing expires, so secrets that were added are found no sooner than by a
+    /// refresh at the interval. Zero counts as a second.
     pub fn every(period: Duration) -> impl Stream<Item = Self> + Send + 'static {
         let period = if period.is_zero() { Duration::from_secs(1) } else { period };
         stream::unfold(None, move |timer: Option<tokio::time::Interval>| async move {
@@ -84,8 +88,8 @@ impl Trigger {
         (TriggerSender(sender), ReceiverStream::new(receiver))
     }
 
-    /// A trigger for each SIGHUP, by which daemons are asked to read their configuration again. The signal then no
-    /// longer ends the process.
+    /// A trigger for each SIGHUP, by which daemons are asked to read their configuration again. The
+    /// signal then no longer ends the process.
     ///
     /// # Errors
     ///
@@ -109,8 +113,8 @@ impl Trigger {
 pub struct TriggerSender(mpsc::Sender<Trigger>);
 
 impl TriggerSender {
-    /// Asks for a refresh without waiting for it. Triggers that are fired together are one refresh. Has no effect once
-    /// the settings are gone.
+    /// Asks for a refresh without waiting for it. Triggers that are fired together are one refresh.
+    /// Has no effect once the settings are gone.
     pub fn fire(&self) {
         let _ = self.0.try_send(Trigger::new("channel"));
     }
@@ -126,7 +130,8 @@ impl fmt::Debug for TriggerSender {
 pub(crate) fn fuse_quietly(
     stream: impl Stream<Item = Trigger> + Send + 'static,
 ) -> BoxStream<'static, Trigger> {
-    // The end is chained inside the guard, because the stream is dropped at its end, which is foreign code too.
+    // The end is chained inside the guard, because the stream is dropped at its end, which is
+    // foreign code too.
     let guarded = unwind::catch_stream(stream.chain(stream::pending()));
     let quiet = guarded.filter_map(async |trigger| {
         if trigger.is_err() {

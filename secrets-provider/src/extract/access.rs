@@ -1,7 +1,8 @@
-//! serde's access to what a node contains: members of tables, items of arrays, variants of enums, versions of a value.
+//! serde's access to what a node contains: members of tables, items of arrays, variants of enums,
+//! versions of a value.
 //!
-//! Members that are dropped or lose to another spelling are left out here, and missing ones that were found elsewhere are
-//! added, so the deserializer never knows about earlier walks.
+//! Members that are dropped or lose to another spelling are left out here, and missing ones that
+//! were found elsewhere are added, so the deserializer never knows about earlier walks.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -29,16 +30,18 @@ struct Probe<'a> {
 
 /// The members of a table, in the order they are handed to a visitor.
 pub(super) struct Members<'a> {
-    /// The table of a type whose names may be data, until its first key is asked for: only then does it show whether it
-    /// is a map, or a struct with `flatten`.
+    /// The table of a type whose names may be data, until its first key is asked for: only then
+    /// does it show whether it is a map, or a struct with `flatten`.
     unread: Option<&'a Table>,
-    /// Whether names are handed out to see which of them are fields, and whether one of them is not.
+    /// Whether names are handed out to see which of them are fields, and whether one of them is
+    /// not.
     probing: Option<Probe<'a>>,
     members: std::vec::IntoIter<Member<'a>>,
     next: Option<Member<'a>>,
     /// Whether the member that comes next was taken for a field.
     next_is_field: bool,
-    /// The fields that were handed out already, as serde's macros number them, with their names in the table.
+    /// The fields that were handed out already, as serde's macros number them, with their names in
+    /// the table.
     fields: HashMap<u64, String>,
     at: &'a str,
     context: &'a Context<'a>,
@@ -50,8 +53,9 @@ impl<'a> Members<'a> {
         Self { unread: Some(table), ..Self::new(Vec::new(), at, context) }
     }
 
-    /// Reads the table, for a type with such keys: a field of a struct with `flatten` has the tree's name, all else is
-    /// named as it is stored. Which names are fields is found out by handing them out, once for each type.
+    /// Reads the table, for a type with such keys: a field of a struct with `flatten` has the
+    /// tree's name, all else is named as it is stored. Which names are fields is found out by
+    /// handing them out, once for each type.
     fn read<K>(&mut self, table: &'a Table) {
         let context = self.context;
         let by_tree_names = context.is_read_by_tree_names(self.at);
@@ -102,8 +106,9 @@ impl<'a> Members<'a> {
         for (field, node) in context.found(at) {
             members.push((Cow::Borrowed(field), Cow::Owned(node)));
         }
-        // Of two spellings of one field, the first counts. Within a layer, members come in the order of the fields: then
-        // the tag of an adjacently tagged enum comes before its content, so that serde need not buffer it.
+        // Of two spellings of one field, the first counts. Within a layer, members come in the
+        // order of the fields: then the tag of an adjacently tagged enum comes before its content,
+        // so that serde need not buffer it.
         let positions = fields::positions(fields);
         members.sort_by_key(|(name, node)| {
             (std::cmp::Reverse(node.rank), positions.get(name.as_ref()).copied())
@@ -197,7 +202,8 @@ impl<'de> MapAccess<'de> for Members<'_> {
     ) -> Result<S::Value, ExtractError> {
         match self.next.take() {
             Some((name, node)) => {
-                // Below `flatten`, a member that is no field of the struct itself is read into a buffer.
+                // Below `flatten`, a member that is no field of the struct itself is read into a
+                // buffer.
                 if self.next_is_field && !is_buffer::<S::Value>() {
                     self.context.know_field(self.at, &name);
                 }
@@ -283,7 +289,8 @@ impl<'de> SeqAccess<'de> for Versions<'_> {
         let Some(node) = self.extractor.node().and_then(|node| node.previous.as_deref()) else {
             return Ok(None);
         };
-        // A previous value that no longer fits is of no use, and no reason to reject the current one.
+        // A previous value that no longer fits is of no use, and no reason to reject the current
+        // one.
         if context.is_absent(&at) {
             return Ok(None);
         }
@@ -377,7 +384,8 @@ impl<'de> VariantAccess<'de> for Enum<'_> {
     }
 }
 
-/// Reads one node, and reports what the type itself objects to (`try_from`, `deserialize_with`) at the node's path.
+/// Reads one node, and reports what the type itself objects to (`try_from`, `deserialize_with`) at
+/// the node's path.
 fn descend<'de, S: DeserializeSeed<'de>>(
     seed: S,
     node: &Node,

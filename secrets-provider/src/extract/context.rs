@@ -1,16 +1,18 @@
 //! What one extraction has found out so far.
 //!
-//! serde ends its walk through a type at the first problem. To report every problem at once (rule T4), extraction walks
-//! the type again and again, each time with what it has learned before: values that are wrong are replaced by
-//! placeholders, missing fields are filled from variables, spellings that lose are left out. It stops when a walk
-//! succeeds or learns nothing new.
+//! serde ends its walk through a type at the first problem. To report every problem at once (rule
+//! T4), extraction walks the type again and again, each time with what it has learned before:
+//! values that are wrong are replaced by placeholders, missing fields are filled from variables,
+//! spellings that lose are left out. It stops when a walk succeeds or learns nothing new.
 //!
-//! A type may try a value and recover from its error (`deserialize_with`). serde does not say so, but the walk does: after
-//! an error that nothing recovers from, nothing more is read. So an error counts only when the walk ends with it; if another
-//! value is read first, or the walk succeeds, it is taken back, and its place is never reported nor replaced again.
+//! A type may try a value and recover from its error (`deserialize_with`). serde does not say so,
+//! but the walk does: after an error that nothing recovers from, nothing more is read. So an error
+//! counts only when the walk ends with it; if another value is read first, or the walk succeeds, it
+//! is taken back, and its place is never reported nor replaced again.
 //!
-//! All of that is kept by key path, as one [`Mark`] per path, and by type, as one [`TypeMark`] per type. Everything that
-//! counts as progress goes through [`State::learn`], so that the loop cannot run for ever.
+//! All of that is kept by key path, as one [`Mark`] per path, and by type, as one [`TypeMark`] per
+//! type. Everything that counts as progress goes through [`State::learn`], so that the loop cannot
+//! run for ever.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -54,7 +56,8 @@ struct State {
     types: BTreeMap<&'static str, TypeMark>,
     /// Grows with everything that a walk finds out.
     learned: usize,
-    /// The member that was handed out last and, if it is another spelling of the same field, the one before it.
+    /// The member that was handed out last and, if it is another spelling of the same field, the
+    /// one before it.
     last_member: (String, Option<String>),
     /// How often text was read for a type that takes any value.
     buffered: usize,
@@ -273,8 +276,8 @@ impl<'a> Context<'a> {
         (state.failed, state.again, state.replaced) = (None, false, false);
     }
 
-    /// The walk has succeeded. `false` if something was learned on the way by a failure that a type has recovered from,
-    /// so that the walk has to be repeated.
+    /// The walk has succeeded. `false` if something was learned on the way by a failure that a type
+    /// has recovered from, so that the walk has to be repeated.
     pub(super) fn end_walk(&self) -> bool {
         let mut state = self.state.borrow_mut();
         state.recover();
@@ -424,7 +427,8 @@ impl<'a> Context<'a> {
         self.state.borrow().mark(table).is_some_and(|mark| mark.by_tree_names)
     }
 
-    /// Hands out the members of a table under the tree's names from now on; `false` if it was so already.
+    /// Hands out the members of a table under the tree's names from now on; `false` if it was so
+    /// already.
     pub(super) fn read_by_tree_names(&self, table: &str) -> bool {
         self.state.borrow_mut().set(table, |mark| &mut mark.by_tree_names)
     }
@@ -464,18 +468,20 @@ impl<'a> Context<'a> {
         self.state.borrow().mark(path).is_some_and(|mark| mark.tried.is_some())
     }
 
-    /// Notes which member is handed out, and which one before it was another spelling of the same field.
+    /// Notes which member is handed out, and which one before it was another spelling of the same
+    /// field.
     pub(super) fn hand_out(&self, member: &str, spelling_before: Option<String>) {
         self.state.borrow_mut().last_member = (member.to_owned(), spelling_before);
     }
 
-    /// Whether the member that was handed out last is another spelling of a field handed out before.
+    /// Whether the member that was handed out last is another spelling of a field handed out
+    /// before.
     pub(super) fn is_last_a_spelling(&self) -> bool {
         self.state.borrow().last_member.1.is_some()
     }
 
-    /// Decides between two spellings of one field. They are handed out highest layer first, so the last one loses,
-    /// unless both are in one layer and it is the field's own name.
+    /// Decides between two spellings of one field. They are handed out highest layer first, so the
+    /// last one loses, unless both are in one layer and it is the field's own name.
     pub(super) fn same_field(&self, table: &str, field: &str, rank: impl Fn(&str) -> Option<u32>) {
         let mut state = self.state.borrow_mut();
         let (last, before) = state.last_member.clone();
@@ -495,8 +501,9 @@ impl<'a> Context<'a> {
         state.set(&join(table, loser), |mark| &mut mark.ignored);
     }
 
-    /// A required field that no layer defines. A nested one may be filled by the secret or the variable that is named after
-    /// its path, `DATABASE_URL` for `database.url`; nothing else is guessed.
+    /// A required field that no layer defines. A nested one may be filled by the secret or the
+    /// variable that is named after its path, `DATABASE_URL` for `database.url`; nothing else is
+    /// guessed.
     pub(super) fn missing(&self, table: &str, field: &'static str, absent: &[&str]) {
         let path = join(table, field);
         self.know_field(table, field);
@@ -562,7 +569,8 @@ impl<'a> Context<'a> {
         unfilled.into_iter().for_each(|(path, error)| self.add_beside(&path, error));
     }
 
-    /// The value that is named after a path: a secret's before a variable's, and of these the higher layer's.
+    /// The value that is named after a path: a secret's before a variable's, and of these the
+    /// higher layer's.
     fn variable(&self, path: &str) -> Option<Node> {
         let wanted = variables_of(path);
         let mut nodes: Vec<_> =
@@ -579,7 +587,8 @@ impl<'a> Context<'a> {
             .map(|(_, node)| node.origin.clone())
     }
 
-    /// What may be named after a nested key: variables, and keys of secrets, which may be variables that have moved.
+    /// What may be named after a nested key: variables, and keys of secrets, which may be variables
+    /// that have moved.
     fn variables(&self) -> impl Iterator<Item = (String, &'a Node)> {
         let nodes =
             self.root.entries.iter().filter(|(_, node)| {
@@ -622,7 +631,8 @@ impl<'a> Context<'a> {
             // What the type makes of the whole says nothing while a part of it is a placeholder.
             Objection::Rejected if self.state.borrow().is_spent_below(path) => {}
             _ if node.is_some() && self.is_tried(path) => self.nothing_filled(path),
-            // Other variables of the environment are no mistake; the next walk does not see this one.
+            // Other variables of the environment are no mistake; the next walk does not see this
+            // one.
             Objection::UnknownField(name) if self.is_variable(node, name) => {
                 self.state.borrow_mut().set(&join(path, name), |mark| &mut mark.ignored);
             }

@@ -1,6 +1,7 @@
 //! serde's `Deserializer`: each method says how its type is read from a node (rule T2).
 //!
-//! The target type decides: text is parsed where a number, a bool, a table or a sequence is wanted, and stays text elsewhere.
+//! The target type decides: text is parsed where a number, a bool, a table or a sequence is wanted,
+//! and stays text elsewhere.
 
 use serde::de::value::SeqDeserializer;
 use serde::de::{Deserializer, Visitor};
@@ -73,7 +74,8 @@ impl<'de> Deserializer<'de> for Extractor<'_> {
     }
 
     fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ExtractError> {
-        // Text is its own bytes: decoding it would be a guess, since most passwords are valid base64.
+        // Text is its own bytes: decoding it would be a guess, since most passwords are valid
+        // base64.
         match self.scalar().map(|node| &node.value) {
             Some(Value::Bytes(bytes)) => self.settle(visitor.visit_bytes(bytes)),
             _ => match self.text() {
@@ -90,7 +92,8 @@ impl<'de> Deserializer<'de> for Extractor<'_> {
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ExtractError> {
         match self.scalar().map(|node| &node.value) {
             Some(Value::Null) => return self.settle(visitor.visit_none()),
-            // Only a try shows whether the type inside takes empty text. If it does not, the next walk reads `None`.
+            // Only a try shows whether the type inside takes empty text. If it does not, the next
+            // walk reads `None`.
             Some(Value::Text(text)) if text.as_str().trim().is_empty() => {
                 let (context, kind) = (self.context, identity::<V>());
                 if context.rejects_empty(kind) {
@@ -172,7 +175,8 @@ impl<'de> Deserializer<'de> for Extractor<'_> {
                 }
                 let known = self.context.buffered();
                 match visitor.visit_map(Members::of_map(table, &self.at, self.context)) {
-                    // In a struct with `flatten`, two of the names that were handed out are one field's.
+                    // In a struct with `flatten`, two of the names that were handed out are one
+                    // field's.
                     Err(ExtractError::Unplaced(Objection::Duplicate(field)))
                         if self.context.is_last_a_spelling() =>
                     {
@@ -185,7 +189,8 @@ impl<'de> Deserializer<'de> for Extractor<'_> {
                         self.context.same_field(&self.at, field, rank);
                         Err(ExtractError::Reported)
                     }
-                    // Fields that serde looks for itself, below `flatten` or a tag, are found by either name, too.
+                    // Fields that serde looks for itself, below `flatten` or a tag, are found by
+                    // either name, too.
                     Err(ExtractError::Unplaced(_))
                         if table.has_stored_names()
                             && self.context.read_by_tree_names(&self.at) =>
@@ -339,7 +344,8 @@ impl Extractor<'_> {
         }
     }
 
-    /// Bytes as they are, or text that the key itself decodes. It leaves the reason for a rejection, which holds no value.
+    /// Bytes as they are, or text that the key itself decodes. It leaves the reason for a
+    /// rejection, which holds no value.
     fn key<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ExtractError> {
         serde_internals::take_key_error();
         let visited = match self.scalar().map(|node| &node.value) {

@@ -1,8 +1,8 @@
 //! Why a value does not fit its type, and the words for it.
 //!
-//! [`ExtractError`] is serde's error type for the extractor. It keeps what is safe to show and drops the rest: serde's text,
-//! or that of a type's own `Deserialize`, may quote the value. All messages of extraction are worded here, from key,
-//! expected type and origin (rule T1).
+//! [`ExtractError`] is serde's error type for the extractor. It keeps what is safe to show and
+//! drops the rest: serde's text, or that of a type's own `Deserialize`, may quote the value. All
+//! messages of extraction are worded here, from key, expected type and origin (rule T1).
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -81,7 +81,8 @@ pub(super) fn bad_name(objection: &Objection) -> String {
     }
 }
 
-/// The other fields that are absent from the table of a missing one; not all of them need be required.
+/// The other fields that are absent from the table of a missing one; not all of them need be
+/// required.
 pub(super) fn also_absent<'a>(others: impl Iterator<Item = &'a str>) -> String {
     let others: Vec<_> = others.map(|other| format!("`{other}`")).collect();
     match others.as_slice() {
@@ -90,7 +91,8 @@ pub(super) fn also_absent<'a>(others: impl Iterator<Item = &'a str>) -> String {
     }
 }
 
-/// Each error once. Errors that differ only in a name that is not shown become one, with their number.
+/// Each error once. Errors that differ only in a name that is not shown become one, with their
+/// number.
 pub(super) fn counted(errors: impl Iterator<Item = Error>) -> Vec<Error> {
     let mut counted: Vec<(Error, usize)> = Vec::new();
     let mut places = BTreeMap::new();

@@ -1,7 +1,7 @@
 //! Which member of a table is which field of a struct (rule T3).
 //!
-//! The exact name counts before other spellings, and a higher layer before a lower one. Two spellings within one layer
-//! are reported to the caller. Pure.
+//! The exact name counts before other spellings, and a higher layer before a lower one. Two
+//! spellings within one layer are reported to the caller. Pure.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -18,8 +18,8 @@ pub(super) struct Ambiguity<'a> {
     pub(super) spellings: [&'a str; 2],
 }
 
-/// The members of a table that are fields of a struct, under the fields' names, and unknown members of secrets, for
-/// `deny_unknown_fields`. Other variables of the environment are not mistakes.
+/// The members of a table that are fields of a struct, under the fields' names, and unknown members
+/// of secrets, for `deny_unknown_fields`. Other variables of the environment are not mistakes.
 pub(super) fn fields<'a>(
     table: &'a Table,
     fields: &'static [&'static str],
@@ -64,7 +64,8 @@ pub(super) fn fields<'a>(
     (members, ambiguities)
 }
 
-/// The position of each field in its struct, by name: a look-up for each member, as structs and secrets may be large.
+/// The position of each field in its struct, by name: a look-up for each member, as structs and
+/// secrets may be large.
 pub(super) fn positions(fields: &'static [&'static str]) -> HashMap<&'static str, usize> {
     // An alias may repeat a name; the first position counts.
     fields.iter().enumerate().rev().map(|(position, field)| (*field, position)).collect()

@@ -1,7 +1,7 @@
 //! [`Key`]: key material of a known length.
 //!
-//! It reads itself from text or bytes and leaves the reason of a rejection in `serde_internals`, because serde would
-//! reduce it to text. Wiped on drop, compared in constant time.
+//! It reads itself from text or bytes and leaves the reason of a rejection in `serde_internals`,
+//! because serde would reduce it to text. Wiped on drop, compared in constant time.
 
 use std::fmt;
 
@@ -15,8 +15,9 @@ use zeroize::{Zeroize as _, ZeroizeOnDrop, Zeroizing};
 use super::error::KeyError;
 use super::serde_internals::{KEY, leave_key_error};
 
-/// `N` bytes of key material: from base64 text (standard or URL-safe, padded or not), from hex text, or from
-/// SecretBinary. Wiped when dropped; compared in constant time; `Debug` only shows its length.
+/// `N` bytes of key material: from base64 text (standard or URL-safe, padded or not), from hex
+/// text, or from SecretBinary. Wiped when dropped; compared in constant time; `Debug` only shows
+/// its length.
 ///
 /// ```
 /// use secrets_provider::{Key, Layers};
@@ -87,7 +88,8 @@ fn hex(text: &str) -> Option<Zeroizing<Vec<u8>>> {
     Some(bytes)
 }
 
-/// Decodes base64, standard or URL-safe, padded or not, into one buffer, which is wiped even if decoding fails half-way.
+/// Decodes base64, standard or URL-safe, padded or not, into one buffer, which is wiped even if
+/// decoding fails half-way.
 fn base64(text: &str) -> Option<Zeroizing<Vec<u8>>> {
     let config =
         GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);

@@ -1,9 +1,11 @@
-//! Typed extraction: a serde `Deserializer` over the merged tree, directed by the target type (rules T1 to T4).
+//! Typed extraction: a serde `Deserializer` over the merged tree, directed by the target type
+//! (rules T1 to T4).
 //!
-//! [`extract`] walks the target type as often as it learns something new, with placeholders for what is wrong, until every
-//! problem is known (`context`, `placeholder`). Errors are built from key, expected type and origin (`error`); what serde
-//! or a type's own `Deserialize` says about a value is dropped, because it may quote the value. The public types
-//! [`Key`](key::Key) and [`Rotating`](rotating::Rotating) ask for special treatment through `serde_internals`.
+//! [`extract`] walks the target type as often as it learns something new, with placeholders for
+//! what is wrong, until every problem is known (`context`, `placeholder`). Errors are built from
+//! key, expected type and origin (`error`); what serde or a type's own `Deserialize` says about a
+//! value is dropped, because it may quote the value. The public types [`Key`](key::Key) and
+//! [`Rotating`](rotating::Rotating) ask for special treatment through `serde_internals`.
 
 mod access;
 mod context;
@@ -33,13 +35,14 @@ use numbers::Number;
 /// How many wrong values are reported at most, because each costs a walk.
 const MAX_ERRORS: usize = 100;
 
-/// The tree as a value of `T`, or every wrong value in it. `names` are those that the secrets give; variables and fields
-/// are added to them.
+/// The tree as a value of `T`, or every wrong value in it. `names` are those that the secrets give;
+/// variables and fields are added to them.
 pub(crate) fn extract<T: DeserializeOwned>(tree: &Table, names: Names) -> Result<T, Error> {
     extract_with_names(tree, names).map(|(value, ..)| value)
 }
 
-/// The same, with the keys that variables named after them have filled, and the names that may be shown.
+/// The same, with the keys that variables named after them have filled, and the names that may be
+/// shown.
 pub(crate) fn extract_with_names<T: DeserializeOwned>(
     tree: &Table,
     names: Names,
@@ -122,8 +125,8 @@ impl<'a> Extractor<'a> {
         }
     }
 
-    /// A scalar as text: text itself, the source text of a number or bool, base64 of binary, and the source text of a JSON
-    /// object or array.
+    /// A scalar as text: text itself, the source text of a number or bool, base64 of binary, and
+    /// the source text of a JSON object or array.
     fn text(&self) -> Option<Text> {
         if let Some(node) = self.scalar() {
             return match &node.value {

@@ -1,13 +1,14 @@
 //! serde's twelve number methods, written once for all deserializers of this room.
 //!
-//! Extraction, map keys and placeholders differ only in how they get a number, which each says in a method `number`.
+//! Extraction, map keys and placeholders differ only in how they get a number, which each says in a
+//! method `number`.
 
 use std::str::FromStr;
 
 /// A number that text may fill.
 pub(super) trait Number: FromStr {
-    /// The number that the text is; `None` for what is no number. An infinity is none: neither `inf` nor `1e400`, which
-    /// would silently become one.
+    /// The number that the text is; `None` for what is no number. An infinity is none: neither
+    /// `inf` nor `1e400`, which would silently become one.
     fn of(text: &str) -> Option<Self> {
         text.parse().ok().filter(Self::is_finite)
     }
@@ -35,8 +36,8 @@ impl Number for f64 {
     }
 }
 
-/// Implements each number's method by a method `number` of the deserializer, which takes the type's name and what to
-/// call with the number.
+/// Implements each number's method by a method `number` of the deserializer, which takes the type's
+/// name and what to call with the number.
 macro_rules! numbers {
     () => {
         numbers! {

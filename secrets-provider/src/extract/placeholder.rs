@@ -1,11 +1,13 @@
 //! Placeholders for wrong and missing values.
 //!
-//! serde ends its walk at the first problem. On the next walk, a placeholder of the same type takes the place of the wrong
-//! value, so that the walk reaches the values after it. A type may reject a placeholder: then the next walk offers another.
-//! The result of a walk with placeholders is always discarded, but a type's own `Deserialize` does see them.
+//! serde ends its walk at the first problem. On the next walk, a placeholder of the same type takes
+//! the place of the wrong value, so that the walk reaches the values after it. A type may reject a
+//! placeholder: then the next walk offers another. The result of a walk with placeholders is always
+//! discarded, but a type's own `Deserialize` does see them.
 //!
-//! A placeholder is small whatever its type: it has at most [`MAX_NODES`] values, and an enum that contains itself gets a
-//! variant that does not. Which variant that is shows only when one is tried, so each walk skips one variant more.
+//! A placeholder is small whatever its type: it has at most [`MAX_NODES`] values, and an enum that
+//! contains itself gets a variant that does not. Which variant that is shows only when one is
+//! tried, so each walk skips one variant more.
 
 use std::cell::Cell;
 
@@ -37,12 +39,12 @@ const TEXTS: [&str; 9] = [
 /// How deep a placeholder may nest: a type that contains itself has no end.
 const MAX_DEPTH: usize = 32;
 
-/// How many values a placeholder may have. Depth alone does not bound its size: a type with two children at each of 32
-/// levels has billions of values.
+/// How many values a placeholder may have. Depth alone does not bound its size: a type with two
+/// children at each of 32 levels has billions of values.
 const MAX_NODES: usize = 4096;
 
-/// A placeholder of the type that a seed is for. A type that rejects it gets another one on the next walk, until it has
-/// rejected them all.
+/// A placeholder of the type that a seed is for. A type that rejects it gets another one on the
+/// next walk, until it has rejected them all.
 pub(super) fn placeholder<'de, S: DeserializeSeed<'de>>(
     seed: S,
     context: &Context<'_>,
@@ -109,8 +111,8 @@ impl Placeholder<'_> {
         Self { depth: self.depth + 1, ..self }.of(seed)
     }
 
-    /// An enum contains itself by the variants that were chosen: the innermost enum that has another variant takes that one
-    /// on the next walk.
+    /// An enum contains itself by the variants that were chosen: the innermost enum that has
+    /// another variant takes that one on the next walk.
     fn skip_variant(self) {
         let mut frame = self.enums;
         while let Some(EnumFrame { name, variants, outer }) = frame {
@@ -205,8 +207,8 @@ impl<'de> Deserializer<'de> for Placeholder<'_> {
         visitor.visit_map(NoMembers)
     }
 
-    /// As a sequence of as many fields as the type takes, in their order. The names are no help, because they include
-    /// aliases.
+    /// As a sequence of as many fields as the type takes, in their order. The names are no help,
+    /// because they include aliases.
     fn deserialize_struct<V: Visitor<'de>>(
         self,
         _: &'static str,

@@ -1,7 +1,7 @@
 //! [`Rotating`]: a value and the one before it, for what was signed or encrypted before a rotation.
 //!
-//! It asks for both versions by a newtype's name that only this crate's extraction knows; every other deserializer gives
-//! it the current value.
+//! It asks for both versions by a newtype's name that only this crate's extraction knows; every
+//! other deserializer gives it the current value.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -12,11 +12,13 @@ use super::serde_internals::ROTATING;
 
 /// A value with the one that it replaced: sign with `current`, verify with either.
 ///
-/// The previous value is the secret's version labelled AWSPREVIOUS, which is only read for secrets named in
-/// [`SecretsManager::with_previous`](crate::SecretsManager::with_previous); both values are of one generation. It is
-/// `None` if the secret was never rotated, if its old version does not fit the type, or if the value comes from the
-/// environment or a `.env` file. Other deserializers (figment's own `extract`, JSON) only read the current value; so does
-/// extraction inside `#[serde(flatten)]`, untagged and internally tagged types, which serde reads into a buffer of its own.
+/// The previous value is the secret's version labelled AWSPREVIOUS, which is only read for secrets
+/// named in [`SecretsManager::with_previous`](crate::SecretsManager::with_previous); both values
+/// are of one generation. It is `None` if the secret was never rotated, if its old version does not
+/// fit the type, or if the value comes from the environment or a `.env` file. Other deserializers
+/// (figment's own `extract`, JSON) only read the current value; so does extraction inside
+/// `#[serde(flatten)]`, untagged and internally tagged types, which serde reads into a buffer of
+/// its own.
 ///
 /// ```
 /// use secrecy::SecretString;

@@ -1,18 +1,22 @@
 //! What extraction knows about serde beyond its interface, in one place.
 //!
-//! serde gives a `Deserializer` no way to say which type is asked for, which field a key was taken for, or why a visitor
-//! objected. Three side channels help, and each has a test here that fails when serde changes what it relies on:
+//! serde gives a `Deserializer` no way to say which type is asked for, which field a key was taken
+//! for, or why a visitor objected. Three side channels help, and each has a test here that fails
+//! when serde changes what it relies on:
 //!
-//! 1. **Names of types** (`std::any::type_name`): serde's derive macros read a struct's keys into a hidden enum called
-//!    `__Field` (or `__Field<'_>` below `flatten`), since serde 1.0. The name of a visitor or of a value tells types apart
-//!    without a `'static` bound, and contains the length of a [`Key<N>`](crate::Key).
-//! 2. **Names of newtypes**: serde passes the name given to `deserialize_newtype_struct` on unchanged, so types of ours
-//!    ask for special treatment by a name that no other type has. Other deserializers ignore it.
-//! 3. **A thread-local**: a `Key` leaves the reason for its rejection there, because serde reduces it to text that may
-//!    quote the value, and such text is never shown. Extraction takes it on the same thread, right after the call.
+//! 1. **Names of types** (`std::any::type_name`): serde's derive macros read a struct's keys into a
+//!    hidden enum called `__Field` (or `__Field<'_>` below `flatten`), since serde 1.0. The name of
+//!    a visitor or of a value tells types apart without a `'static` bound, and contains the length
+//!    of a [`Key<N>`](crate::Key).
+//! 2. **Names of newtypes**: serde passes the name given to `deserialize_newtype_struct` on
+//!    unchanged, so types of ours ask for special treatment by a name that no other type has. Other
+//!    deserializers ignore it.
+//! 3. **A thread-local**: a `Key` leaves the reason for its rejection there, because serde reduces
+//!    it to text that may quote the value, and such text is never shown. Extraction takes it on the
+//!    same thread, right after the call.
 //!
-//! A name that is not what this module expects only costs comfort: an error names no type, or two spellings of one
-//! field are not recognised below `flatten`. No value is read from a name.
+//! A name that is not what this module expects only costs comfort: an error names no type, or two
+//! spellings of one field are not recognised below `flatten`. No value is read from a name.
 
 use std::any::type_name;
 use std::cell::Cell;
@@ -23,8 +27,8 @@ use super::error::KeyError;
 /// The newtype's name by which [`Key`](crate::Key) asks for raw bytes.
 pub(super) const KEY: &str = "$secrets_provider::Key";
 
-/// The newtype's name by which [`Rotating`](crate::Rotating) asks for both versions. It is a name and not a shape, so that
-/// a secret with members `current` and `previous` is not mistaken for one.
+/// The newtype's name by which [`Rotating`](crate::Rotating) asks for both versions. It is a name
+/// and not a shape, so that a secret with members `current` and `previous` is not mistaken for one.
 pub(super) const ROTATING: &str = "$secrets_provider::Rotating";
 
 /// The identity of a type that may borrow, which `TypeId` does not give.
@@ -32,8 +36,8 @@ pub(super) fn identity<T>() -> &'static str {
     type_name::<T>()
 }
 
-/// The type's name without its path, for error messages; empty for types that serde's macros generate and for
-/// generic ones.
+/// The type's name without its path, for error messages; empty for types that serde's macros
+/// generate and for generic ones.
 pub(super) fn short_name<T>() -> &'static str {
     let full = type_name::<T>();
     if full.contains("__") || full.contains('{') {
@@ -53,7 +57,8 @@ pub(super) fn is_field_enum<K>() -> bool {
     name.strip_suffix("<'_>").unwrap_or(name).ends_with("__Field")
 }
 
-/// Which field of a struct a key was taken for, if the key's type is the hidden enum of serde's macros.
+/// Which field of a struct a key was taken for, if the key's type is the hidden enum of serde's
+/// macros.
 pub(super) fn field_of<K>(key: &K) -> Option<u64> {
     is_field_enum::<K>().then(|| {
         let mut hasher = DefaultHasher::new();
@@ -62,8 +67,8 @@ pub(super) fn field_of<K>(key: &K) -> Option<u64> {
     })
 }
 
-/// Whether a type is serde's own buffer, or what it reads an unknown member into. Such a member is not known to be a
-/// field; any other type shows that it is one.
+/// Whether a type is serde's own buffer, or what it reads an unknown member into. Such a member is
+/// not known to be a field; any other type shows that it is one.
 pub(super) fn is_buffer<V>() -> bool {
     let name = type_name::<V>();
     let name = name.split('<').next().unwrap_or(name);

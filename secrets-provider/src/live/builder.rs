@@ -1,8 +1,8 @@
 //! [`LiveBuilder`]: which secrets, which layers, which checks, and how often; then [`start`](LiveBuilder::start).
 //!
-//! This is the only place where a description of secrets ([`SecretsManager`]) becomes a running [`Live`]. The pipeline
-//! that turns secrets into checked settings is put together here and run by `engine`: `Fetcher::snapshot`, the layers,
-//! `extract`, the checks, the probes.
+//! This is the only place where a description of secrets ([`SecretsManager`]) becomes a running
+//! [`Live`]. The pipeline that turns secrets into checked settings is put together here and run by
+//! `engine`: `Fetcher::snapshot`, the layers, `extract`, the checks, the probes.
 
 use std::fmt;
 use std::sync::Arc;
@@ -37,7 +37,8 @@ const DEFAULT_INTERVAL: Duration = Duration::from_secs(300);
 /// How long a probe may take unless [`LiveBuilder::probe_timeout`] says otherwise.
 const DEFAULT_PROBE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Why a check rejects settings, in words that may be shown: errors, logs and the status contain them.
+/// Why a check rejects settings, in words that may be shown: errors, logs and the status contain
+/// them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejected(String);
 
@@ -118,12 +119,14 @@ impl<T> LiveBuilder<T> {
         }
     }
 
-    /// What the settings are made of, in place of `.env` < environment < secrets: [`Layers`] of your choice, a `Figment`
-    /// or a `config::Config`. The closure is called for each new set of secrets, so it also reads files and variables
-    /// again. It is also called by a refresh that someone asks for ([`Live::refresh`], most triggers).
+    /// What the settings are made of, in place of `.env` < environment < secrets: [`Layers`] of
+    /// your choice, a `Figment` or a `config::Config`. The closure is called for each new set of
+    /// secrets, so it also reads files and variables again. It is also called by a refresh that
+    /// someone asks for ([`Live::refresh`], most triggers).
     ///
-    /// Into a `Figment` or a `Config`, merge the given snapshot rather than the `SecretsManager`, which would fetch again.
-    /// The closure may return what `Config::builder().build()` returns, a `Result`.
+    /// Into a `Figment` or a `Config`, merge the given snapshot rather than the `SecretsManager`,
+    /// which would fetch again. The closure may return what `Config::builder().build()` returns, a
+    /// `Result`.
     pub fn layers<L, F>(mut self, layers: F) -> Self
     where
         L: LayerStack,
@@ -133,48 +136,55 @@ impl<T> LiveBuilder<T> {
         self
     }
 
-    /// How often to refresh. Default 300 s, or what the switches of [`SecretsManager::from_env`] set. Each wait differs
-    /// from it by up to a tenth, and the first wait is anywhere between zero and the interval, so that replicas that
-    /// started together spread out. After a failure, waits begin at a second and double up to the interval, with full
-    /// jitter. While a secret is expected to rotate within hours, waits are shorter too (see
-    /// [`SecretsManager::rotation_windows`]). Zero counts as a millisecond, and more than a year as a year.
+    /// How often to refresh. Default 300 s, or what the switches of [`SecretsManager::from_env`]
+    /// set. Each wait differs from it by up to a tenth, and the first wait is anywhere between zero
+    /// and the interval, so that replicas that started together spread out. After a failure, waits
+    /// begin at a second and double up to the interval, with full jitter. While a secret is
+    /// expected to rotate within hours, waits are shorter too (see
+    /// [`SecretsManager::rotation_windows`]). Zero counts as a millisecond, and more than a year as
+    /// a year.
     pub fn refresh_every(mut self, interval: Duration) -> Self {
         self.interval = Some(interval.clamp(Duration::from_millis(1), MAX_DURATION));
         self
     }
 
-    /// How long a listing of names below a prefix stays valid: secrets that were added are found no sooner than this
-    /// after the last listing. Default a minute, so that every refresh lists at the default interval; zero lists at every
-    /// refresh. Values are read at every refresh in any case. [`Live::refresh`] and most triggers list at once.
+    /// How long a listing of names below a prefix stays valid: secrets that were added are found no
+    /// sooner than this after the last listing. Default a minute, so that every refresh lists at
+    /// the default interval; zero lists at every refresh. Values are read at every refresh in any
+    /// case. [`Live::refresh`] and most triggers list at once.
     pub fn rediscover_every(mut self, interval: Duration) -> Self {
         self.rediscover = Some(interval.min(MAX_DURATION));
         self
     }
 
-    /// How old the last success may become before the settings count as [`Failing`](crate::Health::Failing), and how old
-    /// the last check of all secrets in use may become before the replica is not [ready](crate::Status::is_ready).
-    /// Default three intervals. Refreshes are up to an interval and a tenth apart, so with a shorter bound even a healthy
-    /// service is `Failing` between two of them; the start warns of that (`max_staleness_too_short`).
+    /// How old the last success may become before the settings count as
+    /// [`Failing`](crate::Health::Failing), and how old the last check of all secrets in use may
+    /// become before the replica is not [ready](crate::Status::is_ready). Default three intervals.
+    /// Refreshes are up to an interval and a tenth apart, so with a shorter bound even a healthy
+    /// service is `Failing` between two of them; the start warns of that
+    /// (`max_staleness_too_short`).
     pub fn max_staleness(mut self, bound: Duration) -> Self {
         self.max_staleness = Some(bound);
         self
     }
 
-    /// How [`Live::refresh_past`] searches for newer settings: with at most `tries` reads over `within`, the first at
-    /// once and each wait twice the one before. Default 5 reads over 30 s. At least one read is made.
+    /// How [`Live::refresh_past`] searches for newer settings: with at most `tries` reads over
+    /// `within`, the first at once and each wait twice the one before. Default 5 reads over 30 s.
+    /// At least one read is made.
     ///
-    /// Callers wait until the read that finds the new settings. By default, reads come after about 2, 6, 14 and 30 s;
-    /// with 8 over 30 s, they come after 0.2, 0.7, 1.6, 3.5, 7, 15 and 30 s (each up to a fifth earlier), which is better
-    /// if a database is ahead of its secret for a second or two. After a search that finds nothing, the next one waits as
-    /// long as the budget.
+    /// Callers wait until the read that finds the new settings. By default, reads come after about
+    /// 2, 6, 14 and 30 s; with 8 over 30 s, they come after 0.2, 0.7, 1.6, 3.5, 7, 15 and 30 s
+    /// (each up to a fifth earlier), which is better if a database is ahead of its secret for a
+    /// second or two. After a search that finds nothing, the next one waits as long as the budget.
     pub fn refresh_past_budget(mut self, tries: u32, within: Duration) -> Self {
         self.search = Budget { tries: tries.max(1), within: within.min(MAX_DURATION) };
         self
     }
 
-    /// Refreshes at each item of a stream, in addition to the interval; may be given more than once. See [`Trigger`] for
-    /// ready-made streams. Items that come during a refresh count as one, and they cause at most one refresh a second. A
-    /// stream that ends or panics is not polled again; everything else goes on.
+    /// Refreshes at each item of a stream, in addition to the interval; may be given more than
+    /// once. See [`Trigger`] for ready-made streams. Items that come during a refresh count as one,
+    /// and they cause at most one refresh a second. A stream that ends or panics is not polled
+    /// again; everything else goes on.
     pub fn refresh_on<S>(mut self, triggers: S) -> Self
     where
         S: Stream<Item = Trigger> + Send + 'static,
@@ -183,9 +193,9 @@ impl<T> LiveBuilder<T> {
         self
     }
 
-    /// A check that new settings must pass before they are served; may be given more than once. Settings that it rejects
-    /// are reported with the [`Rejected`]'s text and tried again at the next refresh, while the last good ones stay. A
-    /// panic counts as a rejection.
+    /// A check that new settings must pass before they are served; may be given more than once.
+    /// Settings that it rejects are reported with the [`Rejected`]'s text and tried again at the
+    /// next refresh, while the last good ones stay. A panic counts as a rejection.
     pub fn validate<F>(mut self, check: F) -> Self
     where
         F: Fn(&T) -> Result<(), Rejected> + Send + Sync + 'static,
@@ -194,9 +204,10 @@ impl<T> LiveBuilder<T> {
         self
     }
 
-    /// An asynchronous check, such as opening a connection with the new credentials; may be given more than once, and
-    /// runs after every [`validate`](Self::validate). Readers do not wait for it. A rejection, a panic, or a probe that
-    /// takes longer than [`probe_timeout`](Self::probe_timeout) is handled as there.
+    /// An asynchronous check, such as opening a connection with the new credentials; may be given
+    /// more than once, and runs after every [`validate`](Self::validate). Readers do not wait for
+    /// it. A rejection, a panic, or a probe that takes longer than
+    /// [`probe_timeout`](Self::probe_timeout) is handled as there.
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
@@ -237,12 +248,13 @@ impl<T> LiveBuilder<T> {
 }
 
 impl<T: DeserializeOwned + Send + Sync + 'static> LiveBuilder<T> {
-    /// Fetches, extracts and checks the settings, and starts the background task that keeps them current.
+    /// Fetches, extracts and checks the settings, and starts the background task that keeps them
+    /// current.
     ///
     /// # Errors
     ///
-    /// Those of [`SecretsManager::fetch`]; `Invalid` if the merged layers do not fit `T`, with every wrong value listed;
-    /// `Rejected` if a check rejects them.
+    /// Those of [`SecretsManager::fetch`]; `Invalid` if the merged layers do not fit `T`, with
+    /// every wrong value listed; `Rejected` if a check rejects them.
     ///
     /// # Panics
     ///
@@ -257,7 +269,8 @@ impl<T: DeserializeOwned + Send + Sync + 'static> LiveBuilder<T> {
             let (Merged(mut tree), layers) = layers(&snapshot)?;
             let (value, implied, names) = extract::extract_with_names(&tree, snapshot.names())?;
             let layers = layers.into_iter().map(|Merged(tree)| tree).collect();
-            // The explanation shows the layers' own keys. A change of what fills a nested key counts as its change.
+            // The explanation shows the layers' own keys. A change of what fills a nested key
+            // counts as its change.
             let merged = Arc::new(tree.clone());
             implied.iter().for_each(|implied| implied.add_to(&mut tree));
             let sources =
@@ -290,8 +303,8 @@ impl<T> Live<T> {
 }
 
 impl SecretsManager {
-    /// Fetches the secrets, merges them over the environment and `.env`, and keeps the result current in the
-    /// background: [`Live::builder`] with its defaults.
+    /// Fetches the secrets, merges them over the environment and `.env`, and keeps the result
+    /// current in the background: [`Live::builder`] with its defaults.
     ///
     /// # Errors
     ///

@@ -1,7 +1,7 @@
 //! [`Changes`]: new generations as a stream.
 //!
-//! For code that must react to a change rather than read the current settings. It holds the receiving end of the task's
-//! channel, which only keeps the newest change.
+//! For code that must react to a change rather than read the current settings. It holds the
+//! receiving end of the task's channel, which only keeps the newest change.
 
 use std::fmt;
 use std::pin::Pin;
@@ -13,13 +13,15 @@ use tokio_stream::wrappers::WatchStream;
 
 use crate::engine::handle::Change;
 
-/// The changes of a [`Live`](crate::Live): a `Stream` of [`Change`]. Skips to the newest when its reader is slow.
+/// The changes of a [`Live`](crate::Live): a `Stream` of [`Change`]. Skips to the newest when its
+/// reader is slow.
 #[must_use]
 pub struct Changes(WatchStream<Option<Change>>);
 
 impl Changes {
     pub(crate) fn new(mut receiver: watch::Receiver<Option<Change>>) -> Self {
-        // The handle's receiver, of which this is a clone, never looks: the last change would count as new.
+        // The handle's receiver, of which this is a clone, never looks: the last change would count
+        // as new.
         receiver.mark_unchanged();
         Self(WatchStream::from_changes(receiver))
     }

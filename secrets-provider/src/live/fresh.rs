@@ -1,7 +1,9 @@
-//! What to do when credentials were just refused: wait for newer settings, and run the operation again.
+//! What to do when credentials were just refused: wait for newer settings, and run the operation
+//! again.
 //!
-//! A database learns of a new password before Secrets Manager names it `AWSCURRENT`, so a request may meet a refusal
-//! that newer settings will mend within seconds. The search for them is the engine's; see `engine/search`.
+//! A database learns of a new password before Secrets Manager names it `AWSCURRENT`, so a request
+//! may meet a refusal that newer settings will mend within seconds. The search for them is the
+//! engine's; see `engine/search`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,8 +20,8 @@ const MAX_ATTEMPTS: u32 = 5;
 /// How much longer than its budget to wait for a search, which ends with an answer of its own.
 const SEARCH_GRACE: Duration = Duration::from_secs(1);
 
-/// What to do about an operation's error: what the second closure of [`Live::with_fresh`] returns if a `bool` is not
-/// enough. `true` is [`Fresh`](Self::Fresh), `false` is [`No`](Self::No).
+/// What to do about an operation's error: what the second closure of [`Live::with_fresh`] returns
+/// if a `bool` is not enough. `true` is [`Fresh`](Self::Fresh), `false` is [`No`](Self::No).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Retry {
@@ -38,21 +40,23 @@ impl From<bool> for Retry {
 }
 
 impl<T> Live<T> {
-    /// Waits for settings that are newer than `seen`, whose credentials were just refused. Returns at once if there
-    /// are newer settings already. Otherwise the secrets are read now, in one fetch for all callers, and again a few
-    /// times within a budget, because a database learns of a new password before `AWSCURRENT` names it. The budget is
-    /// five reads over 30 s unless [`refresh_past_budget`](crate::LiveBuilder::refresh_past_budget) sets another.
+    /// Waits for settings that are newer than `seen`, whose credentials were just refused. Returns
+    /// at once if there are newer settings already. Otherwise the secrets are read now, in one
+    /// fetch for all callers, and again a few times within a budget, because a database learns of a
+    /// new password before `AWSCURRENT` names it. The budget is five reads over 30 s unless
+    /// [`refresh_past_budget`](crate::LiveBuilder::refresh_past_budget) sets another.
     ///
-    /// A storm of failing requests costs no more than that: all wait for the same reads, and names are not listed.
-    /// After a search that found nothing, the next one begins only after a rest as long as the budget; until then this
-    /// returns that search's error at once.
+    /// A storm of failing requests costs no more than that: all wait for the same reads, and names
+    /// are not listed. After a search that found nothing, the next one begins only after a rest as
+    /// long as the budget; until then this returns that search's error at once.
     ///
-    /// For a [derived](Self::derive) value such as a pool, this waits for one that was built from newer settings.
+    /// For a [derived](Self::derive) value such as a pool, this waits for one that was built from
+    /// newer settings.
     ///
     /// # Errors
     ///
-    /// `Unavailable` if nothing newer came within the budget, together with what failed meanwhile; always for a
-    /// [`constant`](Self::constant); and once the background task has ended.
+    /// `Unavailable` if nothing newer came within the budget, together with what failed meanwhile;
+    /// always for a [`constant`](Self::constant); and once the background task has ended.
     pub async fn refresh_past(&self, seen: &Arc<T>) -> Result<Arc<T>, Error> {
         let (current, generation) = self.pair();
         if !Arc::ptr_eq(&current, seen) {
@@ -83,13 +87,14 @@ impl<T> Live<T> {
         }
     }
 
-    /// Runs an operation with the current settings, and again with newer ones when its error says that the
-    /// credentials were refused.
+    /// Runs an operation with the current settings, and again with newer ones when its error says
+    /// that the credentials were refused.
     ///
-    /// The second closure decides about an error: `true` to retry with newer settings, which are waited for as in
-    /// [`refresh_past`](Self::refresh_past); `false` to give up; or a [`Retry`] for errors such as a lost connection,
-    /// after which the same settings are worth another try. At most five attempts are made. If they all fail, or no
-    /// newer settings come, this returns the operation's own last error; `status` says why no newer settings came.
+    /// The second closure decides about an error: `true` to retry with newer settings, which are
+    /// waited for as in [`refresh_past`](Self::refresh_past); `false` to give up; or a [`Retry`]
+    /// for errors such as a lost connection, after which the same settings are worth another try.
+    /// At most five attempts are made. If they all fail, or no newer settings come, this returns
+    /// the operation's own last error; `status` says why no newer settings came.
     ///
     /// **Use it only for operations that may run twice**, such as a read, or a write with an idempotency key. A
     /// transaction whose COMMIT was cut off may have been carried out.

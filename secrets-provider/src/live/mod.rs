@@ -1,8 +1,10 @@
-//! [`Live`], the handle that request handlers hold: the current settings, and what keeps them current.
+//! [`Live`], the handle that request handlers hold: the current settings, and what keeps them
+//! current.
 //!
-//! Reading is lock-free; everything that changes the settings is in `engine`. A handle is two `Arc`s: the cell with
-//! the value, and the link to the background task, which stops when the last handle is dropped. Derived values are
-//! handles too, with another origin. Builder, derived values, views and streams of changes are in files of their own.
+//! Reading is lock-free; everything that changes the settings is in `engine`. A handle is two
+//! `Arc`s: the cell with the value, and the link to the background task, which stops when the last
+//! handle is dropped. Derived values are handles too, with another origin. Builder, derived values,
+//! views and streams of changes are in files of their own.
 
 mod builder;
 mod changes;
@@ -34,11 +36,12 @@ use crate::observe::status::{DerivedStatus, Status};
 
 /// Settings that stay current: a cheap handle to clone into application state.
 ///
-/// Readers never block and never see half of a change: [`load`](Self::load) and [`current`](Self::current) return one
-/// whole generation. A background task refreshes the settings and stops when the last handle is dropped.
+/// Readers never block and never see half of a change: [`load`](Self::load) and
+/// [`current`](Self::current) return one whole generation. A background task refreshes the settings
+/// and stops when the last handle is dropped.
 ///
-/// Read once per request and pass the value on, because two loads may see two generations. The extractors of
-/// `secrets-provider-axum` and `secrets-provider-actix` do that.
+/// Read once per request and pass the value on, because two loads may see two generations. The
+/// extractors of `secrets-provider-axum` and `secrets-provider-actix` do that.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
@@ -63,8 +66,8 @@ pub struct Live<T> {
     link: Arc<Link>,
 }
 
-/// One generation, borrowed: what [`Live::load`] returns. Short-lived: do not hold it across `.await` or in a struct;
-/// use [`Live::current`] there.
+/// One generation, borrowed: what [`Live::load`] returns. Short-lived: do not hold it across
+/// `.await` or in a struct; use [`Live::current`] there.
 pub struct Guard<T>(arc_swap::Guard<Arc<T>>);
 
 impl<T> Deref for Guard<T> {
@@ -104,21 +107,25 @@ impl<T> Live<T> {
         Guard(self.cell.value.load())
     }
 
-    /// The current settings, shared: to hold across `.await`, for as long as one piece of work takes.
+    /// The current settings, shared: to hold across `.await`, for as long as one piece of work
+    /// takes.
     pub fn current(&self) -> Arc<T> {
         self.cell.value.load_full()
     }
 
-    /// Generation, health, last error, each secret's version, the derived values, and the calls made.
+    /// Generation, health, last error, each secret's version, the derived values, and the calls
+    /// made.
     ///
-    /// For a [derived](Self::derive) value, generation and time of change are its own, and the rest is that of the
-    /// settings it is derived from. Its health is worse than theirs if its builds fail or it was shut down.
+    /// For a [derived](Self::derive) value, generation and time of change are its own, and the rest
+    /// is that of the settings it is derived from. Its health is worse than theirs if its builds
+    /// fail or it was shut down.
     pub fn status(&self) -> Status {
         let own = self.cell.status().clone();
         self.full_status(own)
     }
 
-    /// Settings and status of the same moment; two calls could see two generations. Takes a short lock.
+    /// Settings and status of the same moment; two calls could see two generations. Takes a short
+    /// lock.
     pub fn current_with_status(&self) -> (Arc<T>, Status) {
         let (value, own) = {
             let status = self.cell.status();
@@ -180,12 +187,13 @@ impl<T> Live<T> {
         }
     }
 
-    /// Where each key of the current settings comes from (the layer, the variable, the secret and its version) and
-    /// what it hides, such as a variable that a secret overrides. No values. Empty for a
-    /// [`constant`](Self::constant).
+    /// Where each key of the current settings comes from (the layer, the variable, the secret and
+    /// its version) and what it hides, such as a variable that a secret overrides. No values. Empty
+    /// for a [`constant`](Self::constant).
     ///
-    /// If [`layers`](LiveBuilder::layers) returned a `Figment` or a `Config`, only its result is known: what it hides
-    /// of the secrets is shown, and what its own layers hide of each other is not.
+    /// If [`layers`](LiveBuilder::layers) returned a `Figment` or a `Config`, only its result is
+    /// known: what it hides of the secrets is shown, and what its own layers hide of each other is
+    /// not.
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
@@ -201,34 +209,37 @@ impl<T> Live<T> {
     /// # Ok::<(), secrets_provider::Error>(()) }).unwrap();
     /// ```
     ///
-    /// It is made when it is first asked for in each generation, in a time that grows with the number of keys times its
-    /// logarithm.
+    /// It is made when it is first asked for in each generation, in a time that grows with the
+    /// number of keys times its logarithm.
     ///
     /// For a [derived](Self::derive) value, this explains the settings that it is derived from.
     pub fn explain(&self) -> Explanation {
         Explanation::clone(&self.sources().explanation())
     }
 
-    /// A stream of the changes from now on. A slow reader skips to the newest and never delays a refresh. The stream
-    /// ends with the background task, which it does not keep alive.
+    /// A stream of the changes from now on. A slow reader skips to the newest and never delays a
+    /// refresh. The stream ends with the background task, which it does not keep alive.
     pub fn changes(&self) -> Changes {
         Changes::new(self.link.handle.changes.clone())
     }
 
-    /// Refreshes now and waits for the result. Also reads the layers below the secrets again, such as an edited `.env` file,
-    /// which the periodic refresh does only when a secret is new. Joins a refresh that was requested but has not begun. A refresh that is
-    /// already running may have read too early, so this waits for the next one.
+    /// Refreshes now and waits for the result. Also reads the layers below the secrets again, such
+    /// as an edited `.env` file, which the periodic refresh does only when a secret is new. Joins a
+    /// refresh that was requested but has not begun. A refresh that is already running may have
+    /// read too early, so this waits for the next one.
     ///
-    /// A [derived](Self::derive) value refreshes the settings that it is derived from and waits until it is rebuilt, if
-    /// it has to be. A build that failed is tried again at once.
+    /// A [derived](Self::derive) value refreshes the settings that it is derived from and waits
+    /// until it is rebuilt, if it has to be. A build that failed is tried again at once.
     ///
-    /// Requests that come together are one refresh. Nothing else limits how often this may be called.
+    /// Requests that come together are one refresh. Nothing else limits how often this may be
+    /// called.
     ///
     /// # Errors
     ///
-    /// What could not be read, or why the new values were rejected; the last good ones stay. If only some secrets
-    /// failed, the others were refreshed. `Unavailable` if the background task has ended, or if its tokio runtime runs
-    /// nothing for some seconds, such as a current-thread runtime outside of `block_on`.
+    /// What could not be read, or why the new values were rejected; the last good ones stay. If
+    /// only some secrets failed, the others were refreshed. `Unavailable` if the background task
+    /// has ended, or if its tokio runtime runs nothing for some seconds, such as a current-thread
+    /// runtime outside of `block_on`.
     pub async fn refresh(&self) -> Result<Refreshed, Error> {
         if self.is_constant() {
             return Ok(Refreshed { generation: self.pair().1, changed: false });
@@ -236,9 +247,9 @@ impl<T> Live<T> {
         self.link.handle.ask(Request::Refresh).await
     }
 
-    /// Stops the background task and waits until it has ended, but no more than some seconds for a runtime that runs
-    /// nothing. The last settings can still be read. A
-    /// [derived](Self::derive) value stops following its settings, which are still refreshed.
+    /// Stops the background task and waits until it has ended, but no more than some seconds for a
+    /// runtime that runs nothing. The last settings can still be read. A [derived](Self::derive)
+    /// value stops following its settings, which are still refreshed.
     pub async fn shutdown(&self) {
         self.link.handle.shutdown().await;
     }

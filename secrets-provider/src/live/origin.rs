@@ -1,7 +1,7 @@
 //! What a [`Live`]'s value is made of: nothing, secrets, or another `Live`.
 //!
-//! A derived handle keeps its settings' handle here, and so keeps their refresher running. Its status and explanation
-//! are those of the settings, as far as they are not its own.
+//! A derived handle keeps its settings' handle here, and so keeps their refresher running. Its
+//! status and explanation are those of the settings, as far as they are not its own.
 
 use std::sync::Arc;
 

@@ -1,19 +1,19 @@
 //! [`Pins`]: one generation per request.
 //!
-//! The crates that join [`Live`] to a web framework keep it in the request's extensions, so that every extractor of one
-//! request reads the same settings.
+//! The crates that join [`Live`] to a web framework keep it in the request's extensions, so that
+//! every extractor of one request reads the same settings.
 
 use std::fmt;
 use std::sync::Arc;
 
 use super::Live;
 
-/// The generations that one request has seen: the first read of a [`Live`] pins its generation, and later reads return
-/// the same one, even if a secret rotates in between.
+/// The generations that one request has seen: the first read of a [`Live`] pins its generation, and
+/// later reads return the same one, even if a secret rotates in between.
 ///
-/// For authors of framework integrations: keep one `Pins<T>` in each request's extensions, and let every extractor of `T`
-/// read through it. The first pin needs no allocation of its own; a request that reads two `Live`s of one type pins each
-/// for itself.
+/// For authors of framework integrations: keep one `Pins<T>` in each request's extensions, and let
+/// every extractor of `T` read through it. The first pin needs no allocation of its own; a request
+/// that reads two `Live`s of one type pins each for itself.
 ///
 /// ```
 /// use secrets_provider::{Live, Pins};

@@ -11,12 +11,14 @@ use arc_swap::cache::Cache;
 use super::Live;
 use crate::engine::cell::Cell;
 
-/// A reader for one thread or task. It keeps the generation that it last saw and only checks whether there is a newer
-/// one, which costs a small part of a [`Live::load`] (see BENCHMARKS.md). It is meant for loops that read millions of
-/// times a second; in a request handler, use [`Live::load`] or [`Live::current`].
+/// A reader for one thread or task. It keeps the generation that it last saw and only checks
+/// whether there is a newer one, which costs a small part of a [`Live::load`] (see BENCHMARKS.md).
+/// It is meant for loops that read millions of times a second; in a request handler, use
+/// [`Live::load`] or [`Live::current`].
 ///
-/// It holds the generation that it last saw until the next [`load`](Self::load) or until it is dropped, so a reader
-/// that sleeps keeps old secrets in memory. It does not keep the refresher alive.
+/// It holds the generation that it last saw until the next [`load`](Self::load) or until it is
+/// dropped, so a reader that sleeps keeps old secrets in memory. It does not keep the refresher
+/// alive.
 ///
 /// ```
 /// use secrets_provider::Live;

@@ -1,7 +1,7 @@
 //! [`View`]: a part of the settings that is refreshed with them.
 //!
-//! For code that should see only that part. A view holds the whole `Live` and finds the part at each read, so it has no
-//! state of its own.
+//! For code that should see only that part. A view holds the whole `Live` and finds the part at
+//! each read, so it has no state of its own.
 
 use std::fmt;
 use std::ops::Deref;
@@ -12,21 +12,23 @@ use super::{Guard, Live};
 /// Finds the part in the whole.
 type Project<T, U> = Arc<dyn Fn(&T) -> &U + Send + Sync>;
 
-/// A part of a [`Live`]: what [`Live::map`] returns. It reads the current generation of the whole each time, and keeps
-/// the refresher alive. Cheap to clone. Give it to code that should see only that part.
+/// A part of a [`Live`]: what [`Live::map`] returns. It reads the current generation of the whole
+/// each time, and keeps the refresher alive. Cheap to clone. Give it to code that should see only
+/// that part.
 pub struct View<T, U: ?Sized> {
     live: Live<T>,
     project: Project<T, U>,
 }
 
 impl<T, U: ?Sized> View<T, U> {
-    /// The part's current value, borrowed: lock-free and without an allocation, like [`Live::load`]. Short-lived.
+    /// The part's current value, borrowed: lock-free and without an allocation, like
+    /// [`Live::load`]. Short-lived.
     pub fn load(&self) -> Mapped<'_, T, U> {
         Mapped { whole: self.live.load(), project: &self.project }
     }
 
-    /// The part's current value, shared, to hold across `.await`, like [`Live::current`]. It keeps the whole generation
-    /// in memory.
+    /// The part's current value, shared, to hold across `.await`, like [`Live::current`]. It keeps
+    /// the whole generation in memory.
     pub fn current(&self) -> Part<T, U> {
         Part { whole: self.live.current(), project: self.project.clone() }
     }
@@ -66,8 +68,8 @@ impl<T> Live<T> {
     }
 }
 
-/// A part of one generation, borrowed: what [`View::load`] returns. Short-lived: do not hold it across
-/// `.await` or in a struct.
+/// A part of one generation, borrowed: what [`View::load`] returns. Short-lived: do not hold it
+/// across `.await` or in a struct.
 pub struct Mapped<'a, T, U: ?Sized> {
     whole: Guard<T>,
     project: &'a Project<T, U>,

@@ -1,8 +1,9 @@
 //! Blocking calls: one worker thread with a runtime of its own, for as long as the process lives.
 //!
-//! A runtime inside a runtime panics, and a client hangs while the runtime that drives its connections is blocked. So a
-//! caller that must wait without `.await` hands the work to this thread. A forked process has no such thread, only
-//! what is left of the parent's, so it starts its own.
+//! A runtime inside a runtime panics, and a client hangs while the runtime that drives its
+//! connections is blocked. So a caller that must wait without `.await` hands the work to this
+//! thread. A forked process has no such thread, only what is left of the parent's, so it starts its
+//! own.
 
 use std::cell::Cell;
 use std::process;
@@ -39,7 +40,8 @@ static WORKER: ArcSwapOption<Worker> = ArcSwapOption::const_empty();
 ///
 /// # Errors
 ///
-/// `Unavailable` if the thread cannot be started or the future panics; `Config` if called on the worker thread itself.
+/// `Unavailable` if the thread cannot be started or the future panics; `Config` if called on the
+/// worker thread itself.
 pub(crate) fn run<T: Send + 'static>(
     future: impl Future<Output = T> + Send + 'static,
 ) -> Result<T, Error> {

@@ -1,8 +1,9 @@
 //! Which secrets, where they go in the tree, and one read of them into a snapshot.
 //!
-//! [`SecretsManager`](manager::SecretsManager) describes the selection, `plan` checks it, `fetch` reads, `mapping` places
-//! every value at its key, and [`Snapshot`](snapshot::Snapshot) holds the result. `plan`, `required`, `mapping`,
-//! `suggest` and `switches` are pure. Nothing here knows layers, background tasks or frameworks.
+//! [`SecretsManager`](manager::SecretsManager) describes the selection, `plan` checks it, `fetch`
+//! reads, `mapping` places every value at its key, and [`Snapshot`](snapshot::Snapshot) holds the
+//! result. `plan`, `required`, `mapping`, `suggest` and `switches` are pure. Nothing here knows
+//! layers, background tasks or frameworks.
 
 pub(crate) mod blocking;
 pub(crate) mod fetch;

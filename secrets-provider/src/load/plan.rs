@@ -1,4 +1,5 @@
-//! From what the caller said about secrets ([`Choice`]) to what is read and where it goes ([`Plan`]).
+//! From what the caller said about secrets ([`Choice`]) to what is read and where it goes
+//! ([`Plan`]).
 //!
 //! All contradictions in a description are found here, before anything is read. Pure.
 
@@ -28,7 +29,8 @@ pub(crate) enum Selection {
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
     pub(crate) mapping: Mapping,
-    /// Exactly these names or ARNs; `None` for everything that is listed below the mapping's prefix.
+    /// Exactly these names or ARNs; `None` for everything that is listed below the mapping's
+    /// prefix.
     pub(crate) ids: Option<Vec<String>>,
     /// Those whose previous version is read too.
     pub(crate) previous: Vec<String>,
@@ -184,7 +186,8 @@ fn joined(prefix: &str, name: &str) -> String {
     }
 }
 
-/// The same for an optional secret. A whole name given by mistake is refused, because nothing else would notice it.
+/// The same for an optional secret. A whole name given by mistake is refused, because nothing else
+/// would notice it.
 fn full_name(prefix: &str, name: &str) -> Result<String, Error> {
     if is_arn(name) || below(prefix, name.trim_start_matches('/')).is_some() {
         return Err(config(&format!(

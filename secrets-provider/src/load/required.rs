@@ -1,6 +1,8 @@
-//! What it means that a secret cannot be read: a failure, an absence, or a fallback to lower layers (rule R5).
+//! What it means that a secret cannot be read: a failure, an absence, or a fallback to lower layers
+//! (rule R5).
 //!
-//! Pure: a table over the kind of error, whether the secret is optional, and whether fallback is allowed.
+//! Pure: a table over the kind of error, whether the secret is optional, and whether fallback is
+//! allowed.
 
 use std::collections::BTreeSet;
 
@@ -44,7 +46,8 @@ impl Requirement {
     }
 }
 
-/// Whether a call was denied, by IAM or by the KMS key. Another call changes nothing, and shows in CloudTrail.
+/// Whether a call was denied, by IAM or by the KMS key. Another call changes nothing, and shows in
+/// CloudTrail.
 pub(crate) fn denied(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::AccessDenied | ErrorKind::Kms)
 }
@@ -81,7 +84,8 @@ mod tests {
     fn each_kind_has_its_verdict() {
         use ErrorKind as K;
         use Verdict::{Absent as A, Failure as F, Fallback as B};
-        // Required, optional, required with fallback, optional with fallback, the listing with fallback.
+        // Required, optional, required with fallback, optional with fallback, the listing with
+        // fallback.
         let table = [
             (K::NotFound, [F, A, B, A, B]),
             (K::PendingDeletion, [F, A, B, A, B]),

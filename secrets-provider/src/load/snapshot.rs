@@ -1,7 +1,7 @@
 //! [`Snapshot`]: the secrets of one read as an immutable tree, with the version of each.
 //!
-//! Every key remembers the secret that it came from. Layers, figment and config-rs merge a snapshot without any I/O, so one
-//! read serves them all.
+//! Every key remembers the secret that it came from. Layers, figment and config-rs merge a snapshot
+//! without any I/O, so one read serves them all.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,8 +17,9 @@ use crate::tree::names::Names;
 
 /// The secrets of one fetch, merged into a tree. Immutable; cloning is cheap.
 ///
-/// It is a figment `Provider` (feature `figment`) and a config-rs `Source` (feature `config`) that needs no network: fetch
-/// with `.await` first, then merge. `Debug` shows names and versions, no values.
+/// It is a figment `Provider` (feature `figment`) and a config-rs `Source` (feature `config`) that
+/// needs no network: fetch with `.await` first, then merge. `Debug` shows names and versions, no
+/// values.
 ///
 /// ```
 /// # use secrets_provider::{Memory, SecretsManager};
@@ -80,8 +81,8 @@ impl Snapshot {
     ///
     /// # Errors
     ///
-    /// `Invalid` if values are missing or do not fit the types of their fields. All are listed, each with its key and its
-    /// secret, none with its value.
+    /// `Invalid` if values are missing or do not fit the types of their fields. All are listed,
+    /// each with its key and its secret, none with its value.
     pub fn extract<T: DeserializeOwned>(&self) -> Result<T, Error> {
         extract::extract(&self.0.tree, self.names()).map_err(|error| self.explain(error))
     }

@@ -9,8 +9,8 @@ const MIN_SIMILARITY: f64 = 0.5;
 /// How much less similar than the best suggestion the others may be.
 const MAX_GAP: f64 = 0.25;
 
-/// The first part of the wanted name, up to a separator. Names that start with it are candidates, so a mistake after
-/// that part is found, and one in it is not.
+/// The first part of the wanted name, up to a separator. Names that start with it are candidates,
+/// so a mistake after that part is found, and one in it is not.
 pub(crate) fn first_part(wanted: &str) -> &str {
     let separator = wanted.char_indices().skip(2).find(|(_, c)| matches!(c, '/' | '-' | '_' | '.'));
     match separator {
@@ -19,7 +19,8 @@ pub(crate) fn first_part(wanted: &str) -> &str {
     }
 }
 
-/// The names most similar to the wanted one, the best first. Empty if the wanted name itself exists.
+/// The names most similar to the wanted one, the best first. Empty if the wanted name itself
+/// exists.
 pub(crate) fn nearest(wanted: &str, names: &[String]) -> Vec<String> {
     if names.iter().any(|name| name == wanted) {
         return Vec::new();
@@ -44,8 +45,8 @@ pub(crate) fn nearest_prefixes(wanted: &str, names: &[String]) -> Vec<String> {
     nearest(wanted, &prefixes)
 }
 
-/// Compares from the first segment that differs, because a shared beginning proves nothing. Case, and `_` for `-`, make
-/// no difference.
+/// Compares from the first segment that differs, because a shared beginning proves nothing. Case,
+/// and `_` for `-`, make no difference.
 fn similarity(one: &str, other: &str) -> f64 {
     let plain = |name: &str| name.to_lowercase().replace('_', "-");
     let (one, other) = (plain(one), plain(other));

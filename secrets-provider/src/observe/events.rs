@@ -1,8 +1,9 @@
 //! Every event that this crate logs: one function each, named as its event.
 //!
-//! Users filter and alert on these names, so they are part of the interface. `docs/operations.md` has them in one
-//! table, and `tests/events.rs` compares table and code. Fields carry names of secrets, versions, kinds and error
-//! messages, which hold no values. The functions take words and numbers, not the types of the rooms that call them.
+//! Users filter and alert on these names, so they are part of the interface. `docs/operations.md`
+//! has them in one table, and `tests/events.rs` compares table and code. Fields carry names of
+//! secrets, versions, kinds and error messages, which hold no values. The functions take words and
+//! numbers, not the types of the rooms that call them.
 
 use std::fmt::Display;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -220,7 +221,8 @@ impl WarnOnce {
         }
     }
 
-    /// Only the first call looks at the renames: a secret that is deleted later makes none of them wrong.
+    /// Only the first call looks at the renames: a secret that is deleted later makes none of them
+    /// wrong.
     pub(crate) fn of_idle_renames<R: Display>(&self, idle: impl FnOnce() -> Vec<R>) {
         if !self.renames.swap(true, Ordering::Relaxed) {
             idle().iter().for_each(rename_matches_nothing);

@@ -196,8 +196,8 @@ impl Table {
         Self { entries: [(name.clone(), node)].into(), source_text: None }
     }
 
-    /// Takes the value at a key path out of the table, and the tables that it leaves empty. A whole JSON object is a
-    /// value, too.
+    /// Takes the value at a key path out of the table, and the tables that it leaves empty. A whole
+    /// JSON object is a value, too.
     pub(crate) fn take(&mut self, path: &[String]) -> Option<Node> {
         let (name, rest) = path.split_first()?;
         let node = self.entries.get_mut(name)?;

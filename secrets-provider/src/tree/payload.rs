@@ -1,8 +1,9 @@
 //! From what a secret holds to a tree (rules M3 to M5).
 //!
-//! Only a whole JSON object becomes a table. A `SCREAMING_CASE` key is named and nested as a variable is, and the node
-//! keeps the key as it is stored. Keys that repeat, nesting that is too deep and broken JSON are errors that
-//! name keys and positions, never content. Pure, and without recursion over the input before its depth is known.
+//! Only a whole JSON object becomes a table. A `SCREAMING_CASE` key is named and nested as a
+//! variable is, and the node keeps the key as it is stored. Keys that repeat, nesting that is too
+//! deep and broken JSON are errors that name keys and positions, never content. Pure, and without
+//! recursion over the input before its depth is known.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -137,7 +138,8 @@ impl Source<'_> {
         if depth > MAX_DEPTH {
             return Err(PayloadError::TooDeep);
         }
-        // In the order of their paths, so that a value comes before the members of a table of its name.
+        // In the order of their paths, so that a value comes before the members of a table of its
+        // name.
         let mut members: BTreeMap<Vec<String>, (String, &RawValue)> = BTreeMap::new();
         for (key, raw) in entries(text)? {
             let path = path_of(&key);
@@ -239,8 +241,8 @@ fn insert(table: &mut Table, path: &[String], mut node: Node) -> Result<(), NotF
     Ok(())
 }
 
-/// Where the tree has a key: a `SCREAMING_CASE` key is read as a variable is, lowercased and nested at `__`; any other
-/// key is its own name.
+/// Where the tree has a key: a `SCREAMING_CASE` key is read as a variable is, lowercased and nested
+/// at `__`; any other key is its own name.
 fn path_of(key: &str) -> Vec<String> {
     let screaming = key.starts_with(|c: char| c.is_ascii_uppercase())
         && key.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');

@@ -1,12 +1,14 @@
-//! Spellings of one name (rule T3): which keys mean the same field, and which variable is named after a key.
+//! Spellings of one name (rule T3): which keys mean the same field, and which variable is named
+//! after a key.
 //!
-//! Fields of structs, changed keys, and the explanation all compare names with [`relaxed`], so that they agree on what
-//! one key is.
+//! Fields of structs, changed keys, and the explanation all compare names with [`relaxed`], so that
+//! they agree on what one key is.
 
 use super::{Node, Value};
 
-/// A name without what its spellings differ in: `database_url`, `DATABASE_URL`, `database-url` and `databaseUrl` are
-/// the same. Only case of ASCII letters and the separators `_`, `-` and `.` make no difference; other letters do.
+/// A name without what its spellings differ in: `database_url`, `DATABASE_URL`, `database-url` and
+/// `databaseUrl` are the same. Only case of ASCII letters and the separators `_`, `-` and `.` make
+/// no difference; other letters do.
 pub(crate) fn relaxed(name: &str) -> String {
     name.chars().filter(|c| !matches!(c, '_' | '-' | '.')).map(|c| c.to_ascii_lowercase()).collect()
 }
@@ -16,8 +18,8 @@ pub(crate) fn same_name(one: &str, other: &str) -> bool {
     one == other || relaxed(one) == relaxed(other)
 }
 
-/// The variables that are named after a key path, in lower case: `database_max_connections`, and for a field
-/// `maxConnections` also `database_maxconnections`.
+/// The variables that are named after a key path, in lower case: `database_max_connections`, and
+/// for a field `maxConnections` also `database_maxconnections`.
 pub(crate) fn variables_of(path: &str) -> [String; 2] {
     let mut parted = String::new();
     let mut before = '_';
@@ -31,7 +33,8 @@ pub(crate) fn variables_of(path: &str) -> [String; 2] {
     [parted, path.replace(['.', '-'], "_").to_ascii_lowercase()]
 }
 
-/// Whether a variable is one of those that Kubernetes sets for each service, such as `REDIS_PORT=tcp://10.0.0.1:6379`
+/// Whether a variable is one of those that Kubernetes sets for each service, such as
+/// `REDIS_PORT=tcp://10.0.0.1:6379`
 /// (<https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables>).
 pub(crate) fn is_service_link(name: &str, node: &Node) -> bool {
     let Value::Text(text) = &node.value else { return false };

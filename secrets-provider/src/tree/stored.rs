@@ -95,7 +95,8 @@ impl Table {
         members
     }
 
-    /// Whether a member of this table, or further down, is stored under another name than it has here.
+    /// Whether a member of this table, or further down, is stored under another name than it has
+    /// here.
     pub(crate) fn has_stored_names(&self) -> bool {
         self.entries.values().any(|node| {
             let spelling = node.spelling.as_ref();
@@ -118,8 +119,8 @@ impl Table {
 }
 
 impl Node {
-    /// The members of the table at hand that this member of it, `name`, is stored as: itself under its stored name, and
-    /// what is stored as `A__B`.
+    /// The members of the table at hand that this member of it, `name`, is stored as: itself under
+    /// its stored name, and what is stored as `A__B`.
     pub(crate) fn stored_here<'a>(
         &'a self,
         name: &'a str,

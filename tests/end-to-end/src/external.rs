@@ -1,4 +1,5 @@
-//! What `.ci/external` installs: moto, the `aws` client and boto3, in a Python venv; Chromium.
+//! The programs that `.ci/external` installs: moto, the `aws` client and boto3 in a Python venv,
+//! and Chromium.
 
 mod chromium;
 
@@ -26,7 +27,7 @@ const VENV: &str = "external-venv";
 /// Far more than any child takes: one that hangs fails its test.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// The path of a program of the venv.
+/// The path of a program in the venv.
 ///
 /// # Panics
 /// If it is not installed: no test is skipped.

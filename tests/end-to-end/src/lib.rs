@@ -1,4 +1,4 @@
-//! What the suites share: clients over real sockets, and a log that can be searched.
+//! What the suites share: fixtures, clients over real sockets, and a log to search.
 
 #[cfg(feature = "external")]
 pub mod external;

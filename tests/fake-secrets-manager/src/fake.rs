@@ -248,8 +248,8 @@ impl FakeSecretsManager {
         self.shared.total_calls()
     }
 
-    /// How many requests for an operation were denied as a whole: by IAM, by a VPC endpoint's policy, or by the
-    /// policy of a KMS key. A secret that is denied within a batch isn't counted.
+    /// How many requests for an operation were denied as a whole: by IAM, by a VPC endpoint's
+    /// policy, or by the policy of a KMS key. A secret that is denied within a batch isn't counted.
     #[must_use]
     pub fn denied_calls(&self, operation: &str) -> usize {
         self.shared.denied_calls(action_name(operation))

@@ -32,7 +32,8 @@ pub(crate) struct Server {
 struct Slot {
     address: Option<SocketAddr>,
     running: Option<Running>,
-    /// Bound to the address and not listening: callers are refused, and nobody else is given the port meanwhile.
+    /// Bound to the address but not listening: callers are refused, and no other program gets the
+    /// port.
     kept: Option<TcpSocket>,
 }
 

@@ -1,8 +1,8 @@
 //! One suite for the crates that join `secrets-provider` to a web framework.
 //!
-//! A framework crate implements [`Framework`] in one file of its tests (how to build each app, and how to call it) and
-//! gets every case by one line: `http_suite::tests!(tokio::test, Axum);`. What is special to a framework is tested
-//! beside that.
+//! A framework crate implements [`Framework`] in one file of its tests (how to build each app, and
+//! how to call it) and gets every case by one line: `http_suite::tests!(tokio::test, Axum);`. What
+//! is special to a framework is tested beside that.
 
 #![allow(clippy::missing_panics_doc, reason = "a case fails by panicking")]
 #![allow(clippy::unwrap_used, reason = "a case fails by panicking")]
@@ -52,23 +52,25 @@ pub trait Framework {
     /// The status routes on a socket of the loopback interface.
     async fn serve(settings: Live<Value>) -> Server;
 
-    /// `/` shows the database that `Current<Settings>` has; `/plain` shows that of the `Live<Settings>` itself.
+    /// `/` shows the database that `Current<Settings>` has; `/plain` shows that of the
+    /// `Live<Settings>` itself.
     async fn index(settings: Live<Settings>) -> Self::App;
 
-    /// As [`index`](Self::index); `/both` takes a `Current<Settings>`, rotates to 2, takes another, and shows the databases
-    /// of both, separated by a space.
+    /// As [`index`](Self::index); `/both` takes a `Current<Settings>`, rotates to 2, takes another,
+    /// and shows the databases of both, separated by a space.
     async fn rotating_handler(rotation: Rotation) -> Self::App;
 
-    /// As [`index`](Self::index), behind middleware that takes a `Current<Settings>`, rotates to the next generation, calls
-    /// the handler, and adds the user that it saw as the header `middleware`.
+    /// As [`index`](Self::index), behind middleware that takes a `Current<Settings>`, rotates to
+    /// the next generation, calls the handler, and adds the user that it saw as the header
+    /// `middleware`.
     async fn rotating_middleware(rotation: Rotation) -> Self::App;
 
-    /// `/` shows the outer settings' database and `/inner` the inner ones', both behind middleware that takes the outer
-    /// ones and checks with [`is_outer`].
+    /// `/` shows the outer settings' database and `/inner` the inner ones', both behind middleware
+    /// that takes the outer ones and checks with [`is_outer`].
     async fn two_lives(outer: Live<Settings>, inner: Live<Settings>) -> Self::App;
 
-    /// `/` takes a `Current<Settings>`, yields to other tasks, takes another, and shows the databases of both, separated
-    /// by a space.
+    /// `/` takes a `Current<Settings>`, yields to other tasks, takes another, and shows the
+    /// databases of both, separated by a space.
     async fn pair(settings: Live<Settings>) -> Self::App;
 }
 

@@ -13,7 +13,8 @@ async fn get<F: Framework>(app: &F::App, path: &str) -> Answer {
     F::call(app, "GET", path, &[]).await
 }
 
-/// A probe for liveness never restarts a replica because of its secrets; one for readiness takes it out.
+/// A probe for liveness never restarts a replica because of its secrets; one for readiness takes it
+/// out.
 pub async fn a_replica_that_cannot_read_its_secrets_is_alive_but_not_ready<F: Framework>() {
     tokio::time::pause();
     let secrets = Memory::new();

@@ -15,7 +15,7 @@ const CLONE: &str = "_clone";
 /// Characters that AWS's functions leave out of passwords, and that a URL would escape.
 const EXCLUDED: &str = "/@\"'\\:";
 
-/// A login as the secret of a database holds it.
+/// A login, in the format of a database's secret.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Login {
     engine: String,

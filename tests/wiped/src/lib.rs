@@ -28,7 +28,7 @@ impl Watching {
         }
     }
 
-    /// How many blocks were freed, while `work` ran, that still held `needle`.
+    /// The number of blocks that were freed while `work` ran and still held `needle`.
     pub fn unwiped(&self, needle: &'static [u8], work: impl FnOnce()) -> usize {
         self.found.store(0, Ordering::SeqCst);
         self.length.store(needle.len(), Ordering::SeqCst);
@@ -38,7 +38,7 @@ impl Watching {
         self.found.load(Ordering::SeqCst)
     }
 
-    /// How many blocks this thread allocated while `work` ran.
+    /// The number of blocks that this thread allocated while `work` ran.
     pub fn allocated(&self, work: impl FnOnce()) -> usize {
         let before = ALLOCATED.get();
         work();

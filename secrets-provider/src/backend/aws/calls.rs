@@ -19,8 +19,8 @@ use crate::observe::metrics;
 use crate::observe::status::Calls;
 use crate::unwind::lock;
 
-/// How long an answer may be: twenty values of 65,536 bytes, each byte written as `\u0000`, are half
-/// of it, and so is a page of a hundred names with all their tags.
+/// How long an answer may be: twenty values of 65,536 bytes, each byte written as `\u0000`, are
+/// half of it, and so is a page of a hundred names with all their tags.
 const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
 
 #[derive(Debug, Clone, Default)]

@@ -1,7 +1,8 @@
 //! The SDK's client: made on first use, on the runtime that will drive its connections.
 //!
-//! An environment is loaded with pinned defaults and what only `.env` sets. A client or configuration of the program is
-//! used as it is, except on the worker's runtime, where it needs connections of its own.
+//! An environment is loaded with pinned defaults and what only `.env` sets. A client or
+//! configuration of the program is used as it is, except on the worker's runtime, where it needs
+//! connections of its own.
 
 use aws_config::BehaviorVersion;
 use aws_config::timeout::TimeoutConfig;

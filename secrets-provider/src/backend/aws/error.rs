@@ -321,8 +321,8 @@ impl Call<'_> {
     }
 }
 
-/// What is wrong with an ARN, as far as it shows: the ending of a task definition in ECS, or another
-/// region than the client's.
+/// What is wrong with an ARN, as far as it shows: the ending of a task definition in ECS, or
+/// another region than the client's.
 fn arn_slip(id: &str, location: &Location) -> Option<String> {
     let arn = Arn::parse(id)?;
     if id.split(':').count() > 7 {

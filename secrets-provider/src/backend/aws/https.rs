@@ -1,9 +1,10 @@
 //! The HTTPS client, and which cryptography rustls uses in it.
 //!
-//! A program in which the crate `rustls` has both of its providers compiled in, `aws-lc-rs` and `ring`, panics in every
-//! `rustls::ClientConfig::builder()` of its own unless it installs one. The SDK's default client brings `aws-lc-rs`; a
-//! program whose other crates bring `ring` takes the feature `rustls-ring` instead. Our own client names its provider, so
-//! it needs nothing global either way. Without both features, the program brings a client of its own.
+//! A program in which the crate `rustls` has both of its providers compiled in, `aws-lc-rs` and
+//! `ring`, panics in every `rustls::ClientConfig::builder()` of its own unless it installs one. The
+//! SDK's default client brings `aws-lc-rs`; a program whose other crates bring `ring` takes the
+//! feature `rustls-ring` instead. Our own client names its provider, so it needs nothing global
+//! either way. Without both features, the program brings a client of its own.
 
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 

@@ -1,11 +1,11 @@
 //! AWS Secrets Manager through the SDK: names by ListSecrets, values by BatchGetSecretValue or
 //! GetSecretValue.
 //!
-//! `connect` makes the client, `listing` finds names, `fetch` reads values, `answer` and `error` turn the SDK's types into
-//! ours (the SDK's errors quote whole responses, so none is passed on), `rotation` keeps the dates
-//! that listings report, `variables` hands over what only a `.env` file sets, and `setup` names a
-//! slip in the SDK's variables and files. One [`Aws`] belongs to one tokio runtime, which drives its
-//! connections.
+//! `connect` makes the client, `listing` finds names, `fetch` reads values, `answer` and `error`
+//! turn the SDK's types into ours (the SDK's errors quote whole responses, so none is passed on),
+//! `rotation` keeps the dates that listings report, `variables` hands over what only a `.env` file
+//! sets, and `setup` names a slip in the SDK's variables and files. One [`Aws`] belongs to one
+//! tokio runtime, which drives its connections.
 
 mod answer;
 mod calls;

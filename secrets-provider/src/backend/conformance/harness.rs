@@ -1,7 +1,7 @@
 //! [`Harness`]: what the suite needs besides a store, and [`Capability`]: what may be left out.
 //!
-//! The suite puts, changes, deletes, denies and breaks secrets through it. A method that is neither implemented nor
-//! declared as lacking fails the case that needs it.
+//! The suite puts, changes, deletes, denies and breaks secrets through it. A method that is neither
+//! implemented nor declared as lacking fails the case that needs it.
 
 use std::fmt;
 use std::future::{self, Future};
@@ -11,9 +11,9 @@ use crate::backend::Backend;
 
 /// Drives one store for the suite: the author of a [`Backend`] implements it in a test.
 ///
-/// Only [`backend`](Self::backend) and [`put`](Self::put) are required. Most other methods belong to
-/// a [`Capability`]: implement them, or name the capability in [`lacks`](Self::lacks), and the suite
-/// reports its cases as skipped. Methods may be written as `async fn`.
+/// Only [`backend`](Self::backend) and [`put`](Self::put) are required. Most other methods belong
+/// to a [`Capability`]: implement them, or name the capability in [`lacks`](Self::lacks), and the
+/// suite reports its cases as skipped. Methods may be written as `async fn`.
 ///
 /// A change must be visible to the store when the method returns. A method that cannot do its work
 /// should panic: the test then fails with its message.

@@ -1,8 +1,9 @@
 //! The search for settings newer than those whose credentials were refused (rule R4).
 //!
-//! All callers share one search of a few reads within a budget. After a search that found nothing there is a rest as
-//! long as the budget, during which callers get that search's error at once; so a storm of failing requests costs no more
-//! than one. Pure except for the clock, which is passed in, and the answers.
+//! All callers share one search of a few reads within a budget. After a search that found nothing
+//! there is a rest as long as the budget, during which callers get that search's error at once; so
+//! a storm of failing requests costs no more than one. Pure except for the clock, which is passed
+//! in, and the answers.
 
 use tokio::time::Instant;
 
@@ -15,8 +16,8 @@ use crate::error::{Error, ErrorKind};
 pub(crate) struct Search {
     budget: Budget,
     waiting: Vec<Waiting>,
-    /// The search under way. If all callers have gone, it stays for as long as it might last, so that the next caller
-    /// continues it.
+    /// The search under way. If all callers have gone, it stays for as long as it might last, so
+    /// that the next caller continues it.
     running: Option<Running>,
     /// Set after a search that found nothing.
     rest: Option<Rest>,
@@ -42,7 +43,8 @@ impl Search {
         Self { budget, waiting: Vec::new(), running: None, rest: None }
     }
 
-    /// Takes a request. It is answered at once if there is something newer, or if a search has just found nothing.
+    /// Takes a request. It is answered at once if there is something newer, or if a search has just
+    /// found nothing.
     pub(crate) fn ask(
         &mut self,
         asked: Waiting,
@@ -95,8 +97,8 @@ impl Search {
         }
     }
 
-    /// A read of this search has ended, and [`refreshed`](Self::refreshed) has given its answers. Either the next read is
-    /// due later, or the search has found nothing.
+    /// A read of this search has ended, and [`refreshed`](Self::refreshed) has given its answers.
+    /// Either the next read is due later, or the search has found nothing.
     pub(crate) fn tried(
         &mut self,
         generation: u64,

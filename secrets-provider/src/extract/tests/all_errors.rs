@@ -332,8 +332,8 @@ fn at_most_a_hundred_wrong_values_are_reported() {
     assert_eq!(ok::<Vec<Option<u8>>>(&empty).iter().flatten().count(), 1);
 }
 
-/// A type that contains itself twice in each of its variants but the last one, and 15 of them, so that a placeholder
-/// bounded by depth alone would have millions of values.
+/// A type that contains itself twice in each of its variants but the last one, and 15 of them, so
+/// that a placeholder bounded by depth alone would have millions of values.
 #[derive(Debug, Deserialize)]
 #[allow(dead_code, reason = "only serde reads it")]
 enum Rule {

@@ -1,4 +1,5 @@
-//! M4: names are data where the type says so, and a `.env` file that moved into one secret keeps its meaning.
+//! M4: names are data where the type says so, and a `.env` file that moved into one secret keeps
+//! its meaning.
 
 use serde_json::{Value as Json, json};
 
@@ -150,7 +151,8 @@ fn one_key_in_two_spellings_is_malformed() {
     assert_eq!(ok::<Json>(r#"{"A": {"x": 1}, "A__B": 2}"#), json!({"A": {"x": 1}, "A__B": 2}));
 }
 
-/// Reading takes time in proportion to the members: 20,000 of them take seconds in a debug build at most.
+/// Reading takes time in proportion to the members: 20,000 of them take seconds in a debug build at
+/// most.
 #[test]
 fn many_keys_are_read_in_linear_time() {
     let members: Vec<_> = (0..20_000).map(|n| format!("\"K{n}__A__B\": \"{n}\"")).collect();

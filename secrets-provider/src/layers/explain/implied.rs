@@ -1,4 +1,5 @@
-//! Secrets and variables that fill a nested key by their name: `DATABASE_URL` for `database.url` (rule T3).
+//! Secrets and variables that fill a nested key by their name: `DATABASE_URL` for `database.url`
+//! (rule T3).
 //!
 //! The layers do not know that such a variable is a setting; extraction finds it when a required
 //! field is missing. `Live` passes here what extraction found, so that the variable is shown at the

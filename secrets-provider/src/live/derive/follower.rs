@@ -1,7 +1,8 @@
 //! The task that keeps a derived value in step with its settings.
 //!
-//! It wakes at each change of the settings, when a request comes, and when a failed build is due again. Requests go
-//! up to the settings first; the answer comes back here, and the caller is answered once the value is rebuilt.
+//! It wakes at each change of the settings, when a request comes, and when a failed build is due
+//! again. Requests go up to the settings first; the answer comes back here, and the caller is
+//! answered once the value is rebuilt.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -87,15 +88,16 @@ type PassedOn = BoxFuture<'static, (Asked, Result<Refreshed, Error>)>;
 
 /// What to do with an answer.
 enum Asked {
-    /// Pass it back. Holds the derived value's generation and the number of builds when the request came.
+    /// Pass it back. Holds the derived value's generation and the number of builds when the request
+    /// came.
     Refresh { reply: Reply, generation: u64, builds: u64 },
     /// It concerns the waiter with this number.
     Past(u64),
 }
 
 impl<T: Send + Sync + 'static, U: Send + Sync + 'static> Follower<T, U> {
-    /// Follows the settings in `from`, which `ask` reaches on `runtime`, and keeps `cell`, whose value was built from
-    /// the generation `built_from`.
+    /// Follows the settings in `from`, which `ask` reaches on `runtime`, and keeps `cell`, whose
+    /// value was built from the generation `built_from`.
     pub(super) fn new(
         path: String,
         build: Build<T, U>,
@@ -134,7 +136,8 @@ impl<T: Send + Sync + 'static, U: Send + Sync + 'static> Follower<T, U> {
             tokio::select! {
                 changed = upstream.changed(), if !ended => match changed {
                     Ok(()) => self.follow().await,
-                    // Without the settings' refresher there is nothing to follow, but a failed build is still retried.
+                    // Without the settings' refresher there is nothing to follow, but a failed
+                    // build is still retried.
                     Err(_) => ended = true,
                 },
                 request = queue.recv() => match request {
@@ -165,7 +168,8 @@ impl<T: Send + Sync + 'static, U: Send + Sync + 'static> Follower<T, U> {
                 waiting.reply.send(Ok(Refreshed { generation, changed: true }));
                 return None;
             }
-            // Newer than what was built from last, even if that build failed: those settings are not wanted either.
+            // Newer than what was built from last, even if that build failed: those settings are
+            // not wanted either.
             Request::Past(waiting) => {
                 self.waiters += 1;
                 self.waiting.push(Waiter { number: self.waiters, waiting, failures: None });
@@ -225,7 +229,8 @@ impl<T: Send + Sync + 'static, U: Send + Sync + 'static> Follower<T, U> {
         }
     }
 
-    /// Answers the callers that a build has served, and those whose newer settings have failed to build a few times.
+    /// Answers the callers that a build has served, and those whose newer settings have failed to
+    /// build a few times.
     fn settle(&mut self) {
         let generation = self.generation();
         let failures = self.state.lock().failures;

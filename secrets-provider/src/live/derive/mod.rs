@@ -20,23 +20,26 @@ use crate::observe::events;
 use crate::observe::status::{DerivedStatus, Status};
 
 impl<T: Send + Sync + 'static> Live<T> {
-    /// A value that is made of the settings and is expensive to make: a pool, a client, a verifier. It is built now, and
-    /// rebuilt when a key at or below `path` (dotted; `""` for every key) changes its value; other changes do not concern
-    /// it. The result is itself a [`Live`]: the extractors take it, and [`refresh_past`] and [`with_fresh`] wait for
-    /// the next build.
+    /// A value that is made of the settings and is expensive to make: a pool, a client, a verifier.
+    /// It is built now, and rebuilt when a key at or below `path` (dotted; `""` for every key)
+    /// changes its value; other changes do not concern it. The result is itself a [`Live`]: the
+    /// extractors take it, and [`refresh_past`] and [`with_fresh`] wait for the next build.
     ///
-    /// The old value is served until the new one is ready. Then this handle releases it on a thread for blocking work,
-    /// and it lives until its last user drops it. A build that fails, panics or takes longer than a minute is tried again
-    /// with exponential backoff up to a minute, and at once when the keys change again. Meanwhile the old value stays,
-    /// and [`Status::derived`] and the event `derived_build_failed` report the failure.
+    /// The old value is served until the new one is ready. Then this handle releases it on a thread
+    /// for blocking work, and it lives until its last user drops it. A build that fails, panics or
+    /// takes longer than a minute is tried again with exponential backoff up to a minute, and at
+    /// once when the keys change again. Meanwhile the old value stays, and [`Status::derived`] and
+    /// the event `derived_build_failed` report the failure.
     ///
-    /// Keys are those of the merged settings, as [`explain`](Self::explain) shows them; case and separators do not matter.
+    /// Keys are those of the merged settings, as [`explain`](Self::explain) shows them; case and
+    /// separators do not matter.
     ///
     /// **Settings and pool of one request** are each of one generation, but not necessarily of the same: between a swap
-    /// and the end of the build, a request sees the new settings and the old pool. If both must agree, derive a struct
-    /// that holds both (the build receives the settings as an `Arc`).
+    /// and the end of the build, a request sees the new settings and the old pool. If both must
+    /// agree, derive a struct that holds both (the build receives the settings as an `Arc`).
     ///
-    /// The derived value keeps the settings' refresher running, and stops following them when its last handle is dropped.
+    /// The derived value keeps the settings' refresher running, and stops following them when its
+    /// last handle is dropped.
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
@@ -64,8 +67,9 @@ impl<T: Send + Sync + 'static> Live<T> {
     ///
     /// # Errors
     ///
-    /// `Rejected` if the first build fails, panics or takes too long. The message contains the [`Rejected`]'s own text,
-    /// so do not put a driver's error into it: drivers quote connection strings.
+    /// `Rejected` if the first build fails, panics or takes too long. The message contains the
+    /// [`Rejected`]'s own text, so do not put a driver's error into it: drivers quote connection
+    /// strings.
     ///
     /// # Panics
     ///

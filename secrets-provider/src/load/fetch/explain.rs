@@ -1,6 +1,7 @@
 //! The errors of a fetch that failed: what is missing, and which existing names are like it.
 //!
-//! Only a start asks for similar names, within the time that it has left; a running service lists nothing for a hint.
+//! Only a start asks for similar names, within the time that it has left; a running service lists
+//! nothing for a hint.
 
 use tokio::time::{Duration, Instant, timeout_at};
 
@@ -14,8 +15,9 @@ use crate::unwind;
 const SUGGESTION_TIMEOUT: Duration = Duration::from_secs(3);
 
 impl Fetcher {
-    /// The error of a failed start, with existing names that are like the missing ones, where names may be listed.
-    /// Only for a start, within the time that it has since `start`: a running service lists nothing for this.
+    /// The error of a failed start, with existing names that are like the missing ones, where names
+    /// may be listed. Only for a start, within the time that it has since `start`: a running
+    /// service lists nothing for this.
     pub(crate) async fn with_suggestions(&self, error: Error, start: Instant) -> Error {
         let Some(wanted) = error.errors().iter().find_map(|error| self.missing_name(error)) else {
             return error;
@@ -44,7 +46,8 @@ impl Fetcher {
         Error::all(parts).unwrap_or(error.clone())
     }
 
-    /// The name or prefix that an error says does not exist. Not for ARNs, which name an account of their own.
+    /// The name or prefix that an error says does not exist. Not for ARNs, which name an account of
+    /// their own.
     fn missing_name<'a>(&'a self, error: &'a Error) -> Option<&'a str> {
         match error.secret() {
             _ if error.kind() != ErrorKind::NotFound => None,

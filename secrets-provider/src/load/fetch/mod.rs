@@ -1,8 +1,9 @@
 //! One read: find the names, read the values, within one deadline.
 //!
-//! The [`Fetcher`] joins a plan (which secrets, and where they go) with the backend that holds them. A start, a refresh
-//! and `fetch` all read through [`Fetcher::read`]; they differ by [`Scope`] and by what is [`Known`]. A secret that
-//! cannot be read never stops the others: the [`FetchResult`] has a value or a reason for each.
+//! The [`Fetcher`] joins a plan (which secrets, and where they go) with the backend that holds
+//! them. A start, a refresh and `fetch` all read through [`Fetcher::read`]; they differ by
+//! [`Scope`] and by what is [`Known`]. A secret that cannot be read never stops the others: the
+//! [`FetchResult`] has a value or a reason for each.
 
 mod explain;
 mod result;
@@ -92,8 +93,8 @@ impl Fetcher {
         result
     }
 
-    /// The ids that a scope covers: the plan's own, those of a listing, and those that are known, because a listing
-    /// may lag behind.
+    /// The ids that a scope covers: the plan's own, those of a listing, and those that are known,
+    /// because a listing may lag behind.
     async fn ids(
         &self,
         scope: &Scope,
@@ -242,8 +243,8 @@ impl Fetcher {
         Unread { error, verdict }
     }
 
-    /// Reads the previous versions. A secret whose previous version cannot be read counts as unread, because half of
-    /// what its field needs would be missing.
+    /// Reads the previous versions. A secret whose previous version cannot be read counts as
+    /// unread, because half of what its field needs would be missing.
     async fn previous(&self, deadline: Instant, result: &mut FetchResult) {
         let read = |id: &&String| matches!(result.outcomes.get(*id), Some(Ok(_)));
         let ids: Vec<String> = self.plan.previous.iter().filter(read).cloned().collect();

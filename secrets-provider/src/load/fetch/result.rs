@@ -1,7 +1,7 @@
 //! What one read found: a value or a reason for every secret that was asked for.
 //!
-//! The verdicts say what each failure means (`load/required`), so that a start and a refresh can decide without
-//! looking at kinds of errors: start or fail, serve or report, fall back or not.
+//! The verdicts say what each failure means (`load/required`), so that a start and a refresh can
+//! decide without looking at kinds of errors: start or fail, serve or report, fall back or not.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,7 +17,8 @@ pub(crate) struct FetchResult {
     pub(crate) outcomes: BTreeMap<String, Result<Fetched, Unread>>,
     /// Selected, but left out because they rest.
     pub(crate) rested: BTreeSet<String>,
-    /// Why names could not be listed, or that there is nothing to read. Known names were read all the same.
+    /// Why names could not be listed, or that there is nothing to read. Known names were read all
+    /// the same.
     pub(crate) listing_error: Option<Unread>,
     /// What a listing found, if there was one.
     pub(crate) listed: Option<Vec<String>>,

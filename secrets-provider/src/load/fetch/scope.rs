@@ -1,18 +1,20 @@
 //! What one read covers, and what may be concluded from it (rules R3 to R5).
 //!
-//! The engine decides on a [`Scope`], the fetcher reads by it. Four questions hang on it and are answered only here:
-//! which secrets are read, whether names are listed, whether secrets that were denied a moment ago are asked for
-//! again, and whether the result is a complete refresh.
+//! The engine decides on a [`Scope`], the fetcher reads by it. Four questions hang on it and are
+//! answered only here: which secrets are read, whether names are listed, whether secrets that were
+//! denied a moment ago are asked for again, and whether the result is a complete refresh.
 
 use std::collections::BTreeSet;
 
-/// Which secrets one read covers. The variants are ordered: a later one includes what an earlier one covers.
+/// Which secrets one read covers. The variants are ordered: a later one includes what an earlier
+/// one covers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Scope {
-    /// Only these secrets, by name or ARN: a push says that they changed. Nothing is listed, and names that are not
-    /// selected are not read.
+    /// Only these secrets, by name or ARN: a push says that they changed. Nothing is listed, and
+    /// names that are not selected are not read.
     Only(BTreeSet<String>),
-    /// The secrets in use, and those that lower layers replace: a search for newer values. Nothing is listed.
+    /// The secrets in use, and those that lower layers replace: a search for newer values. Nothing
+    /// is listed.
     InUse,
     /// What is due at the interval: names are listed unless the last listing is still valid.
     Due,
@@ -60,19 +62,20 @@ impl Scope {
         }
     }
 
-    /// Whether secrets are read that rest because they were denied: someone asks, or says that something changed.
+    /// Whether secrets are read that rest because they were denied: someone asks, or says that
+    /// something changed.
     pub(crate) fn includes_resting(&self) -> bool {
         !matches!(self, Self::Due)
     }
 
-    /// Whether the layers below the secrets are read again even if no secret is new. Someone asks for it: the periodic
-    /// read stays cheap.
+    /// Whether the layers below the secrets are read again even if no secret is new. Someone asks
+    /// for it: the periodic read stays cheap.
     pub(crate) fn reads_layers(&self) -> bool {
         matches!(self, Self::Everything)
     }
 
-    /// Whether the read proves anything about secrets that it does not name. A partial read neither counts as a
-    /// refresh nor postpones the next one.
+    /// Whether the read proves anything about secrets that it does not name. A partial read neither
+    /// counts as a refresh nor postpones the next one.
     pub(crate) fn is_partial(&self) -> bool {
         matches!(self, Self::Only(_) | Self::InUse)
     }

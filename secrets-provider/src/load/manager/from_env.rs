@@ -1,6 +1,7 @@
 //! Managers that are described by variables of the environment.
 //!
-//! `load/switches` reads and checks the variables; here they become a description, like one that setters made.
+//! `load/switches` reads and checks the variables; here they become a description, like one that
+//! setters made.
 
 use super::SecretsManager;
 use crate::error::Error;

@@ -25,8 +25,8 @@ impl SecretsManager {
     /// Places a secret at a dotted key path of your choice; `""` is the root, where only a JSON
     /// object has a place. Give the name below the prefix, if there is one. Name and path may
     /// contain one capture such as `{n}`, which matches a part of a name without `/` and keeps its
-    /// spelling. Exact names are tried before patterns. A rename that matches no selected secret is not an error, but is
-    /// warned about once (`rename_matches_nothing`).
+    /// spelling. Exact names are tried before patterns. A rename that matches no selected secret is
+    /// not an error, but is warned about once (`rename_matches_nothing`).
     ///
     /// ```
     /// # use secrets_provider::{Memory, SecretsManager};

@@ -1,6 +1,7 @@
 //! From a secret's name to its key path, and from many secrets to one tree (rules M1 to M3, M6).
 //!
-//! Two secrets may share a table but never a key. Pure, and independent of the order in which secrets come.
+//! Two secrets may share a table but never a key. Pure, and independent of the order in which
+//! secrets come.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,7 +17,8 @@ use crate::tree::{Node, Origin, Table, Value, join};
 /// How names become key paths: by the prefix that is cut off, and by renames.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Mapping {
-    /// What is cut off a name first; `None` if secrets are given by name and map by their whole path.
+    /// What is cut off a name first; `None` if secrets are given by name and map by their whole
+    /// path.
     pub(crate) prefix: Option<String>,
     /// Whole names that were given with a key path.
     pub(crate) placed: BTreeMap<String, Vec<String>>,
@@ -121,7 +123,8 @@ impl Rename {
         if captured.is_empty() || captured.contains('/') {
             return None;
         }
-        // As it is spelled: an id of a tenant or a region is data, and no name that this crate chooses.
+        // As it is spelled: an id of a tenant or a region is data, and no name that this crate
+        // chooses.
         Some(self.path.iter().map(|part| part.replace(capture.as_str(), captured)).collect())
     }
 }
@@ -213,8 +216,8 @@ fn malformed(secret: &Fetched, error: &payload::PayloadError) -> Error {
         .with_secret(secret.name())
 }
 
-/// Merges one secret's table into the tree. Two tables may meet at a key, anything else is a conflict (M6).
-/// The key in its error is shown as far as the secrets' names give it (T1).
+/// Merges one secret's table into the tree. Two tables may meet at a key, anything else is a
+/// conflict (M6). The key in its error is shown as far as the secrets' names give it (T1).
 fn merge(tree: &mut Table, other: Table, at: &str, names: &Names, errors: &mut Vec<Error>) {
     for (name, node) in other.entries {
         let Some(standing) = tree.entries.get_mut(&name) else {

@@ -1,7 +1,8 @@
-//! The variables that say what to load: `ENVIRONMENT`, `USE_SECRETS_MANAGER`, `SECRETS_MANAGER_PREFIX` and so on.
+//! The variables that say what to load: `ENVIRONMENT`, `USE_SECRETS_MANAGER`,
+//! `SECRETS_MANAGER_PREFIX` and so on.
 //!
-//! `SecretsManager::from_env` reads them, from the environment over `.env`. Every variable that makes no sense is in the
-//! error, and no value is. Pure except for [`process`].
+//! `SecretsManager::from_env` reads them, from the environment over `.env`. Every variable that
+//! makes no sense is in the error, and no value is. Pure except for [`process`].
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -74,7 +75,8 @@ fn is_a_switch(name: &str) -> bool {
         || name.starts_with("AWS_")
 }
 
-/// Interprets these variables, the environment's over those of `.env`. The error lists every one that makes no sense.
+/// Interprets these variables, the environment's over those of `.env`. The error lists every one
+/// that makes no sense.
 pub(crate) fn read(
     default_prefix: Option<&str>,
     environment: impl IntoIterator<Item = (String, Zeroizing<String>)>,

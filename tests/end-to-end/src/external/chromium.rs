@@ -1,4 +1,4 @@
-//! A browser without a screen.
+//! A headless browser.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -52,7 +52,7 @@ impl Chromium {
         self.open(url, look, &["--dump-dom", &clock]).await
     }
 
-    /// Opens a page and writes its picture to a PNG file.
+    /// Opens a page and saves a screenshot as a PNG file.
     ///
     /// # Panics
     /// As [`document`](Self::document), and if there is no picture afterwards.

@@ -54,7 +54,7 @@ fn no_secrets() -> SecretsManager {
     SecretsManager::prefix("app").backend(Memory::new()).fallback_to_env()
 }
 
-/// How a start on such layers fails; a refresh fails in the same way.
+/// The error of a start on these layers. A refresh fails in the same way.
 async fn configured<F>(build: F) -> Error
 where
     F: Fn(&Snapshot) -> Result<Config, ConfigError> + Send + Sync + 'static,

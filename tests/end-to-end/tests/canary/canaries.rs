@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use forms::{Form, Matching};
 
-/// How many consecutive characters of a canary count as a leak.
+/// This many consecutive characters of a canary are a leak.
 const WINDOW: usize = 8;
 
 /// The canaries of one test, each at a place of its own.
@@ -31,7 +31,7 @@ pub(crate) struct Canaries {
 pub(crate) struct Sighting {
     pub(crate) place: String,
     pub(crate) form: &'static str,
-    /// Where in the text.
+    /// The position in the text.
     at: usize,
 }
 
@@ -114,7 +114,7 @@ impl Canaries {
     /// Random numbers that are the same in each run, and differ for each place of each test.
     fn random(&self, place: &str) -> fastrand::Rng {
         assert!(!self.places.iter().any(|known| known == place), "two canaries at {place}");
-        // FNV-1a: a hash that no update of a library changes.
+        // FNV-1a: no library update changes it.
         let hash = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
         let seed =
             self.test.bytes().chain([0]).chain(place.bytes()).fold(0xcbf2_9ce4_8422_2325, hash);

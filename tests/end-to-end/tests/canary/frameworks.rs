@@ -15,7 +15,7 @@ use crate::fixtures::{Token, secrets_only};
 use crate::log::Log;
 use crate::shown;
 
-/// Settings whose own `Debug` shows all.
+/// Settings whose own `Debug` shows everything.
 async fn live(canaries: &mut Canaries) -> Live<Token> {
     let memory = Memory::new();
     memory.put("app/token", canaries.awkward("a secret"));

@@ -1,4 +1,5 @@
-//! Keys that are content: maps from a token to its owner, from an e-mail to a key. Such keys show nowhere.
+//! Keys that are content: maps from a token to its owner, from an e-mail to a key. Such keys show
+//! nowhere.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -18,47 +19,47 @@ use crate::log::Log;
 use crate::shown;
 
 #[derive(Debug, Clone, Deserialize)]
-#[allow(dead_code, reason = "read by serde alone")]
+#[allow(dead_code, reason = "only serde reads it")]
 struct Owner {
     owner: String,
     level: u8,
 }
 
 #[derive(Debug, Clone, Deserialize)]
-#[allow(dead_code, reason = "read by serde alone")]
+#[allow(dead_code, reason = "only serde reads it")]
 struct Plain {
     tokens: HashMap<String, Owner>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
-#[allow(dead_code, reason = "read by serde alone")]
+#[allow(dead_code, reason = "only serde reads it")]
 struct Nested {
     tokens: BTreeMap<String, BTreeMap<String, Owner>>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[allow(dead_code, reason = "read by serde alone")]
+#[allow(dead_code, reason = "only serde reads it")]
 struct Strict {
     tokens: Option<Owner>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[allow(dead_code, reason = "read by serde alone")]
+#[allow(dead_code, reason = "only serde reads it")]
 struct StrictBelow {
     tokens: StrictOwner,
 }
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[allow(dead_code, reason = "read by serde alone")]
+#[allow(dead_code, reason = "only serde reads it")]
 struct StrictOwner {
     owner: Option<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
-#[allow(dead_code, reason = "read by serde alone")]
+#[allow(dead_code, reason = "only serde reads it")]
 struct Flat {
     known: Option<u8>,
     #[serde(flatten)]
@@ -66,13 +67,13 @@ struct Flat {
 }
 
 #[derive(Debug, Clone, Deserialize)]
-#[allow(dead_code, reason = "read by serde alone")]
+#[allow(dead_code, reason = "only serde reads it")]
 struct FlatBelow {
     tokens: FlatOwners,
 }
 
 #[derive(Debug, Clone, Deserialize)]
-#[allow(dead_code, reason = "read by serde alone")]
+#[allow(dead_code, reason = "only serde reads it")]
 struct FlatOwners {
     known: String,
     #[serde(flatten)]
@@ -81,39 +82,39 @@ struct FlatOwners {
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(untagged)]
-#[allow(dead_code, reason = "read by serde alone")]
+#[allow(dead_code, reason = "only serde reads it")]
 enum Untagged {
     Many { tokens: BTreeMap<String, u8> },
     One { token: u8 },
 }
 
 #[derive(Debug, Clone, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
-#[allow(dead_code, reason = "read by serde alone")]
+#[allow(dead_code, reason = "only serde reads it")]
 enum Kind {
     Reader,
     Writer,
 }
 
 #[derive(Debug, Clone, Deserialize)]
-#[allow(dead_code, reason = "read by serde alone")]
+#[allow(dead_code, reason = "only serde reads it")]
 struct ByKind {
     tokens: BTreeMap<Kind, Owner>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
-#[allow(dead_code, reason = "read by serde alone")]
+#[allow(dead_code, reason = "only serde reads it")]
 struct ByNumber {
     tokens: BTreeMap<u64, Owner>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
-#[allow(dead_code, reason = "read by serde alone")]
+#[allow(dead_code, reason = "only serde reads it")]
 struct Chosen {
     tokens: Choice,
 }
 
 #[derive(Debug, Clone, Deserialize)]
-#[allow(dead_code, reason = "read by serde alone")]
+#[allow(dead_code, reason = "only serde reads it")]
 enum Choice {
     First(Owner),
 }

@@ -6,7 +6,7 @@ use std::fmt::{Debug, Write as _};
 use secrets_provider::{Error, Live};
 use serde::Serialize;
 
-/// `Debug`, in one line and in many.
+/// `Debug`, on one line and pretty-printed.
 pub(crate) fn debug(shown: &impl Debug) -> String {
     format!("{shown:?}\n{shown:#?}\n")
 }

@@ -21,7 +21,7 @@ use crate::fixtures::secrets_only;
 use crate::log::Log;
 use crate::shown;
 
-/// Settings whose own `Debug` shows all.
+/// Settings whose own `Debug` shows everything.
 #[derive(Debug, Clone, Deserialize)]
 #[allow(dead_code, reason = "only serde uses it")]
 struct Settings {

@@ -1,4 +1,4 @@
-//! The real `aws` client drives the fake over its socket, as an operator does.
+//! The real `aws` client uses the fake over its socket, as an operator would.
 
 use end_to_end::external::Aws;
 use fake_secrets_manager::FakeSecretsManager;

@@ -73,7 +73,7 @@ impl Peer {
     }
 }
 
-/// The code of a refusal, or `ok`.
+/// The error code, or `ok`.
 pub(crate) fn code<T, E>(result: Result<T, SdkError<E>>) -> String
 where
     E: ProvideErrorMetadata + Debug,
@@ -81,7 +81,7 @@ where
     refusal(result).0
 }
 
-/// The code of a refusal, or `ok`, and its message.
+/// The error code, or `ok`, and the message.
 pub(crate) fn refusal<T, E>(result: Result<T, SdkError<E>>) -> (String, String)
 where
     E: ProvideErrorMetadata + Debug,

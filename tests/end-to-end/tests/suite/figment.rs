@@ -106,7 +106,7 @@ fn profiles_outrank_the_order_of_merges() {
 
 #[test]
 fn a_variable_means_the_same_in_dotenv_and_in_env() {
-    // Only this test sets variables of this prefix, through figment's own jail.
+    // Only this test sets variables with this prefix, in figment's jail.
     let values = [
         ("PIN", "0042"),
         ("BIG", "12345678"),

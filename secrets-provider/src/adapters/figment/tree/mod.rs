@@ -228,9 +228,9 @@ impl<'a> Providers<'a> {
         Node { value: Value::Table(table), ..secret.clone() }
     }
 
-    /// Where a value of another provider comes from: the provider, and the variable if there is one.
-    /// Other names may be content (rule T1): a key of a map in a file, and below a variable the keys
-    /// of the table that figment has parsed its value into.
+    /// Where a value of another provider comes from: the provider, and the variable if there is
+    /// one. Other names may be content (rule T1): a key of a map in a file, and below a variable
+    /// the keys of the table that figment has parsed its value into.
     fn place(&self, metadata: &Metadata, path: &[String]) -> String {
         let key = metadata.interpolate(self.figment.profile(), path);
         match is_of_variables(metadata) && (path.len() == 1 || is_variable(&key)) {
@@ -241,8 +241,8 @@ impl<'a> Providers<'a> {
 }
 
 /// A value of a `.env` file as the file has it, if it is the one that figment has. A number keeps
-/// its text and stays a number, because buffered text fills none. figment's arrays and tables have a
-/// syntax of their own, and stay as they were parsed.
+/// its text and stays a number, because buffered text fills none. figment's arrays and tables have
+/// a syntax of their own, and stay as they were parsed.
 fn as_written(text: &Text, value: &FigmentValue) -> Option<Value> {
     let parsed: FigmentValue = text.as_str().parse().ok()?;
     match value {

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::GeneralPurpose;
 use base64::prelude::{BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD};
 
-/// How a form is compared with a text.
+/// How to compare a form with a text.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Matching {
     Exact,

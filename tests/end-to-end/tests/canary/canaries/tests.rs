@@ -148,7 +148,7 @@ fn seven_characters_are_no_leak_and_neither_is_other_text() {
         let chars: Vec<char> = text.chars().collect();
         for window in chars.windows(WINDOW - 1) {
             let seven: String = window.iter().collect();
-            // No character starts like this byte does.
+            // No UTF-8 character starts with this byte.
             let before_another = [seven.as_bytes(), b"\x90"].concat();
             for shown in [seven, BASE64_STANDARD.encode(before_another)] {
                 assert!(!found(&canaries, format!("~{shown}~")));

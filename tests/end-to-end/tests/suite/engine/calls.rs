@@ -21,7 +21,7 @@ fn values(manager: SecretsManager) -> LiveBuilder<Value> {
     secrets_only(manager)
 }
 
-/// The status counts what the server counts.
+/// Compares the status's counts with the server's.
 fn assert_counted(settings: &Live<Value>, fake: &FakeSecretsManager) {
     let status = settings.status();
     for operation in ["ListSecrets", "BatchGetSecretValue", "GetSecretValue", "DescribeSecret"] {

@@ -23,7 +23,7 @@ use super::{Settings, fake, put_password, secrets_only};
 /// How long the credentials of a role last by default.
 const LIFE: Duration = Duration::from_secs(3600);
 
-/// Dates that move with tokio's clock.
+/// Dates on tokio's clock.
 #[derive(Debug, Clone, Copy)]
 struct Clock {
     begun: Instant,

@@ -1,4 +1,5 @@
-//! A change in a layer below the secrets: read by a refresh that someone asks for, not by the periodic one.
+//! A change in a layer below the secrets: read by a refresh that someone asks for, not by the
+//! periodic one.
 
 use std::fs;
 use std::path::PathBuf;

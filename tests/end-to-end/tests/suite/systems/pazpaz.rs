@@ -153,7 +153,7 @@ async fn serving(key: &str) -> FakeSecretsManager {
     fake
 }
 
-/// With the environment of the task definition.
+/// Started with the environment of the task definition.
 fn production<'a>(system: &'a str, fake: &FakeSecretsManager) -> Setup<'a> {
     let task: Value = serde_json::from_str(TASK).unwrap();
     let variables = task["containerDefinitions"][0]["environment"].as_array().unwrap();
