@@ -76,7 +76,8 @@ pub async fn browsers_get_a_page_and_all_others_json<F: Framework>() {
     assert!(!paused.body.contains("http-equiv"));
     let json = get::<F>(&app, "/status").await.json();
     assert_eq!(json["generation"], json!(1));
-    assert_eq!(json["explanation"]["keys"][0]["key"], json!("database.password"));
+    // No field of a `Value` vouches for the names below the secret's own.
+    assert_eq!(json["explanation"]["keys"][0]["key"], json!("database.*"));
 }
 
 /// `HEAD` is allowed with `GET`, and nothing else.
