@@ -62,24 +62,6 @@ fn cycles(criterion: &mut Criterion) {
     }
 }
 
-/// Made when it is first asked for in a generation. Its time grows with the number of keys times
-/// its logarithm: 10,000 keys take about a hundred times as long as 100.
-fn explanations(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("an explanation");
-    for keys in [100, 1_000, 10_000] {
-        let memory = Memory::new();
-        (0..keys).for_each(|key| drop(memory.put(&format!("bench/prod/key-{key}"), "v")));
-        let manager = SecretsManager::prefix("bench/prod").backend(memory);
-        let secrets = manager.fetch_blocking().expect("a snapshot");
-        let variables = (0..keys).map(|key| (format!("VARIABLE_{key}"), "v"));
-        let layers = Layers::new().environment_from(variables).secrets(&secrets);
-        group.bench_function(format!("{keys} keys and as many variables"), |bencher| {
-            bencher.iter(|| layers.explain().expect("an explanation").keys().len());
-        });
-    }
-    group.finish();
-}
-
 fn reads(criterion: &mut Criterion) {
     let live = Live::constant(settings::settings(1));
     let view = live.map(|settings| &settings.database);
@@ -92,5 +74,5 @@ fn reads(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, cycles, explanations, reads);
+criterion_group!(benches, cycles, reads);
 criterion_main!(benches);

@@ -38,6 +38,6 @@ mod tests {
     async fn in_an_environment_of_its_own() {
         let error = SecretsManager::names(["a"]).fetch().await.expect_err("no server");
         assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
-        assert!(error.to_string().contains("the endpoint cannot be reached"), "{error}");
+        assert!(error.to_string().contains("the endpoint refuses connections"), "{error}");
     }
 }

@@ -13,6 +13,9 @@ use crate::unwind;
 
 /// How long names like a missing one are looked for: the error matters more.
 const SUGGESTION_TIMEOUT: Duration = Duration::from_secs(3);
+/// How many failures get similar names, as many as an error's text shows. Each is compared with
+/// all names, so without a bound the time grows with the square.
+const MAX_FAILURES: usize = 100;
 
 impl Fetcher {
     /// The error of a failed start, with existing names that are like the missing ones, where names
@@ -30,8 +33,9 @@ impl Fetcher {
         let listing = async { self.backend.list_some(suggest::first_part(wanted)).await };
         let listing = timeout_at(deadline, unwind::catch_future(listing));
         let Ok(Ok(Ok(names))) = listing.await else { return error };
-        let parts = error.errors().iter().map(|error| {
+        let parts = error.errors().iter().enumerate().map(|(index, error)| {
             let like = match (self.missing_name(error), error.secret()) {
+                _ if index >= MAX_FAILURES => Vec::new(),
                 (None, _) => Vec::new(),
                 (Some(wanted), Some(_)) => suggest::nearest(wanted, &names),
                 (Some(prefix), None) => suggest::nearest_prefixes(prefix, &names),
@@ -66,5 +70,23 @@ impl Fetcher {
             _ => Error::new(ErrorKind::Config, "no secret is named")
                 .with_hint("give at least one name or ARN"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::MAX_FAILURES;
+    use crate::SecretsManager;
+    use crate::backend::Memory;
+
+    #[test]
+    fn only_the_failures_that_are_shown_get_similar_names() {
+        let memory = Memory::new();
+        memory.put("app/database", "x");
+        let names = (0..MAX_FAILURES + 50).map(|name| format!("app/databse{name}"));
+        let error = SecretsManager::names(names).backend(memory).fetch_blocking().unwrap_err();
+        let hints = error.errors().iter().filter_map(|error| error.hint());
+        let similar = hints.filter(|hint| hint.starts_with("there is `app/database`")).count();
+        assert_eq!((error.errors().len(), similar), (MAX_FAILURES + 50, MAX_FAILURES));
     }
 }
