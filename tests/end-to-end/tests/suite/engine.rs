@@ -3,6 +3,7 @@
 
 mod calls;
 mod credentials;
+mod days;
 mod derive;
 mod dropped_futures;
 mod faults;
