@@ -18,7 +18,11 @@ use crate::load::fetch::{FetchResult, Scope, Unread};
 use crate::load::required::Verdict;
 use crate::observe::events::{self, TARGET};
 use crate::observe::metrics;
+use crate::observe::status::SecretStatus;
 use crate::unwind;
+
+/// How many sets of deleted secrets one refresh tries to leave out.
+const MAX_TRIES_WITHOUT: usize = 32;
 
 impl<T: Send + Sync + 'static> Refresher<T> {
     /// One refresh, and its traces in status and metrics. It never panics.
@@ -29,7 +33,7 @@ impl<T: Send + Sync + 'static> Refresher<T> {
         let result = unwind::catch_future(self.read_and_apply(scope)).instrument(span).await;
         let result =
             result.unwrap_or_else(|panic| Err(panic.rejection("making or dropping the settings")));
-        let secrets = self.missing.statuses(&self.served, &self.used, &self.fetcher);
+        let secrets = self.secret_statuses();
         let calls = self.fetcher.calls();
         let status = {
             let mut status = self.cell.status();
@@ -53,8 +57,8 @@ impl<T: Send + Sync + 'static> Refresher<T> {
 
     /// Reads, and swaps if anything is new.
     async fn read_and_apply(&mut self, scope: &Scope) -> Result<Refreshed, Error> {
-        let known = self.missing.known(&self.used, self.valid_listing(), Instant::now());
         let begun = Instant::now();
+        let known = self.missing.known(&self.used, self.valid_listing(), self.schedule, begun);
         let mut result = self.fetcher.read(scope, &known).await?;
         if let Some(names) = result.listed.take() {
             (self.listing.names, self.listing.at) = (Some(names), begun);
@@ -66,26 +70,85 @@ impl<T: Send + Sync + 'static> Refresher<T> {
         self.refuse_unplaceable(&mut result);
         self.all_checked = self.all_answered(&result);
         result.log();
-        self.missing.record(scope, &result, &self.used, self.schedule, Instant::now());
-        let mut error = result.error();
+        let read_at = Instant::now();
+        let listed = self.listing.names.as_deref().filter(|_| !scope.is_partial());
+        self.missing.deleted.record(&result, listed, &self.used, read_at);
+        for id in &result.rested {
+            let deleted = self.missing.deleted.last_answer(id);
+            result.outcomes.extend(deleted.map(|unread| (id.clone(), Err(unread))));
+        }
+        self.missing.record(scope, &result, &self.used, self.schedule, read_at);
         let complete = result.listing_error.is_none() && !scope.is_partial();
 
         let mut found = self.used.clone();
-        for (id, outcome) in result.outcomes {
+        for (id, outcome) in &result.outcomes {
             if let Ok(secret) = outcome {
-                let new = !self.used.has_version(&id, &secret);
+                let new = !self.used.has_version(id, secret);
                 events::secret_fetched(secret.name(), secret.version_id(), new);
-                found.insert(id, secret);
+                found.insert(id.clone(), secret.clone());
             }
         }
         let reads_layers = scope.reads_layers();
-        let refreshed = self.apply(found, reads_layers, complete, &mut error).await;
+        let mut conflict = None;
+        let refreshed = self.apply(found, reads_layers, complete, &mut conflict).await;
+        let left = match complete {
+            true => self.leave_out_deleted(read_at).await,
+            false => None,
+        };
+        for id in left.iter().flatten() {
+            result.outcomes.remove(id);
+        }
+        let error = match conflict {
+            Some(conflict) => Some(conflict.beside(result.error())),
+            None => result.error(),
+        };
         // What could not be read may be the reason for a rejection.
         let refreshed = refreshed.map_err(|rejection| rejection.beside(error.clone()))?;
-        match error {
-            Some(error) => Err(error),
-            None => Ok(refreshed),
+        match (error, left) {
+            (Some(error), _) => Err(error),
+            (None, None) => Ok(refreshed),
+            (None, Some(_)) => Ok(Refreshed { changed: true, ..self.unchanged() }),
         }
+    }
+
+    /// Leaves out the secrets that were deleted long enough ago, if the settings can do without
+    /// them: together if possible, else as many as a bounded number of tries finds. Returns them,
+    /// if there are any.
+    async fn leave_out_deleted(&mut self, now: Instant) -> Option<Vec<String>> {
+        let mut groups = vec![self.missing.deleted.leaving(self.schedule, now)];
+        let mut without = self.used.clone();
+        let mut accepted = None;
+        let mut left = Vec::new();
+        for _ in 0..MAX_TRIES_WITHOUT {
+            let Some(mut group) = groups.pop().filter(|group| !group.is_empty()) else { break };
+            let mut fewer = without.clone();
+            group.iter().for_each(|id| drop(fewer.remove(id)));
+            match self.pipeline.run(&fewer.each_once()).await {
+                Ok(candidate) => {
+                    (accepted, without) = (Some(candidate), fewer);
+                    left.append(&mut group);
+                }
+                Err(rejection) if is_of_settings(&rejection) => {
+                    let others = group.split_off(group.len().div_ceil(2));
+                    if !others.is_empty() {
+                        groups.extend([others, group]);
+                    } else if self.missing.deleted.needed(&group[0], self.schedule, now) {
+                        events::deleted_secret_needed(&group[0], &rejection);
+                    }
+                }
+                // It says nothing about the secrets: lower layers cannot be read, for example.
+                Err(_) => break,
+            }
+        }
+        let candidate = accepted?;
+        self.missing.left(&left);
+        self.swap(candidate, without, false);
+        events::deleted_secrets_left_out(&left, self.schedule.forget_deleted);
+        Some(left)
+    }
+
+    fn secret_statuses(&self) -> Vec<SecretStatus> {
+        self.missing.statuses(&self.served, &self.used, &self.fetcher, self.schedule)
     }
 
     /// Whether the store has answered for every secret in use: with its value, or that it has none.
@@ -121,13 +184,13 @@ impl<T: Send + Sync + 'static> Refresher<T> {
 
     /// Makes settings of the secrets found, and swaps them in. If no secret is new, only a change
     /// in the layers below makes a new generation, and those are only read if `reads_layers`.
-    /// Secrets that are left out because they conflict are added to `error`.
+    /// `conflicts` is set if secrets are left out because they conflict.
     async fn apply(
         &mut self,
         mut found: Secrets,
         reads_layers: bool,
         complete: bool,
-        error: &mut Option<Error>,
+        conflicts: &mut Option<Error>,
     ) -> Result<Refreshed, Error> {
         if found.same_versions(&self.used) {
             self.used = found;
@@ -144,7 +207,7 @@ impl<T: Send + Sync + 'static> Refresher<T> {
         {
             // New values that conflict must not hold up the others' rotation.
             found = without_conflicts(&self.used, found, |secret| self.fetcher.place(secret).ok());
-            *error = Some(self.log_rejection(conflict).beside(error.take()));
+            *conflicts = Some(self.log_rejection(conflict));
             if found.same_versions(&self.used) {
                 return Ok(self.unchanged());
             }
@@ -186,7 +249,7 @@ impl<T: Send + Sync + 'static> Refresher<T> {
         self.served = candidate.snapshot.secrets().to_vec();
         self.tree = candidate.tree;
         self.missing.now_used(&self.used, complete);
-        let secrets = self.missing.statuses(&self.served, &self.used, &self.fetcher);
+        let secrets = self.secret_statuses();
         let (generation, old) =
             self.cell.swap(candidate.value, Some((&keys, &self.tree)), |status| {
                 status.record_swap();
@@ -202,4 +265,9 @@ impl<T: Send + Sync + 'static> Refresher<T> {
         unwind::drop_quietly(old);
         Refreshed { generation, changed: true }
     }
+}
+
+/// Whether settings were refused for what is in them or missing from them.
+fn is_of_settings(rejection: &Error) -> bool {
+    matches!(rejection.kind(), ErrorKind::Invalid | ErrorKind::Rejected | ErrorKind::Conflict)
 }

@@ -1,5 +1,5 @@
 //! What the live settings lack, from one refresh to the next (rules R2 and R5): optional secrets
-//! that are absent, secrets that failed, and those that lower layers replace.
+//! that are absent, secrets that failed or were deleted, and those that lower layers replace.
 //!
 //! The refresher records every read here, asks what the next read should know, and takes each
 //! secret's status from it. Pure except for the clock, which is passed in.
@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tokio::time::Instant;
 
+use crate::engine::deleted::Deleted;
 use crate::engine::schedule::Schedule;
 use crate::engine::secrets::Secrets;
 use crate::error::ErrorKind;
@@ -25,6 +26,7 @@ pub(crate) struct Missing {
     /// Never read: lower layers are used. Stays until the secret is in use or no longer selected.
     fallback: BTreeMap<String, ErrorKind>,
     absent: BTreeMap<String, Absence>,
+    pub(super) deleted: Deleted,
 }
 
 /// An optional secret that is not there, or no longer.
@@ -85,7 +87,7 @@ impl Missing {
                     let kind = unread.error.kind();
                     let before = self.absent.get(id).map_or(0, |absence| absence.denials);
                     let denials = if denied(kind) { before.saturating_add(1) } else { 0 };
-                    let rests_until = (denials > 0).then(|| now + schedule.denied(denials));
+                    let rests_until = (denials > 0).then(|| now + schedule.rest(denials));
                     self.absent.insert(id.clone(), Absence { kind, denials, rests_until });
                 }
                 Err(unread) => {
@@ -97,6 +99,16 @@ impl Missing {
                     }
                 }
             }
+        }
+    }
+
+    /// These deleted secrets are no longer in use.
+    pub(crate) fn left(&mut self, ids: &[String]) {
+        self.deleted.left(ids);
+        for id in ids {
+            self.failed.remove(id);
+            self.fallback.remove(id);
+            self.absent.remove(id);
         }
     }
 
@@ -112,13 +124,20 @@ impl Missing {
     }
 
     /// What the next read should know; `listed` is the last listing, if it is still valid.
-    pub(crate) fn known(&self, used: &Secrets, listed: Option<Vec<String>>, now: Instant) -> Known {
+    pub(crate) fn known(
+        &self,
+        used: &Secrets,
+        listed: Option<Vec<String>>,
+        schedule: Schedule,
+        now: Instant,
+    ) -> Known {
         let resting = |absence: &Absence| absence.rests_until.is_some_and(|until| now < until);
         let resting = self.absent.iter().filter(|(_, absence)| resting(absence));
         Known {
             in_use: used.ids().cloned().collect(),
             awaited: self.fallback.keys().cloned().collect(),
             resting: resting.map(|(id, _)| id.clone()).collect::<BTreeSet<_>>(),
+            deleted: self.deleted.not_asked(schedule, now),
             listed,
         }
     }
@@ -129,6 +148,7 @@ impl Missing {
         served: &[SecretVersion],
         used: &Secrets,
         fetcher: &Fetcher,
+        schedule: Schedule,
     ) -> Vec<SecretStatus> {
         let absent =
             self.absent.iter().map(|(id, absence)| (id, (absence.kind, SecretState::Absent)));
@@ -138,11 +158,13 @@ impl Missing {
         let unread: BTreeMap<_, _> = absent.chain(failed).chain(fallback).collect();
 
         let mut errors = BTreeMap::new();
+        let mut deleted = BTreeMap::new();
         let mut missing = Vec::new();
         for (id, (kind, state)) in unread {
             match used.get(id) {
                 Some(secret) => {
                     errors.insert(secret.name(), kind);
+                    deleted.extend(Some(secret.name()).zip(self.deleted.times(id, schedule)));
                 }
                 None => missing.push(SecretStatus {
                     name: id.clone(),
@@ -150,17 +172,22 @@ impl Missing {
                     version_id: String::new(),
                     state,
                     error: Some(kind),
+                    deleted_since: None,
+                    leaves_at: None,
                 }),
             }
         }
         let served = served.iter().map(|secret| {
             let error = errors.get(secret.name()).copied();
+            let times = deleted.get(secret.name()).copied();
             SecretStatus {
                 name: secret.name().to_owned(),
                 key_path: secret.key_path().to_owned(),
                 version_id: secret.version_id().to_owned(),
                 state: if error.is_some() { SecretState::LastGood } else { SecretState::Current },
                 error,
+                deleted_since: times.map(|(since, _)| since),
+                leaves_at: times.and_then(|(_, leaves_at)| leaves_at),
             }
         });
         let mut statuses: Vec<_> = served.chain(missing).collect();

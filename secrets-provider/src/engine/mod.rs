@@ -11,6 +11,7 @@ pub(crate) mod cell;
 pub(crate) mod change_log;
 mod conflicts;
 mod cycle;
+mod deleted;
 pub(crate) mod handle;
 mod missing;
 mod refresher;
@@ -81,7 +82,8 @@ where
     fetcher.warn_of_fallback(&result);
     let served = candidate.snapshot.secrets().to_vec();
     let mut status = Status::started(Some(schedule.interval), max_staleness);
-    status.set_secrets(missing.statuses(&served, &used, &fetcher), missing.is_on_fallback());
+    let secrets = missing.statuses(&served, &used, &fetcher, schedule);
+    status.set_secrets(secrets, missing.is_on_fallback());
     status.set_calls(fetcher.calls());
     if let Some(error) = &error {
         status.record_failure(error);

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 /// The longest wait after a first failure; it doubles with each further one.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 
-/// How long an optional secret rests at most that is denied again and again.
+/// How long a secret rests at most that is asked for in vain again and again.
 const MAX_REST: Duration = Duration::from_secs(3600);
 
 /// The shortest wait while a rotation is expected.
@@ -29,12 +29,18 @@ const ROTATION_GRACE: Duration = Duration::from_secs(3600);
 /// How long a listing of names stays valid unless `rediscover_every` says otherwise.
 const DEFAULT_LISTING_LASTS: Duration = Duration::from_secs(60);
 
+/// How long the last good value of a deleted secret is kept unless `forget_deleted_after` says
+/// otherwise: long enough for someone to notice and to restore it.
+const FORGET_DELETED_AFTER: Duration = Duration::from_secs(24 * 3600);
+
 /// When to read again. `random` is always uniform in `0.0..1.0`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Schedule {
     pub(crate) interval: Duration,
     /// How long a listing of names stays valid.
     pub(crate) rediscover: Duration,
+    /// How long the last good value of a deleted secret is kept for certain.
+    pub(crate) forget_deleted: Duration,
     /// How newer values are searched for after credentials were refused.
     pub(crate) search: Budget,
 }
@@ -71,7 +77,8 @@ impl Schedule {
     /// Refreshes at this interval. Names are listed at each refresh, but at most once a minute
     /// unless `rediscover` says otherwise.
     pub(crate) fn new(interval: Duration, rediscover: Option<Duration>, search: Budget) -> Self {
-        Self { interval, rediscover: rediscover.unwrap_or(DEFAULT_LISTING_LASTS), search }
+        let rediscover = rediscover.unwrap_or(DEFAULT_LISTING_LASTS);
+        Self { interval, rediscover, forget_deleted: FORGET_DELETED_AFTER, search }
     }
 
     /// A wait, shortened by the windows in which secrets are expected to rotate. It ends soon after
@@ -122,10 +129,11 @@ impl Schedule {
         doubled(failures).min(longest).mul_f64(random)
     }
 
-    /// How long an optional secret rests after its `denials`th denial in a row, because each read
-    /// is another denied call in CloudTrail. Twice the interval, doubling up to an hour.
-    pub(crate) fn denied(self, denials: u32) -> Duration {
-        self.interval.saturating_mul(1 << denials.min(30)).min(MAX_REST.max(self.interval))
+    /// How long a secret rests that was asked for in vain so many times in a row: an optional one
+    /// that is denied, because each read is another denied call in CloudTrail, or one that was
+    /// deleted. Twice the interval, doubling up to an hour.
+    pub(crate) fn rest(self, times: u32) -> Duration {
+        self.interval.saturating_mul(1 << times.min(30)).min(MAX_REST.max(self.interval))
     }
 }
 
@@ -153,10 +161,10 @@ mod tests {
             assert_eq!(schedule.retry(failures, 1.0), Duration::from_secs(longest), "{failures}");
         }
         for (denials, rest) in [(1, 600), (2, 1200), (3, 2400), (4, 3600), (u32::MAX, 3600)] {
-            assert_eq!(schedule.denied(denials), Duration::from_secs(rest), "{denials}");
+            assert_eq!(schedule.rest(denials), Duration::from_secs(rest), "{denials}");
         }
         let daily = every(Duration::from_secs(86_400));
-        assert_eq!(daily.denied(5), Duration::from_secs(86_400));
+        assert_eq!(daily.rest(5), Duration::from_secs(86_400));
         let fast = every(Duration::from_millis(100));
         assert_eq!(fast.retry(1, 1.0), Duration::from_millis(110));
     }

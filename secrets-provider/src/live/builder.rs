@@ -91,6 +91,7 @@ pub struct LiveBuilder<T> {
     interval: Option<Duration>,
     rediscover: Option<Duration>,
     max_staleness: Option<Duration>,
+    forget_deleted: Option<Duration>,
     search: Budget,
     triggers: Vec<BoxStream<'static, Trigger>>,
 }
@@ -114,6 +115,7 @@ impl<T> LiveBuilder<T> {
             interval: None,
             rediscover: None,
             max_staleness: None,
+            forget_deleted: None,
             search: Budget::default(),
             triggers: Vec::new(),
         }
@@ -165,6 +167,21 @@ impl<T> LiveBuilder<T> {
     /// (`max_staleness_too_short`).
     pub fn max_staleness(mut self, bound: Duration) -> Self {
         self.max_staleness = Some(bound);
+        self
+    }
+
+    /// How long the last good value of a deleted secret stays for certain. Default 24 h, at most a
+    /// year.
+    ///
+    /// A secret below a prefix is deleted if a listing leaves it out and the store has no value for
+    /// it. [`SecretStatus::leaves_at`](crate::SecretStatus::leaves_at) says when this time is over.
+    /// Then settings without the secret are made and checked like any others. If they are accepted,
+    /// they are served, lower layers serve the secret's keys if they have them, and the secret is
+    /// no longer asked for; it comes back when a listing has it again. If they are refused, the
+    /// last good value stays, and the secret is asked for more and more rarely, at least once an
+    /// hour or interval. A secret that the program names itself stays, too.
+    pub fn forget_deleted_after(mut self, time: Duration) -> Self {
+        self.forget_deleted = Some(time.min(MAX_DURATION));
         self
     }
 
@@ -285,7 +302,8 @@ impl<T: DeserializeOwned + Send + Sync + 'static> LiveBuilder<T> {
             build: Box::new(build),
             probes: probes.into_iter().map(|probe| limited(probe_timeout, probe)).collect(),
         };
-        let schedule = Schedule::new(interval, self.rediscover, self.search);
+        let mut schedule = Schedule::new(interval, self.rediscover, self.search);
+        schedule.forget_deleted = self.forget_deleted.unwrap_or(schedule.forget_deleted);
         if let Some(bound) = self.max_staleness.filter(|bound| *bound < schedule.next(1.0)) {
             events::max_staleness_too_short(bound, interval);
         }

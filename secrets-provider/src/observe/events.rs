@@ -65,6 +65,26 @@ pub(crate) fn settings_rejected(generation: u64, error: &Error) {
     );
 }
 
+/// Secrets that were deleted this long ago have left the settings.
+pub(crate) fn deleted_secrets_left_out(secrets: &[String], deleted_for: Duration) {
+    tracing::warn!(
+        target: TARGET,
+        secrets = list(secrets),
+        deleted_for = ?deleted_for,
+        "deleted_secrets_left_out"
+    );
+}
+
+/// A secret was deleted long ago, and the settings need it: its last good value stays.
+pub(crate) fn deleted_secret_needed(secret: &str, error: &Error) {
+    tracing::error!(
+        target: TARGET,
+        secret,
+        error.message = %error,
+        "deleted_secret_needed"
+    );
+}
+
 /// A trigger asked for a refresh.
 pub(crate) fn refresh_triggered(reason: &str) {
     tracing::debug!(target: TARGET, reason, "refresh_triggered");

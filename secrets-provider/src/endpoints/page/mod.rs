@@ -228,7 +228,7 @@ impl fmt::Display for StatusPage {
             self.last_error(f, now)?;
         }
         self.summary(f, now)?;
-        tables::secrets(f, &self.status)?;
+        tables::secrets(f, &self.status, now)?;
         tables::derived(f, &self.status, now)?;
         tables::keys(f, &self.explanation)?;
         if !error_first {

@@ -7,7 +7,7 @@ use std::fmt::{self, Formatter, Write as _};
 use std::time::SystemTime;
 
 use super::html::{code, note, section, table, tag};
-use super::text::{ago, multi_line, time_element};
+use super::text::{ago, multi_line, time_element, until};
 use crate::layers::explain::{Explanation, Provenance};
 use crate::observe::status::{DerivedStatus, Health, SecretState, SecretStatus, Status};
 
@@ -32,7 +32,7 @@ fn state(state: SecretState) -> (&'static str, &'static str) {
     }
 }
 
-pub(super) fn secrets(f: &mut Formatter<'_>, status: &Status) -> fmt::Result {
+pub(super) fn secrets(f: &mut Formatter<'_>, status: &Status, now: SystemTime) -> fmt::Result {
     section(f, "", ("secrets", "Secrets"), |f| {
         if status.secrets().is_empty() {
             let is_constant = status.interval().is_none();
@@ -45,15 +45,22 @@ pub(super) fn secrets(f: &mut Formatter<'_>, status: &Status) -> fmt::Result {
             );
         }
         let columns = ["Secret", "State", "Key path", "Version"];
-        table(f, "secrets", &columns, status.secrets().iter().map(secret))
+        table(f, "secrets", &columns, status.secrets().iter().map(|one| secret(one, now)))
     })
 }
 
-fn secret(secret: &SecretStatus) -> Vec<String> {
+fn secret(secret: &SecretStatus, now: SystemTime) -> Vec<String> {
     let (class, word) = state(secret.state());
     let mut state = tag(class, word);
     if let Some(kind) = secret.error() {
         let _ = write!(state, " {}", tag("bad", kind.as_str()));
+    }
+    if let Some(since) = secret.deleted_since() {
+        let (since, then) = match secret.leaves_at() {
+            Some(at) => (ago(since, now), format!("it leaves {}", until(at, now))),
+            None => (ago(since, now), "the settings need it".to_owned()),
+        };
+        let _ = write!(state, r#" <span class="words">deleted {since}: {then}</span>"#);
     }
     let key_path = match secret.key_path() {
         "" => "root".to_owned(),

@@ -145,7 +145,12 @@ async fn the_last_error_is_on_top_while_it_persists_and_at_the_bottom_afterwards
     assert_eq!(all(&page, "title"), ["stale: Value, generation 1"]);
     assert_eq!(
         rows(&page, "secrets")[1],
-        ["app/jwt-secret", "last good not_found", "jwt_secret", "v2"]
+        [
+            "app/jwt-secret",
+            "last good not_found deleted just now: it leaves in 1 d",
+            "jwt_secret",
+            "v2"
+        ]
     );
     assert!(all(&page, "pre")[0].contains("`app/jwt-secret`"));
 
@@ -362,4 +367,17 @@ fn the_policy_allows_only_the_style() {
     for foreign in ["style=", "src=", "http:", "https:", "url(", "@import", "<script"] {
         assert!(!html.contains(foreign), "{foreign}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deleted_secret_says_when_it_leaves() {
+    let secrets = Memory::new();
+    secrets.put("app/database", r#"{"password": "p"}"#);
+    secrets.put("app/old", "x");
+    let settings = live(&secrets).await;
+    secrets.remove("app/old");
+    settings.refresh().await.expect_err("it is gone");
+    let page = StatusPage::of(&settings).to_string();
+    let state = &rows(&parsed(&page), "secrets")[1][1];
+    assert_eq!(state, "last good not_found deleted just now: it leaves in 1 d");
 }

@@ -82,7 +82,13 @@ impl Fetcher {
             }
             return result;
         }
-        let rests = |id: &String| !scope.includes_resting() && known.resting.contains(id);
+        let listed = result.listed.as_ref().or(known.listed.as_ref());
+        let listed: BTreeSet<&String> = listed.into_iter().flatten().collect();
+        let names_it = matches!(scope, Scope::Only(_));
+        let rests = |id: &String| {
+            !scope.includes_resting() && known.resting.contains(id)
+                || !names_it && known.deleted.contains(id) && !listed.contains(id)
+        };
         let (rested, ids) = ids.into_iter().partition(rests);
         result.rested = rested;
         self.values(&Vec::from_iter::<BTreeSet<String>>(ids), deadline, &mut result).await;

@@ -90,6 +90,9 @@ pub(crate) struct Known {
     pub(crate) awaited: Vec<String>,
     /// Ids that are left out for now.
     pub(crate) resting: BTreeSet<String>,
+    /// Ids in use that were deleted, and are left out for now, unless a listing contains them
+    /// again.
+    pub(crate) deleted: BTreeSet<String>,
     /// What the last listing found, while it is valid.
     pub(crate) listed: Option<Vec<String>>,
 }

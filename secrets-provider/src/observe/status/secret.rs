@@ -1,8 +1,12 @@
 //! The status of one secret: which version is in use, and why a newer one could not be read. Filled
 //! in by the engine; `Status::secrets` lists them.
 
-use serde::Serialize;
+use std::time::SystemTime;
 
+use serde::Serialize;
+use tokio::time::Instant;
+
+use super::clock::{optional_epoch, system_time};
 use crate::error::ErrorKind;
 
 /// Where the values of a secret's keys come from.
@@ -33,6 +37,10 @@ pub struct SecretStatus {
     pub(crate) version_id: String,
     pub(crate) state: SecretState,
     pub(crate) error: Option<ErrorKind>,
+    #[serde(serialize_with = "optional_epoch", skip_serializing_if = "Option::is_none")]
+    pub(crate) deleted_since: Option<Instant>,
+    #[serde(serialize_with = "optional_epoch", skip_serializing_if = "Option::is_none")]
+    pub(crate) leaves_at: Option<Instant>,
 }
 
 impl SecretStatus {
@@ -61,5 +69,18 @@ impl SecretStatus {
     /// then the last good one.
     pub fn error(&self) -> Option<ErrorKind> {
         self.error
+    }
+
+    /// When a refresh first found that it was deleted: a listing leaves it out, and the store has no
+    /// value for it. `None` if it was not.
+    pub fn deleted_since(&self) -> Option<SystemTime> {
+        self.deleted_since.map(system_time)
+    }
+
+    /// When a deleted secret leaves the settings, if they can do without it; see
+    /// [`LiveBuilder::forget_deleted_after`](crate::LiveBuilder::forget_deleted_after). `None` if
+    /// it was not deleted, or if settings without it were refused, so that it stays.
+    pub fn leaves_at(&self) -> Option<SystemTime> {
+        self.leaves_at.map(system_time)
     }
 }

@@ -4,6 +4,7 @@
 mod calls;
 mod credentials;
 mod days;
+mod deleted;
 mod derive;
 mod dropped_futures;
 mod faults;
