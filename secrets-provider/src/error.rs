@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
@@ -245,6 +246,25 @@ impl Error {
         inner.hint = None;
         inner.parts = inner.parts.iter().map(Self::without_hints).collect();
         Self(Arc::new(inner))
+    }
+
+    /// A number that is the same for the same failures.
+    pub(crate) fn fingerprint(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        for part in self.errors() {
+            (part.kind(), &part.0.message, part.secret()).hash(&mut hasher);
+        }
+        hasher.finish()
+    }
+
+    /// The most severe failure in one line, and the number of the others.
+    pub(crate) fn summary(&self) -> String {
+        let first = escape(&self.first().0.message).into_owned();
+        match self.errors().len() - 1 {
+            0 => first,
+            1 => format!("{first} (and 1 other failure)"),
+            others => format!("{first} (and {others} other failures)"),
+        }
     }
 
     fn first(&self) -> &Self {

@@ -69,7 +69,6 @@ impl<T: Send + Sync + 'static> Refresher<T> {
         }
         self.refuse_unplaceable(&mut result);
         self.all_checked = self.all_answered(&result);
-        result.log();
         let read_at = Instant::now();
         let listed = self.listing.names.as_deref().filter(|_| !scope.is_partial());
         self.missing.deleted.record(&result, listed, &self.used, read_at);
@@ -77,6 +76,7 @@ impl<T: Send + Sync + 'static> Refresher<T> {
             let deleted = self.missing.deleted.last_answer(id);
             result.outcomes.extend(deleted.map(|unread| (id.clone(), Err(unread))));
         }
+        self.failures_logged.log(&result, scope.is_partial());
         self.missing.record(scope, &result, &self.used, self.schedule, read_at);
         let complete = result.listing_error.is_none() && !scope.is_partial();
 
@@ -102,6 +102,9 @@ impl<T: Send + Sync + 'static> Refresher<T> {
             Some(conflict) => Some(conflict.beside(result.error())),
             None => result.error(),
         };
+        if refreshed.is_ok() && error.is_none() {
+            self.rejection_logged = None;
+        }
         // What could not be read may be the reason for a rejection.
         let refreshed = refreshed.map_err(|rejection| rejection.beside(error.clone()))?;
         match (error, left) {
@@ -233,8 +236,11 @@ impl<T: Send + Sync + 'static> Refresher<T> {
         Refreshed { generation: self.cell.status().generation(), changed: false }
     }
 
-    fn log_rejection(&self, error: Error) -> Error {
-        events::settings_rejected(self.cell.status().generation(), &error);
+    fn log_rejection(&mut self, error: Error) -> Error {
+        let rejection = Some(error.fingerprint());
+        let repeated = self.rejection_logged == rejection;
+        self.rejection_logged = rejection;
+        events::settings_rejected(self.cell.status().generation(), &error, repeated);
         error
     }
 

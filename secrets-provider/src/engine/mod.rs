@@ -40,7 +40,7 @@ use secrets::Secrets;
 use trigger::Trigger;
 
 use crate::error::Error;
-use crate::load::fetch::{Fetcher, Known, Scope};
+use crate::load::fetch::{Failures, Fetcher, Known, Scope};
 use crate::observe::status::Status;
 use crate::observe::{events, metrics};
 
@@ -60,7 +60,8 @@ where
     let begun = Instant::now();
     let result = fetcher.read(&Scope::everything(), &Known::default()).await;
     let result = result.inspect_err(metrics::record_failure)?;
-    result.log();
+    let mut failures_logged = Failures::default();
+    failures_logged.log(&result, false);
     let error = result.error();
     error.iter().for_each(metrics::record_failure);
     if let Some(error) = result.fatal_error() {
@@ -109,6 +110,9 @@ where
         tree: candidate.tree,
         // A start on fallback is tried again as soon as after any other failure.
         failures: error.is_some().into(),
+        failures_logged,
+        failure_logged: None,
+        rejection_logged: None,
         all_checked: true,
         search: Search::new(schedule.search),
         rotation,

@@ -23,7 +23,7 @@ use super::search::Search;
 use super::secrets::Secrets;
 use super::trigger::{self, Trigger};
 use crate::error::Error;
-use crate::load::fetch::{Fetcher, Scope};
+use crate::load::fetch::{Failures, Fetcher, Scope};
 use crate::observe::events;
 use crate::secret::SecretVersion;
 use crate::tree::Table;
@@ -50,6 +50,12 @@ pub(super) struct Refresher<T> {
     /// change.
     pub(super) tree: Arc<Table>,
     pub(super) failures: u32,
+    /// The failures of single secrets that are in the log.
+    pub(super) failures_logged: Failures,
+    /// The failure of a refresh that is in the log, by its fingerprint.
+    pub(super) failure_logged: Option<u64>,
+    /// The rejection that is in the log, by its fingerprint.
+    pub(super) rejection_logged: Option<u64>,
     /// Whether the last read, or the one that is running, has found out about every secret in use.
     pub(super) all_checked: bool,
     pub(super) listing: Listing,
@@ -179,12 +185,16 @@ impl<T: Send + Sync + 'static> Refresher<T> {
                     events::refresh_recovered(self.failures);
                 }
                 self.failures = 0;
+                self.failure_logged = None;
                 self.schedule.next(fastrand::f64())
             }
             Err(error) => {
                 self.failures = self.failures.saturating_add(1);
                 let wait = self.schedule.retry(self.failures, fastrand::f64());
-                events::refresh_failed(self.failures, error, wait);
+                let failure = Some(error.fingerprint());
+                let repeated = self.failure_logged == failure;
+                self.failure_logged = failure;
+                events::refresh_failed(self.failures, error, repeated, wait);
                 wait
             }
         }

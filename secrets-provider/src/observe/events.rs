@@ -39,6 +39,28 @@ pub(crate) fn secret_access_denied(error: &Error) {
     );
 }
 
+/// A secret that settings need cannot be read, or its value has no place, for another reason than
+/// a denial or an outage.
+pub(crate) fn secret_failed(error: &Error) {
+    tracing::error!(
+        target: TARGET,
+        secret = error.secret(),
+        error.kind = %error.kind(),
+        error.message = %error,
+        "secret_failed"
+    );
+}
+
+/// More secrets failed than are logged one by one.
+pub(crate) fn more_secrets_failed(count: usize, secrets: &[&str]) {
+    tracing::error!(target: TARGET, count, secrets = list(secrets), "more_secrets_failed");
+}
+
+/// Secrets that had failed were read again.
+pub(crate) fn secrets_recovered(secrets: &[String]) {
+    tracing::info!(target: TARGET, secrets = list(secrets), "secrets_recovered");
+}
+
 /// An optional secret is absent, or may not be read.
 pub(crate) fn optional_secret_absent(secret: &str, kind: ErrorKind) {
     tracing::debug!(target: TARGET, secret, error.kind = %kind, "optional_secret_absent");
@@ -54,15 +76,26 @@ pub(crate) fn settings_changed(generation: u64, keys: &[impl Display]) {
     tracing::info!(target: TARGET, generation, keys = list(keys), "settings_changed");
 }
 
-/// New values make no valid settings; `generation` stays live.
-pub(crate) fn settings_rejected(generation: u64, error: &Error) {
-    tracing::error!(
-        target: TARGET,
-        generation,
-        error.kind = %error.kind(),
-        error.message = %error,
-        "settings_rejected"
-    );
+/// New values make no valid settings; `generation` stays live. At ERROR, or at DEBUG if the same
+/// rejection is `repeated`.
+pub(crate) fn settings_rejected(generation: u64, error: &Error, repeated: bool) {
+    if repeated {
+        tracing::debug!(
+            target: TARGET,
+            generation,
+            error.kind = %error.kind(),
+            error.message = %error,
+            "settings_rejected"
+        );
+    } else {
+        tracing::error!(
+            target: TARGET,
+            generation,
+            error.kind = %error.kind(),
+            error.message = %error,
+            "settings_rejected"
+        );
+    }
 }
 
 /// Secrets that were deleted this long ago have left the settings.
@@ -90,13 +123,16 @@ pub(crate) fn refresh_triggered(reason: &str) {
     tracing::debug!(target: TARGET, reason, "refresh_triggered");
 }
 
-/// A refresh failed, wholly or for some secrets.
-pub(crate) fn refresh_failed(attempts: u32, error: &Error, next_try: Duration) {
+/// A refresh failed, wholly or for some secrets. The message of a failure that is `repeated` is a
+/// summary.
+pub(crate) fn refresh_failed(attempts: u32, error: &Error, repeated: bool, next_try: Duration) {
+    let message = if repeated { error.summary() } else { error.to_string() };
     tracing::warn!(
         target: TARGET,
         attempts,
         error.kind = %error.kind(),
-        error.message = %error,
+        error.message = %message,
+        repeated,
         next_try_ms = millis(next_try),
         "refresh_failed"
     );
@@ -133,16 +169,35 @@ pub(crate) fn derived_rebuilt(path: &str, generation: u64, built_from: u64) {
     tracing::info!(target: TARGET, path, generation, built_from, "derived_rebuilt");
 }
 
-/// A derived value could not be rebuilt. The old one stays.
-pub(crate) fn derived_build_failed(path: &str, attempts: u32, error: &Error, next_try: Duration) {
-    tracing::error!(
-        target: TARGET,
-        path,
-        attempts,
-        error.message = %error,
-        next_try_ms = millis(next_try),
-        "derived_build_failed"
-    );
+/// A derived value could not be rebuilt. The old one stays. At ERROR, or at DEBUG if the same
+/// failure is `repeated`.
+pub(crate) fn derived_build_failed(
+    path: &str,
+    attempts: u32,
+    error: &Error,
+    repeated: bool,
+    next_try: Duration,
+) {
+    let next_try_ms = millis(next_try);
+    if repeated {
+        tracing::debug!(
+            target: TARGET,
+            path,
+            attempts,
+            error.message = %error,
+            next_try_ms,
+            "derived_build_failed"
+        );
+    } else {
+        tracing::error!(
+            target: TARGET,
+            path,
+            attempts,
+            error.message = %error,
+            next_try_ms,
+            "derived_build_failed"
+        );
+    }
 }
 
 /// No key of the settings is at or below the path of a derived value.

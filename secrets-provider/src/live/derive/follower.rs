@@ -307,13 +307,15 @@ impl<T: Send + Sync + 'static, U: Send + Sync + 'static> Follower<T, U> {
     fn failed(&mut self, error: &Error) {
         let mut state = self.state.lock();
         state.failures = state.failures.saturating_add(1);
+        let before = state.last_error.replace(LastError::new(error));
+        let repeated = state.failing_since.is_some()
+            && before.is_some_and(|last| last.error().fingerprint() == error.fingerprint());
         state.failing_since.get_or_insert_with(Instant::now);
-        state.last_error = Some(LastError::new(error));
         let failures = state.failures;
         drop(state);
         self.attempts = self.attempts.saturating_add(1);
         let wait = Schedule::backoff(self.attempts, MAX_BACKOFF, fastrand::f64());
         self.retry_at = Some(Instant::now() + wait);
-        events::derived_build_failed(&self.path, failures, error, wait);
+        events::derived_build_failed(&self.path, failures, error, repeated, wait);
     }
 }

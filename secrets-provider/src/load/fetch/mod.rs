@@ -6,6 +6,7 @@
 //! [`FetchResult`] has a value or a reason for each.
 
 mod explain;
+mod failures;
 mod result;
 mod scope;
 
@@ -17,6 +18,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
 use tokio::time::{Instant, timeout_at};
 
+pub(crate) use failures::Failures;
 pub(crate) use result::{FetchResult, Unread, each_once};
 pub(crate) use scope::{Known, Scope};
 

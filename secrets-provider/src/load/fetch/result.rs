@@ -5,9 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::load::required::Verdict;
-use crate::observe::events;
 use crate::secret::Fetched;
 
 /// What one read found.
@@ -55,17 +54,6 @@ impl FetchResult {
     /// What could not be read, with the name or ARN that was asked for.
     pub(crate) fn unread(&self) -> impl Iterator<Item = (&String, &Unread)> {
         self.outcomes.iter().filter_map(|(id, outcome)| Some((id, outcome.as_ref().err()?)))
-    }
-
-    /// Logs what was denied, and which optional secrets are absent.
-    pub(crate) fn log(&self) {
-        if let Some(error) = self.error() {
-            let denied = |error: &&Error| error.kind() == ErrorKind::AccessDenied;
-            error.errors().iter().filter(denied).for_each(events::secret_access_denied);
-        }
-        for (id, unread) in self.unread().filter(|(_, unread)| unread.verdict == Verdict::Absent) {
-            events::optional_secret_absent(id, unread.error.kind());
-        }
     }
 
     fn errors(&self, counts: impl Fn(Verdict) -> bool) -> Option<Error> {

@@ -21,7 +21,7 @@ use crate::backend::store::{self, Given, Options};
 use crate::backend::{self, Backend, Runtime};
 use crate::error::Error;
 use crate::load::blocking;
-use crate::load::fetch::{Fetcher, Known, Scope};
+use crate::load::fetch::{Failures, Fetcher, Known, Scope};
 use crate::load::plan::{Choice, Selection};
 use crate::load::snapshot::Snapshot;
 use crate::observe::events::{self, WarnOnce};
@@ -188,7 +188,7 @@ impl SecretsManager {
         let start = Instant::now();
         let fetcher = self.fetcher(runtime)?;
         let result = fetcher.read(&Scope::everything(), &Known::default()).await?;
-        result.log();
+        Failures::default().log(&result, false);
         if let Some(error) = result.fatal_error() {
             return Err(fetcher.with_suggestions(error, start).await);
         }

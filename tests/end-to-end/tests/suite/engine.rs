@@ -8,6 +8,7 @@ mod deleted;
 mod derive;
 mod dropped_futures;
 mod faults;
+mod logged;
 mod lower_layers;
 mod outcomes;
 mod probe;

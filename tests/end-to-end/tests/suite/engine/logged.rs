@@ -1,0 +1,141 @@
+//! What a refresh logs: an ERROR once per failure, however long it lasts and however many fail.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use end_to_end::{Log, NEVER};
+use futures_util::stream;
+use secrets_provider::{
+    Backend, BoxFuture, BoxStream, Error, ErrorKind, Fetched, Layers, Live, Memory, Outcome,
+    SecretsManager,
+};
+
+type Map = BTreeMap<String, String>;
+
+/// Secrets without a network, each of which may fail.
+#[derive(Debug, Clone, Default)]
+struct Failing {
+    count: usize,
+    failure: Arc<Mutex<Option<ErrorKind>>>,
+}
+
+impl Failing {
+    fn fail(&self, failure: Option<ErrorKind>) {
+        *self.failure.lock().unwrap() = failure;
+    }
+}
+
+impl Backend for Failing {
+    fn list<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Vec<String>, Error>> {
+        let names = (0..self.count).map(|n| format!("app/secret-{n:03}")).collect();
+        Box::pin(async { Ok(names) })
+    }
+
+    fn fetch<'a>(&'a self, ids: &'a [String]) -> BoxStream<'a, Outcome> {
+        let failure = *self.failure.lock().unwrap();
+        Box::pin(stream::iter(ids.iter().map(move |id| {
+            let failed = |kind| {
+                let message = format!("secret `{id}`: {kind}, because a policy says so");
+                Err(Error::new(kind, message).with_hint("change the policy").with_secret(id))
+            };
+            (id.clone(), failure.map_or_else(|| Ok(Fetched::text(id, "v1", "x")), failed))
+        })))
+    }
+}
+
+async fn start(backend: impl Backend) -> Live<Map> {
+    Live::builder(SecretsManager::prefix("app").backend(backend))
+        .layers(|secrets| Layers::new().secrets(secrets))
+        .refresh_every(NEVER)
+        .start()
+        .await
+        .unwrap()
+}
+
+/// The events of one refresh, without those at DEBUG, and the length of their text.
+async fn logged(log: &Log, settings: &Live<Map>) -> (BTreeMap<String, usize>, usize) {
+    let before = log.text().len();
+    let _ = settings.refresh().await;
+    let text = log.text()[before..].to_owned();
+    let mut events = BTreeMap::new();
+    let levels = [" ERROR ", " WARN ", " INFO "];
+    for line in text.lines().filter(|line| levels.iter().any(|level| line.contains(level))) {
+        let event = line.split("secrets_provider: ").nth(1).unwrap_or_default();
+        let event = event.split(' ').next().unwrap_or_default();
+        *events.entry(event.to_owned()).or_insert(0) += 1;
+    }
+    (events, text.lines().filter(|line| !line.contains("DEBUG")).map(str::len).sum())
+}
+
+fn events<const N: usize>(events: [(&str, usize); N]) -> BTreeMap<String, usize> {
+    events.into_iter().map(|(event, count)| (event.to_owned(), count)).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_failures_are_logged_once_and_bounded() {
+    let (log, _logging) = Log::start();
+    let backend = Failing { count: 500, ..Failing::default() };
+    let settings = start(backend.clone()).await;
+    backend.fail(Some(ErrorKind::AccessDenied));
+    let (first, size) = logged(&log, &settings).await;
+    assert_eq!(
+        first,
+        events([("secret_access_denied", 100), ("more_secrets_failed", 1), ("refresh_failed", 1)])
+    );
+    assert!(size < 60_000, "{size} bytes");
+    for _ in 0..3 {
+        let (again, size) = logged(&log, &settings).await;
+        assert_eq!(again, events([("refresh_failed", 1)]));
+        assert!(size < 500, "{size} bytes");
+    }
+    backend.fail(None);
+    let (healed, size) = logged(&log, &settings).await;
+    assert_eq!(healed, events([("secrets_recovered", 1), ("refresh_recovered", 1)]));
+    assert!(size < 5_000, "{size} bytes");
+    assert_eq!(logged(&log, &settings).await.0, events([]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_that_changes_is_logged_again_and_an_outage_is_no_secrets_failure() {
+    let (log, _logging) = Log::start();
+    let backend = Failing { count: 2, ..Failing::default() };
+    let settings = start(backend.clone()).await;
+    for (failure, expected) in [
+        (ErrorKind::Kms, events([("secret_failed", 2), ("refresh_failed", 1)])),
+        (ErrorKind::Unavailable, events([("refresh_failed", 1)])),
+        (ErrorKind::Kms, events([("refresh_failed", 1)])),
+        (ErrorKind::AccessDenied, events([("secret_access_denied", 2), ("refresh_failed", 1)])),
+    ] {
+        backend.fail(Some(failure));
+        assert_eq!(logged(&log, &settings).await.0, expected, "{failure}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_malformed_or_conflicting_value_is_an_error_once() {
+    let (log, _logging) = Log::start();
+    let memory = Memory::new();
+    memory.put("app/a", "x");
+    memory.put("app/b", r#"{"c": "x"}"#);
+    let settings =
+        Live::<serde_json::Value>::builder(SecretsManager::prefix("app").backend(memory.clone()))
+            .layers(|secrets| Layers::new().secrets(secrets))
+            .refresh_every(NEVER)
+            .start()
+            .await
+            .unwrap();
+    let errors = async |name: &str, value: &str| {
+        memory.put(name, value);
+        let before = log.text().matches(" ERROR ").count();
+        for _ in 0..3 {
+            let _ = settings.refresh().await;
+        }
+        log.text().matches(" ERROR ").count() - before
+    };
+    assert_eq!(errors("app/a", r#"{"k": 1, "k": 2}"#).await, 1, "malformed");
+    assert_eq!(errors("app/a", "y").await, 0, "mended");
+    assert_eq!(errors("app/b/c", "z").await, 1, "a conflict");
+    memory.remove("app/b/c");
+    settings.refresh().await.unwrap();
+    assert_eq!(errors("app/b/c", "z").await, 1, "the conflict again");
+}
