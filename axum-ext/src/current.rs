@@ -90,7 +90,8 @@ where
 }
 
 /// A router state from which [`Current<T>`](Current) can be extracted: every state that has a
-/// [`Live<T>`](Live) by [`FromRef`]. It is implemented for all of them; use it as a bound.
+/// [`Live<T>`](Live) by [`FromRef`], and an [`Arc`] of such a state. It is implemented for all of
+/// them; use it as a bound.
 ///
 /// ```
 /// use axum::{Router, routing::get};
@@ -109,6 +110,7 @@ where
     label = "`Current<{T}>` cannot be extracted with this state",
     note = "make it the router's state: `.with_state(live)`, where `live` is a `Live<{T}>`",
     note = "or a field of the state: `#[derive(Clone, FromRef)] struct AppState {{ settings: Live<{T}> }}`",
+    note = "for a state `Arc<AppState>`, derive `FromRef` for `AppState`; `#[from_ref(skip)]` leaves a field out",
     note = "`#[debug_handler]` takes the state to be `()` by default: `#[debug_handler(state = Live<{T}>)]`"
 )]
 pub trait LiveState<T> {

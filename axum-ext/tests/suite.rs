@@ -2,6 +2,9 @@
 #![cfg(feature = "status")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use axum::body::{Body, to_bytes};
 use axum::extract::{FromRef, FromRequestParts, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
@@ -9,7 +12,7 @@ use axum::response::Response;
 use axum::{Router, routing::get};
 use http::request::Parts;
 use http_suite::{Answer, Framework, Rotation, Server, Settings, constant, is_outer};
-use secrets_provider::Live;
+use secrets_provider::{Live, Rejected};
 use secrets_provider_axum::{Current, RefreshToken, health_routes, refresh_route, status_routes};
 use serde_json::Value;
 use tower::ServiceExt as _;
@@ -169,6 +172,77 @@ async fn a_state_with_a_live_among_its_fields_serves_both_extractors() {
     rotation.rotate(2).await;
     for path in ["/plain", "/"] {
         assert_eq!(Axum::call(&router, "GET", path, &[]).await.body, "user-2/pass-2");
+    }
+}
+
+/// A state that cannot be cloned, so it is shared.
+#[derive(FromRef)]
+struct Shared {
+    settings: Live<Settings>,
+    #[from_ref(skip)]
+    requests: AtomicU32,
+}
+
+#[tokio::test]
+async fn a_state_behind_an_arc_serves_every_extractor() {
+    async fn shared(State(app): State<Arc<Shared>>, settings: Current<Settings>) -> String {
+        let request = app.requests.fetch_add(1, Ordering::Relaxed);
+        format!("{request} {}", settings.database)
+    }
+    async fn stamp(settings: Current<Settings>, request: Request, next: Next) -> Response {
+        let mut response = next.run(request).await;
+        let seen = settings.database.username.parse().unwrap();
+        response.headers_mut().insert("middleware", seen);
+        response
+    }
+    let rotation = Rotation::start().await;
+    let app = Arc::new(Shared { settings: rotation.settings.clone(), requests: AtomicU32::new(0) });
+    let router = Router::new()
+        .route("/shared", get(shared))
+        .route("/", get(index))
+        .route("/plain", get(plain))
+        .layer(from_fn_with_state(app.clone(), stamp))
+        .with_state(app);
+    rotation.rotate(2).await;
+    let answer = Axum::call(&router, "GET", "/shared", &[]).await;
+    assert_eq!(answer.body, "0 user-2/pass-2");
+    assert!(answer.headers.contains(&("middleware".to_owned(), "user-2".to_owned())));
+    for path in ["/", "/plain"] {
+        assert_eq!(Axum::call(&router, "GET", path, &[]).await.body, "user-2/pass-2");
+    }
+    // The `Live` itself behind an `Arc`, as a state, too.
+    let router = Router::new().route("/", get(index)).with_state(Arc::new(rotation.settings));
+    assert_eq!(Axum::call(&router, "GET", "/", &[]).await.body, "user-2/pass-2");
+}
+
+/// Handlers of a service that was written for an `Arc` of its context.
+#[tokio::test]
+async fn handlers_that_take_an_arc_of_the_state_follow_a_derived_state() {
+    struct Context {
+        login: String,
+    }
+    async fn login(State(context): State<Arc<Context>>) -> String {
+        context.login.clone()
+    }
+    async fn current(context: Current<Context>) -> String {
+        context.login.clone()
+    }
+    let rotation = Rotation::start().await;
+    let build = async |settings: Arc<Settings>| {
+        Ok::<_, Rejected>(Context { login: settings.database.to_string() })
+    };
+    let context = rotation.settings.derive("", build).await.unwrap();
+    let router = Router::new()
+        .route("/", get(login))
+        .route("/current", get(current))
+        .with_state(context.clone());
+    for n in [2, 3] {
+        rotation.rotate(n).await;
+        context.refresh().await.unwrap();
+        for path in ["/", "/current"] {
+            let answer = Axum::call(&router, "GET", path, &[]).await;
+            assert_eq!(answer.body, format!("user-{n}/pass-{n}"), "{path}");
+        }
     }
 }
 

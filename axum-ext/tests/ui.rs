@@ -1,8 +1,8 @@
 //! A state without a `Live<T>` does not compile, and the compiler says what to do.
 //!
-//! Each failing program has a twin beside it that differs by the fix alone. The expected messages
-//! are rustc's, so a new compiler may word them anew: `TRYBUILD=overwrite cargo test --test ui`
-//! writes them.
+//! Each failing program has a twin beside it that differs only by the fix. The expected messages
+//! are rustc's, and a new compiler may change them; `TRYBUILD=overwrite cargo test -p
+//! secrets-provider-axum --features ui --test ui` writes them.
 
 #[test]
 fn what_does_not_compile_says_what_to_do() {

@@ -10,6 +10,8 @@ mod builder;
 mod changes;
 mod derive;
 mod fresh;
+#[cfg(feature = "axum")]
+mod from_ref;
 mod origin;
 mod pin;
 mod reader;
