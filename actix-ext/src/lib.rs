@@ -37,7 +37,53 @@
 //! # assert_eq!(call_and_read_body(&app, TestRequest::get().to_request()).await, "gaara@db.internal");
 //! # Ok::<(), secrets_provider::Error>(()) }).unwrap();
 //! ```
-
+//!
+//! # A whole state that follows the settings
+//!
+//! A service whose handlers take `web::Data<AppContext>`, with pools and clients in the context,
+//! doesn't have to change them. [Derive](secrets_provider::Live::derive) the whole context, and let
+//! a middleware give each request the current one:
+//!
+//! ```
+//! # actix_web::rt::System::new().block_on(async {
+//! use std::rc::Rc;
+//! use std::sync::Arc;
+//!
+//! use actix_web::dev::{Extensions, Service as _};
+//! use actix_web::{App, get, web};
+//! use secrets_provider::{Live, Rejected};
+//!
+//! # struct Settings { greeting: String }
+//! # struct Client;
+//! # impl Client { fn new(_: &Settings) -> Self { Self } }
+//! struct AppContext { settings: Arc<Settings>, client: Client }
+//!
+//! #[get("/")]
+//! async fn index(context: web::Data<AppContext>) -> String { // as it was
+//!     context.settings.greeting.clone()
+//! }
+//!
+//! # let settings = Live::constant(Settings { greeting: "hello".to_owned() });
+//! // Once, before: migrations, listeners, background tasks, metrics.
+//! let context: Live<AppContext> = settings
+//!     .derive("", |settings| async move { // again at each change of the settings
+//!         Ok::<_, Rejected>(AppContext { client: Client::new(&settings), settings })
+//!     })
+//!     .await?;
+//! let app = App::new().service(index).wrap_fn(move |mut request, service| {
+//!     let mut data = Extensions::new();
+//!     data.insert(web::Data::from(context.current()));
+//!     request.add_data_container(Rc::new(data));
+//!     service.call(request)
+//! });
+//! # use actix_web::test::{TestRequest, call_and_read_body, init_service};
+//! # let app = init_service(app).await;
+//! # assert_eq!(call_and_read_body(&app, TestRequest::get().to_request()).await, "hello");
+//! # Ok::<(), secrets_provider::Error>(()) }).unwrap();
+//! ```
+//!
+//! All extractors of one request get the same context. What must not run again stays out
+//! of the closure: migrations, `bind`, spawned workers, the registration of metrics.
 //!
 //! # Status
 //!
