@@ -21,8 +21,10 @@ const MAX_SHOWN: usize = 100;
 /// and `Debug` are safe to log. One error may hold several failures: [`errors`](Error::errors)
 /// lists them, most severe first, and [`kind`](Error::kind) is that of the first. Cloning is cheap.
 ///
-/// `Display` and `Debug` show at most a hundred failures, and the number of the others. Names come
-/// from outside, so control characters in them are escaped. The accessors return names as they are.
+/// `Display` shows the message, the hint and the list of failures. `Debug` shows the same, so that
+/// `unwrap` and a `main` that returns an error print what to do; `{:#?}` shows the structure. Both
+/// show at most a hundred failures, and the number of the others. Names come from outside, so
+/// control characters in them are escaped. The accessors return names as they are.
 ///
 /// ```
 /// use secrets_provider::{Error, ErrorKind};
@@ -239,15 +241,6 @@ impl Error {
             .all(|error| matches!(error.kind(), ErrorKind::Throttled | ErrorKind::Unavailable))
     }
 
-    /// The same failures without the advice, which may describe the machine that the program runs
-    /// on.
-    pub(crate) fn without_hints(&self) -> Self {
-        let mut inner = Inner::clone(&self.0);
-        inner.hint = None;
-        inner.parts = inner.parts.iter().map(Self::without_hints).collect();
-        Self(Arc::new(inner))
-    }
-
     /// A number that is the same for the same failures.
     pub(crate) fn fingerprint(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
@@ -328,8 +321,13 @@ pub(crate) fn is_unprintable(c: char) -> bool {
         )
 }
 
+/// Reads as `Display`, because `unwrap`, `expect` and a `main` that returns an error print it so.
+/// `{:#?}` shows the structure.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !f.alternate() {
+            return fmt::Display::fmt(self, f);
+        }
         let mut debug = f.debug_struct("Error");
         debug.field("kind", &self.0.kind).field("message", &self.0.message);
         for (name, value) in
@@ -371,17 +369,31 @@ mod tests {
         assert_eq!(error.key(), Some(name), "code gets the name as it is");
     }
 
+    /// A `main` that returns the error prints its `Debug`.
+    #[test]
+    fn debug_reads_as_display_and_shows_the_structure_only_if_asked() {
+        let bad = Error::new(ErrorKind::Malformed, "b is no object").with_hint("make it one");
+        let both = Error::all([bad.clone(), Error::new(ErrorKind::NotFound, "c is gone")]);
+        let both = both.expect("two errors");
+        for error in [bad, both] {
+            assert_eq!(format!("{error:?}"), error.to_string());
+            let structure = format!("{error:#?}");
+            assert!(structure.starts_with("Error {\n    kind: Malformed,"), "{structure}");
+            assert!(structure.contains(r#"hint: "make it one""#), "{structure}");
+        }
+    }
+
     #[test]
     fn of_many_failures_a_hundred_are_shown_and_the_others_counted() {
         let failure = |n: u32| Error::new(ErrorKind::Unavailable, format!("no answer from {n}"));
         let error = Error::all((0..50_000).map(failure)).expect("many errors");
         assert_eq!(error.errors().len(), 50_000);
-        for shown in [error.to_string(), error.without_hints().to_string()] {
+        for shown in [error.to_string(), format!("{error:?}")] {
             assert!(shown.starts_with("50000 failures:\n- no answer from 0\n"), "{shown}");
             assert!(shown.ends_with("\n- and 49900 more"), "{shown}");
             assert_eq!(shown.lines().count(), 102);
         }
-        assert!(format!("{error:?}").len() < 10_000);
+        assert!(format!("{error:#?}").lines().count() < 1_000);
     }
 
     #[test]
@@ -403,10 +415,6 @@ mod tests {
         assert_eq!(
             nested.to_string(),
             "4 failures:\n- b is no object\n  hint: make it one\n- c is gone\n- no answer from a\n- no answer from d"
-        );
-        assert_eq!(
-            nested.without_hints().to_string(),
-            "4 failures:\n- b is no object\n- c is gone\n- no answer from a\n- no answer from d"
         );
         assert!(Error::all([slow]).expect("one error").is_transient());
         assert!(Error::all([]).is_none());

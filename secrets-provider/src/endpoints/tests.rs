@@ -69,15 +69,16 @@ async fn the_status_as_json_has_this_shape() {
     {
         assert!(shown[name].take().as_u64().expect("whole seconds") >= least, "{name}");
     }
+    assert!(shown["secrets"][0]["changed_at"].take().is_u64());
     assert_eq!(
         shown,
         json!({
-            "generation": 1, "health": "fresh", "ready": true,
+            "title": null, "generation": 1, "health": "fresh", "ready": true,
             "changed_at": null, "last_success": null, "last_success_age": 0.0, "last_check": null,
             "interval": 300.0, "max_staleness": 900.0, "next_attempt": null, "last_error": null,
             "secrets": [{
                 "name": "app/token", "key_path": "token", "version_id": "v1", "state": "current",
-                "error": null,
+                "error": null, "changed_at": null,
             }],
             "derived": [], "calls": {},
             "explanation": {

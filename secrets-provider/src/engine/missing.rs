@@ -174,9 +174,13 @@ impl Missing {
                     error: Some(kind),
                     deleted_since: None,
                     leaves_at: None,
+                    arn: None,
+                    changed_at: None,
                 }),
             }
         }
+        let arns: BTreeMap<_, _> =
+            used.iter().filter_map(|(_, secret)| Some((secret.name(), secret.arn()?))).collect();
         let served = served.iter().map(|secret| {
             let error = errors.get(secret.name()).copied();
             let times = deleted.get(secret.name()).copied();
@@ -188,6 +192,8 @@ impl Missing {
                 error,
                 deleted_since: times.map(|(since, _)| since),
                 leaves_at: times.and_then(|(_, leaves_at)| leaves_at),
+                arn: arns.get(secret.name()).copied().map(str::to_owned),
+                changed_at: None,
             }
         });
         let mut statuses: Vec<_> = served.chain(missing).collect();

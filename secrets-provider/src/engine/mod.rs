@@ -85,6 +85,9 @@ where
     let mut status = Status::started(Some(schedule.interval), max_staleness);
     let secrets = missing.statuses(&served, &used, &fetcher, schedule);
     status.set_secrets(secrets, missing.is_on_fallback());
+    if missing.is_on_fallback() {
+        status.record_start_on_fallback();
+    }
     status.set_calls(fetcher.calls());
     if let Some(error) = &error {
         status.record_failure(error);

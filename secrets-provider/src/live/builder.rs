@@ -94,6 +94,7 @@ pub struct LiveBuilder<T> {
     forget_deleted: Option<Duration>,
     search: Budget,
     triggers: Vec<BoxStream<'static, Trigger>>,
+    title: Option<String>,
 }
 
 type Merge = Box<dyn Fn(&Snapshot) -> Result<(Merged, Vec<Merged>), Error> + Send + Sync>;
@@ -118,6 +119,7 @@ impl<T> LiveBuilder<T> {
             forget_deleted: None,
             search: Budget::default(),
             triggers: Vec::new(),
+            title: None,
         }
     }
 
@@ -207,6 +209,27 @@ impl<T> LiveBuilder<T> {
         S: Stream<Item = Trigger> + Send + 'static,
     {
         self.triggers.push(trigger::fuse_quietly(triggers));
+        self
+    }
+
+    /// What the [`Status`](crate::Status) and the [`StatusPage`](crate::StatusPage) call these
+    /// settings, such as the service and the host: `shop, web-3`. By default, the page has the name
+    /// of the settings type. Values derived from the settings have the same title.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// # use secrets_provider::{Live, Memory, SecretsManager};
+    /// # #[derive(serde::Deserialize)] struct Settings { jwt_secret: String }
+    /// # let secrets = Memory::new();
+    /// # secrets.put("shop/prod/jwt-secret", "s");
+    /// let manager = SecretsManager::prefix("shop/prod");
+    /// # let manager = manager.backend(secrets);
+    /// let settings: Live<Settings> = Live::builder(manager).title("shop, web-3").start().await?;
+    /// assert_eq!(settings.status().title(), Some("shop, web-3"));
+    /// # Ok::<(), secrets_provider::Error>(()) }).unwrap();
+    /// ```
+    pub fn title(mut self, title: impl Into<String>) -> Self {
+        self.title = Some(title.into());
         self
     }
 
@@ -309,6 +332,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> LiveBuilder<T> {
         }
         let (cell, handle) =
             engine::start(fetcher, pipeline, schedule, self.max_staleness, self.triggers).await?;
+        cell.status().set_title(self.title);
         Ok(Live::new(cell, handle, Origin::Secrets))
     }
 }

@@ -1,16 +1,19 @@
 //! The status of settings as one HTML page for operators.
 //!
-//! `StatusPage` arranges the page; `tables` fills the tables, `html` has the pieces of markup and
-//! `text` escapes every name. The `/status` route serves it, and programs can print it themselves.
+//! `StatusPage` arranges the page, what needs attention first; `tables` and `keys` fill the tables,
+//! `html` has the pieces of markup and `text` escapes every name. The `/status` route serves it, and
+//! programs can print it themselves.
 //!
 //! The page shows names and versions, never a value. It needs no script, font or image, and its
 //! policy allows only its own style.
 
 mod html;
+mod keys;
 mod tables;
 mod text;
 
 use std::any::type_name;
+use std::collections::BTreeSet;
 use std::fmt::{self, Formatter};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -18,6 +21,7 @@ use std::time::{Duration, SystemTime};
 use crate::layers::explain::Explanation;
 use crate::live::Live;
 use crate::observe::status::{Health, Status};
+use crate::secret::id::Arn;
 use html::{card, gauge, section, tag};
 use text::{ago, duration, multi_line, one_line, short_type, time_element, until};
 
@@ -26,12 +30,19 @@ const STYLE: &str = include_str!("style.css");
 /// The default of [`StatusPage::reload_every`].
 const RELOAD_INTERVAL: Duration = Duration::from_secs(5);
 
+/// How many regions and accounts are shown.
+const MAX_PLACES: usize = 5;
+
 /// The shortest interval that [`StatusPage::reload_every`] accepts.
 const MIN_RELOAD_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The [`Status`] and the [`Explanation`] of a [`Live`] at one moment, as a page for a browser:
-/// what is live and since when, where each key comes from, and what failed. `Display` writes the
-/// HTML.
+/// what failed and what to do about it, what is live and since when, and where each key comes from.
+/// `Display` writes the HTML.
+///
+/// The heading is the [title](crate::LiveBuilder::title) that the program gives, or else the name of
+/// the settings type, with the region and account of the secrets below it. Keys are grouped by
+/// secret. Of each secret, a hundred keys are shown, and the number of the others.
 ///
 /// The page holds names and versions, no values. It is self-contained (no script, font or image)
 /// and reloads itself every few seconds, with a link to pause that. Names are escaped; serve the
@@ -49,7 +60,7 @@ const MIN_RELOAD_INTERVAL: Duration = Duration::from_secs(1);
 /// ```
 #[derive(Debug, Clone)]
 pub struct StatusPage {
-    /// The name of the settings type.
+    /// The program's title, or the name of the settings type.
     settings: String,
     status: Status,
     explanation: Arc<Explanation>,
@@ -62,13 +73,14 @@ impl StatusPage {
     /// The `Content-Security-Policy` to serve the page with. It allows the page's style and nothing
     /// else.
     pub const CONTENT_SECURITY_POLICY: &'static str = "default-src 'none'; \
-        style-src 'sha256-/3oq5ST+RjnqdrcmCu2JjPJ1A8NupfkEo1r1+YSIv/M='; \
+        style-src 'sha256-07SvnYZoil/ENd8F6vFSDi+/SkkQHWSBTwtUKDMbUyI='; \
         base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
     /// A page with the status and the explanation of these settings, as they are now.
     pub fn of<T>(live: &Live<T>) -> Self {
         let (status, explanation) = live.status_with_explanation();
-        let settings = short_type(type_name::<T>());
+        let title = status.title().map(str::to_owned);
+        let settings = title.unwrap_or_else(|| short_type(type_name::<T>()));
         let reload = Some(RELOAD_INTERVAL);
         Self { settings, status, explanation, ended: live.has_ended(), reload }
     }
@@ -129,8 +141,24 @@ impl StatusPage {
         writeln!(f, r#"<header class="{class}">"#)?;
         writeln!(f, "<h1>{}</h1>", one_line(&self.settings))?;
         writeln!(f, r#"<p class="badges">{} {ready}</p>"#, tag(class, health))?;
+        if let Some(places) = self.places() {
+            writeln!(f, r#"<p class="places">{}</p>"#, one_line(&places))?;
+        }
         writeln!(f, r#"<p class="meaning">{}</p>"#, self.meaning())?;
         f.write_str("</header>\n")
+    }
+
+    /// The regions and accounts that the secrets are in, as far as their ARNs say.
+    fn places(&self) -> Option<String> {
+        let places: BTreeSet<_> = (self.status.secrets().iter())
+            .filter_map(|secret| Arn::parse(secret.arn()?))
+            .map(|arn| format!("{}, account {}", arn.region, arn.account))
+            .collect();
+        let mut shown: Vec<_> = places.iter().take(MAX_PLACES).cloned().collect();
+        if let more @ 1.. = places.len().saturating_sub(MAX_PLACES) {
+            shown.push(format!("{more} more"));
+        }
+        (!shown.is_empty()).then(|| shown.join("; "))
     }
 
     fn summary(&self, f: &mut Formatter<'_>, now: SystemTime) -> fmt::Result {
@@ -153,7 +181,10 @@ impl StatusPage {
     fn success_card(&self, f: &mut Formatter<'_>, now: SystemTime) -> fmt::Result {
         let status = &self.status;
         let success = status.last_success();
-        let mut html = time_element(success);
+        let (value, mut html) = match status.has_succeeded() {
+            true => (ago(success, now), time_element(success)),
+            false => ("never".to_owned(), format!("started {}", ago(success, now))),
+        };
         if let Some(bound) = status.max_staleness() {
             if status.was_checked_since_success() {
                 let checked = ago(status.last_check(), now);
@@ -162,7 +193,7 @@ impl StatusPage {
             html += &format!("<br />failing after {}", duration(bound));
             html += &gauge(status.last_success_age(), bound);
         }
-        card(f, "Last success", &ago(success, now), &html)
+        card(f, "Last success", &value, &html)
     }
 
     fn next_refresh_card(&self, f: &mut Formatter<'_>, now: SystemTime) -> fmt::Result {
@@ -201,7 +232,7 @@ impl StatusPage {
         section(f, class, ("failure", heading), |f| {
             let (at, kind) = (error.at(), tag("bad", error.kind().as_str()));
             writeln!(f, "<p>{kind} {}, {}</p>", ago(at, now), time_element(at))?;
-            writeln!(f, "<pre>{}</pre>", multi_line(error.summary()))
+            writeln!(f, "<pre>{}</pre>", multi_line(error.message()))
         })
     }
 
@@ -230,7 +261,7 @@ impl fmt::Display for StatusPage {
         self.summary(f, now)?;
         tables::secrets(f, &self.status, now)?;
         tables::derived(f, &self.status, now)?;
-        tables::keys(f, &self.explanation)?;
+        keys::keys(f, &self.explanation)?;
         if !error_first {
             self.last_error(f, now)?;
         }

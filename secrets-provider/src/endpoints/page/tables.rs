@@ -1,15 +1,18 @@
-//! The page's tables of secrets, derived values and keys, from the status and the explanation.
+//! The page's tables of secrets and of derived values, from the status.
 //!
-//! Every name goes through `text` before it becomes HTML, whether a secret's, a variable's or a
-//! file's.
+//! What needs someone's attention comes first, and a table ends after a bound, with the number of
+//! the other rows. Every name goes through `text` before it becomes HTML.
 
 use std::fmt::{self, Formatter, Write as _};
 use std::time::SystemTime;
 
 use super::html::{code, note, section, table, tag};
+use super::keys::more;
 use super::text::{ago, multi_line, time_element, until};
-use crate::layers::explain::{Explanation, Provenance};
 use crate::observe::status::{DerivedStatus, Health, SecretState, SecretStatus, Status};
+
+/// How many secrets are shown, and how many derived values.
+const MAX_ROWS: usize = 200;
 
 /// The CSS class and the word for a health.
 pub(super) fn health(health: Health) -> (&'static str, &'static str) {
@@ -44,9 +47,19 @@ pub(super) fn secrets(f: &mut Formatter<'_>, status: &Status, now: SystemTime) -
                 },
             );
         }
-        let columns = ["Secret", "State", "Key path", "Version"];
-        table(f, "secrets", &columns, status.secrets().iter().map(|one| secret(one, now)))
+        let mut secrets: Vec<_> = status.secrets().iter().collect();
+        // Stable: within each half, they stay in the order of the names.
+        secrets.sort_by_key(|secret| !needs_attention(secret));
+        let columns = ["Secret", "State", "Key path", "Version", "In use since"];
+        let rows = secrets.iter().take(MAX_ROWS).map(|known| secret(known, now));
+        table(f, "secrets", &columns, rows)?;
+        more(f, secrets.len().saturating_sub(MAX_ROWS), "secret", "secrets")
     })
+}
+
+/// An optional secret that does not exist is as it should be.
+fn needs_attention(secret: &SecretStatus) -> bool {
+    !matches!(secret.state(), SecretState::Current | SecretState::Absent)
 }
 
 fn secret(secret: &SecretStatus, now: SystemTime) -> Vec<String> {
@@ -70,7 +83,8 @@ fn secret(secret: &SecretStatus, now: SystemTime) -> Vec<String> {
         "" => String::new(),
         version => code(version),
     };
-    vec![code(secret.name()), state, key_path, version]
+    let since = secret.changed_at().map_or_else(String::new, |at| since(at, now));
+    vec![code(secret.name()), state, key_path, version, since]
 }
 
 pub(super) fn derived(f: &mut Formatter<'_>, status: &Status, now: SystemTime) -> fmt::Result {
@@ -78,8 +92,13 @@ pub(super) fn derived(f: &mut Formatter<'_>, status: &Status, now: SystemTime) -
         return Ok(());
     }
     let columns = ["Follows", "State", "In use since", "Generation", "Built from generation"];
-    let rows = status.derived().iter().map(|derived| derived_value(derived, now));
-    section(f, "", ("derived", "Derived"), |f| table(f, "derived", &columns, rows))
+    let mut derived: Vec<_> = status.derived().iter().collect();
+    derived.sort_by_key(|derived| derived.failures() == 0);
+    let rows = derived.into_iter().map(|derived| derived_value(derived, now));
+    section(f, "", ("derived", "Derived"), |f| {
+        table(f, "derived", &columns, rows.take(MAX_ROWS))?;
+        more(f, status.derived().len().saturating_sub(MAX_ROWS), "value", "values")
+    })
 }
 
 fn derived_value(derived: &DerivedStatus, now: SystemTime) -> Vec<String> {
@@ -93,39 +112,14 @@ fn derived_value(derived: &DerivedStatus, now: SystemTime) -> Vec<String> {
         failures => tag("bad", &format!("{failures} failures")),
     };
     if let Some(error) = derived.last_error().filter(|_| derived.failures() > 0) {
-        let summary = multi_line(error.summary());
-        let _ = write!(state, r#" <span class="words">{summary}</span>"#);
+        let message = multi_line(error.message());
+        let _ = write!(state, r#" <span class="words">{message}</span>"#);
     }
-    let at = derived.built_at();
-    let built = format!("{}<br /><small>{}</small>", ago(at, now), time_element(at));
+    let built = since(derived.built_at(), now);
     let generation = derived.generation().to_string();
     vec![path, state, built, generation, derived.built_from().to_string()]
 }
 
-pub(super) fn keys(f: &mut Formatter<'_>, explanation: &Explanation) -> fmt::Result {
-    section(f, "", ("keys", "Keys"), |f| {
-        if explanation.keys().is_empty() {
-            return note(f, "No layer sets a key of these settings.");
-        }
-        let rows = explanation.keys().iter().map(|key| {
-            vec![code(&key.shown()), place(key.source()), key.hides().iter().map(place).collect()]
-        });
-        table(f, "keys", &["Key", "Comes from", "Hides"], rows)?;
-        match explanation.omitted_in_words() {
-            Some(omitted) => note(f, &format!("And {omitted}.")),
-            None => Ok(()),
-        }
-    })
-}
-
-fn place(place: &Provenance) -> String {
-    let class = if place.version_id().is_some() { "secret" } else { "quiet" };
-    let mut html = format!("{} {}", tag(class, &place.layer().to_string()), code(place.name()));
-    if let Some(file) = place.file() {
-        let _ = write!(html, " <small>in {}</small>", code(file));
-    }
-    if let Some(version_id) = place.version_id() {
-        let _ = write!(html, r#" <small class="version">version {}</small>"#, code(version_id));
-    }
-    format!("<div>{html}</div>")
+fn since(at: SystemTime, now: SystemTime) -> String {
+    format!("{}<br /><small>{}</small>", ago(at, now), time_element(at))
 }

@@ -34,15 +34,33 @@ fn all(document: &Document<'_>, element: &str) -> Vec<String> {
 
 /// The cells of each row in the table below a heading.
 fn rows(document: &Document<'_>, heading: &str) -> Vec<Vec<String>> {
-    let body = document
-        .descendants()
-        .find(|node| {
-            node.has_tag_name("table") && node.attribute("aria-labelledby") == Some(heading)
-        })
-        .and_then(|table| table.children().find(|node| node.has_tag_name("tbody")))
-        .expect("a table with that heading");
+    let table = document.descendants().find(|node| {
+        node.has_tag_name("table") && node.attribute("aria-labelledby") == Some(heading)
+    });
+    rows_of(table.expect("a table with that heading"))
+}
+
+fn rows_of(table: Node<'_, '_>) -> Vec<Vec<String>> {
+    let body = table.children().find(|node| node.has_tag_name("tbody")).expect("a body");
     let cells = |row: Node<'_, '_>| row.children().filter(Node::is_element).map(text).collect();
     body.children().filter(Node::is_element).map(cells).collect()
+}
+
+/// Each group of keys: its summary, and the rows of its table.
+fn groups(document: &Document<'_>) -> Vec<(String, Vec<Vec<String>>)> {
+    let child = |node: Node<'_, '_>, name: &str| {
+        node.children().find(|node| node.has_tag_name(name)).expect("the element").id()
+    };
+    let node = |id| document.get_node(id).expect("a node");
+    let groups = document.descendants().filter(|node| node.has_tag_name("details"));
+    groups
+        .map(|group| (text(node(child(group, "summary"))), rows_of(node(child(group, "table")))))
+        .collect()
+}
+
+/// A row of a table, as texts.
+fn row(cells: &[&str]) -> Vec<String> {
+    cells.iter().map(|cell| (*cell).to_owned()).collect()
 }
 
 fn attribute<'a>(document: &'a Document<'_>, element: &str, name: &str) -> Vec<&'a str> {
@@ -76,6 +94,7 @@ fn seeded() -> Memory {
 async fn the_page_shows_generation_age_secrets_and_keys() {
     let secrets = seeded();
     let settings = live(&secrets).await;
+    tokio::time::advance(Duration::from_secs(120)).await;
     secrets.put("app/jwt-secret", "value-new");
     settings.refresh().await.expect("a refresh");
     tokio::time::advance(Duration::from_millis(100_500)).await;
@@ -87,20 +106,26 @@ async fn the_page_shows_generation_age_secrets_and_keys() {
     assert_eq!(all(&page, "strong")[..2], ["2", "1 min 40 s ago"]);
     assert!(all(&page, "strong")[2].starts_with("in "), "the next refresh");
     assert!(all(&page, "dd")[1].ends_with("failing after 15 min"));
+    let secrets = rows(&page, "secrets");
     assert_eq!(
-        rows(&page, "secrets"),
+        secrets.iter().map(|row| &row[..4]).collect::<Vec<_>>(),
         [
             ["app/database", "current", "database", "v1"],
             ["app/jwt-secret", "current", "jwt_secret", "v3"]
         ]
     );
+    assert!(secrets[0][4].starts_with("3 min 40 s ago"), "since the start: {secrets:?}");
+    assert!(secrets[1][4].starts_with("1 min 40 s ago"), "since the refresh: {secrets:?}");
     assert_eq!(
-        rows(&page, "keys"),
+        groups(&page),
         [
             // The type has no fields that these could be.
-            ["database.* (2 keys)", "secret app/database version v1", ""],
-            ["database.port", "environment DATABASE__PORT", ""],
-            ["jwt_secret", "secret app/jwt-secret version v3", ""],
+            (
+                "secret app/database version v1 2 keys".to_owned(),
+                vec![row(&["database.* (2 keys)", ""])]
+            ),
+            ("secret app/jwt-secret version v3 1 key".to_owned(), vec![row(&["jwt_secret", ""])]),
+            ("environment 1 key".to_owned(), vec![row(&["database.port", "DATABASE__PORT", ""])]),
         ]
     );
     assert!(all(&page, "p").contains(&"And 1 other environment variable.".to_owned()));
@@ -125,8 +150,11 @@ async fn the_page_shows_what_a_key_hides() {
     let html = StatusPage::of(&settings).to_string();
     let page = parsed(&html);
     assert_eq!(
-        rows(&page, "keys"),
-        [["token", "secret app/token version v1", "environment TOKEN"]]
+        groups(&page),
+        [(
+            "secret app/token version v1 1 key".to_owned(),
+            vec![row(&["token", "environment TOKEN"])]
+        )]
     );
     assert!(!html.contains("value-"), "a value is shown");
 }
@@ -143,8 +171,9 @@ async fn the_last_error_is_on_top_while_it_persists_and_at_the_bottom_afterwards
     assert_eq!(headings(&stale), ["Last error", "Secrets", "Keys"]);
     let page = parsed(&stale);
     assert_eq!(all(&page, "title"), ["stale: Value, generation 1"]);
+    // What needs attention comes first.
     assert_eq!(
-        rows(&page, "secrets")[1],
+        rows(&page, "secrets")[0][..4],
         [
             "app/jwt-secret",
             "last good not_found deleted just now: it leaves in 1 d",
@@ -173,7 +202,7 @@ async fn settings_that_are_not_ready_are_marked() {
 }
 
 #[tokio::test]
-async fn hints_are_not_shown() {
+async fn hints_are_shown() {
     let mut status = Status::started(Some(Duration::from_secs(300)), None);
     let error =
         crate::Error::new(crate::ErrorKind::AccessDenied, "denied").with_hint("add the statement");
@@ -186,8 +215,94 @@ async fn hints_are_not_shown() {
         reload: None,
     };
     let html = page.to_string();
-    assert_eq!(all(&parsed(&html), "pre"), ["denied"]);
-    assert!(!html.contains("add the statement"));
+    assert_eq!(all(&parsed(&html), "pre"), ["denied hint: add the statement"]);
+}
+
+/// A store that answers once it may.
+#[derive(Debug, Default, Clone)]
+struct Unreachable(Arc<AtomicBool>);
+
+impl crate::Backend for Unreachable {
+    fn list<'a>(&'a self, _: &'a str) -> crate::BoxFuture<'a, Result<Vec<String>, crate::Error>> {
+        Box::pin(async { Ok(vec!["app/token".to_owned()]) })
+    }
+
+    fn fetch<'a>(&'a self, ids: &'a [String]) -> crate::BoxStream<'a, crate::Outcome> {
+        let answer = |id: &String| match self.0.load(Ordering::Relaxed) {
+            true => {
+                let arn =
+                    format!("arn:aws:secretsmanager:eu-west-1:123456789012:secret:{id}-AbCdEf");
+                (id.clone(), Ok(crate::Fetched::text(id, "v1", "value-token").with_arn(arn)))
+            }
+            false => {
+                (id.clone(), Err(crate::Error::new(crate::ErrorKind::Unavailable, "no answer")))
+            }
+        };
+        Box::pin(futures_util::stream::iter(ids.iter().map(answer)))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_start_on_fallback_no_success_is_shown_until_there_is_one() {
+    let store = Unreachable::default();
+    let manager = SecretsManager::prefix("app").backend(store.clone()).fallback_to_env();
+    let settings: Live<serde_json::Value> = Live::builder(manager)
+        .layers(|secrets| {
+            Layers::new().environment_from([("TOKEN", "value-local")]).secrets(secrets)
+        })
+        .title(format!("shop <{SHOWN}>"))
+        .start()
+        .await
+        .expect("settings on fallback");
+    let success = |html: &str| all(&parsed(html), "dd")[1].clone();
+    let html = StatusPage::of(&settings).to_string();
+    assert!(success(&html).starts_with("never started just now"), "{}", success(&html));
+    assert!(!html.contains("account"), "no secret has been read");
+    let json = |live: &Live<_>| serde_json::to_value(live.status()).expect("JSON");
+    assert_eq!(json(&settings)["last_success"], serde_json::Value::Null);
+
+    store.0.store(true, Ordering::Relaxed);
+    settings.refresh().await.expect("a refresh");
+    let html = StatusPage::of(&settings).to_string();
+    let page = parsed(&html);
+    assert!(success(&html).starts_with("just now"), "{}", success(&html));
+    assert!(json(&settings)["last_success"].is_u64());
+    assert_eq!(all(&page, "h1"), [text_of(&format!("shop <{SHOWN}>"))]);
+    assert_eq!(all(&page, "p")[1], "eu-west-1, account 123456789012");
+}
+
+/// A secret with very many keys, and very many secrets.
+#[tokio::test]
+async fn the_page_shows_a_hundred_keys_of_a_secret_and_counts_the_others() {
+    let secrets = Memory::new();
+    let members = (0..1_000).map(|n| (format!("HOST_{n}"), "value-host".into()));
+    let object: serde_json::Map<String, serde_json::Value> = members.collect();
+    secrets.put("app", serde_json::Value::Object(object).to_string());
+    for n in 0..300 {
+        secrets.put(&format!("app/token-{n}"), "value-token");
+    }
+    let variables = (0..1_000).map(|n| (format!("HOST_{n}"), "value-variable"));
+    let variables: Vec<_> = variables.collect();
+    let settings: Live<serde_json::Value> =
+        Live::builder(SecretsManager::prefix("app").backend(secrets))
+            .layers(move |secrets| {
+                Layers::new().environment_from(variables.clone()).secrets(secrets)
+            })
+            .start()
+            .await
+            .expect("settings");
+    let html = StatusPage::of(&settings).to_string();
+    let page = parsed(&html);
+    let groups = groups(&page);
+    assert_eq!(groups.len(), 100);
+    assert!(groups[0].0.ends_with("1000 keys"), "{}", groups[0].0);
+    assert_eq!(groups[0].1.len(), 100);
+    let notes = all(&page, "p");
+    for note in ["And 900 more keys.", "And 101 more secrets.", "And 201 more groups."] {
+        assert!(notes.iter().any(|text| text == note), "{note}");
+    }
+    assert!(!html.contains(r#"open="open""#), "many keys are folded");
+    assert!(html.len() < 250_000, "{}", html.len());
 }
 
 /// Hostile names of secrets, keys, variables and files, and a hostile message from a check.
@@ -231,14 +346,17 @@ async fn hostile_names_are_shown_as_text() {
     let page = parsed(&html);
     let secret = text_of(&format!("app/{SHOWN}"));
     assert_eq!(rows(&page, "secrets")[0][0], secret);
-    let keys = rows(&page, "keys");
+    let groups = groups(&page);
+    let key = text_of(SHOWN);
     assert!(
-        keys.iter().any(|row| row[0] == text_of(SHOWN) && row[1].contains(&secret)),
-        "{keys:?}"
+        groups
+            .iter()
+            .any(|(of, rows)| of.contains(&secret) && rows.iter().any(|row| row[0] == key)),
+        "{groups:?}"
     );
     assert!(
-        keys.iter().any(|row| row[1].contains("in ") && row[1].contains("<b onload='x'>&\".env")),
-        "{keys:?}"
+        groups.iter().any(|(of, _)| of.starts_with(".env") && of.contains("<b onload='x'>&\".env")),
+        "{groups:?}"
     );
     assert_eq!(rows(&page, "derived")[0][0], text_of(SHOWN));
     assert!(
@@ -348,7 +466,7 @@ async fn the_page_is_accessible() {
     assert_eq!(attribute(&page, "html", "lang"), ["en"]);
     assert!(attribute(&page, "meta", "content").contains(&"width=device-width, initial-scale=1"));
     let columns = page.descendants().filter(|node| node.attribute("scope") == Some("col")).count();
-    assert_eq!(columns, 4 + 3);
+    assert_eq!(columns, 5 + 2 * 2 + 3, "secrets, keys of two secrets, of the environment");
     assert_eq!(attribute(&page, "svg", "aria-label"), ["0 % of the bound"]);
     let ids: Vec<_> = page.descendants().filter_map(|node| node.attribute("id")).collect();
     for section in page.descendants().filter(|node| node.has_tag_name("section")) {

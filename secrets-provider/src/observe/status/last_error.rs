@@ -15,9 +15,6 @@ use crate::error::{Error, ErrorKind};
 pub struct LastError {
     kind: ErrorKind,
     message: String,
-    /// The message without hints.
-    #[serde(skip)]
-    summary: String,
     #[serde(skip)]
     error: Error,
     #[serde(serialize_with = "epoch")]
@@ -29,7 +26,6 @@ impl LastError {
         Self {
             kind: error.kind(),
             message: error.to_string(),
-            summary: error.without_hints().to_string(),
             error: error.clone(),
             at: Instant::now(),
         }
@@ -58,10 +54,5 @@ impl LastError {
     /// The error itself.
     pub(crate) fn error(&self) -> &Error {
         &self.error
-    }
-
-    /// The message without hints, which may describe the machine that the program runs on.
-    pub(crate) fn summary(&self) -> &str {
-        &self.summary
     }
 }

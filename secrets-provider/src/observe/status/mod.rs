@@ -65,6 +65,10 @@ pub struct Status {
     failed: bool,
     /// A search for newer settings has failed since the last refresh.
     search_failed: bool,
+    /// Every required secret was read at least once: at the start, or by a refresh.
+    has_succeeded: bool,
+    /// What the program calls these settings.
+    title: Option<String>,
 }
 
 impl Status {
@@ -138,6 +142,17 @@ impl Status {
         self.failed
     }
 
+    /// What [`LiveBuilder::title`](crate::LiveBuilder::title) calls these settings.
+    pub fn title(&self) -> Option<&str> {
+        self.title.as_deref()
+    }
+
+    /// Whether the start or a refresh has ever read every required secret. False after a start on
+    /// [fallback](Health::Fallback), until a refresh succeeds; then no last success is shown.
+    pub fn has_succeeded(&self) -> bool {
+        self.has_succeeded
+    }
+
     /// Whether the last error still holds: no refresh has succeeded after it.
     pub(crate) fn error_persists(&self) -> bool {
         self.failed || self.search_failed
@@ -182,7 +197,8 @@ impl Status {
         system_time(self.changed_at)
     }
 
-    /// When a refresh of all secrets last succeeded. The start counts, even a start on fallback. A
+    /// When a refresh of all secrets last succeeded. The start counts, even a start on fallback,
+    /// which [`has_succeeded`](Self::has_succeeded) distinguishes (and `null` in JSON). A
     /// search by [`refresh_past`](crate::Live::refresh_past) does not count, because it reads only
     /// some of the secrets. For a derived value, the last success of its settings.
     pub fn last_success(&self) -> SystemTime {
@@ -212,12 +228,14 @@ impl Status {
 impl Serialize for Status {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let seconds = |duration: Option<Duration>| duration.map(|duration| duration.as_secs_f64());
-        let mut fields = serializer.serialize_struct("Status", 14)?;
+        let mut fields = serializer.serialize_struct("Status", 15)?;
+        fields.serialize_field("title", &self.title)?;
         fields.serialize_field("generation", &self.generation)?;
         fields.serialize_field("health", &self.health())?;
         fields.serialize_field("ready", &self.is_ready())?;
         fields.serialize_field("changed_at", &Epoch(self.changed_at))?;
-        fields.serialize_field("last_success", &Epoch(self.last_success))?;
+        let last_success = self.has_succeeded.then_some(Epoch(self.last_success));
+        fields.serialize_field("last_success", &last_success)?;
         fields.serialize_field("last_success_age", &self.last_success_age().as_secs_f64())?;
         fields.serialize_field("last_check", &Epoch(self.last_check))?;
         fields.serialize_field("max_staleness", &seconds(self.max_staleness))?;

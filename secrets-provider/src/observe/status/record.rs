@@ -1,6 +1,7 @@
 //! What the engine and derived values write into a status. Every setter is named for the event that
 //! it records; none of them reads a clock other than tokio's, and none can fail.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -36,7 +37,19 @@ impl Status {
             fallback: false,
             failed: false,
             search_failed: false,
+            has_succeeded: true,
+            title: None,
         }
+    }
+
+    /// The start could not read all required secrets.
+    pub(crate) fn record_start_on_fallback(&mut self) {
+        self.has_succeeded = false;
+    }
+
+    /// Sets what the program calls these settings.
+    pub(crate) fn set_title(&mut self, title: Option<String>) {
+        self.title = title;
     }
 
     /// A new generation went live.
@@ -49,6 +62,7 @@ impl Status {
     pub(crate) fn record_success(&mut self) {
         self.record_check();
         self.last_success = self.last_check;
+        self.has_succeeded = true;
         self.failed = false;
         self.search_failed = false;
     }
@@ -71,8 +85,19 @@ impl Status {
         self.last_check = Instant::now();
     }
 
-    /// Sets the state of each secret, and whether lower layers serve the keys of a required one.
-    pub(crate) fn set_secrets(&mut self, secrets: Vec<SecretStatus>, fallback: bool) {
+    /// Sets the state of each secret, and whether lower layers serve the keys of a required one. A
+    /// secret whose version is the one before keeps its time of change.
+    pub(crate) fn set_secrets(&mut self, mut secrets: Vec<SecretStatus>, fallback: bool) {
+        let now = Instant::now();
+        let before: BTreeMap<_, _> = self
+            .secrets
+            .iter()
+            .map(|secret| ((secret.name(), secret.version_id()), secret.changed_at))
+            .collect();
+        for secret in secrets.iter_mut().filter(|secret| !secret.version_id.is_empty()) {
+            let known = before.get(&(secret.name(), secret.version_id())).copied().flatten();
+            secret.changed_at = known.or(Some(now));
+        }
         self.secrets = secrets;
         self.fallback = fallback;
     }

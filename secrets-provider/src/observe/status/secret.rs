@@ -1,5 +1,7 @@
-//! The status of one secret: which version is in use, and why a newer one could not be read. Filled
-//! in by the engine; `Status::secrets` lists them.
+//! The status of one secret: which version is in use since when, and why a newer one could not be
+//! read. Filled in by the engine; `Status::secrets` lists them.
+//!
+//! It holds names, versions and times, never a value.
 
 use std::time::SystemTime;
 
@@ -41,6 +43,11 @@ pub struct SecretStatus {
     pub(crate) deleted_since: Option<Instant>,
     #[serde(serialize_with = "optional_epoch", skip_serializing_if = "Option::is_none")]
     pub(crate) leaves_at: Option<Instant>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) arn: Option<String>,
+    /// Set by `Status::set_secrets`, which knows the status before.
+    #[serde(serialize_with = "optional_epoch")]
+    pub(crate) changed_at: Option<Instant>,
 }
 
 impl SecretStatus {
@@ -63,6 +70,17 @@ impl SecretStatus {
     /// The id of the version in use; empty if there is none.
     pub fn version_id(&self) -> &str {
         &self.version_id
+    }
+
+    /// Since when that version is in use in this process: the start, or a later refresh. `None` if
+    /// no version is in use.
+    pub fn changed_at(&self) -> Option<SystemTime> {
+        self.changed_at.map(system_time)
+    }
+
+    /// The secret's ARN, if the store has ARNs and the secret was read.
+    pub fn arn(&self) -> Option<&str> {
+        self.arn.as_deref()
     }
 
     /// Why the last refresh could not read it; `None` if it could. The version in use, if any, is

@@ -175,6 +175,11 @@ impl Document {
             .collect()
     }
 
+    fn has_row_like(&self, start: &str) {
+        let rows = self.all("tr");
+        assert!(rows.iter().any(|text| text.starts_with(start)), "no `{start}` in {rows:#?}");
+    }
+
     fn has_row(&self, row: &str) {
         let rows = self.all("tr");
         assert!(rows.iter().any(|text| text == row), "no `{row}` in {rows:#?}");
@@ -198,21 +203,23 @@ fn between<'a>(text: &'a str, start: &str, end: &str) -> &'a str {
 #[tokio::test]
 async fn the_page_of_fresh_settings() {
     let fake = fake();
-    let settings = builder(&fake).start().await.unwrap();
+    let settings = builder(&fake).title(HOSTILE).start().await.unwrap();
     let _pool = pool(&settings).await;
     let version = fake.put("shop/prod/jwt-secret", "value-rotated");
     settings.refresh().await.unwrap();
     let page = Service::start(settings).await.looked_at("fresh").await;
 
-    assert_eq!(page.all("title"), ["fresh: Settings, generation 2"]);
-    assert_eq!(page.all("h2"), ["Secrets", "Derived", "Keys"]);
-    page.has_row(&format!("shop/prod/jwt-secret current jwt_secret {version}"));
-    page.has_row(&format!(
-        "jwt_secret secret shop/prod/jwt-secret version {version} environment JWT_SECRET"
-    ));
-    page.has_row("database.pool_size environment DATABASE__POOL_SIZE");
     let escaped = HOSTILE.replace('<', "&lt;").replace('>', "&gt;");
-    assert!(page.all("tr").iter().any(|row| row.starts_with(&format!("odd.{escaped} secret"))));
+    assert_eq!(page.all("title"), [format!("fresh: {escaped}, generation 2")]);
+    assert_eq!(page.all("h1"), [escaped]);
+    assert!(page.all("p").iter().any(|text| text.starts_with("us-east-1, account ")));
+    assert_eq!(page.all("h2"), ["Secrets", "Derived", "Keys"]);
+    page.has_row_like(&format!("shop/prod/jwt-secret current jwt_secret {version} "));
+    let group = format!("secret shop/prod/jwt-secret version {version} 1 key");
+    assert!(page.all("summary").contains(&group), "{:?}", page.all("summary"));
+    page.has_row("jwt_secret environment JWT_SECRET");
+    page.has_row("database.pool_size DATABASE__POOL_SIZE");
+    page.has_row("odd.*");
     assert!(page.all("script").is_empty());
     assert!(page.all("tr").iter().any(|row| row.starts_with("database built")));
 }
@@ -231,11 +238,10 @@ async fn the_page_of_stale_settings() {
     assert_eq!(page.all("title"), ["stale: Settings, generation 2"]);
     assert_eq!(page.all("h2")[0], "Last error");
     assert!(page.all("pre")[0].contains("shop/prod/api-keys/stripe"), "{:?}", page.all("pre"));
+    assert!(page.all("pre")[0].contains("hint: "), "{:?}", page.all("pre"));
     let rows = page.all("tr");
-    assert!(
-        rows.iter().any(|row| row.starts_with("shop/prod/api-keys/stripe last good access_denied")),
-        "{rows:#?}"
-    );
+    // Below the columns' names.
+    assert!(rows[1].starts_with("shop/prod/api-keys/stripe last good access_denied"), "{rows:#?}");
     let derived =
         rows.iter().find(|row| row.contains("build failed: the database did not let us in"));
     assert!(derived.is_some_and(|row| row.starts_with("database ")), "{rows:#?}");
@@ -268,8 +274,9 @@ async fn the_page_of_fallback_settings() {
 
     assert_eq!(page.all("title"), ["fallback: Settings, generation 1"]);
     page.has_row("shop/prod/jwt-secret fallback access_denied jwt_secret");
-    page.has_row("jwt_secret environment JWT_SECRET");
-    page.has_row("database.password environment DATABASE__PASSWORD");
+    assert!(page.all("dd").iter().any(|text| text.starts_with("never started")));
+    page.has_row("jwt_secret JWT_SECRET");
+    page.has_row("database.password DATABASE__PASSWORD");
 }
 
 #[tokio::test]
