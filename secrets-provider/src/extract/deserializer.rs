@@ -7,10 +7,11 @@ use serde::de::value::SeqDeserializer;
 use serde::de::{Deserializer, Visitor};
 use serde::forward_to_deserialize_any;
 
-use super::access::{Enum, Items, Members, Versions};
+use super::access::{Items, Members, Versions};
 use super::error::{ExtractError, Objection};
 use super::numbers::{Number, numbers};
 use super::serde_internals::{self, KEY, ROTATING, identity};
+use super::variants::Enum;
 use super::{Extractor, Place, scalar};
 use crate::tree::{Value, base64};
 

@@ -13,11 +13,15 @@ mod deserializer;
 mod error;
 mod fields;
 pub(crate) mod key;
+mod marks;
+mod missing;
 mod numbers;
 mod placeholder;
+mod recovery;
 pub(crate) mod rotating;
 mod scalar;
 mod serde_internals;
+mod variants;
 
 use serde::de::DeserializeOwned;
 
@@ -28,8 +32,8 @@ use crate::tree::payload;
 use crate::tree::{Node, Table, Value, base64};
 
 use context::Context;
-pub(crate) use context::Implied;
 use error::ExtractError;
+pub(crate) use missing::Implied;
 use numbers::Number;
 
 /// How many wrong values are reported at most, because each costs a walk.

@@ -2,15 +2,17 @@
 //!
 //! The SDK's own errors quote whole responses in `Debug`, and a server's message may contain
 //! anything. So only kind, error code and request id are kept, and for a denial which policy
-//! refused the call. The codes of Secrets Manager are a table at the end; all wording of this
-//! backend's failed calls is in this file and in `denied`.
+//! refused the call. `codes` has what the codes of Secrets Manager mean, `unreached` tells why no
+//! answer came; all wording of this backend's failed calls is in this file and in `denied`.
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
+use super::codes::{Meaning, meaning};
 use super::denied;
 use super::setup::Setup;
+use super::unreached::{Unreached, credentials_error, without_provider};
 use crate::backend::iam::Location;
 use crate::error::{Error, ErrorKind};
 use crate::observe::events;
@@ -346,174 +348,4 @@ fn error_text(text: &str) -> &str {
     let plain = text.len() <= 64
         && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_'));
     if plain { text } else { "" }
-}
-
-/// Why no connection came about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Unreached {
-    Certificate,
-    NoTls,
-    Name,
-    Refused,
-    Unknown,
-}
-
-impl Unreached {
-    /// rustls is behind the SDK's connector, so only its words show what TLS met.
-    fn of(error: &(dyn std::error::Error + 'static)) -> Self {
-        let says = |phrases: &[&str]| {
-            let mut chain = std::iter::successors(Some(error), |error| error.source());
-            chain.any(|error| {
-                let text = error.to_string().to_ascii_lowercase();
-                phrases.iter().any(|phrase| text.contains(phrase))
-            })
-        };
-        match () {
-            () if says(&["certificate", "unknownissuer", "unknownca"]) => Self::Certificate,
-            () if says(&["corrupt message", "invalidcontenttype", "handshake"]) => Self::NoTls,
-            () if says(&["dns error", "failed to lookup address"]) => Self::Name,
-            () if says(&["connection refused"]) => Self::Refused,
-            () => Self::Unknown,
-        }
-    }
-}
-
-/// Whether there were no credentials to sign with. The SDK's type for that is private, so only its
-/// words show it.
-fn without_provider(error: &(dyn std::error::Error + 'static)) -> bool {
-    let chain = std::iter::successors(Some(error), |error| error.source());
-    chain.map(ToString::to_string).any(|text| text.contains("auth scheme"))
-}
-
-fn credentials_error<'a>(
-    error: &'a (dyn std::error::Error + 'static),
-) -> Option<&'a CredentialsError> {
-    std::iter::successors(Some(error), |error| error.source())
-        .find_map(|error| error.downcast_ref())
-}
-
-/// What a code of Secrets Manager means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Meaning {
-    NotFound,
-    NoCurrentVersion,
-    Denied,
-    CannotDecrypt,
-    PendingDeletion,
-    Throttled,
-    /// The credentials themselves are not accepted, for any secret.
-    BadCredentials,
-    BadRequest,
-    /// The request did not arrive in the form that Secrets Manager reads, for any secret.
-    Garbled,
-}
-
-/// The meaning of a code and, where one code has several, of a phrase in its message (in lower
-/// case). The first line that fits counts. The codes are those of the service, those common to all
-/// services (CommonErrors), and those of the SDK's own list of throttling codes. Services differ in
-/// the ending `Exception`, so the codes here have none (see [`stem`]).
-const MEANINGS: [(&str, &str, Meaning); 65] = [
-    ("ResourceNotFound", "staging label", Meaning::NoCurrentVersion),
-    ("ResourceNotFound", "", Meaning::NotFound),
-    ("AccessDenied", "", Meaning::Denied),
-    ("UnauthorizedOperation", "", Meaning::Denied),
-    ("DecryptionFailure", "", Meaning::CannotDecrypt),
-    ("InvalidRequest", "delet", Meaning::PendingDeletion),
-    ("Throttling", "", Meaning::Throttled),
-    ("Throttled", "", Meaning::Throttled),
-    ("RequestThrottled", "", Meaning::Throttled),
-    ("EC2Throttled", "", Meaning::Throttled),
-    ("TooManyRequests", "", Meaning::Throttled),
-    ("RequestLimitExceeded", "", Meaning::Throttled),
-    ("ProvisionedThroughputExceeded", "", Meaning::Throttled),
-    ("TransactionInProgress", "", Meaning::Throttled),
-    ("PriorRequestNotComplete", "", Meaning::Throttled),
-    ("LimitExceeded", "", Meaning::Throttled),
-    ("SlowDown", "", Meaning::Throttled),
-    ("BandwidthLimitExceeded", "", Meaning::Throttled),
-    ("ExpiredToken", "", Meaning::BadCredentials),
-    ("TokenRefreshRequired", "", Meaning::BadCredentials),
-    ("InvalidToken", "", Meaning::BadCredentials),
-    ("InvalidTokenId", "", Meaning::BadCredentials),
-    ("InvalidClientTokenId", "", Meaning::BadCredentials),
-    ("InvalidIdentityToken", "", Meaning::BadCredentials),
-    ("InvalidAccessKeyId", "", Meaning::BadCredentials),
-    ("InvalidSecurity", "", Meaning::BadCredentials),
-    ("InvalidSecurityToken", "", Meaning::BadCredentials),
-    ("UnrecognizedClient", "", Meaning::BadCredentials),
-    ("InvalidSignature", "", Meaning::BadCredentials),
-    ("SignatureDoesNotMatch", "", Meaning::BadCredentials),
-    ("IncompleteSignature", "", Meaning::BadCredentials),
-    ("MissingAuthenticationToken", "", Meaning::BadCredentials),
-    ("MissingSecurityHeader", "", Meaning::BadCredentials),
-    ("MissingSecurityElement", "", Meaning::BadCredentials),
-    ("AuthorizationHeaderMalformed", "", Meaning::BadCredentials),
-    ("AuthFailure", "", Meaning::BadCredentials),
-    ("NotAuthorized", "", Meaning::BadCredentials),
-    ("Unauthorized", "", Meaning::BadCredentials),
-    ("UnauthorizedAccess", "", Meaning::BadCredentials),
-    ("RequestExpired", "", Meaning::BadCredentials),
-    ("RequestTimeTooSkewed", "", Meaning::BadCredentials),
-    ("RequestInTheFuture", "", Meaning::BadCredentials),
-    ("OptInRequired", "", Meaning::BadCredentials),
-    ("SubscriptionRequired", "", Meaning::BadCredentials),
-    ("NotSignedUp", "", Meaning::BadCredentials),
-    ("AccountProblem", "", Meaning::BadCredentials),
-    ("AllAccessDisabled", "", Meaning::BadCredentials),
-    ("PendingVerification", "", Meaning::BadCredentials),
-    ("Blocked", "", Meaning::BadCredentials),
-    ("InvalidParameter", "", Meaning::BadRequest),
-    ("InvalidParameterValue", "", Meaning::BadRequest),
-    ("InvalidParameterCombination", "", Meaning::BadRequest),
-    ("MissingParameter", "", Meaning::BadRequest),
-    ("MissingRequiredParameter", "", Meaning::BadRequest),
-    ("Validation", "", Meaning::BadRequest),
-    ("InvalidRequest", "", Meaning::BadRequest),
-    ("MalformedHttpRequest", "", Meaning::Garbled),
-    ("MalformedQueryString", "", Meaning::Garbled),
-    ("InvalidQueryParameter", "", Meaning::Garbled),
-    ("InvalidAction", "", Meaning::Garbled),
-    ("MissingAction", "", Meaning::Garbled),
-    ("Serialization", "", Meaning::Garbled),
-    ("RequestEntityTooLarge", "", Meaning::Garbled),
-    ("UnsupportedProtocol", "", Meaning::Garbled),
-    ("UnknownOperation", "", Meaning::Garbled),
-];
-
-fn meaning(code: &str, message: &str) -> Option<Meaning> {
-    let stem = stem(code);
-    let fits =
-        |(known, phrase, _): &&(&str, &str, Meaning)| stem == *known && message.contains(phrase);
-    MEANINGS.iter().find(fits).map(|(_, _, meaning)| *meaning)
-}
-
-/// A code without its ending: services spell one code `ValidationError`, `ValidationException` or
-/// `Validation`.
-fn stem(code: &str) -> &str {
-    ["Exception", "Error", "Fault"]
-        .into_iter()
-        .find_map(|ending| code.strip_suffix(ending))
-        .unwrap_or(code)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::io;
-
-    use super::*;
-
-    #[test]
-    fn no_connection_is_told_apart_by_its_cause() {
-        for (text, expected) in [
-            ("invalid peer certificate: UnknownIssuer", Unreached::Certificate),
-            ("received fatal alert: UnknownCA", Unreached::Certificate),
-            ("received corrupt message of type InvalidContentType", Unreached::NoTls),
-            ("dns error: failed to lookup address information", Unreached::Name),
-            ("tcp connect error: Connection refused (os error 111)", Unreached::Refused),
-            ("connection reset by peer", Unreached::Unknown),
-        ] {
-            let error = io::Error::other(io::Error::other(text));
-            assert_eq!(Unreached::of(&error), expected, "{text}");
-        }
-    }
 }

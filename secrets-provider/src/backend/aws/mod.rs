@@ -9,6 +9,7 @@
 
 mod answer;
 mod calls;
+mod codes;
 mod connect;
 mod denied;
 mod error;
@@ -17,6 +18,7 @@ mod https;
 mod listing;
 mod rotation;
 mod setup;
+mod unreached;
 mod variables;
 
 use std::collections::BTreeMap;
