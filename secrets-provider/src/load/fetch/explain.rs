@@ -84,7 +84,10 @@ mod tests {
         let memory = Memory::new();
         memory.put("app/database", "x");
         let names = (0..MAX_FAILURES + 50).map(|name| format!("app/databse{name}"));
-        let error = SecretsManager::names(names).backend(memory).fetch_blocking().unwrap_err();
+        let error = SecretsManager::names(names)
+            .backend(memory)
+            .fetch_blocking()
+            .expect_err("no such secrets");
         let hints = error.errors().iter().filter_map(|error| error.hint());
         let similar = hints.filter(|hint| hint.starts_with("there is `app/database`")).count();
         assert_eq!((error.errors().len(), similar), (MAX_FAILURES + 50, MAX_FAILURES));

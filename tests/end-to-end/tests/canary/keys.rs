@@ -208,7 +208,7 @@ fn no_error_of_a_secret_without_a_place_shows_its_keys() {
     ] {
         let memory = Memory::new();
         secrets.iter().for_each(|(name, text)| {
-            memory.put(*name, &**text);
+            memory.put(name, &**text);
         });
         let manager = SecretsManager::prefix("app").backend(memory);
         let error = manager.fetch_blocking().unwrap_err();

@@ -1,12 +1,12 @@
 //! Days of operation: four rotations a day, and another fault on each day of the week.
 //!
-//! Two weeks run with the suite. `SIMULATED_DAYS=180 cargo test -p end-to-end --test suite
+//! A week runs with the suite. `SIMULATED_DAYS=180 cargo test -p end-to-end --test suite
 //! engine::days -- --nocapture` runs more, and prints the figures.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use fake_secrets_manager::Fault;
+use fake_secrets_manager::{FakeSecretsManager, Fault};
 use secrets_provider::Live;
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -20,19 +20,40 @@ const HEALTHY_LAG: Duration = Duration::from_secs(330);
 /// After the end of a fault: what hangs until the timeout, and then a whole interval.
 const LAG_AFTER_FAULT: Duration = Duration::from_secs(30 + 330);
 
-/// The fault of a day, and how long it lasts from its second hour on.
-fn fault_of(day: u32) -> (Option<Fault>, Duration) {
-    match day % 7 {
-        0 => (None, Duration::ZERO),
-        1 => (Some(Fault::drop_connection().with_probability(0.1).seed(day.into())), 20 * HOUR),
-        2 => (Some(Fault::unavailable()), 2 * HOUR),
-        3 => (Some(Fault::throttled().with_probability(0.3).seed(day.into())), 20 * HOUR),
-        4 => (
-            Some(Fault::error("AccessDeniedException", 400, "denied").for_secret("app/database")),
-            4 * HOUR,
-        ),
-        5 => (Some(Fault::html(502)), 2 * HOUR),
-        _ => (Some(Fault::truncated_body()), 2 * HOUR),
+/// What is wrong for some hours.
+enum Trouble {
+    Fault(Fault),
+    /// The secret's own policy denies it.
+    Denied,
+}
+
+impl Trouble {
+    /// The trouble of a day, and how long it lasts from the day's second hour on.
+    fn of(day: u32) -> Option<(Self, Duration)> {
+        let seed = u64::from(day);
+        Some(match day % 7 {
+            0 => return None,
+            1 => {
+                (Self::Fault(Fault::drop_connection().with_probability(0.1).seed(seed)), 20 * HOUR)
+            }
+            2 => (Self::Fault(Fault::unavailable()), 2 * HOUR),
+            3 => (Self::Fault(Fault::throttled().with_probability(0.3).seed(seed)), 20 * HOUR),
+            4 => (Self::Denied, 4 * HOUR),
+            5 => (Self::Fault(Fault::html(502)), 2 * HOUR),
+            _ => (Self::Fault(Fault::truncated_body()), 2 * HOUR),
+        })
+    }
+
+    fn begin(self, fake: &FakeSecretsManager) {
+        match self {
+            Self::Fault(fault) => drop(fake.inject(fault)),
+            Self::Denied => fake.deny_secret("app/database"),
+        }
+    }
+
+    fn end(fake: &FakeSecretsManager) {
+        fake.clear_faults();
+        fake.allow_secret("app/database");
     }
 }
 
@@ -62,9 +83,10 @@ fn watch(settings: &Live<Settings>) -> Arc<Mutex<Vec<(u32, Instant)>>> {
 }
 
 #[tokio::test(start_paused = true)]
+#[expect(clippy::print_stdout, reason = "the figures")]
 async fn every_rotation_arrives_on_days_of_every_fault() {
     let days: u32 = std::env::var("SIMULATED_DAYS")
-        .map_or(14, |days| days.parse().expect("SIMULATED_DAYS is a number of days"));
+        .map_or(7, |days| days.parse().expect("SIMULATED_DAYS is a number of days"));
     let fake = fake();
     for other in 0..20 {
         fake.put(&format!("app/other-{other}"), "unchanged");
@@ -75,35 +97,29 @@ async fn every_rotation_arrives_on_days_of_every_fault() {
     for day in 0..days {
         let begun = Instant::now();
         fake.reset_calls();
-        let (fault, lasts) = fault_of(day);
-        let healthy = fault.is_none();
-        let fault = fault.map(|fault| (begun + HOUR, begun + HOUR + lasts, fault));
+        let trouble = Trouble::of(day);
+        let healthy = trouble.is_none();
+        let ends = trouble.as_ref().map(|(_, lasts)| begun + HOUR + *lasts);
+        let mut trouble = trouble.map(|(trouble, _)| trouble);
         for rotation in 0..ROTATIONS {
-            // In the midst of each fault, and outside of it.
+            // The first one is in the midst of the trouble.
             let at = begun + HOUR * 6 * rotation + HOUR * 3 / 2;
-            if let Some((from, until, fault)) = &fault {
-                sleep_until((*from).min(at)).await;
-                let active = *from <= at && at < *until;
-                if active && rotation == 0 {
-                    fake.inject(fault.clone());
-                }
+            if let Some(trouble) = trouble.take() {
+                sleep_until(begun + HOUR).await;
+                trouble.begin(&fake);
             }
-            let ends = fault.as_ref().map_or(at, |(_, until, _)| (*until).max(at));
             sleep_until(at).await;
             let n = u32::try_from(put.len()).unwrap() + 2;
             put_password(&fake, n);
             fake.put("app/jwt-secret", format!("jwt-{n}"));
-            put.push((n, at, ends));
-            if let Some((_, until, _)) = &fault
-                && *until < begun + HOUR * 6 * (rotation + 1)
-            {
-                sleep_until(*until).await;
-                fake.clear_faults();
+            put.push((n, at, ends.filter(|ends| *ends > at)));
+            if let Some(ends) = ends.filter(|ends| *ends < at + 6 * HOUR) {
+                sleep_until(ends).await;
+                Trouble::end(&fake);
             }
         }
-        sleep_until(begun + DAY - Duration::from_secs(1)).await;
-        fake.clear_faults();
         if healthy {
+            sleep_until(begun + DAY - Duration::from_secs(1)).await;
             healthy_days += 1;
             healthy_calls[0] += fake.calls("ListSecrets");
             healthy_calls[1] += fake.calls("BatchGetSecretValue");
@@ -117,10 +133,9 @@ async fn every_rotation_arrives_on_days_of_every_fault() {
     for (n, at, fault_ends) in &put {
         let arrived = served.iter().find(|(served, _)| served == n);
         let (_, arrived) = arrived.unwrap_or_else(|| panic!("rotation {n} was never served"));
-        let in_fault = fault_ends > at;
-        let bound = if in_fault { *fault_ends + LAG_AFTER_FAULT } else { *at + HEALTHY_LAG };
+        let bound = fault_ends.map_or(*at + HEALTHY_LAG, |ends| ends + LAG_AFTER_FAULT);
         assert!(*arrived <= bound, "rotation {n} took {:?}", *arrived - *at);
-        let longest = &mut longest[usize::from(in_fault)];
+        let longest = &mut longest[usize::from(fault_ends.is_some())];
         *longest = (*longest).max(*arrived - *at);
     }
     let [listings, batches] = healthy_calls.map(|calls| calls / healthy_days as usize);
