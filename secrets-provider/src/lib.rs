@@ -36,11 +36,11 @@ pub use extract::key::Key;
 pub use extract::rotating::Rotating;
 
 // Settings that stay current.
-pub use engine::handle::{Change, Refreshed};
+pub use engine::handle::Change;
 pub use engine::trigger::{Trigger, TriggerSender};
-pub use live::{
-    Changes, Guard, Live, LiveBuilder, Mapped, Part, Pins, Reader, Rejected, Retry, View,
-};
+pub use live::{Changes, Guard, Live, LiveBuilder, Mapped, Part, Pins, Reader, Rejected, View};
+pub use load::retry::answer::Refreshed;
+pub use load::retry::fresh::Retry;
 
 // Their state, for operators.
 pub use endpoints::page::StatusPage;

@@ -10,12 +10,13 @@ use tracing::Instrument as _;
 
 use super::candidate::Candidate;
 use super::conflicts::without_conflicts;
-use super::handle::{Change, Refreshed};
+use super::handle::Change;
 use super::refresher::Refresher;
 use super::secrets::Secrets;
 use crate::error::{Error, ErrorKind};
 use crate::load::fetch::{FetchResult, Scope, Unread};
 use crate::load::required::Verdict;
+use crate::load::retry::answer::Refreshed;
 use crate::observe::events::{self, TARGET};
 use crate::observe::metrics;
 use crate::observe::status::SecretStatus;

@@ -10,10 +10,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tokio::time::Instant;
 
-use super::schedule::Schedule;
 use super::secrets::Secrets;
 use crate::error::{Error, ErrorKind};
 use crate::load::fetch::{FetchResult, Unread};
+use crate::load::retry::schedule::Schedule;
 
 /// How many deleted secrets one read asks for: as many as one call does.
 const ASKED_AT_ONCE: usize = 20;
@@ -140,8 +140,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::engine::schedule::Budget;
     use crate::load::required::Verdict;
+    use crate::load::retry::schedule::Budget;
     use crate::secret::Fetched;
 
     const HOUR: Duration = Duration::from_secs(3600);

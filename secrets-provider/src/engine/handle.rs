@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use serde::ser::SerializeStruct as _;
 use serde::{Serialize, Serializer};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 
-use super::task_runtime::TaskRuntime;
 use crate::error::{Error, ErrorKind, escape};
+use crate::load::retry::answer::{Refreshed, Reply, Waiting};
+use crate::load::retry::task_runtime::TaskRuntime;
 use crate::tree::names::Shown;
 use crate::unwind;
 
@@ -110,58 +111,6 @@ pub(crate) enum Request {
     Refresh(Reply),
     /// Settings newer than those the caller saw.
     Past(Waiting),
-}
-
-/// A caller that waits until a key at or below a path is newer than in the generation that it saw.
-#[derive(Debug)]
-pub(crate) struct Waiting {
-    pub(crate) seen: u64,
-    pub(crate) path: String,
-    pub(crate) reply: Reply,
-}
-
-/// Where one answer goes.
-#[derive(Debug)]
-pub(crate) struct Reply(oneshot::Sender<Result<Refreshed, Error>>);
-
-/// Where one answer arrives.
-pub(crate) type Answer = oneshot::Receiver<Result<Refreshed, Error>>;
-
-impl Reply {
-    pub(crate) fn channel() -> (Self, Answer) {
-        let (sender, answer) = oneshot::channel();
-        (Self(sender), answer)
-    }
-
-    /// Whether the caller has stopped waiting.
-    pub(crate) fn is_closed(&self) -> bool {
-        self.0.is_closed()
-    }
-
-    /// Answers the caller, if it still waits.
-    pub(crate) fn send(self, result: Result<Refreshed, Error>) {
-        let _ = self.0.send(result);
-    }
-}
-
-/// What a refresh did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct Refreshed {
-    pub(crate) generation: u64,
-    pub(crate) changed: bool,
-}
-
-impl Refreshed {
-    /// The number of the generation that is live after the refresh.
-    pub fn generation(&self) -> u64 {
-        self.generation
-    }
-
-    /// Whether the refresh brought a new generation.
-    pub fn changed(&self) -> bool {
-        self.changed
-    }
 }
 
 /// A new generation: its number, and the keys whose values changed with it.

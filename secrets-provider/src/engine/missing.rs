@@ -9,11 +9,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use tokio::time::Instant;
 
 use crate::engine::deleted::Deleted;
-use crate::engine::schedule::Schedule;
 use crate::engine::secrets::Secrets;
 use crate::error::ErrorKind;
 use crate::load::fetch::{FetchResult, Fetcher, Known, Scope};
 use crate::load::required::{Verdict, denied};
+use crate::load::retry::schedule::Schedule;
 use crate::observe::status::{SecretState, SecretStatus};
 use crate::secret::SecretVersion;
 

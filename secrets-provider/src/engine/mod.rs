@@ -16,10 +16,7 @@ pub(crate) mod handle;
 mod missing;
 mod refresher;
 mod rotation;
-pub(crate) mod schedule;
-mod search;
 mod secrets;
-pub(crate) mod task_runtime;
 pub(crate) mod trigger;
 
 use std::sync::Arc;
@@ -34,13 +31,13 @@ use handle::Handle;
 use missing::Missing;
 use refresher::{Listing, Refresher};
 use rotation::RotationSchedule;
-use schedule::Schedule;
-use search::Search;
 use secrets::Secrets;
 use trigger::Trigger;
 
 use crate::error::Error;
 use crate::load::fetch::{Failures, Fetcher, Known, Scope};
+use crate::load::retry::schedule::Schedule;
+use crate::load::retry::search::Search;
 use crate::observe::status::Status;
 use crate::observe::{events, metrics};
 
@@ -117,7 +114,7 @@ where
         failure_logged: None,
         rejection_logged: None,
         all_checked: true,
-        search: Search::new(schedule.search),
+        search: Search::new("settings", schedule.search),
         rotation,
     };
     let ending = cell.clone();

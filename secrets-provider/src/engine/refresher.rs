@@ -15,15 +15,16 @@ use tokio::time::{Instant, sleep_until};
 
 use super::candidate::Pipeline;
 use super::cell::Cell;
-use super::handle::{Change, Refreshed, Reply, Request};
+use super::handle::{Change, Request};
 use super::missing::Missing;
 use super::rotation::RotationSchedule;
-use super::schedule::Schedule;
-use super::search::Search;
 use super::secrets::Secrets;
 use super::trigger::{self, Trigger};
 use crate::error::Error;
 use crate::load::fetch::{Failures, Fetcher, Scope};
+use crate::load::retry::answer::{Refreshed, Reply};
+use crate::load::retry::schedule::Schedule;
+use crate::load::retry::search::Search;
 use crate::observe::events;
 use crate::secret::SecretVersion;
 use crate::tree::Table;
@@ -161,7 +162,8 @@ impl<T: Send + Sync + 'static> Refresher<T> {
             Request::Past(waiting) => {
                 let generation = self.cell.status().generation();
                 let change_log = self.cell.change_log();
-                self.search.ask(waiting, generation, &change_log, Instant::now());
+                let last_change = |path: &str| change_log.last_change(path);
+                self.search.ask(waiting, generation, last_change, Instant::now());
                 let due = self.search.due()?;
                 (due <= Instant::now()).then_some(Scope::in_use())
             }
@@ -171,7 +173,9 @@ impl<T: Send + Sync + 'static> Refresher<T> {
     /// Lets the search for newer settings know what a refresh found.
     fn update_search(&mut self, scope: &Scope, result: &Result<Refreshed, Error>) {
         let generation = self.cell.status().generation();
-        self.search.refreshed(generation, &self.cell.change_log());
+        let change_log = self.cell.change_log();
+        self.search.refreshed(generation, |path| change_log.last_change(path));
+        drop(change_log);
         // Any refresh is as good as a try that was due.
         if *scope == Scope::InUse || self.search.due().is_some_and(|due| due <= Instant::now()) {
             self.search.tried(generation, result.as_ref().err(), Instant::now(), fastrand::f64());

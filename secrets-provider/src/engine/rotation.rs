@@ -12,8 +12,8 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::backend::RotationWindow;
-use crate::engine::schedule::Schedule;
 use crate::load::fetch::Fetcher;
+use crate::load::retry::schedule::Schedule;
 
 #[derive(Debug, Default)]
 pub(super) struct RotationSchedule {

@@ -2,8 +2,8 @@
 //! again.
 //!
 //! A database learns of a new password before Secrets Manager names it `AWSCURRENT`, so a request
-//! may meet a refusal that newer settings will mend within seconds. The search for them is the
-//! engine's; see `engine/search`.
+//! may meet a refusal that newer settings will mend within seconds. The search for them is run by
+//! the engine, by the rules of `load/retry/search`; the attempts are counted in `load/retry/fresh`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,33 +11,13 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
 use super::Live;
-use crate::engine::handle::{Request, Waiting};
+use crate::engine::handle::Request;
 use crate::error::{Error, ErrorKind};
-
-/// How often [`Live::with_fresh`] runs one operation at most.
-const MAX_ATTEMPTS: u32 = 5;
+use crate::load::retry::answer::Waiting;
+use crate::load::retry::fresh::{self, Retry, Source};
 
 /// How much longer than its budget to wait for a search, which ends with an answer of its own.
 const SEARCH_GRACE: Duration = Duration::from_secs(1);
-
-/// What to do about an operation's error: what the second closure of [`Live::with_fresh`] returns
-/// if a `bool` is not enough. `true` is [`Fresh`](Self::Fresh), `false` is [`No`](Self::No).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Retry {
-    /// Nothing: newer settings would not help.
-    No,
-    /// Try again at once with the current settings: a connection was lost, or a pool was closed.
-    Now,
-    /// Try again with newer settings, and wait for them: the credentials were refused.
-    Fresh,
-}
-
-impl From<bool> for Retry {
-    fn from(refused: bool) -> Self {
-        if refused { Self::Fresh } else { Self::No }
-    }
-}
 
 impl<T> Live<T> {
     /// Waits for settings that are newer than `seen`, whose credentials were just refused. Returns
@@ -127,21 +107,18 @@ impl<T> Live<T> {
         Fut: Future<Output = Result<O, E>>,
         R: Into<Retry>,
     {
-        let mut settings = self.current();
-        for _ in 1..MAX_ATTEMPTS {
-            let error = match operation(settings.clone()).await {
-                Ok(output) => return Ok(output),
-                Err(error) => error,
-            };
-            settings = match retry(&error).into() {
-                Retry::No => return Err(error),
-                Retry::Now => self.current(),
-                Retry::Fresh => match self.refresh_past(&settings).await {
-                    Ok(newer) => newer,
-                    Err(_) => return Err(error),
-                },
-            };
-        }
-        operation(settings).await
+        fresh::with_fresh(self.current(), self, operation, retry).await
+    }
+}
+
+impl<T> Source for Live<T> {
+    type Value = Arc<T>;
+
+    async fn current(&self) -> Option<Arc<T>> {
+        Some(Self::current(self))
+    }
+
+    async fn newer(&self, seen: &Arc<T>) -> Option<Arc<T>> {
+        self.refresh_past(seen).await.ok()
     }
 }

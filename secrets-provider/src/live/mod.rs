@@ -23,7 +23,6 @@ use std::sync::Arc;
 
 pub use builder::{LiveBuilder, Rejected};
 pub use changes::Changes;
-pub use fresh::Retry;
 pub use pin::Pins;
 pub use reader::Reader;
 pub use view::{Mapped, Part, View};
@@ -31,9 +30,10 @@ pub use view::{Mapped, Part, View};
 use origin::{Link, Origin};
 
 use crate::engine::cell::Cell;
-use crate::engine::handle::{Handle, Refreshed, Request};
+use crate::engine::handle::{Handle, Request};
 use crate::error::Error;
 use crate::layers::explain::{Explanation, Sources};
+use crate::load::retry::answer::Refreshed;
 use crate::observe::status::{DerivedStatus, Status};
 
 /// Settings that stay current: a cheap handle to clone into application state.

@@ -2,7 +2,8 @@
 //!
 //! [`SecretsManager`](manager::SecretsManager) describes the selection, `plan` checks it, `fetch`
 //! reads, `mapping` places every value at its key, and [`Snapshot`](snapshot::Snapshot) holds the
-//! result. `plan`, `required`, `mapping`, `suggest` and `switches` are pure. Nothing here knows
+//! result. `retry` says when to read again. `plan`, `required`, `mapping`, `suggest` and `switches`
+//! are pure. Nothing here knows
 //! layers, background tasks or frameworks.
 
 pub(crate) mod blocking;
@@ -11,6 +12,7 @@ pub(crate) mod manager;
 pub(crate) mod mapping;
 pub(crate) mod plan;
 pub(crate) mod required;
+pub(crate) mod retry;
 pub(crate) mod snapshot;
 pub(crate) mod suggest;
 pub(crate) mod switches;

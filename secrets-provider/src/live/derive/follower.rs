@@ -14,11 +14,12 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::engine::cell::{Cell, DerivedState};
-use crate::engine::handle::{Change, Refreshed, Reply, Request, Waiting, ended, not_driven};
-use crate::engine::schedule::{Budget, Schedule};
-use crate::engine::task_runtime::TaskRuntime;
+use crate::engine::handle::{Change, Request, ended, not_driven};
 use crate::error::{Error, ErrorKind};
 use crate::live::Rejected;
+use crate::load::retry::answer::{Refreshed, Reply, Waiting};
+use crate::load::retry::schedule::{Budget, Schedule};
+use crate::load::retry::task_runtime::TaskRuntime;
 use crate::observe::events;
 use crate::observe::status::LastError;
 use crate::tree::names::Shown;

@@ -217,7 +217,7 @@ mod tests {
     fn the_table_of_quotas_agrees_with_the_schedule() {
         let names_last = DEFAULT_LISTING_LASTS.as_secs_f64();
         let mut cells = 0;
-        for line in include_str!("../../docs/operations.md")
+        for line in include_str!("../../../docs/operations.md")
             .lines()
             .filter(|line| line.contains(" · ") && line.starts_with("| "))
         {

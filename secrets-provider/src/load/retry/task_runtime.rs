@@ -23,7 +23,7 @@ pub(crate) struct TaskRuntime(Option<Handle>);
 
 impl TaskRuntime {
     /// The runtime that this is called on.
-    pub(super) fn current() -> Self {
+    pub(crate) fn current() -> Self {
         Self(Handle::try_current().ok())
     }
 

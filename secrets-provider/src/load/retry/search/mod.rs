@@ -1,4 +1,4 @@
-//! The search for settings newer than those whose credentials were refused (rule R4).
+//! The search for a value newer than one whose credentials were refused (rule R4).
 //!
 //! All callers share one search of a few reads within a budget. After a search that found nothing
 //! there is a rest as long as the budget, during which callers get that search's error at once; so
@@ -7,13 +7,14 @@
 
 use tokio::time::Instant;
 
-use crate::engine::change_log::ChangeLog;
-use crate::engine::handle::{Refreshed, Waiting};
-use crate::engine::schedule::Budget;
+use super::answer::{Refreshed, Waiting};
+use super::schedule::Budget;
 use crate::error::{Error, ErrorKind};
 
 #[derive(Debug)]
 pub(crate) struct Search {
+    /// What is searched for, for messages: `settings`.
+    what: &'static str,
     budget: Budget,
     waiting: Vec<Waiting>,
     /// The search under way. If all callers have gone, it stays for as long as it might last, so
@@ -39,23 +40,23 @@ struct Rest {
 }
 
 impl Search {
-    pub(crate) fn new(budget: Budget) -> Self {
-        Self { budget, waiting: Vec::new(), running: None, rest: None }
+    pub(crate) fn new(what: &'static str, budget: Budget) -> Self {
+        Self { what, budget, waiting: Vec::new(), running: None, rest: None }
     }
 
     /// Takes a request. It is answered at once if there is something newer, or if a search has just
-    /// found nothing.
+    /// found nothing. `last_change` is the generation in which a path last changed.
     pub(crate) fn ask(
         &mut self,
         asked: Waiting,
         generation: u64,
-        change_log: &ChangeLog,
+        last_change: impl Fn(&str) -> u64,
         now: Instant,
     ) {
         if asked.reply.is_closed() {
             return;
         }
-        if change_log.last_change(&asked.path) > asked.seen {
+        if last_change(&asked.path) > asked.seen {
             return asked.reply.send(Ok(Refreshed { generation, changed: true }));
         }
         match &self.rest {
@@ -82,10 +83,10 @@ impl Search {
     }
 
     /// A refresh has ended, whether it was made for this search or not.
-    pub(crate) fn refreshed(&mut self, generation: u64, change_log: &ChangeLog) {
+    pub(crate) fn refreshed(&mut self, generation: u64, last_change: impl Fn(&str) -> u64) {
         let mut found = false;
         for waiting in std::mem::take(&mut self.waiting) {
-            if change_log.last_change(&waiting.path) > waiting.seen {
+            if last_change(&waiting.path) > waiting.seen {
                 waiting.reply.send(Ok(Refreshed { generation, changed: true }));
                 found = true;
             } else if !waiting.reply.is_closed() {
@@ -113,7 +114,7 @@ impl Search {
             search.next = now + self.budget.wait(search.tries, random);
             return;
         }
-        let error = found_nothing(search, now, failure);
+        let error = found_nothing(self.what, search, now, failure);
         self.running = None;
         for waiting in self.waiting.drain(..) {
             waiting.reply.send(Err(error.clone()));
@@ -122,10 +123,10 @@ impl Search {
     }
 }
 
-fn found_nothing(search: &Running, now: Instant, failure: Option<&Error>) -> Error {
+fn found_nothing(what: &str, search: &Running, now: Instant, failure: Option<&Error>) -> Error {
     let (tries, time) = (search.tries, now.saturating_duration_since(search.begun));
     let tries = if tries == 1 { "one read".to_owned() } else { format!("{tries} reads") };
-    let message = format!("no newer settings came in {tries} within {:.1} s", time.as_secs_f64());
+    let message = format!("no newer {what} came in {tries} within {:.1} s", time.as_secs_f64());
     Error::new(ErrorKind::Unavailable, message)
         .with_hint(
             "the secrets still hold the refused credentials: check whether the rotation's last steps failed; \
