@@ -13,6 +13,7 @@ pub mod fuzzing;
 mod layers;
 mod live;
 mod load;
+mod lookup;
 mod observe;
 mod secret;
 mod tree;
@@ -42,6 +43,9 @@ pub use live::{Changes, Guard, Live, LiveBuilder, Mapped, Part, Pins, Reader, Re
 pub use load::retry::answer::Refreshed;
 pub use load::retry::fresh::Retry;
 
+// Secrets by name.
+pub use lookup::{Get, Getting, Lookup, LookupStats};
+
 // Their state, for operators.
 pub use endpoints::page::StatusPage;
 pub use observe::status::{
@@ -61,6 +65,9 @@ pub mod docs {
 
     #[doc = include_str!("../docs/live.md")]
     pub mod live {}
+
+    #[doc = include_str!("../docs/lookup.md")]
+    pub mod lookup {}
 
     #[doc = include_str!("../docs/operations.md")]
     pub mod operations {}

@@ -65,6 +65,16 @@ pub(crate) fn run<T: Send + 'static>(
     answer.recv().map_err(|_| lost())
 }
 
+/// Starts a future on the thread, for callers without a runtime of their own.
+///
+/// # Errors
+///
+/// `Unavailable` if the thread cannot be started.
+pub(crate) fn spawn(future: impl Future<Output = ()> + Send + 'static) -> Result<(), Error> {
+    let job = future.instrument(tracing::Span::current()).with_current_subscriber();
+    worker(&WORKER)?.send(Box::pin(job)).map_err(|_| lost())
+}
+
 /// Sleeps by the thread's clock, for callers without a runtime.
 pub(crate) async fn sleep(time: Duration) {
     let (mut reply, over) = oneshot::channel::<()>();

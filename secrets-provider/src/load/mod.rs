@@ -10,6 +10,7 @@ pub(crate) mod blocking;
 pub(crate) mod fetch;
 pub(crate) mod manager;
 pub(crate) mod mapping;
+pub(crate) mod notify;
 pub(crate) mod plan;
 pub(crate) mod required;
 pub(crate) mod retry;

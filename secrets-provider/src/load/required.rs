@@ -52,6 +52,11 @@ pub(crate) fn denied(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::AccessDenied | ErrorKind::Kms)
 }
 
+/// Whether there is no such secret for this caller: it does not exist, or may not be read.
+pub(crate) fn missing(kind: ErrorKind) -> bool {
+    matches!(cause(kind), Cause::Missing)
+}
+
 enum Cause {
     /// There is no such secret for this caller.
     Missing,

@@ -143,6 +143,34 @@ pub(crate) fn refresh_recovered(attempts: u32) {
     tracing::info!(target: TARGET, attempts, "refresh_recovered");
 }
 
+/// A secret that is looked up by name could not be read again, so its last value is served. The
+/// message of a failure that is `repeated` is a summary.
+pub(crate) fn stale_secret_served(
+    secret: &str,
+    version_id: &str,
+    error: &Error,
+    repeated: bool,
+    (attempts, next_try): (u32, Duration),
+) {
+    let message = if repeated { error.summary() } else { error.to_string() };
+    tracing::warn!(
+        target: TARGET,
+        secret,
+        version_id,
+        attempts,
+        error.kind = %error.kind(),
+        error.message = %message,
+        repeated,
+        next_try_ms = millis(next_try),
+        "stale_secret_served"
+    );
+}
+
+/// A secret that is looked up by name could be read again after failures.
+pub(crate) fn stale_secret_recovered(secret: &str, attempts: u32) {
+    tracing::info!(target: TARGET, secret, attempts, "stale_secret_recovered");
+}
+
 /// The background task itself panicked, which is a defect of this crate. The last settings stay.
 pub(crate) fn refresher_panicked() {
     tracing::error!(target: TARGET, "refresher_panicked");

@@ -10,6 +10,8 @@ pub(crate) fn record_read(_: &str, _: bool) {}
 
 pub(crate) fn record_failure(_: &Error) {}
 
+pub(crate) fn record_lookup(_: bool) {}
+
 #[cfg(feature = "aws")]
 pub(crate) fn record_call(_: &str) {}
 

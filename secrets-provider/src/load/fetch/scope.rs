@@ -35,7 +35,6 @@ impl Scope {
         Self::InUse
     }
 
-    #[cfg_attr(not(test), expect(dead_code, reason = "what a push of one changed secret needs"))]
     pub(crate) fn only(ids: impl IntoIterator<Item = String>) -> Self {
         Self::Only(ids.into_iter().collect())
     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::backend::store::{Connections, Options, Store};
 use crate::backend::{Backend, Runtime};
 use crate::error::Error;
+use crate::load::notify::Notifier;
 use crate::load::plan::Choice;
 use crate::observe::events::WarnOnce;
 
@@ -17,6 +18,8 @@ use crate::observe::events::WarnOnce;
 pub(crate) struct Description {
     pub(crate) choice: Choice,
     pub(crate) interval: Option<Duration>,
+    /// What the switches call the environment: `production`.
+    pub(crate) environment: Option<String>,
     pub(super) store: Arc<dyn Store>,
     pub(super) options: Options,
 }
@@ -26,6 +29,9 @@ pub(crate) struct Description {
 pub(super) struct Described {
     description: Description,
     shared: Arc<Shared>,
+    /// Kept through changes of the description: an announcement of a secret that another
+    /// description does not select is ignored there.
+    notifier: Notifier,
 }
 
 #[derive(Default)]
@@ -36,7 +42,7 @@ struct Shared {
 
 impl Described {
     pub(super) fn new(description: Description) -> Self {
-        Self { description, shared: Arc::default() }
+        Self { description, shared: Arc::default(), notifier: Notifier::default() }
     }
 
     /// Changes the description. Connections and one-time warnings of the old one are dropped, but
@@ -52,6 +58,10 @@ impl Described {
 
     pub(super) fn warn_once(&self) -> &Arc<WarnOnce> {
         &self.shared.warn_once
+    }
+
+    pub(super) fn notifier(&self) -> &Notifier {
+        &self.notifier
     }
 
     /// The described backend, on the current tokio runtime.

@@ -77,6 +77,7 @@ impl SecretsManager {
             what.choice.placed = switches.placed;
             what.choice.off = switches.off.is_some();
             what.interval = switches.interval;
+            what.environment = switches.environment;
             what.store = switches.store;
         })
     }

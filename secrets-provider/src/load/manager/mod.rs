@@ -22,6 +22,7 @@ use crate::backend::{self, Backend, Runtime};
 use crate::error::Error;
 use crate::load::blocking;
 use crate::load::fetch::{Failures, Fetcher, Known, Scope};
+use crate::load::notify::Notifier;
 use crate::load::plan::{Choice, Selection};
 use crate::load::snapshot::Snapshot;
 use crate::observe::events::{self, WarnOnce};
@@ -109,7 +110,8 @@ impl SecretsManager {
         let options = Options { batch: true, describe: false, timeout: DEFAULT_TIMEOUT };
         let choice = Choice::new(selection);
         let store = store::default();
-        Self(Described::new(Description { choice, interval: None, store, options }))
+        let (interval, environment) = (None, None);
+        Self(Described::new(Description { choice, interval, environment, store, options }))
     }
 
     /// The manager with a changed description. Every setter is a call of this.
@@ -224,6 +226,11 @@ impl SecretsManager {
         self.0.warn_once()
     }
 
+    /// Who hears of a secret that this program changed: all that serve secrets of this manager.
+    pub(crate) fn notifier(&self) -> &Notifier {
+        self.0.notifier()
+    }
+
     /// The name of the store, for users.
     #[cfg(feature = "figment")]
     pub(crate) fn store_name(&self) -> &str {
@@ -247,10 +254,11 @@ impl SecretsManager {
 
 impl fmt::Debug for SecretsManager {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Description { choice, interval, store, options } = self.description();
+        let Description { choice, interval, environment, store, options } = self.description();
         f.debug_struct("SecretsManager")
             .field("choice", choice)
             .field("interval", interval)
+            .field("environment", environment)
             .field("batch", &options.batch)
             .field("describe", &options.describe)
             .field("timeout", &options.timeout)

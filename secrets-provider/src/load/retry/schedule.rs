@@ -124,6 +124,11 @@ impl Schedule {
         }
     }
 
+    /// Whether the wait after this many failures is still shorter than the interval.
+    pub(crate) fn is_backing_off(self, failures: u32) -> bool {
+        doubled(failures) < self.interval
+    }
+
     /// Exponential backoff with full jitter up to a longest wait.
     pub(crate) fn backoff(failures: u32, longest: Duration, random: f64) -> Duration {
         doubled(failures).min(longest).mul_f64(random)

@@ -27,6 +27,11 @@ impl TaskRuntime {
         Self(Handle::try_current().ok())
     }
 
+    /// No runtime of its own: the thread for blocking calls, which always runs.
+    pub(crate) fn without() -> Self {
+        Self(None)
+    }
+
     /// Waits for a future that only the task can complete; `None` if the runtime does not run.
     pub(crate) async fn run_while_driven<F: Future>(&self, future: F) -> Option<F::Output> {
         let mut future = std::pin::pin!(future);

@@ -40,6 +40,8 @@ pub(crate) struct Switches {
     /// Key paths that were given together with names.
     pub(crate) placed: BTreeMap<String, Vec<String>>,
     pub(crate) interval: Option<Duration>,
+    /// The environment that `ENVIRONMENT` names.
+    pub(crate) environment: Option<String>,
     /// The default store, with what only `.env` sets for it.
     pub(crate) store: Arc<dyn Store>,
 }
@@ -115,7 +117,10 @@ pub(crate) fn read(
     };
     match Error::all(errors) {
         Some(error) => Err(error),
-        None => Ok(Switches { off, selection, placed, interval, store }),
+        None => {
+            let environment = environment.value(ENVIRONMENT).map(str::to_owned);
+            Ok(Switches { off, selection, placed, interval, environment, store })
+        }
     }
 }
 

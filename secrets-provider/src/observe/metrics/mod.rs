@@ -19,6 +19,8 @@ use crate::unwind;
 
 const ACCESS: &str = "secrets_access_total";
 const FAILED: &str = "secrets_failed_total";
+const CACHE_HITS: &str = "secrets_cache_hits_total";
+const CACHE_MISSES: &str = "secrets_cache_misses_total";
 const API_CALLS: &str = "secrets_api_calls_total";
 const SWAPS: &str = "secrets_swaps_total";
 const AGE: &str = "secrets_age_seconds";
@@ -40,8 +42,10 @@ pub(crate) fn describe() {
     describe_counter!(
         FAILED,
         count,
-        "Reads that failed and settings that were rejected, by kind of error"
+        "Reads and lookups that failed, and settings that were rejected, by kind of error"
     );
+    describe_counter!(CACHE_HITS, count, "Lookups that were answered from the cache");
+    describe_counter!(CACHE_MISSES, count, "Lookups that had to wait for the store");
     describe_counter!(API_CALLS, count, "Calls sent to the store, retries included, by operation");
     describe_counter!(SWAPS, count, "New generations that went live after the first");
     describe_gauge!(
@@ -64,6 +68,10 @@ pub(crate) fn describe() {
     for kind in ErrorKind::ALL {
         guarded(|| counter!(FAILED, "kind" => kind.as_str()).increment(0));
     }
+    // A sum with a metric that does not exist is empty, and so no alarm.
+    for name in [CACHE_HITS, CACHE_MISSES] {
+        guarded(|| counter!(name).increment(0));
+    }
 }
 
 /// Calls the recorder; if that panics, only its number is missing.
@@ -82,6 +90,12 @@ pub(crate) fn record_failure(error: &Error) {
     for error in error.errors() {
         guarded(|| counter!(FAILED, "kind" => error.kind().as_str()).increment(1));
     }
+}
+
+/// A lookup was answered from the cache, or had to wait for the store.
+pub(crate) fn record_lookup(hit: bool) {
+    let name = if hit { CACHE_HITS } else { CACHE_MISSES };
+    guarded(|| counter!(name).increment(1));
 }
 
 /// A call to the store is being sent.

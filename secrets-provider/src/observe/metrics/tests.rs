@@ -52,9 +52,12 @@ fn reads_failures_and_generations_are_counted() {
         memory.remove("app/b");
         settings.refresh().await.expect_err("one secret is missing");
     });
-    let (from_the_start, lines): (Vec<_>, Vec<_>) =
-        lines.into_iter().partition(|line| line.starts_with(FAILED) && line.ends_with(" 0"));
-    assert_eq!(from_the_start.len(), ErrorKind::ALL.len() - 1, "{from_the_start:?}");
+    let is_from_the_start = |line: &String| {
+        [FAILED, CACHE_HITS, CACHE_MISSES].iter().any(|name| line.starts_with(name))
+            && line.ends_with(" 0")
+    };
+    let (from_the_start, lines): (Vec<_>, Vec<_>) = lines.into_iter().partition(is_from_the_start);
+    assert_eq!(from_the_start.len(), ErrorKind::ALL.len() + 1, "{from_the_start:?}");
     assert_eq!(
         lines,
         [
@@ -68,6 +71,33 @@ fn reads_failures_and_generations_are_counted() {
             "secrets_generation{} 2",
             "secrets_ready{} 1",
             "secrets_swaps_total{} 1",
+        ]
+    );
+}
+
+#[test]
+fn lookups_are_counted_as_hits_misses_and_failures() {
+    let lines = recorded(async || {
+        let memory = Memory::new();
+        memory.put("app/a", "a-1");
+        let secrets = settings(&memory).lookup();
+        for _ in 0..3 {
+            secrets.get::<String>("a").await.expect("a value");
+        }
+        for _ in 0..2 {
+            secrets.get::<String>("missing").await.expect_err("there is none");
+        }
+        let optional = secrets.get::<String>("missing").optional().await;
+        assert_eq!(optional.expect("no failure"), None);
+    });
+    let lines: Vec<_> = lines.into_iter().filter(|line| !line.ends_with(" 0")).collect();
+    assert_eq!(
+        lines,
+        [
+            "secrets_access_total{secret=app/a,result=new} 1",
+            "secrets_cache_hits_total{} 4",
+            "secrets_cache_misses_total{} 2",
+            "secrets_failed_total{kind=not_found} 2",
         ]
     );
 }
@@ -110,13 +140,24 @@ fn calls_are_counted_by_operation() {
 #[test]
 fn the_prometheus_rules_name_existing_metrics() {
     let rules = include_str!("../../../../examples/prometheus/secrets-provider.rules.yml");
-    let known = [ACCESS, FAILED, API_CALLS, SWAPS, AGE, GENERATION, READY, FALLBACK];
+    let known = [
+        ACCESS,
+        FAILED,
+        CACHE_HITS,
+        CACHE_MISSES,
+        API_CALLS,
+        SWAPS,
+        AGE,
+        GENERATION,
+        READY,
+        FALLBACK,
+    ];
     let expressions: String =
         rules.lines().filter(|line| !line.trim_start().starts_with('#')).collect();
     let words = expressions.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
     let mut named = 0;
     for word in words.filter(|word| word.starts_with("secrets_")) {
-        let recorded = word == "secrets_cache_hit_ratio";
+        let recorded = ["secrets_cache_hit_ratio", "secrets_lookup_hit_ratio"].contains(&word);
         assert!(recorded || known.contains(&word), "{word} is not measured");
         named += 1;
     }

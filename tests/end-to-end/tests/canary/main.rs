@@ -11,6 +11,7 @@ mod fixtures;
 mod frameworks;
 mod keys;
 mod log;
+mod lookup;
 mod service;
 mod shown;
 mod surfaces;

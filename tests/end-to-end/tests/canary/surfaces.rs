@@ -157,6 +157,13 @@ async fn debug_of_no_public_type_shows_a_value() {
     shown.add("Provenance", &keys[0].source());
     shown.add("Layer", &keys[0].source().layer());
 
+    let lookup = planted.manager.lookup();
+    lookup.get::<Rotating<String>>("token").await.unwrap();
+    shown.add("Lookup", &lookup);
+    shown.add("LookupStats", &lookup.stats());
+    shown.add("Get", &lookup.get::<String>("token").key("a"));
+    shown.add("Getting", &lookup.get::<String>("token").into_future());
+
     shown.add("SecretsManager", &planted.manager);
     shown.add("LiveBuilder", &Live::<Settings>::builder(planted.manager.clone()));
     let snapshot: Snapshot = planted.manager.fetch().await.unwrap();

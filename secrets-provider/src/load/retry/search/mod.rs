@@ -77,6 +77,13 @@ impl Search {
         }
     }
 
+    /// Whether nothing is under way and no rest is left, so that this is as good as a new search.
+    pub(crate) fn is_idle(&self, now: Instant) -> bool {
+        self.waiting.is_empty()
+            && self.running.is_none()
+            && self.rest.as_ref().is_none_or(|rest| now >= rest.until)
+    }
+
     /// When the next read is due, while anyone waits.
     pub(crate) fn due(&self) -> Option<Instant> {
         self.running.as_ref().filter(|_| !self.waiting.is_empty()).map(|search| search.next)

@@ -1,0 +1,398 @@
+//! What the clones of a lookup share: how a secret is read, what becomes of the answer, and what a
+//! caller gets from the cache.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use tokio::time::Instant;
+
+use super::cache::{Cache, Failing, Served, Stored};
+use super::entry::Entry;
+use super::failures::Failures;
+use super::flights::{Flights, Found};
+use super::name::{Target, target};
+use super::search::Searches;
+use super::stats::Counters;
+use super::variables::{self, Variables};
+use crate::backend::Runtime;
+use crate::error::{Error, ErrorKind};
+use crate::load::fetch::{Known, Scope};
+use crate::load::manager::SecretsManager;
+use crate::load::notify::Subscriber;
+use crate::load::plan::Plan;
+use crate::load::required::Verdict;
+use crate::load::retry::schedule::{Budget, Schedule};
+use crate::observe::events;
+use crate::secret::Fetched;
+use crate::secret::id::same_secret;
+use crate::tree::{Origin, payload};
+
+/// How long it is remembered that a secret does not exist or may not be read.
+const REMEMBERED: Duration = Duration::from_secs(5);
+
+/// What the setters of a lookup change.
+#[derive(Clone)]
+pub(super) struct Options {
+    pub(super) manager: SecretsManager,
+    pub(super) ttl: Duration,
+    pub(super) max_stale: Duration,
+    pub(super) capacity: usize,
+    pub(super) search: Budget,
+    pub(super) variables: Variables,
+}
+
+pub(super) struct Inner {
+    pub(super) options: Options,
+    /// Or what is contradictory in the manager's description.
+    pub(super) plan: Result<Plan, Error>,
+    pub(super) cache: Cache,
+    pub(super) flights: Flights,
+    pub(super) searches: Searches,
+    pub(super) counters: Counters,
+    pub(super) failures: Failures,
+    generations: AtomicU64,
+    _subscription: Arc<Subscriber>,
+}
+
+/// What a read brought.
+pub(super) struct Read {
+    pub(super) entry: Entry,
+    /// How long it is served.
+    lasts: Duration,
+    /// Why the store could not be read, if a variable has the value.
+    fallback: Option<Error>,
+}
+
+/// What became of a read.
+pub(super) struct Landed {
+    /// What its callers get.
+    pub(super) found: Found,
+    /// When to try again behind the value that is served.
+    pub(super) retry: Option<Instant>,
+    pub(super) report: Report,
+}
+
+/// What is worth an event.
+pub(super) enum Report {
+    Nothing,
+    Read { entry: Arc<Entry>, is_new: bool, recovered: u32, fallback: Option<Error> },
+    Stale { entry: Arc<Entry>, failures: u32, error: Error, repeated: bool, next_try: Duration },
+}
+
+/// Whether an error is the answer for a moment: another call would only get it again.
+fn is_remembered(error: &Error) -> bool {
+    !error.is_transient() && !error.errors().iter().any(Error::is_of_caller)
+}
+
+impl Inner {
+    pub(super) fn new(options: Options) -> Arc<Self> {
+        let plan = options.manager.description().choice.plan();
+        let cache = Cache::new(options.capacity);
+        Arc::new_cyclic(|lookup| {
+            let subscription = Self::subscriber(lookup);
+            options.manager.notifier().subscribe(&subscription);
+            Self {
+                options,
+                plan,
+                cache,
+                flights: Flights::default(),
+                searches: Searches::default(),
+                counters: Counters::default(),
+                failures: Failures::default(),
+                generations: AtomicU64::new(0),
+                _subscription: subscription,
+            }
+        })
+    }
+
+    pub(super) fn is_off(&self) -> bool {
+        self.plan.as_ref().is_ok_and(|plan| plan.off)
+    }
+
+    pub(super) fn schedule(&self) -> Schedule {
+        Schedule::new(self.options.ttl, None, self.options.search)
+    }
+
+    fn target(&self, name: &str) -> Result<Target, Error> {
+        target(name, self.plan.as_ref().map_err(Clone::clone)?)
+    }
+
+    /// Whether a name may be looked up: what is cached was checked before.
+    pub(super) fn check(&self, name: &str) -> Result<(), Error> {
+        self.target(name).map(drop)
+    }
+
+    /// The value that the cache has for a caller, after counting a hit; `None` to read the secret.
+    /// If its last read failed and it is due again, it is read behind the caller.
+    pub(super) fn cached<R>(
+        self: &Arc<Self>,
+        name: &str,
+        runtime: Runtime,
+        take: impl FnOnce(&Entry) -> Result<R, Error>,
+    ) -> Option<Result<R, Error>> {
+        let (now, max_stale) = (Instant::now(), self.options.max_stale);
+        self.cache.with(name, |stored| match stored?.served(now, max_stale) {
+            Served::Fresh(entry) => {
+                self.counters.looked_up(true);
+                Some(take(entry))
+            }
+            Served::Stale(entry, due) => {
+                self.counters.looked_up(true);
+                if due {
+                    self.read_behind(name, runtime);
+                }
+                Some(take(entry))
+            }
+            Served::Refused(error) => {
+                self.counters.looked_up(true);
+                Some(Err(error.clone()))
+            }
+            Served::Read => None,
+        })
+    }
+
+    /// Reads a secret for a caller: past the cache if `fresh`, which fails if the read does.
+    pub(super) async fn obtain(
+        self: &Arc<Self>,
+        name: &str,
+        fresh: bool,
+        runtime: Runtime,
+    ) -> Found {
+        self.counters.looked_up(false);
+        match self.read(name, fresh, runtime).await {
+            // The last good value, if it may be served.
+            Err(error) if !fresh => {
+                let (now, max_stale) = (Instant::now(), self.options.max_stale);
+                self.cache.with(name, |stored| match stored.map(|s| s.served(now, max_stale)) {
+                    Some(Served::Fresh(entry) | Served::Stale(entry, _)) => Ok(entry.clone()),
+                    _ => Err(error),
+                })
+            }
+            found => found,
+        }
+    }
+
+    /// One read of the store, or of the variables where it is off.
+    pub(super) async fn read_now(&self, name: &str, runtime: Runtime) -> Result<Read, Error> {
+        let target = self.target(name)?;
+        let variables = &self.options.variables;
+        if self.is_off() {
+            let entry = variables.entry(name, &target, self.next_generation())?;
+            let entry = entry
+                .ok_or_else(|| variables::unset(&target.id, &variables.name_of(name, &target)))?;
+            return Ok(Read { entry, lasts: self.options.ttl, fallback: None });
+        }
+        let fetcher = self.options.manager.fetcher(runtime)?;
+        let scope = Scope::only([target.id.clone()]);
+        let mut result = fetcher.read(&scope, &Known::default()).await?;
+        match result.outcomes.remove(&target.id) {
+            Some(Ok(fetched)) => {
+                let entry = self.entry(&target, &fetched)?;
+                Ok(Read { entry, lasts: self.options.ttl, fallback: None })
+            }
+            Some(Err(unread)) => {
+                let has_value =
+                    || self.cache.peek(name).is_some_and(|(known, _)| known.found.is_ok());
+                if unread.verdict == Verdict::Fallback
+                    && !has_value()
+                    && let Some(entry) = variables.entry(name, &target, self.next_generation())?
+                {
+                    let lasts = REMEMBERED.min(self.options.ttl);
+                    return Ok(Read { entry, lasts, fallback: Some(unread.error) });
+                }
+                Err(unread.error)
+            }
+            None => {
+                let message = format!("secret `{}`: the manager did not read it", target.id);
+                Err(Error::new(ErrorKind::Unavailable, message).with_secret(target.id))
+            }
+        }
+    }
+
+    fn next_generation(&self) -> u64 {
+        self.generations.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    fn entry(&self, target: &Target, fetched: &Fetched) -> Result<Entry, Error> {
+        let origin = |secret: &Fetched| {
+            Arc::new(Origin::Secret {
+                name: secret.name().to_owned(),
+                version_id: secret.version_id().to_owned(),
+            })
+        };
+        let malformed = |error: payload::PayloadError| {
+            Error::new(ErrorKind::Malformed, format!("secret `{}`: {error}", target.id))
+                .with_secret(&target.id)
+        };
+        let mut node = payload::parse(fetched.payload(), &origin(fetched)).map_err(malformed)?;
+        if let Some(previous) = fetched.previous() {
+            // One that has no place is left out without an error.
+            if let Ok(previous) = payload::parse(previous.payload(), &origin(previous)) {
+                node.set_previous(previous);
+            }
+        }
+        let generation = self.next_generation();
+        let mut entry = Entry::new(target.id.clone(), target.path.clone(), generation, node);
+        let (version, previous) = fetched.versions();
+        entry.version_id = Some(version.to_owned());
+        entry.previous_version_id = previous.map(str::to_owned);
+        Ok(entry)
+    }
+
+    /// Stores what a read brought. Called under the lock of the flights.
+    pub(super) fn store(&self, name: &Arc<str>, read: Result<Read, Error>) -> Landed {
+        let now = Instant::now();
+        let known = self.cache.peek(name);
+        let last_good = known
+            .as_ref()
+            .and_then(|(stored, used)| Some((stored.found.as_ref().ok()?.clone(), stored, *used)));
+        let error = match read {
+            Ok(Read { entry, lasts, fallback }) => {
+                let same = last_good.as_ref().map(|(known, ..)| known);
+                let same = same.filter(|known| known.is_same_version(&entry)).cloned();
+                let is_new = same.is_none();
+                // What was parsed of a version stays with it.
+                let entry = same.unwrap_or_else(|| Arc::new(entry));
+                let failing = last_good.and_then(|(_, stored, _)| stored.failing);
+                let recovered = failing.map_or(0, |failing| failing.failures);
+                let stored = Stored { found: Ok(entry.clone()), until: now + lasts, failing: None };
+                self.cache.put(name, stored);
+                let report = Report::Read { entry: entry.clone(), is_new, recovered, fallback };
+                return Landed { found: Ok(entry), retry: None, report };
+            }
+            Err(error) => error,
+        };
+        let failed = |report, retry| Landed { found: Err(error.clone()), retry, report };
+        match last_good {
+            // It was asked for past the cache.
+            Some((_, stored, _)) if now < stored.until => failed(Report::Nothing, None),
+            Some((entry, stored, used)) if stored.lasts(now, self.options.max_stale) => {
+                let failures = stored.failing.map_or(0, |failing| failing.failures) + 1;
+                let next_try = self.schedule().retry(failures, fastrand::f64());
+                let retry = now + next_try;
+                let mark = error.fingerprint();
+                let repeated = stored.failing.is_some_and(|failing| failing.mark == mark);
+                let failing = Some(Failing { failures, retry, used, mark });
+                self.cache.change(name, |stored| Stored { failing, ..stored.clone() });
+                let error = error.clone();
+                let report = Report::Stale { entry, failures, error, repeated, next_try };
+                failed(report, Some(retry))
+            }
+            _ if is_remembered(&error) => {
+                let until = now + REMEMBERED.min(self.options.ttl);
+                let stored = Stored { found: Err(error.clone()), until, failing: None };
+                self.cache.put(name, stored);
+                failed(Report::Nothing, None)
+            }
+            _ => {
+                self.cache.remove(name);
+                failed(Report::Nothing, None)
+            }
+        }
+    }
+
+    /// Logs and counts what became of a read. Errors that callers get are counted with them.
+    pub(super) fn report(&self, report: Report) {
+        match report {
+            Report::Nothing => {}
+            Report::Read { entry, is_new, recovered, fallback } => {
+                if let Some(version_id) = &entry.version_id {
+                    events::secret_fetched(&entry.id, version_id, is_new);
+                }
+                if recovered > 0 {
+                    events::stale_secret_recovered(&entry.id, recovered);
+                }
+                if fallback.is_none() && self.failures.ends(&entry.id) {
+                    events::secrets_recovered(std::slice::from_ref(&entry.id));
+                }
+                if let Some(error) = fallback {
+                    self.failed(&error);
+                    let ids = std::slice::from_ref(&entry.id);
+                    self.options.manager.warn_once().of_fallback(ids, &error);
+                }
+            }
+            Report::Stale { entry, failures, error, repeated, next_try } => {
+                self.failed(&error);
+                let version_id = entry.version_id.as_deref().unwrap_or_default();
+                let tries = (failures, next_try);
+                events::stale_secret_served(&entry.id, version_id, &error, repeated, tries);
+            }
+        }
+    }
+
+    /// Counts a failure that a caller gets, or that a served value hides, and logs it if it is one
+    /// that an operator has to mend.
+    pub(super) fn failed(&self, error: &Error) {
+        self.counters.failed(error);
+        if self.failures.begins(error, Instant::now()) {
+            match error.kind() {
+                ErrorKind::AccessDenied => events::secret_access_denied(error),
+                _ => events::secret_failed(error),
+            }
+        }
+    }
+
+    /// Whether a secret still waits for the try at this time, and is worth it: once waits are as
+    /// long as the time to live, only if it was used since the last try.
+    pub(super) fn is_due(&self, name: &str, due: Instant) -> bool {
+        let Some((stored, used)) = self.cache.peek(name) else { return false };
+        let Some(failing) = stored.failing.filter(|failing| failing.retry == due) else {
+            return false;
+        };
+        self.schedule().is_backing_off(failing.failures) || used > failing.used
+    }
+}
+
+impl Inner {
+    /// The secret with this name or ARN has a new version. A read under way may have been too early
+    /// for it, and the next lookup reads again; the value stays in case that fails.
+    fn expire(&self, id: &str) {
+        let asks_for_it = |name: &str| self.target(name).is_ok_and(|own| same_secret(&own.id, id));
+        let cached = self.cache.all().into_iter().map(|(name, _)| name);
+        let names: Vec<Arc<str>> =
+            cached.chain(self.flights.names()).filter(|name| asks_for_it(name)).collect();
+        for name in names {
+            self.flights.forget(Some(&name), || {
+                let until = Instant::now();
+                self.cache.change(&name, |stored| Stored { until, ..stored.clone() });
+            });
+        }
+    }
+
+    /// What the manager's notifier calls, as long as the lookup lives.
+    fn subscriber(lookup: &Weak<Self>) -> Arc<Subscriber> {
+        let lookup = lookup.clone();
+        Arc::new(move |id| {
+            if let Some(lookup) = lookup.upgrade() {
+                lookup.expire(id);
+            }
+            std::future::ready(()).boxed()
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Memory, SecretsManager};
+
+    #[tokio::test]
+    async fn a_secret_that_this_program_changes_is_read_again() {
+        let memory = Memory::new();
+        let put = |text: &str| ["app/a", "app/b"].map(|name| memory.put(name, text));
+        put("old");
+        let manager = SecretsManager::prefix("app").backend(memory.clone());
+        let secrets = manager.lookup();
+        let read = async |name: &str| secrets.get::<String>(name).await.expect("a value");
+        assert_eq!([read("a").await, read("b").await], ["old", "old"]);
+        put("new");
+        manager.notifier().changed("app/a").await;
+        assert_eq!([read("a").await, read("b").await], ["new", "old"]);
+        manager.clone().notifier().changed("elsewhere").await;
+        assert_eq!(read("b").await, "old");
+        manager.notifier().changed("app/b").await;
+        memory.remove("app/b");
+        assert_eq!(read("b").await, "old", "the value stays until it can be read");
+    }
+}
