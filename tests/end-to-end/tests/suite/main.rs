@@ -15,5 +15,6 @@ mod fixtures;
 mod iam;
 mod live;
 mod loading;
+mod lookup;
 mod policies;
 mod systems;

@@ -1,0 +1,135 @@
+//! What is served while AWS fails.
+
+use super::*;
+
+/// The store answers again, and the value is fresh without anyone asking.
+async fn recovers(secrets: &Lookup) {
+    for _ in 0..10_000 {
+        if secrets.stats().stale().is_empty() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("it is not tried again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_good_value_survives_each_fault_and_the_call_is_tried_again_behind_it() {
+    for fault in [
+        Fault::drop_connection(),
+        Fault::hang(),
+        Fault::truncated_body(),
+        Fault::malformed_body(),
+        Fault::html(502),
+        Fault::internal_error(),
+        Fault::throttled(),
+        Fault::error("ExpiredTokenException", 400, "expired"),
+        Fault::error("AccessDeniedException", 400, "denied"),
+        Fault::error("ResourceNotFoundException", 400, "gone"),
+    ] {
+        let case = format!("{fault:?}");
+        let fake = fake();
+        let secrets = manager(&fake).timeout(Duration::from_secs(20)).lookup();
+        text(&secrets, "database-url").await.unwrap();
+        fake.inject(fault);
+        fake.put("app/database-url", "postgres://two");
+        tokio::time::sleep(LATER).await;
+        assert_eq!(text(&secrets, "database-url").await.unwrap(), "postgres://one", "{case}");
+        let stats = secrets.stats();
+        assert_eq!(
+            (stats.stale(), stats.failures()),
+            (&["database-url".to_owned()][..], 1),
+            "{case}"
+        );
+        // From now on, no one waits for a call that fails.
+        let calls = fake.total_calls();
+        for _ in 0..100 {
+            assert_eq!(text(&secrets, "database-url").await.unwrap(), "postgres://one", "{case}");
+        }
+        assert_eq!(fake.total_calls(), calls, "{case}");
+        secrets.get::<String>("database-url").refresh().await.expect_err("past the cache");
+        tokio::time::sleep(Duration::from_secs(3600)).await;
+        assert!(secrets.stats().failures() > 5, "{case}: it is tried again");
+        assert_eq!(text(&secrets, "database-url").await.unwrap(), "postgres://one", "{case}");
+
+        fake.clear_faults();
+        recovers(&secrets).await;
+        assert_eq!(text(&secrets, "database-url").await.unwrap(), "postgres://two", "{case}");
+    }
+}
+
+/// Backoff up to the time to live, and then only for secrets that someone uses.
+#[tokio::test(start_paused = true)]
+async fn an_outage_makes_few_calls() {
+    let fake = fake();
+    let secrets = manager(&fake).lookup();
+    text(&secrets, "database-url").await.unwrap();
+    tokio::time::sleep(LATER).await;
+    fake.inject(Fault::error("AccessDeniedException", 400, "denied"));
+    fake.reset_calls();
+    text(&secrets, "database-url").await.unwrap();
+    tokio::time::sleep(Duration::from_secs(7 * 24 * 3600)).await;
+    let unused = reads(&fake);
+    assert!((5..=40).contains(&unused), "{unused} calls in a week without use");
+    fake.reset_calls();
+    for _ in 0..3600 {
+        text(&secrets, "database-url").await.unwrap();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    let used = reads(&fake);
+    assert!((8..=16).contains(&used), "{used} calls in an hour of use, one for each 300 s");
+    assert_eq!(secrets.stats().stale(), ["database-url"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_max_stale_the_value_is_gone() {
+    let fake = fake();
+    let secrets = manager(&fake).lookup().max_stale(Duration::from_secs(60));
+    text(&secrets, "database-url").await.unwrap();
+    fake.inject(Fault::error("AccessDeniedException", 400, "denied"));
+    tokio::time::sleep(LATER).await;
+    text(&secrets, "database-url").await.unwrap();
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(text(&secrets, "database-url").await.unwrap_err().kind(), ErrorKind::AccessDenied);
+    assert!(secrets.stats().secrets().is_empty());
+
+    let strict = manager(&fake).lookup().max_stale(Duration::ZERO);
+    fake.clear_faults();
+    text(&strict, "database-url").await.unwrap();
+    tokio::time::sleep(LATER).await;
+    fake.inject(Fault::unavailable());
+    assert_eq!(text(&strict, "database-url").await.unwrap_err().kind(), ErrorKind::Unavailable);
+    fake.clear_faults();
+    text(&strict, "database-url").await.expect("an outage is not remembered");
+}
+
+/// A value that came with the last read is served even if it does not fit one caller's type.
+#[tokio::test(start_paused = true)]
+async fn a_malformed_value_does_not_replace_the_last_good_one() {
+    let fake = fake();
+    let secrets = manager(&fake).lookup();
+    assert_eq!(secrets.get::<u16>("database/primary").key("port").await.unwrap(), 5432);
+    fake.put("app/database/primary", r#"{"port": 1, "port": 2}"#);
+    tokio::time::sleep(LATER).await;
+    assert_eq!(secrets.get::<u16>("database/primary").key("port").await.unwrap(), 5432);
+    let error = secrets.get::<Login>("database/primary").refresh().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Malformed);
+    fake.put("app/database/primary", r#"{"port": 3}"#);
+    recovers(&secrets).await;
+    assert_eq!(secrets.get::<u16>("database/primary").key("port").await.unwrap(), 3);
+}
+
+/// The task that tries again does not keep the lookup, nor what it holds.
+#[tokio::test(start_paused = true)]
+async fn nothing_is_tried_again_for_a_lookup_that_is_gone() {
+    let fake = fake();
+    let secrets = manager(&fake).lookup();
+    text(&secrets, "database-url").await.unwrap();
+    fake.inject(Fault::error("AccessDeniedException", 400, "denied"));
+    tokio::time::sleep(LATER).await;
+    text(&secrets, "database-url").await.unwrap();
+    let calls = reads(&fake);
+    drop(secrets);
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    assert_eq!(reads(&fake), calls);
+}
