@@ -6,6 +6,7 @@
 //! as a program of its own, and the tests talk to it over HTTP.
 
 mod gaara;
+mod lookup;
 mod muejam;
 mod pazpaz;
 mod program;

@@ -116,13 +116,25 @@ const SECRETS: [(&str, &str, &str); 7] = [
 const OPTIONAL: [&str; 3] = ["redis_password", "mail_password", "sentry_dsn"];
 
 /// The setup guide's secrets, each as `stored`, under the usage guide's policy.
-fn store(fake: &FakeSecretsManager, environment: &str, stored: fn(&str) -> String) {
+pub(super) fn store(fake: &FakeSecretsManager, environment: &str, stored: fn(&str) -> String) {
     for (name, _, value) in SECRETS {
         let name = format!("gaara-store/{environment}/{name}");
         fake.put(&name, stored(value));
         fake.use_kms_key(&name, KEY);
     }
     fake.enforce_policy(POLICY).unwrap();
+}
+
+/// The older design's secrets, under its policy.
+pub(super) fn store_of_the_design(fake: &FakeSecretsManager) {
+    for (name, value) in [
+        ("gaara/prod/database", json!({"url": "postgresql://..."})),
+        ("gaara/prod/jwt-secret", json!({"value": "jwt"})),
+    ] {
+        fake.put(name, value.to_string());
+        fake.use_kms_key(name, KEY);
+    }
+    fake.enforce_policy(DESIGN_POLICY).unwrap();
 }
 
 /// The answer of `/` if only these keys have values.
@@ -173,9 +185,7 @@ async fn no_call_is_denied_in_steady_state() {
         named,
     )
     .await;
-    fake.put("gaara/prod/database", r#"{"url": "postgresql://..."}"#);
-    fake.put("gaara/prod/jwt-secret", r#"{"value": "jwt"}"#);
-    fake.enforce_policy(DESIGN_POLICY).unwrap();
+    store_of_the_design(&fake);
     assert_steady::<Settings>(
         &fake,
         selected_by_the_design(SecretsManager::prefix("gaara/prod")),
@@ -283,18 +293,12 @@ async fn development_reads_dotenv_and_makes_no_call() {
 #[tokio::test]
 async fn the_older_design_reads_another_prefix_and_a_json_database() {
     let fake = FakeSecretsManager::start().await.unwrap();
-    let put = |name: &str, value: Value| {
-        fake.put(name, value.to_string());
-        fake.use_kms_key(name, KEY);
-    };
-    put("gaara/prod/database", json!({"url": "postgresql://..."}));
-    put("gaara/prod/jwt-secret", json!({"value": "jwt"}));
-    fake.enforce_policy(DESIGN_POLICY).unwrap();
+    store_of_the_design(&fake);
     let gaara = Setup::new("gaara by its design", &fake).dotenv(DESIGN).start().await;
     let read = [("database.url", "postgresql://..."), ("jwt_secret", "jwt")];
     assert_eq!(gaara.get("/").await, expected(read));
 
-    put("gaara/prod/database", json!({"url": "postgresql://rotated"}));
+    fake.put("gaara/prod/database", json!({"url": "postgresql://rotated"}).to_string());
     assert_eq!(gaara.refresh().await, Ok(true));
     let rotated = [("database.url", "postgresql://rotated"), ("jwt_secret", "jwt")];
     assert_eq!(gaara.get("/").await, expected(rotated));

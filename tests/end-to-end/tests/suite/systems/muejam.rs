@@ -147,7 +147,7 @@ const SECRETS: [(&str, &str); 5] = [
     ("production/api-keys/google", include_str!("../../systems/muejam/api-keys-google.json")),
 ];
 
-fn store(fake: &FakeSecretsManager) {
+pub(super) fn store(fake: &FakeSecretsManager) {
     for (name, json) in SECRETS {
         fake.put(name, json);
     }

@@ -131,17 +131,17 @@ const FALLBACK: &str = include_str!("../../systems/pazpaz/fallback.sh");
 const POLICY: &str = include_str!("../../systems/pazpaz/policy.json");
 const KMS_KEY: &str = "arn:aws:kms:us-east-1:123456789012:key/12345678-1234-1234-1234-123456789012";
 
-const NAME: &str = "pazpaz/encryption-key-v1";
+pub(super) const NAME: &str = "pazpaz/encryption-key-v1";
 /// The example key of the guide, which is also in its `.env`.
-const MASTER: &str = "rT8x9kp3QwE7yLmN2oA5vK1uG4hJ6fD9cB8sZ0tX3iY=";
+pub(super) const MASTER: &str = "rT8x9kp3QwE7yLmN2oA5vK1uG4hJ6fD9cB8sZ0tX3iY=";
 /// Another key: the secret holds this one where the variable holds `MASTER`.
-const OF_AWS: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+pub(super) const OF_AWS: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 /// 24 bytes.
 const SHORT: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYX";
 const PLAINTEXT: &str = "Patient has diabetes";
 const EVENT: &str = "aws_unavailable_using_env_fallback";
 
-fn store(fake: &FakeSecretsManager, name: &str, key: &str) {
+pub(super) fn store(fake: &FakeSecretsManager, name: &str, key: &str) {
     fake.put(name, key);
     fake.use_kms_key(name, KMS_KEY);
     fake.enforce_policy(POLICY).unwrap();
