@@ -54,7 +54,9 @@ pub use observe::status::{
 
 // Where secrets come from: stores, and what a store of your own implements.
 #[doc(inline)]
-pub use backend::{Backend, BoxFuture, BoxStream, Directory, Memory, Outcome, RotationWindow};
+pub use backend::{
+    Backend, BoxFuture, BoxStream, Directory, Labels, Memory, Outcome, RotationWindow, Writer,
+};
 pub use secret::Fetched;
 
 /// The pages of the guide. Nothing here is code; the modules exist only in the documentation.

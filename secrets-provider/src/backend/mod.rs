@@ -24,9 +24,11 @@ mod directory;
 pub(crate) mod iam;
 mod memory;
 pub(crate) mod store;
+pub(crate) mod writer;
 
 pub use directory::Directory;
 pub use memory::Memory;
+pub use writer::{Labels, Writer};
 
 /// A boxed future, as [`Backend`] returns them so that it can be used as a trait object.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -136,6 +138,11 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
     ) -> BoxFuture<'a, BTreeMap<String, RotationWindow>> {
         let _ = ids;
         Box::pin(future::ready(BTreeMap::new()))
+    }
+
+    /// The writing half of the store, if secrets can be rotated in it. By default, there is none.
+    fn writer(&self) -> Option<&dyn Writer> {
+        None
     }
 
     /// The store's name, as figment shows it in errors. By default `secret store`.

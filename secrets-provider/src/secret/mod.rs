@@ -70,6 +70,23 @@ impl Fetched {
         &self.version_id
     }
 
+    /// The value itself if it is text, as a [`Writer`](crate::Writer) stores it. Do not log it.
+    pub fn expose_text(&self) -> Option<&str> {
+        match &self.payload {
+            Payload::Text(text) => Some(text.as_str()),
+            Payload::Binary(_) => None,
+        }
+    }
+
+    /// The bytes of the value, be it text or binary, as a [`Writer`](crate::Writer) stores them. Do
+    /// not log them.
+    pub fn expose_bytes(&self) -> &[u8] {
+        match &self.payload {
+            Payload::Text(text) => text.as_str().as_bytes(),
+            Payload::Binary(bytes) => bytes,
+        }
+    }
+
     pub(crate) fn payload(&self) -> &Payload {
         &self.payload
     }

@@ -10,7 +10,7 @@ use super::Text;
 
 /// What a secret holds: `SecretString` or `SecretBinary`. Shared, and wiped when the last handle is
 /// dropped.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Payload {
     Text(Text),
     Binary(Arc<Zeroizing<Vec<u8>>>),

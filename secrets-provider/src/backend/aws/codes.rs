@@ -23,12 +23,13 @@ pub(super) enum Meaning {
 /// case). The first line that fits counts. The codes are those of the service, those common to all
 /// services (CommonErrors), and those of the SDK's own list of throttling codes. Services differ in
 /// the ending `Exception`, so the codes here have none (see [`stem`]).
-const MEANINGS: [(&str, &str, Meaning); 65] = [
+const MEANINGS: [(&str, &str, Meaning); 66] = [
     ("ResourceNotFound", "staging label", Meaning::NoCurrentVersion),
     ("ResourceNotFound", "", Meaning::NotFound),
     ("AccessDenied", "", Meaning::Denied),
     ("UnauthorizedOperation", "", Meaning::Denied),
     ("DecryptionFailure", "", Meaning::CannotDecrypt),
+    ("EncryptionFailure", "", Meaning::CannotDecrypt),
     ("InvalidRequest", "delet", Meaning::PendingDeletion),
     ("Throttling", "", Meaning::Throttled),
     ("Throttled", "", Meaning::Throttled),

@@ -189,7 +189,10 @@ impl Call<'_> {
                 }
             }
             Meaning::CannotDecrypt => {
-                self.error(ErrorKind::Kms, "its KMS key cannot decrypt it").with_hint(format!(
+                let encrypts = code.starts_with("Encryption");
+                let what = if encrypts { "encrypt" } else { "decrypt" };
+                let what = format!("its KMS key cannot {what} it");
+                self.error(ErrorKind::Kms, &what).with_hint(format!(
                     "the key is disabled, scheduled for deletion or deleted: `aws secretsmanager \
                      describe-secret --secret-id {}` shows it as KmsKeyId, `aws kms describe-key` \
                      shows its state, `aws kms enable-key` or `aws kms cancel-key-deletion` \
@@ -312,7 +315,7 @@ impl Call<'_> {
         )
     }
 
-    fn error(self, kind: ErrorKind, what: &str) -> Error {
+    pub(super) fn error(self, kind: ErrorKind, what: &str) -> Error {
         let action = self.action;
         match self.id {
             Some(id) => {

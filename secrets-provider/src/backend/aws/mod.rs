@@ -3,7 +3,8 @@
 //!
 //! `connect` makes the client, `listing` finds names, `fetch` reads values, `answer` and `error`
 //! turn the SDK's types into ours (the SDK's errors quote whole responses, so none is passed on),
-//! `rotation` keeps the dates that listings report, `variables` hands over what only a `.env` file
+//! `rotation` keeps the dates that listings report, `write` has the calls that rotate a secret,
+//! `variables` hands over what only a `.env` file
 //! sets, and `setup` names a slip in the SDK's variables and files. One [`Aws`] belongs to one
 //! tokio runtime, which drives its connections.
 
@@ -20,6 +21,7 @@ mod rotation;
 mod setup;
 mod unreached;
 mod variables;
+mod write;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -39,7 +41,7 @@ use error::Call;
 use rotation::RotationDates;
 
 use super::store::{Options, Store};
-use super::{Backend, BoxFuture, BoxStream, Outcome, RotationWindow, Runtime};
+use super::{Backend, BoxFuture, BoxStream, Outcome, RotationWindow, Runtime, Writer};
 use crate::backend::iam::Location;
 use crate::error::{Error, ErrorKind};
 use crate::observe::events;
@@ -177,6 +179,10 @@ impl Backend for Aws {
 
     fn fetch_previous<'a>(&'a self, ids: &'a [String]) -> BoxStream<'a, Outcome> {
         self.previous(ids)
+    }
+
+    fn writer(&self) -> Option<&dyn Writer> {
+        Some(self)
     }
 
     fn store_name(&self) -> &str {

@@ -10,8 +10,8 @@ use fake_secrets_manager::{FakeSecretsManager, Fault};
 use figment::Figment;
 use secrets_provider::backend::conformance;
 use secrets_provider::{
-    Directory, Dotenv, Error, ErrorKind, Fetched, Key, Layers, Live, Memory, Pins, Rejected, Retry,
-    Rotating, SecretsManager, Snapshot, StatusPage, Trigger, endpoints,
+    Directory, Dotenv, Error, ErrorKind, Fetched, Key, Labels, Layers, Live, Memory, Pins,
+    Rejected, Retry, Rotating, SecretsManager, Snapshot, StatusPage, Trigger, endpoints,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -197,6 +197,8 @@ async fn debug_of_no_public_type_shows_a_value() {
     let extracted =
         <secrets_provider_actix::Current<Settings> as actix_web::FromRequest>::extract(&request);
     shown.add("MissingLive", &extracted.await.unwrap_err());
+
+    shown.add("Labels", &Labels::new("v1").with_pending(Some("v2".to_owned())));
 
     for (name, shown) in &shown.0 {
         planted.canaries.assert_absent(name, shown);
