@@ -22,6 +22,7 @@ mod unwind;
 // What to load, and what went wrong.
 pub use error::{Error, ErrorKind};
 pub use load::manager::SecretsManager;
+pub use load::rejected::Rejected;
 pub use load::snapshot::Snapshot;
 pub use secret::SecretVersion;
 
@@ -39,7 +40,7 @@ pub use extract::rotating::Rotating;
 // Settings that stay current.
 pub use engine::handle::Change;
 pub use engine::trigger::{Trigger, TriggerSender};
-pub use live::{Changes, Guard, Live, LiveBuilder, Mapped, Part, Pins, Reader, Rejected, View};
+pub use live::{Changes, Guard, Live, LiveBuilder, Mapped, Part, Pins, Reader, View};
 pub use load::retry::answer::Refreshed;
 pub use load::retry::fresh::Retry;
 

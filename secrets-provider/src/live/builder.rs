@@ -25,6 +25,7 @@ use crate::layers::Layers;
 use crate::layers::explain::{self, Sources};
 use crate::layers::stack::{LayerStack, Merged, Sealed};
 use crate::load::manager::{MAX_DURATION, SecretsManager};
+use crate::load::rejected::Rejected;
 use crate::load::retry::schedule::{Budget, Schedule};
 use crate::load::snapshot::Snapshot;
 use crate::observe::events;
@@ -36,26 +37,6 @@ const DEFAULT_INTERVAL: Duration = Duration::from_secs(300);
 
 /// How long a probe may take unless [`LiveBuilder::probe_timeout`] says otherwise.
 const DEFAULT_PROBE_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Why a check rejects settings, in words that may be shown: errors, logs and the status contain
-/// them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rejected(String);
-
-impl Rejected {
-    /// A rejection with its reason. Do not put a value into it.
-    pub fn new(reason: impl Into<String>) -> Self {
-        Self(reason.into())
-    }
-}
-
-impl fmt::Display for Rejected {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Rejected {}
 
 /// How a [`Live`] is made and kept current. [`Live::builder`] makes one.
 ///

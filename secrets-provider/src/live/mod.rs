@@ -21,7 +21,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
-pub use builder::{LiveBuilder, Rejected};
+pub use builder::LiveBuilder;
 pub use changes::Changes;
 pub use pin::Pins;
 pub use reader::Reader;

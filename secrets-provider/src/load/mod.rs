@@ -12,6 +12,7 @@ pub(crate) mod manager;
 pub(crate) mod mapping;
 pub(crate) mod notify;
 pub(crate) mod plan;
+pub(crate) mod rejected;
 pub(crate) mod required;
 pub(crate) mod retry;
 pub(crate) mod snapshot;

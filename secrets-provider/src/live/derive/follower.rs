@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use crate::engine::cell::{Cell, DerivedState};
 use crate::engine::handle::{Change, Request, ended, not_driven};
 use crate::error::{Error, ErrorKind};
-use crate::live::Rejected;
+use crate::load::rejected::Rejected;
 use crate::load::retry::answer::{Refreshed, Reply, Waiting};
 use crate::load::retry::schedule::{Budget, Schedule};
 use crate::load::retry::task_runtime::TaskRuntime;

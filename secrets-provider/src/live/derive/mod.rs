@@ -11,11 +11,12 @@ use futures_util::FutureExt as _;
 use tokio::time::Instant;
 
 use self::follower::{BUILD_TIMEOUT, Build, Follower, run};
-use super::{Live, Origin, Rejected};
+use super::{Live, Origin};
 use crate::engine::cell::{Cell, DerivedState};
 use crate::engine::change_log;
 use crate::engine::handle::{self, Handle};
 use crate::error::Error;
+use crate::load::rejected::Rejected;
 use crate::observe::events;
 use crate::observe::status::{DerivedStatus, Status};
 
