@@ -46,6 +46,8 @@ struct Inner {
     secret: Option<String>,
     /// The caller's credentials were refused, so the error says nothing about what was asked for.
     of_caller: bool,
+    /// Another rotation of the secret came first.
+    superseded: bool,
     parts: Vec<Error>,
 }
 
@@ -59,7 +61,7 @@ pub enum ErrorKind {
     /// A secret's content has no place in the tree: a root secret that is not a JSON object, a key
     /// given twice, nesting that is too deep.
     Malformed,
-    /// Two secrets define the same key.
+    /// Two secrets define the same key, or two programs rotate one secret.
     Conflict,
     /// A value is missing or does not fit the type of its field.
     Invalid,
@@ -137,6 +139,7 @@ impl Error {
             key: None,
             secret: None,
             of_caller: false,
+            superseded: false,
             parts: Vec::new(),
         }))
     }
@@ -158,6 +161,19 @@ impl Error {
     /// for.
     pub(crate) fn is_of_caller(&self) -> bool {
         self.0.of_caller
+    }
+
+    /// The same error, marked as one about a rotation that another one came before.
+    pub(crate) fn superseded(mut self) -> Self {
+        Arc::make_mut(&mut self.0).superseded = true;
+        self
+    }
+
+    /// Whether a [rotation](crate::SecretsManager::rotation) ended because another one of the same
+    /// secret came first. Nothing has to be done: the secret is rotated, or the other rotation
+    /// finishes it.
+    pub fn is_superseded(&self) -> bool {
+        self.0.superseded
     }
 
     /// The same error with the dotted key that it is about.

@@ -15,6 +15,7 @@ mod live;
 mod load;
 mod lookup;
 mod observe;
+mod rotate;
 mod secret;
 mod tree;
 mod unwind;
@@ -46,6 +47,9 @@ pub use load::retry::fresh::Retry;
 
 // Secrets by name.
 pub use lookup::{Get, Getting, Lookup, LookupStats};
+
+// New values for secrets.
+pub use rotate::{NewValue, Rotated, Rotation, RotationChange, RotationPlan};
 
 // Their state, for operators.
 pub use endpoints::page::StatusPage;
@@ -83,6 +87,9 @@ pub mod docs {
 
     #[doc = include_str!("../docs/postgres.md")]
     pub mod postgres {}
+
+    #[doc = include_str!("../docs/rotation.md")]
+    pub mod rotation {}
 
     #[doc = include_str!("../docs/design.md")]
     pub mod design {}

@@ -172,6 +172,11 @@ impl Statement {
     /// context limits the use of a key to these secrets
     /// (<https://docs.aws.amazon.com/secretsmanager/latest/userguide/security-encryption.html>).
     pub(crate) fn decrypt(location: &Location, ids: &[String], secrets: Vec<String>) -> Self {
+        Self::use_key("kms:Decrypt", location, ids, secrets)
+    }
+
+    /// One use of these secrets' keys, but only through Secrets Manager.
+    fn use_key(action: &str, location: &Location, ids: &[String], secrets: Vec<String>) -> Self {
         let mut keys: BTreeSet<String> = ids.iter().map(|id| location.keys(id)).collect();
         if keys.is_empty() {
             keys.insert(location.keys(""));
@@ -193,7 +198,7 @@ impl Statement {
             sid: None,
             effect: "Allow",
             principal: None,
-            action: "kms:Decrypt".to_owned(),
+            action: action.to_owned(),
             resource: keys.into_iter().collect(),
             condition: Some(condition),
         }
@@ -249,6 +254,23 @@ pub(crate) fn policy(location: &Location, needs: Needs<'_>, batch: bool, describ
         statements.push(decrypt.named("OnlyForCustomerManagedKeys"));
     }
     document(&statements)
+}
+
+/// The least policy for the rotation of one secret, by name or ARN, as indented JSON.
+pub(crate) fn rotation_policy(location: &Location, id: Option<&str>) -> String {
+    let Some(id) = id else { return document(&[]) };
+    let (resource, ids) = (vec![location.secret(id)], [id.to_owned()]);
+    let secret = |action, name| Statement::allow(action, resource.clone()).named(name);
+    let key =
+        |action, name| Statement::use_key(action, location, &ids, resource.clone()).named(name);
+    document(&[
+        secret("DescribeSecret", "SeeVersions"),
+        secret("GetSecretValue", "ReadSecret"),
+        secret("PutSecretValue", "StoreNewVersion"),
+        secret("UpdateSecretVersionStage", "MakeItCurrent"),
+        key("kms:Decrypt", "OnlyForCustomerManagedKeys"),
+        key("kms:GenerateDataKey", "EncryptWithCustomerManagedKeys"),
+    ])
 }
 
 fn document(statements: &[Statement]) -> String {

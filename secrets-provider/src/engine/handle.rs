@@ -5,13 +5,16 @@
 //! here knows what the settings are.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use serde::ser::SerializeStruct as _;
 use serde::{Serialize, Serializer};
 use tokio::sync::{mpsc, watch};
 
 use crate::error::{Error, ErrorKind, escape};
+use crate::load::notify::{Notifier, Subscriber};
 use crate::load::retry::answer::{Refreshed, Reply, Waiting};
 use crate::load::retry::task_runtime::TaskRuntime;
 use crate::tree::names::Shown;
@@ -48,6 +51,26 @@ impl Handle {
         let runtime = TaskRuntime::current();
         let handle = Self { requests, stop, changes, search_timeout, runtime };
         (handle, TaskEnd { queue, stopped, changes: changes_sender })
+    }
+
+    /// Has the task read a secret as soon as this manager's notifier announces it. The subscription
+    /// lasts as long as what is returned, and does not keep the task running.
+    pub(crate) fn subscribe(&self, notifier: &Notifier) -> Arc<Subscriber> {
+        let requests = self.requests.downgrade();
+        let subscriber: Arc<Subscriber> = Arc::new(move |id| {
+            let (reply, answer) = Reply::channel();
+            let request = Request::Changed(id.to_owned(), reply);
+            let sent = requests.upgrade().is_some_and(|requests| requests.send(request).is_ok());
+            async move {
+                if sent {
+                    // Status and log have what came of it.
+                    let _ = answer.await;
+                }
+            }
+            .boxed()
+        });
+        notifier.subscribe(&subscriber);
+        subscriber
     }
 
     /// The handle of a value that nothing refreshes.
@@ -109,6 +132,8 @@ pub(crate) fn spawn(
 pub(crate) enum Request {
     /// A refresh of everything.
     Refresh(Reply),
+    /// A read of this secret, by name or ARN, which has changed.
+    Changed(String, Reply),
     /// Settings newer than those the caller saw.
     Past(Waiting),
 }

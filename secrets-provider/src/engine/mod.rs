@@ -36,6 +36,7 @@ use trigger::Trigger;
 
 use crate::error::Error;
 use crate::load::fetch::{Failures, Fetcher, Known, Scope};
+use crate::load::notify::Notifier;
 use crate::load::retry::schedule::Schedule;
 use crate::load::retry::search::Search;
 use crate::observe::status::Status;
@@ -49,6 +50,7 @@ pub(crate) async fn start<T>(
     schedule: Schedule,
     max_staleness: Option<Duration>,
     triggers: Vec<BoxStream<'static, Trigger>>,
+    notifier: &Notifier,
 ) -> Result<(Arc<Cell<T>>, Handle), Error>
 where
     T: Send + Sync + 'static,
@@ -98,6 +100,7 @@ where
     let mut rotation = RotationSchedule::default();
     rotation.renewed(used.ids().cloned());
     let refresher = Refresher {
+        _subscription: handle.subscribe(notifier),
         listing: Listing { names: result.listed, at: Instant::now() },
         fetcher,
         pipeline,

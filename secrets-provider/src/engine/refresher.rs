@@ -22,6 +22,7 @@ use super::secrets::Secrets;
 use super::trigger::{self, Trigger};
 use crate::error::Error;
 use crate::load::fetch::{Failures, Fetcher, Scope};
+use crate::load::notify::Subscriber;
 use crate::load::retry::answer::{Refreshed, Reply};
 use crate::load::retry::schedule::Schedule;
 use crate::load::retry::search::Search;
@@ -62,6 +63,8 @@ pub(super) struct Refresher<T> {
     pub(super) listing: Listing,
     pub(super) search: Search,
     pub(super) rotation: RotationSchedule,
+    /// Hears of secrets that this program rotates.
+    pub(super) _subscription: Arc<Subscriber>,
 }
 
 /// The names that the last listing found, and when.
@@ -124,8 +127,8 @@ impl<T: Send + Sync + 'static> Refresher<T> {
                 match self.accept(request, &mut replies) {
                     // A search that begins now waits for its own turn if something else is read
                     // first.
-                    Some(more) if !more.is_partial() => scope = scope.and(more),
-                    _ => {}
+                    Some(Scope::InUse) | None => {}
+                    Some(more) => scope = scope.and(more),
                 }
             }
             if scope == Scope::InUse && self.search.due().is_none_or(|due| due > Instant::now()) {
@@ -158,6 +161,10 @@ impl<T: Send + Sync + 'static> Refresher<T> {
             Request::Refresh(reply) => {
                 replies.push(reply);
                 Some(Scope::everything())
+            }
+            Request::Changed(id, reply) => {
+                replies.push(reply);
+                Some(Scope::only([id]))
             }
             Request::Past(waiting) => {
                 let generation = self.cell.status().generation();

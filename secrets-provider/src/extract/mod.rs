@@ -51,16 +51,30 @@ pub(crate) fn extract_with_names<T: DeserializeOwned>(
     tree: &Table,
     names: Names,
 ) -> Result<(T, Vec<Implied>, Names), Error> {
-    let context = Context::new(tree, names.with_variables(tree));
+    walk(Place::Root(tree), "", tree, names.with_variables(tree))
+}
+
+/// One secret's value, which may be anything and is at this key path, as a value of `T`.
+pub(crate) fn extract_one<T: DeserializeOwned>(
+    node: &Node,
+    at: &str,
+    names: Names,
+) -> Result<T, Error> {
+    walk(Place::Node(node), at, &Table::default(), names).map(|(value, ..)| value)
+}
+
+/// Walks the type until every wrong value at or below a place is known.
+fn walk<T: DeserializeOwned>(
+    place: Place<'_>,
+    at: &str,
+    tree: &Table,
+    names: Names,
+) -> Result<(T, Vec<Implied>, Names), Error> {
+    let context = Context::new(tree, names);
     loop {
         let known = context.learned();
         context.start_walk();
-        let root = Extractor {
-            place: Place::Root(tree),
-            at: String::new(),
-            expected: "",
-            context: &context,
-        };
+        let root = Extractor { place, at: at.to_owned(), expected: "", context: &context };
         match T::deserialize(root) {
             Ok(value) => {
                 if context.end_walk() {
@@ -73,7 +87,7 @@ pub(crate) fn extract_with_names<T: DeserializeOwned>(
                 }
             }
             Err(ExtractError::Unplaced(objection)) => {
-                context.object("", None, &objection, "", context.buffered() > 0);
+                context.object(at, None, &objection, "", context.buffered() > 0);
             }
             Err(ExtractError::Reported) => {}
         }

@@ -311,8 +311,10 @@ impl<T: DeserializeOwned + Send + Sync + 'static> LiveBuilder<T> {
         if let Some(bound) = self.max_staleness.filter(|bound| *bound < schedule.next(1.0)) {
             events::max_staleness_too_short(bound, interval);
         }
+        let (triggers, notifier) = (self.triggers, manager.notifier());
         let (cell, handle) =
-            engine::start(fetcher, pipeline, schedule, self.max_staleness, self.triggers).await?;
+            engine::start(fetcher, pipeline, schedule, self.max_staleness, triggers, notifier)
+                .await?;
         cell.status().set_title(self.title);
         Ok(Live::new(cell, handle, Origin::Secrets))
     }

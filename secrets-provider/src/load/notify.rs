@@ -35,7 +35,6 @@ impl Notifier {
 
     /// Announces that a secret has a new value, and waits until subscribers serve it, ten seconds at
     /// most.
-    #[cfg_attr(not(test), expect(dead_code, reason = "what a rotation by this program calls"))]
     pub(crate) async fn changed(&self, id: &str) {
         // Called without the lock: a subscriber may subscribe another one.
         let subscribers: Vec<_> = lock(&self.0).iter().filter_map(Weak::upgrade).collect();

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::error::{Error, ErrorKind};
 use crate::load::mapping::{Mapping, Rename};
 use crate::load::required::Requirement;
-use crate::secret::id::{below, is_arn, same_secret, trimmed};
+use crate::secret::id::{below, is_arn, names_of, same_secret, trimmed};
 
 /// How the secrets are chosen.
 #[derive(Debug, Clone)]
@@ -166,6 +166,30 @@ impl Selection {
             }
             Self::Names { names, .. } => Ok((None, Some(names.clone()))),
             Self::Nothing => Ok((None, Some(Vec::new()))),
+        }
+    }
+}
+
+impl Selection {
+    /// The name or ARN of one secret, by its name below the prefix or, without a prefix, by its
+    /// name or ARN. An ARN must be of a secret at or below the prefix.
+    pub(crate) fn id_of(&self, name: &str) -> Result<String, Error> {
+        let (prefix, _) = self.ids()?;
+        match prefix {
+            None if name.is_empty() => Err(empty("the name is empty")),
+            None => Ok(name.to_owned()),
+            Some(prefix) if is_arn(name) => {
+                if names_of(name).iter().any(|name| below(&prefix, name).is_some()) {
+                    return Ok(name.to_owned());
+                }
+                let message = format!("secret `{name}` is not below the prefix `{prefix}`");
+                Err(Error::new(ErrorKind::Config, message).with_secret(name))
+            }
+            Some(prefix) if name.split('/').any(|part| part == "..") => {
+                let message = format!("secret `{name}` leaves the prefix `{prefix}`");
+                Err(Error::new(ErrorKind::Config, message).with_secret(name))
+            }
+            Some(prefix) => Ok(joined(&prefix, name)),
         }
     }
 }

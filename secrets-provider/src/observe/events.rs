@@ -243,6 +243,39 @@ pub(crate) fn derived_follower_panicked() {
     tracing::error!(target: TARGET, "derived_follower_panicked");
 }
 
+/// A secret has a new current version, put there by this program or, on its request, by the store.
+pub(crate) fn secret_rotated(secret: &str, version_id: &str, previous: &str, resumed: bool) {
+    tracing::info!(
+        target: TARGET,
+        secret,
+        version_id,
+        previous_version_id = previous,
+        resumed,
+        "secret_rotated"
+    );
+}
+
+/// A rotation takes up a pending version that another run has left.
+pub(crate) fn secret_rotation_resumed(secret: &str, version_id: &str) {
+    tracing::info!(target: TARGET, secret, version_id, "secret_rotation_resumed");
+}
+
+/// A rotation ended because another one of the secret came first.
+pub(crate) fn secret_rotation_superseded(secret: &str) {
+    tracing::info!(target: TARGET, secret, "secret_rotation_superseded");
+}
+
+/// A rotation failed. The current version is as before; a pending one may be left.
+pub(crate) fn secret_rotation_failed(secret: &str, error: &Error) {
+    tracing::error!(
+        target: TARGET,
+        secret,
+        error.kind = %error.kind(),
+        error.message = %error,
+        "secret_rotation_failed"
+    );
+}
+
 /// A variable says that no secret is read.
 pub(crate) fn secrets_manager_off(variable: &str) {
     tracing::info!(target: TARGET, variable, "secrets_manager_off");

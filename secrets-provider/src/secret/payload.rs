@@ -22,7 +22,6 @@ impl Payload {
     }
 
     /// How many bytes it has.
-    #[cfg(feature = "aws")]
     pub(crate) fn len(&self) -> usize {
         match self {
             Self::Text(text) => text.as_str().len(),

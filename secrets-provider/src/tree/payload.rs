@@ -116,6 +116,11 @@ pub(crate) fn parse_json(text: &Text, origin: &Arc<Origin>) -> Result<Node, Payl
     Source { text, origin }.node(raw, "", 0)
 }
 
+/// Whether text is a JSON object, as far as its grammar shows.
+pub(crate) fn is_object(text: &str) -> bool {
+    object_error(text).is_none()
+}
+
 /// Why text is not a JSON object, or `None` if it is one. Its keys and depth are checked later.
 fn object_error(text: &str) -> Option<PayloadError> {
     if !text.trim_start_matches([' ', '\t', '\n', '\r']).starts_with('{') {

@@ -161,7 +161,8 @@ impl<T: Send + Sync + 'static, U: Send + Sync + 'static> Follower<T, U> {
         let generation = self.generation();
         let (reply, answer) = Reply::channel();
         let (asked, request) = match request {
-            Request::Refresh(caller) => {
+            // No one announces secrets to a follower: the settings that it follows hear of them.
+            Request::Refresh(caller) | Request::Changed(_, caller) => {
                 let asked = Asked::Refresh { reply: caller, generation, builds: self.builds };
                 (asked, Request::Refresh(reply))
             }

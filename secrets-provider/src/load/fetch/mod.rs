@@ -31,7 +31,7 @@ use crate::load::snapshot::Snapshot;
 use crate::observe::events::WarnOnce;
 use crate::observe::status::Calls;
 use crate::secret::Fetched;
-use crate::secret::id::{below, names_of};
+use crate::secret::id::{below, names_of, same_secret};
 use crate::tree::Table;
 use crate::unwind;
 
@@ -112,9 +112,7 @@ impl Fetcher {
     ) -> Vec<String> {
         let known_ids = || [&known.in_use[..], &known.awaited].concat();
         match (scope, &self.plan.ids, &self.plan.mapping.prefix) {
-            (Scope::Only(wanted), ..) => {
-                wanted.iter().filter(|id| self.selects(id, known)).cloned().collect()
-            }
+            (Scope::Only(wanted), ..) => self.selected(wanted, known),
             (Scope::InUse, ..) if !known.in_use.is_empty() => known_ids(),
             (_, Some(ids), _) => ids.clone(),
             (Scope::Due, None, Some(_)) if let Some(listed) = &known.listed => {
@@ -141,16 +139,25 @@ impl Fetcher {
         }
     }
 
-    /// Whether an id, as a push gives it, is one that this plan reads.
-    fn selects(&self, id: &str, known: &Known) -> bool {
-        let below_prefix = |prefix| names_of(id).iter().any(|name| below(prefix, name).is_some());
-        match (&self.plan.ids, &self.plan.mapping.prefix) {
-            (Some(ids), _) => ids.iter().any(|selected| selected == id),
-            (None, Some(prefix)) => {
-                known.in_use.iter().any(|used| used == id) || below_prefix(prefix)
-            }
-            (None, None) => false,
-        }
+    /// Those of these secrets that this plan reads, each by the id that it has here: someone else
+    /// may know it by its name or by its ARN.
+    fn selected(&self, wanted: &BTreeSet<String>, known: &Known) -> Vec<String> {
+        let ours = |ids: &[String], id: &str| {
+            ids.iter().filter(|ours| same_secret(ours, id)).cloned().collect::<Vec<_>>()
+        };
+        let selected =
+            wanted.iter().flat_map(|id| match (&self.plan.ids, &self.plan.mapping.prefix) {
+                (Some(ids), _) => ours(ids, id),
+                (None, Some(prefix)) => match ours(&known.in_use, id) {
+                    used if !used.is_empty() => used,
+                    _ if names_of(id).iter().any(|name| below(prefix, name).is_some()) => {
+                        vec![id.clone()]
+                    }
+                    _ => Vec::new(),
+                },
+                (None, None) => Vec::new(),
+            });
+        selected.collect()
     }
 
     /// The secrets as one snapshot.

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 /// one covers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Scope {
-    /// Only these secrets, by name or ARN: a push says that they changed. Nothing is listed, and
+    /// Only these secrets, by name or ARN: someone says that they changed. Nothing is listed, and
     /// names that are not selected are not read.
     Only(BTreeSet<String>),
     /// The secrets in use, and those that lower layers replace: a search for newer values. Nothing

@@ -6,6 +6,7 @@
 
 mod description;
 mod from_env;
+mod one;
 mod permissions;
 mod select;
 

@@ -4,7 +4,7 @@
 //! which are needed.
 
 use super::{Description, SecretsManager};
-use crate::backend::iam::{self, Location, Needs};
+use crate::backend::iam::{self, Needs};
 use crate::load::mapping::Mapping;
 use crate::load::plan::Plan;
 
@@ -38,12 +38,8 @@ impl SecretsManager {
     /// assert!(!policy.contains("ListSecrets"));
     /// ```
     pub fn iam_policy(&self) -> String {
-        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let Description { choice, store, options, .. } = self.description();
-        let region = store.region().map(str::to_owned);
-        let region =
-            region.or_else(|| variable("AWS_REGION")).or_else(|| variable("AWS_DEFAULT_REGION"));
-        let location = Location::new(region.as_deref(), variable("AWS_ACCOUNT_ID").as_deref());
+        let Description { choice, options, .. } = self.description();
+        let location = self.location();
         let needs = |needs| iam::policy(&location, needs, options.batch, options.describe);
         match choice.plan() {
             Ok(Plan { off: true, .. }) => needs(Needs::Secrets(&[])),

@@ -12,6 +12,7 @@ mod frameworks;
 mod keys;
 mod log;
 mod lookup;
+mod rotation;
 mod service;
 mod shown;
 mod surfaces;

@@ -5,13 +5,15 @@ use std::fmt::Debug;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 use fake_secrets_manager::{FakeSecretsManager, Fault};
 use figment::Figment;
 use secrets_provider::backend::conformance;
 use secrets_provider::{
-    Directory, Dotenv, Error, ErrorKind, Fetched, Key, Labels, Layers, Live, Memory, Pins,
-    Rejected, Retry, Rotating, SecretsManager, Snapshot, StatusPage, Trigger, endpoints,
+    Directory, Dotenv, Error, ErrorKind, Fetched, Key, Labels, Layers, Live, Memory, NewValue,
+    Pins, Rejected, Retry, Rotating, RotationChange, SecretsManager, Snapshot, StatusPage, Trigger,
+    endpoints,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -198,7 +200,30 @@ async fn debug_of_no_public_type_shows_a_value() {
         <secrets_provider_actix::Current<Settings> as actix_web::FromRequest>::extract(&request);
     shown.add("MissingLive", &extracted.await.unwrap_err());
 
+    shown.add("NewValue", &NewValue::from(planted.canaries.plain("a new value")));
+    shown.add("NewValue", &NewValue::from(planted.canaries.bytes("new bytes", 32)));
     shown.add("Labels", &Labels::new("v1").with_pending(Some("v2".to_owned())));
+    let of_change = Arc::new(Mutex::new(String::new()));
+    let into = of_change.clone();
+    let rotation = planted.manager.rotation("database").password("password").set(
+        move |change: RotationChange<Value>| {
+            *into.lock().unwrap() = shown::debug(&change);
+            async { Ok(()) }
+        },
+    );
+    shown.add("Rotation", &rotation);
+    let plan = rotation.plan().await.unwrap();
+    shown.add("RotationPlan", &plan);
+    planted.canaries.assert_absent("a plan", plan.to_string() + &shown::json(&plan));
+    planted.canaries.assert_absent("a rotation's policy", rotation.iam_policy());
+    let rotated = rotation.run().await.unwrap();
+    let now: Value = planted.manager.fetch().await.unwrap().extract().unwrap();
+    let password = now["database"]["password"].as_str().unwrap().to_owned();
+    planted.canaries.plant_text("a new password", password);
+    shown.add("Rotated", &rotated);
+    planted.canaries.assert_absent("a rotation's result", shown::json(&rotated));
+    shown.0.insert("RotationChange", of_change.lock().unwrap().clone());
+    assert!(!shown.0["RotationChange"].is_empty(), "`set` was not called");
 
     for (name, shown) in &shown.0 {
         planted.canaries.assert_absent(name, shown);

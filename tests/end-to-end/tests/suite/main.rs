@@ -17,4 +17,5 @@ mod live;
 mod loading;
 mod lookup;
 mod policies;
+mod rotation;
 mod systems;

@@ -1,0 +1,45 @@
+//! What a manager offers for one secret, besides reading its selection: the secret's id, the
+//! connection to its store, and the location for a policy.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Description, SecretsManager};
+use crate::backend::iam::Location;
+use crate::backend::{Backend, Runtime};
+use crate::error::{Error, ErrorKind};
+
+impl SecretsManager {
+    /// The name or ARN of one secret, by its name below the prefix or, without a prefix, by its
+    /// name or ARN.
+    pub(crate) fn id_of(&self, name: &str) -> Result<String, Error> {
+        let choice = &self.description().choice;
+        if choice.off {
+            let message = format!("secret `{name}`: the environment turns secrets off");
+            return Err(Error::new(ErrorKind::Config, message)
+                .with_secret(name)
+                .with_hint("set USE_SECRETS_MANAGER=true, or another ENVIRONMENT"));
+        }
+        choice.selection.id_of(name)
+    }
+
+    /// The described store, on the current tokio runtime.
+    pub(crate) fn connected(&self) -> Result<Arc<dyn Backend>, Error> {
+        self.0.backend(Runtime::Caller)
+    }
+
+    /// How long one call may take.
+    pub(crate) fn call_timeout(&self) -> Duration {
+        self.description().options.timeout
+    }
+
+    /// Where calls go, for the ARNs of a policy.
+    pub(crate) fn location(&self) -> Location {
+        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let Description { store, .. } = self.description();
+        let region = store.region().map(str::to_owned);
+        let region =
+            region.or_else(|| variable("AWS_REGION")).or_else(|| variable("AWS_DEFAULT_REGION"));
+        Location::new(region.as_deref(), variable("AWS_ACCOUNT_ID").as_deref())
+    }
+}
