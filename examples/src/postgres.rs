@@ -1,15 +1,16 @@
 //! A pool of PostgreSQL connections that follows the rotation of its password, with sqlx: what to
-//! copy from `postgres-rotation`. The suites of `end-to-end` run this very code through rotations
-//! under load.
+//! copy from `postgres-rotation`; and the steps of a rotation, for `rotate`. The suites of
+//! `end-to-end` run this very code through rotations under load, and kill it.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use postgres_protocol::password::scram_sha_256;
 use secrecy::{ExposeSecret as _, SecretString};
-use secrets_provider::{Error, Live, Rejected, Retry, SecretsManager};
+use secrets_provider::{Error, Live, Rejected, Retry, RotationChange, SecretsManager};
 use serde::Deserialize;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
-use sqlx::{ConnectOptions as _, Connection as _};
+use sqlx::{ConnectOptions as _, Connection as _, Executor as _};
 
 /// The settings; a service has more of them.
 #[derive(Debug, Deserialize)]
@@ -90,6 +91,52 @@ pub fn retry(error: &sqlx::Error) -> Retry {
         // PoolTimedOut among them: too much to do, which more of it does not help.
         _ => Retry::No,
     }
+}
+
+/// The step `set` of a rotation: the role sets its own new password. It may run twice with the same
+/// password.
+///
+/// # Errors
+///
+/// What the database answered.
+pub async fn set(change: RotationChange<Database>) -> Result<(), Rejected> {
+    // An earlier run may have set the new password, and a rotation that was rolled back the one
+    // before.
+    let logins = [Some(change.current()), Some(change.pending()), change.previous()];
+    let mut refused = Rejected::new("no login is known");
+    for login in logins.into_iter().flatten() {
+        match set_as(&login.login(), change.pending()).await {
+            Ok(()) => return Ok(()),
+            Err(error) => refused = error,
+        }
+    }
+    Err(refused)
+}
+
+/// The same by another login that may do it, for two users who take turns.
+///
+/// # Errors
+///
+/// What the database answered.
+pub async fn set_as(by: &PgConnectOptions, pending: &Database) -> Result<(), Rejected> {
+    let mut connection =
+        by.clone().disable_statement_logging().connect().await.map_err(rejected)?;
+    // The database gets a verifier that is computed here, so its log cannot show the password.
+    let verifier = scram_sha_256(pending.password.expose_secret().as_bytes());
+    let role = pending.username.replace('"', "\"\"");
+    let statement = format!("ALTER ROLE \"{role}\" PASSWORD '{verifier}'");
+    connection.execute(statement.as_str()).await.map_err(rejected)?;
+    connection.close().await.map_err(rejected)
+}
+
+/// The step `test` of a rotation: the new login works.
+///
+/// # Errors
+///
+/// What the database answered.
+pub async fn test(pending: Database) -> Result<(), Rejected> {
+    let connection: PgConnection = pending.login().connect().await.map_err(rejected)?;
+    connection.close().await.map_err(rejected)
 }
 
 /// Rebuilt from what may be shown: a driver's own text may quote what it was given.

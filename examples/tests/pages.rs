@@ -7,7 +7,8 @@ fn the_page_on_postgres_quotes_the_example() {
     let page = include_str!("../../secrets-provider/docs/postgres.md");
     let example = concat!(
         include_str!("../src/postgres.rs"),
-        include_str!("../src/bin/postgres-rotation.rs")
+        include_str!("../src/bin/postgres-rotation.rs"),
+        include_str!("../src/bin/rotate.rs")
     );
     let quotes: Vec<&str> = page
         .split("```rust,ignore\n")

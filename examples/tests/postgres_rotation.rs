@@ -1,4 +1,4 @@
-//! The example as its user runs it: from nothing but an installed PostgreSQL.
+//! The examples as their user runs them: from nothing but an installed PostgreSQL.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(dead_code, reason = "shared with the other programs' tests")]
@@ -25,4 +25,17 @@ fn no_request_fails_and_nothing_is_left() {
     assert!(!Path::new(folder).exists());
     // Passwords stand in no statement that is logged.
     assert!(output.contains("SELECT current_user") && !output.contains("PASSWORD"));
+}
+
+#[test]
+fn a_program_rotates_and_its_settings_follow() {
+    let path = std::env::var("PATH").unwrap();
+    let environment = [("PATH", path.as_str()), ("RUST_LOG", "trace")];
+    let mut program = Program::start(env!("CARGO_BIN_EXE_rotate"), &environment);
+    program.stdout_line("- make new values for `password`");
+    program.stdout_line(" replaced ");
+    program.stdout_line("Generation 2 of the settings logs in.");
+    let (status, output) = program.wait();
+    assert!(status.success(), "{status}");
+    assert!(!output.contains("ALTER ROLE"), "no statement with a verifier is logged");
 }

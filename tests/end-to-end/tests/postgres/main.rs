@@ -3,11 +3,13 @@
 //! `.ci/external` installs.
 //!
 //! `ROTATIONS=200 cargo test -p end-to-end --features external --test postgres single_user` rotates
-//! more often than the default of twenty times.
+//! more often than the default of twenty times. `KILLS=500 RACES=100 cargo test -p end-to-end
+//! --features external --test postgres kills` kills more rotating programs.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod alternating_users;
 mod cluster;
+mod kills;
 mod load;
 mod service;
 mod single_user;
@@ -60,7 +62,13 @@ async fn reaches<T>(live: &Live<T>, generation: u64) {
 
 /// The number of rotations: `ROTATIONS`, or the default.
 fn rotations(default: u32) -> u32 {
-    std::env::var("ROTATIONS").map_or(default, |text| text.parse().expect("ROTATIONS is a number"))
+    number("ROTATIONS", default)
+}
+
+/// The number in this variable, or the default.
+fn number(variable: &str, default: u32) -> u32 {
+    std::env::var(variable)
+        .map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{variable} is a number")))
 }
 
 /// Prints a measurement, even if the test runner captures output.
