@@ -19,7 +19,7 @@ use axum::extract::State;
 use axum::{Json, Router, routing};
 use fake_secrets_manager::FakeSecretsManager;
 use secrecy::{ExposeSecret as _, SecretString};
-use secrets_provider::{Health, Layers, Live, SecretsManager};
+use secrets_provider::{Error, Health, Layers, Live, Rotated, SecretsManager};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -77,6 +77,23 @@ async fn refreshed<T: Send + Sync + 'static>(settings: &Live<T>) -> Value {
         Ok(refreshed) => json!({"changed": refreshed.changed()}),
         Err(error) => json!({"error": error.to_string()}),
     }
+}
+
+/// The outcome of a rotation: versions or the error, never a value.
+fn rotated(outcome: Result<Rotated, Error>) -> Value {
+    match outcome {
+        Ok(rotated) => json!(rotated),
+        Err(error) => json!({"error": error.to_string()}),
+    }
+}
+
+/// A policy with the statements of another one.
+fn with_statements_of(policy: &str, other: &str) -> String {
+    let [mut policy, other]: [Value; 2] =
+        [policy, other].map(|text| serde_json::from_str(text).unwrap());
+    let others = other["Statement"].as_array().unwrap();
+    policy["Statement"].as_array_mut().unwrap().extend(others.iter().cloned());
+    policy.to_string()
 }
 
 /// Values to compare. Secrets are fingerprints, so that a failed test prints none.

@@ -1,7 +1,7 @@
 //! Gaara store, on axum: plain strings below `gaara-store/{environment}`, `.env` in development.
 
 use axum::{Json, Router, routing};
-use fake_secrets_manager::FakeSecretsManager;
+use fake_secrets_manager::{FakeSecretsManager, Step};
 use secrecy::SecretString;
 use secrets_provider::{Error, Layers, Live, SecretsManager};
 use secrets_provider_axum::Current;
@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::program::Setup;
-use super::{Shown, assert_steady, fingerprint, shown, shown_if_any};
+use super::{Shown, assert_steady, fingerprint, rotated, shown, shown_if_any, with_statements_of};
 
 // The code of the system.
 
@@ -33,9 +33,11 @@ struct Database {
     url: SecretString,
 }
 
-pub(super) async fn settings() -> Result<Live<Settings>, Error> {
+pub(super) async fn settings() -> Result<(SecretsManager, Live<Settings>), Error> {
     let manager = selected(SecretsManager::from_env_or_prefix("gaara-store/{env}")?);
-    Live::builder(manager).layers(|secrets| named(Layers::standard(secrets))).start().await
+    let settings = Live::builder(manager.clone());
+    let settings = settings.layers(|secrets| named(Layers::standard(secrets))).start().await?;
+    Ok((manager, settings))
 }
 
 /// The secrets that the policy allows to read, by name: it does not allow listings.
@@ -52,9 +54,11 @@ fn named(layers: Layers) -> Layers {
 }
 
 /// The settings of the older design: `SECRETS_MANAGER_PREFIX=gaara/prod`, where `database` is JSON.
-pub(super) async fn settings_of_the_design() -> Result<Live<Settings>, Error> {
+pub(super) async fn settings_of_the_design() -> Result<(SecretsManager, Live<Settings>), Error> {
     let manager = selected_by_the_design(SecretsManager::from_env()?);
-    Live::builder(manager).layers(|secrets| named(Layers::standard(secrets))).start().await
+    let settings = Live::builder(manager.clone());
+    let settings = settings.layers(|secrets| named(Layers::standard(secrets))).start().await?;
+    Ok((manager, settings))
 }
 
 fn selected_by_the_design(manager: SecretsManager) -> SecretsManager {
@@ -63,8 +67,17 @@ fn selected_by_the_design(manager: SecretsManager) -> SecretsManager {
 
 // The program that the tests run.
 
-pub(super) async fn serve(settings: Result<Live<Settings>, Error>) -> Result<(), Error> {
-    super::serve(settings?, Router::new().route("/", routing::get(index))).await;
+pub(super) async fn serve(
+    settings: Result<(SecretsManager, Live<Settings>), Error>,
+) -> Result<(), Error> {
+    let (manager, settings) = settings?;
+    // The guide's `rotate_secret(name)`.
+    let rotate = move |name: String| {
+        let manager = manager.clone();
+        async move { Json(rotated(manager.rotate(&name).await)) }
+    };
+    let routes = Router::new().route("/", routing::get(index));
+    super::serve(settings, routes.route("/rotate_secret", routing::post(rotate))).await;
     Ok(())
 }
 
@@ -303,4 +316,39 @@ async fn the_older_design_reads_another_prefix_and_a_json_database() {
     let rotated = [("database.url", "postgresql://rotated"), ("jwt_secret", "jwt")];
     assert_eq!(gaara.get("/").await, expected(rotated));
     assert_eq!((fake.total_denied_calls(), fake.calls("BatchGetSecretValue")), (1, 1));
+}
+
+/// The right to rotate, which no guide gives to a service.
+const MAY_ROTATE: &str = r#"{"Statement": [{
+    "Effect": "Allow",
+    "Action": ["secretsmanager:RotateSecret", "secretsmanager:DescribeSecret"],
+    "Resource": "*"
+}]}"#;
+
+/// The guide's function starts a rotation and returns; here, it waits for the end.
+#[tokio::test]
+async fn its_rotate_secret_tells_how_it_ended_and_the_service_has_the_new_value_at_once() {
+    let fake = FakeSecretsManager::start().await.unwrap();
+    store(&fake, "production", str::to_owned);
+    let gaara = production(&fake).start().await;
+    let answer = gaara.post("/rotate_secret", "database-url").await;
+    assert!(answer.contains("RotateSecret"), "the policy of the guide denies it: {answer}");
+
+    fake.enforce_policy(&with_statements_of(POLICY, MAY_ROTATE)).unwrap();
+    let answer = gaara.post("/rotate_secret", "database-url").await;
+    assert!(answer.contains("no rotation is set up"), "{answer}");
+    let new = "postgresql://user:by-its-lambda@host:5432/gaara_store";
+    fake.on_rotation("gaara-store/production/database-url", move |step| async move {
+        let (client, id) = (step.client(), step.secret_id());
+        if step.step() == Step::FinishSecret {
+            let put = client.put_secret_value().secret_id(id).secret_string(new);
+            let put = put.client_request_token(step.client_request_token());
+            put.version_stages("AWSCURRENT").send().await.map_err(|_| "PutSecretValue failed")?;
+        }
+        Ok(())
+    });
+    let answer = gaara.post("/rotate_secret", "database-url").await;
+    assert!(answer.contains("version_id"), "{answer}");
+    assert_eq!(gaara.get("/").await, expected(all_but(&[]).chain([("database.url", new)])));
+    assert!(!gaara.log().contains("by-its-lambda"), "a value is in the log");
 }

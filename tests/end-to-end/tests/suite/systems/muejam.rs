@@ -1,16 +1,18 @@
 //! MueJam, on axum: JSON at `{environment}/{category}/{name}`, and variables if Secrets Manager is
 //! off or unavailable.
 
+use std::sync::Mutex;
+
 use axum::{Json, Router, routing};
 use fake_secrets_manager::{FakeSecretsManager, Fault};
-use secrecy::SecretString;
-use secrets_provider::{Error, Layers, Live, SecretsManager};
+use secrecy::{ExposeSecret as _, SecretString};
+use secrets_provider::{Error, Layers, Live, Rejected, Rotation, RotationChange, SecretsManager};
 use secrets_provider_axum::Current;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::program::Setup;
-use super::{Shown, assert_steady, fingerprint, shown, shown_if_any};
+use super::{Shown, assert_steady, fingerprint, rotated, shown, shown_if_any, with_statements_of};
 
 // The code of the system.
 
@@ -67,9 +69,67 @@ struct Google {
     rotated_at: String,
 }
 
-pub(super) async fn settings() -> Result<Live<Settings>, Error> {
+pub(super) async fn settings() -> Result<(SecretsManager, Live<Settings>), Error> {
     let manager = selected(SecretsManager::from_env_or_prefix("{env}")?);
-    Live::builder(manager).layers(|secrets| named(Layers::standard(secrets))).start().await
+    let settings = Live::builder(manager.clone());
+    let settings = settings.layers(|secrets| named(Layers::standard(secrets))).start().await?;
+    Ok((manager, settings))
+}
+
+/// The guide's `rotate_database_password('primary')`.
+fn database_rotation(manager: &SecretsManager, name: &str) -> Rotation {
+    manager
+        .rotation(format!("database/{name}"))
+        .password("password")
+        .stamp("rotated_at")
+        .also("connection_string", |login: &Login| {
+            let Login { username, password, host, port, database } = login;
+            let password = password.expose_secret();
+            format!("postgresql://{username}:{password}@{host}:{port}/{database}")
+        })
+        .set(alter_role)
+        .test(log_in)
+}
+
+/// The guide's `rotate_api_key('resend')`.
+fn api_key_rotation(manager: &SecretsManager, name: &str) -> Rotation {
+    let create_key = || async { Ok::<_, Rejected>("re_created_by_the_provider") };
+    manager
+        .rotation(format!("api-keys/{name}"))
+        .generate("api_key", create_key)
+        .stamp("rotated_at")
+        .checked_by::<Keys>()
+}
+
+#[derive(Deserialize)]
+struct Login {
+    username: String,
+    password: SecretString,
+    host: String,
+    port: u16,
+    database: String,
+}
+
+/// What a key that is not of the provider's form must not replace.
+#[derive(Deserialize)]
+#[allow(dead_code, reason = "only serde uses it")]
+struct Keys {
+    api_keys: ApiKeys,
+}
+
+/// What stands for the database: the password that it takes, if it was ever set.
+static DATABASE: Mutex<Option<String>> = Mutex::new(None);
+
+async fn alter_role(change: RotationChange<Login>) -> Result<(), Rejected> {
+    *DATABASE.lock().unwrap() = Some(change.pending().password.expose_secret().to_owned());
+    Ok(())
+}
+
+async fn log_in(login: Login) -> Result<(), Rejected> {
+    match DATABASE.lock().unwrap().as_deref() == Some(login.password.expose_secret()) {
+        true => Ok(()),
+        false => Err(Rejected::new("the database refuses the login")),
+    }
 }
 
 fn selected(manager: SecretsManager) -> SecretsManager {
@@ -94,8 +154,23 @@ fn named(layers: Layers) -> Layers {
 
 // The program that the tests run.
 
-pub(super) async fn serve(settings: Result<Live<Settings>, Error>) -> Result<(), Error> {
-    super::serve(settings?, Router::new().route("/", routing::get(index))).await;
+pub(super) async fn serve(
+    settings: Result<(SecretsManager, Live<Settings>), Error>,
+) -> Result<(), Error> {
+    let (manager, settings) = settings?;
+    type Describe = fn(&SecretsManager, &str) -> Rotation;
+    let rotate = |describe: Describe| {
+        let manager = manager.clone();
+        routing::post(move |name: String| {
+            let rotation = describe(&manager, &name);
+            async move { Json(rotated(rotation.run().await)) }
+        })
+    };
+    let routes = Router::new()
+        .route("/", routing::get(index))
+        .route("/rotate_database_password", rotate(database_rotation))
+        .route("/rotate_api_key", rotate(api_key_rotation));
+    super::serve(settings, routes).await;
     Ok(())
 }
 
@@ -324,4 +399,45 @@ async fn a_key_missing_from_the_variables_is_named_with_the_denied_secret() {
     assert!(error.starts_with("2 failures:"), "{error}");
     assert!(error.contains("key `api_keys.clerk.publishable_key` is missing"), "{error}");
     assert!(error.contains("production/api-keys/clerk"), "{error}");
+}
+
+/// The guide's functions return the new values; here, the service has them, and no one else.
+#[tokio::test]
+async fn its_rotation_functions_change_one_secret_and_the_service_has_it_at_once() {
+    let fake = FakeSecretsManager::start().await.unwrap();
+    store(&fake);
+    let manager = SecretsManager::prefix("production").client(fake.client());
+    let policy = with_statements_of(POLICY, &database_rotation(&manager, "primary").iam_policy());
+    let policy = with_statements_of(&policy, &api_key_rotation(&manager, "resend").iam_policy());
+    fake.enforce_policy(&policy).unwrap();
+    let muejam = Setup::new("muejam", &fake).dotenv(PRODUCTION).dotenv(CACHE).start().await;
+    let text = async |name: &str| {
+        let secret = fake.client().get_secret_value().secret_id(name).send().await.unwrap();
+        secret.secret_string.unwrap()
+    };
+
+    let answer = muejam.post("/rotate_database_password", "primary").await;
+    assert!(answer.contains("version_id"), "{answer}");
+    let now: Value = muejam.get("/").await;
+    let stored: Value = serde_json::from_str(&text(SECRETS[0].0).await).unwrap();
+    let (password, stamp) = (stored["password"].as_str().unwrap(), &stored["rotated_at"]);
+    assert_ne!(stamp, "2024-01-01T00:00:00Z");
+    let url = "your-db-host.rds.amazonaws.com:5432/muejam";
+    let others = json!({
+        "database.password": fingerprint(password),
+        "database.connection_string":
+            fingerprint(&format!("postgresql://muejam_user:{password}@{url}")),
+        "database.rotated_at": stamp,
+    });
+    assert_eq!(now, changed(&[], others));
+    let answer = muejam.post("/rotate_database_password", "none").await;
+    assert!(answer.contains("error") && answer.contains("production/database/none"), "{answer}");
+
+    let answer = muejam.post("/rotate_api_key", "resend").await;
+    assert!(answer.contains("version_id"), "{answer}");
+    let now: Value = muejam.get("/").await;
+    assert_eq!(now["resend.api_key"], fingerprint("re_created_by_the_provider"));
+    let log = muejam.log();
+    assert!(!log.contains(password) && !log.contains("re_created"), "a value is in the log");
+    assert_eq!(log.matches("secret_rotated").count(), 2);
 }
