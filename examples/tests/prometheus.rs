@@ -190,6 +190,13 @@ fn series(per_hour: &[(&'static str, &str, f64)]) -> Vec<Series> {
             add("secrets_access_total", labels, 1.0, per_second);
         }
     }
+    // Only a program that rotates has these.
+    for result in ["rotated", "failed"] {
+        let per_second = rate("rotations", result);
+        if per_second > 0.0 {
+            add("secrets_rotations_total", service([("result", result)]), 1.0, per_second);
+        }
+    }
     let gauge = |name: &str, healthy: f64| {
         per_hour.iter().find(|(other, ..)| *other == name).map_or(healthy, |(.., value)| *value)
     };
@@ -246,6 +253,13 @@ fn an_alarm_fires_for_what_it_names_and_for_nothing_else() {
             &[("hits", "", 100_000.0)],
             &[("failed", "rejected", 1.0)],
             &["SecretsRotationRefused"],
+        ),
+        ("rotations that succeed", &live, &[("rotations", "rotated", 1.0)], &[]),
+        (
+            "a rotation by the program that failed",
+            &live,
+            &[("rotations", "failed", 1.0)],
+            &["SecretsRotationFailed"],
         ),
         (
             "throttled",

@@ -245,6 +245,7 @@ pub(crate) fn derived_follower_panicked() {
 
 /// A secret has a new current version, put there by this program or, on its request, by the store.
 pub(crate) fn secret_rotated(secret: &str, version_id: &str, previous: &str, resumed: bool) {
+    metrics::record_rotation("rotated");
     tracing::info!(
         target: TARGET,
         secret,
@@ -262,11 +263,13 @@ pub(crate) fn secret_rotation_resumed(secret: &str, version_id: &str) {
 
 /// A rotation ended because another one of the secret came first.
 pub(crate) fn secret_rotation_superseded(secret: &str) {
+    metrics::record_rotation("superseded");
     tracing::info!(target: TARGET, secret, "secret_rotation_superseded");
 }
 
 /// A rotation failed. The current version is as before; a pending one may be left.
 pub(crate) fn secret_rotation_failed(secret: &str, error: &Error) {
+    metrics::record_rotation("failed");
     tracing::error!(
         target: TARGET,
         secret,

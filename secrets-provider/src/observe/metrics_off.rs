@@ -17,6 +17,8 @@ pub(crate) fn record_call(_: &str) {}
 
 pub(crate) fn record_swap() {}
 
+pub(crate) fn record_rotation(_: &str) {}
+
 pub(crate) fn record_status(_: &Status) {}
 
 pub(crate) fn watch(_: impl Fn() -> Option<Status>) {}

@@ -23,6 +23,7 @@ const CACHE_HITS: &str = "secrets_cache_hits_total";
 const CACHE_MISSES: &str = "secrets_cache_misses_total";
 const API_CALLS: &str = "secrets_api_calls_total";
 const SWAPS: &str = "secrets_swaps_total";
+const ROTATIONS: &str = "secrets_rotations_total";
 const AGE: &str = "secrets_age_seconds";
 const GENERATION: &str = "secrets_generation";
 const READY: &str = "secrets_ready";
@@ -107,6 +108,16 @@ pub(crate) fn record_call(operation: &'static str) {
 /// A new generation went live.
 pub(crate) fn record_swap() {
     guarded(|| counter!(SWAPS).increment(1));
+}
+
+/// A rotation by this program, or on its request, ended: `rotated`, `superseded` or `failed`.
+pub(crate) fn record_rotation(result: &'static str) {
+    guarded(|| {
+        describe_counter!(ROTATIONS, Unit::Count, "Rotations by this program, by their result");
+        // As in `describe`, for the result that has an alarm.
+        counter!(ROTATIONS, "result" => "failed").increment(0);
+        counter!(ROTATIONS, "result" => result).increment(1);
+    });
 }
 
 /// Sets the gauges from a status.

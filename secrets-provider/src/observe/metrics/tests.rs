@@ -136,6 +136,35 @@ fn calls_are_counted_by_operation() {
     );
 }
 
+#[test]
+fn rotations_are_counted_by_result() {
+    let lines = recorded(async || {
+        let memory = Memory::new();
+        memory.put("app/a", "a-1");
+        let manager = settings(&memory);
+        manager.rotation("a").password("").run().await.expect("a rotation");
+        manager.rotation("b").password("").run().await.expect_err("no secret");
+        manager.rotate("a").await.expect_err("the store has no rotation");
+        let inner = manager.clone();
+        let second = manager.rotation("a").generate("", move || {
+            let inner = inner.clone();
+            async move {
+                inner.rotation("a").password("").run().await.expect("a rotation");
+                Ok::<_, crate::Rejected>("late")
+            }
+        });
+        assert!(second.run().await.expect_err("another came first").is_superseded());
+    });
+    assert_eq!(
+        lines,
+        [
+            "secrets_rotations_total{result=failed} 2",
+            "secrets_rotations_total{result=rotated} 2",
+            "secrets_rotations_total{result=superseded} 1",
+        ]
+    );
+}
+
 /// The Prometheus rules in the examples only name metrics that exist.
 #[test]
 fn the_prometheus_rules_name_existing_metrics() {
@@ -147,6 +176,7 @@ fn the_prometheus_rules_name_existing_metrics() {
         CACHE_MISSES,
         API_CALLS,
         SWAPS,
+        ROTATIONS,
         AGE,
         GENERATION,
         READY,
