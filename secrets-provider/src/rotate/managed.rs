@@ -30,8 +30,8 @@ impl SecretsManager {
     /// with [`names`](Self::names). For a secret without a rotation function, see
     /// [`rotation`](Self::rotation).
     ///
-    /// Afterwards, each [`Live`](crate::Live) of this manager or its clones reads the secret at
-    /// once.
+    /// Afterwards, each [`Live`](crate::Live) and [`Lookup`](crate::Lookup) of this manager or its
+    /// clones reads the secret at once.
     ///
     /// In AWS, the caller needs `secretsmanager:RotateSecret` and `secretsmanager:DescribeSecret`
     /// on the secret, and `lambda:InvokeFunction` on its rotation function.

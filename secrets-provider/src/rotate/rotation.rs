@@ -246,9 +246,9 @@ impl Rotation {
 
     /// Rotates the secret.
     ///
-    /// Afterwards, each [`Live`](crate::Live) of the same manager or its clones reads the secret at
-    /// once; this waits for that, ten seconds at most. It is logged as `secret_rotated`,
-    /// `secret_rotation_failed` or `secret_rotation_superseded`.
+    /// Afterwards, each [`Live`](crate::Live) and [`Lookup`](crate::Lookup) of the same manager or
+    /// its clones reads the secret at once; this waits for that, ten seconds at most. It is logged
+    /// as `secret_rotated`, `secret_rotation_failed` or `secret_rotation_superseded`.
     ///
     /// # Errors
     ///
