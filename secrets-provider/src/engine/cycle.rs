@@ -126,7 +126,7 @@ impl<T: Send + Sync + 'static> Refresher<T> {
             let Some(mut group) = groups.pop().filter(|group| !group.is_empty()) else { break };
             let mut fewer = without.clone();
             group.iter().for_each(|id| drop(fewer.remove(id)));
-            match self.pipeline.run(&fewer.each_once()).await {
+            match self.pipeline.run(fewer.each_once()).await {
                 Ok(candidate) => {
                     (accepted, without) = (Some(candidate), fewer);
                     left.append(&mut group);
@@ -203,7 +203,7 @@ impl<T: Send + Sync + 'static> Refresher<T> {
                 false => Ok(self.unchanged()),
             };
         }
-        let mut candidate = self.pipeline.run(&found.each_once()).await;
+        let mut candidate = self.pipeline.run(found.each_once()).await;
         if let Err(rejection) = &candidate
             && rejection.kind() == ErrorKind::Conflict
             && let Err(conflict) = self.fetcher.fit_together(&found.each_once())
@@ -214,7 +214,7 @@ impl<T: Send + Sync + 'static> Refresher<T> {
             if found.same_versions(&self.used) {
                 return Ok(self.unchanged());
             }
-            candidate = self.pipeline.run(&found.each_once()).await;
+            candidate = self.pipeline.run(found.each_once()).await;
         }
         let candidate = candidate.map_err(|rejection| self.log_rejection(rejection))?;
         Ok(self.swap(candidate, found, complete))
@@ -222,7 +222,7 @@ impl<T: Send + Sync + 'static> Refresher<T> {
 
     /// Reads the layers below the secrets again, and swaps if they have changed.
     async fn apply_layers(&mut self, complete: bool) -> Result<Refreshed, Error> {
-        let candidate = self.pipeline.build(&self.used.each_once());
+        let candidate = self.pipeline.build(self.used.each_once()).await;
         let candidate = candidate.map_err(|rejection| self.log_rejection(rejection))?;
         if self.tree.changed_keys(&candidate.tree).is_empty() {
             return Ok(self.unchanged());

@@ -77,7 +77,7 @@ where
         events::secret_fetched(secret.name(), secret.version_id(), true);
     }
     let candidate = pipeline
-        .run(&used.each_once())
+        .run(used.each_once())
         .await
         .map_err(|rejection| rejection.beside(error.clone()))?;
     fetcher.warn_of_fallback(&result);

@@ -37,6 +37,9 @@ const DEFAULT_INTERVAL: Duration = Duration::from_secs(300);
 /// How long a probe may take unless [`LiveBuilder::probe_timeout`] says otherwise.
 const DEFAULT_PROBE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long making settings may take at least, however short the limit of a fetch is.
+const MIN_BUILD_TIME: Duration = Duration::from_secs(1);
+
 /// Why a check rejects settings, in words that may be shown: errors, logs and the status contain
 /// them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -131,6 +134,12 @@ impl<T> LiveBuilder<T> {
     /// Into a `Figment` or a `Config`, merge the given snapshot rather than the `SecretsManager`,
     /// which would fetch again. The closure may return what `Config::builder().build()` returns, a
     /// `Result`.
+    ///
+    /// The closure, the extraction and [`validate`](Self::validate) run on a thread of their own,
+    /// so that a file that blocks (a pipe, a mount that hangs) doesn't stop the runtime. They get as
+    /// much time as a fetch ([`SecretsManager::timeout`], at least a second). After that, the start
+    /// or the refresh fails with `Unavailable`, and names a `.env` file that is still being read;
+    /// the thread is left behind, and until it ends, further refreshes that need it fail at once.
     pub fn layers<L, F>(mut self, layers: F) -> Self
     where
         L: LayerStack,
@@ -303,6 +312,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> LiveBuilder<T> {
         let Self { manager, layers, checks, probes, probe_timeout, .. } = self;
         let interval = self.interval.or(manager.description().interval).unwrap_or(DEFAULT_INTERVAL);
         let fetcher = manager.fetcher(Runtime::Caller)?;
+        let limit = fetcher.timeout().max(MIN_BUILD_TIME);
         let placing = fetcher.clone();
         let build = move |secrets: &[Fetched]| {
             let snapshot = placing.snapshot(secrets)?;
@@ -321,10 +331,8 @@ impl<T: DeserializeOwned + Send + Sync + 'static> LiveBuilder<T> {
             }
             Ok(Candidate { value: Arc::new(value), tree, snapshot, sources })
         };
-        let pipeline = Pipeline {
-            build: Box::new(build),
-            probes: probes.into_iter().map(|probe| limited(probe_timeout, probe)).collect(),
-        };
+        let probes = probes.into_iter().map(|probe| limited(probe_timeout, probe)).collect();
+        let pipeline = Pipeline::new(Arc::new(build), probes, limit);
         let mut schedule = Schedule::new(interval, self.rediscover, self.search);
         schedule.forget_deleted = self.forget_deleted.unwrap_or(schedule.forget_deleted);
         if let Some(bound) = self.max_staleness.filter(|bound| *bound < schedule.next(1.0)) {

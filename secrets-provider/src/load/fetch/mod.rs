@@ -57,6 +57,11 @@ impl Fetcher {
         Self { backend, plan, timeout, warn_once }
     }
 
+    /// How long one fetch may take.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
     /// Reads what the scope covers of the plan's secrets.
     ///
     /// # Errors
