@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::runtime::{self, Handle};
 
-use super::{Backend, Runtime};
+use super::Backend;
 use crate::env::Environment;
 use crate::error::Error;
 use crate::unwind::lock;
@@ -29,8 +29,8 @@ pub(crate) struct Options {
 
 /// A description of a backend.
 pub(crate) trait Store: fmt::Debug + Send + Sync {
-    /// The backend for this runtime.
-    fn connect(&self, runtime: Runtime, options: Options) -> Result<Arc<dyn Backend>, Error>;
+    /// A backend for the current runtime.
+    fn connect(&self, options: Options) -> Result<Arc<dyn Backend>, Error>;
 
     /// The AWS region that the description sets, if it does.
     fn region(&self) -> Option<&str> {
@@ -58,7 +58,7 @@ impl Given {
 }
 
 impl Store for Given {
-    fn connect(&self, _: Runtime, _: Options) -> Result<Arc<dyn Backend>, Error> {
+    fn connect(&self, _: Options) -> Result<Arc<dyn Backend>, Error> {
         Ok(self.backend.clone())
     }
 
@@ -111,7 +111,7 @@ struct Missing;
 
 #[cfg(not(feature = "aws"))]
 impl Store for Missing {
-    fn connect(&self, _: Runtime, _: Options) -> Result<Arc<dyn Backend>, Error> {
+    fn connect(&self, _: Options) -> Result<Arc<dyn Backend>, Error> {
         let message = "there is no backend to read secrets from";
         Err(Error::new(crate::error::ErrorKind::Config, message)
             .with_hint("enable the feature `aws`, or give one with `.backend(..)`"))
@@ -127,10 +127,13 @@ impl Store for Missing {
     }
 }
 
-/// The backends in use: one for the callers' runtime and one for the worker's, each as long as the
-/// same tokio runtime drives it.
+/// How many runtimes' backends are kept.
+const MAX_CONNECTIONS: usize = 8;
+
+/// The backends in use, one for each tokio runtime; the one that was used last comes last. A
+/// program may use a manager in several runtimes, and make runtimes without end.
 #[derive(Debug, Default)]
-pub(crate) struct Connections(Mutex<[Option<Connection>; 2]>);
+pub(crate) struct Connections(Mutex<Vec<Connection>>);
 
 type Connection = (runtime::Id, Arc<dyn Backend>);
 
@@ -143,18 +146,20 @@ impl Connections {
     pub(crate) fn backend(
         &self,
         store: &dyn Store,
-        runtime: Runtime,
         options: Options,
     ) -> Result<Arc<dyn Backend>, Error> {
         let id = Handle::current().id();
-        let mut slots = lock(&self.0);
-        let slot = &mut slots[usize::from(runtime == Runtime::Worker)];
-        match slot {
-            Some((used, backend)) if *used == id => Ok(backend.clone()),
-            _ => {
-                let backend = store.connect(runtime, options)?;
-                Ok(slot.insert((id, backend)).1.clone())
-            }
+        let mut connections = lock(&self.0);
+        let known = connections.iter().position(|(used, _)| *used == id);
+        let connection = match known {
+            Some(at) => connections.remove(at),
+            None => (id, store.connect(options)?),
+        };
+        if connections.len() == MAX_CONNECTIONS {
+            connections.remove(0);
         }
+        let backend = connection.1.clone();
+        connections.push(connection);
+        Ok(backend)
     }
 }

@@ -15,7 +15,6 @@ use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
 use super::{Live, Origin};
-use crate::backend::Runtime;
 use crate::engine;
 use crate::engine::candidate::{self, Candidate, Pipeline};
 use crate::engine::schedule::{Budget, Schedule};
@@ -311,7 +310,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> LiveBuilder<T> {
     pub async fn start(self) -> Result<Live<T>, Error> {
         let Self { manager, layers, checks, probes, probe_timeout, .. } = self;
         let interval = self.interval.or(manager.description().interval).unwrap_or(DEFAULT_INTERVAL);
-        let fetcher = manager.fetcher(Runtime::Caller)?;
+        let fetcher = manager.fetcher()?;
         let limit = fetcher.timeout().max(MIN_BUILD_TIME);
         let placing = fetcher.clone();
         let build = move |secrets: &[Fetched]| {

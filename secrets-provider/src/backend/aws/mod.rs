@@ -1,16 +1,17 @@
 //! AWS Secrets Manager through the SDK: names by ListSecrets, values by BatchGetSecretValue or
 //! GetSecretValue.
 //!
-//! `connect` makes the client, `listing` finds names, `fetch` reads values, `answer` and `error`
-//! turn the SDK's types into ours (the SDK's errors quote whole responses, so none is passed on),
-//! `rotation` keeps the dates that listings report, `variables` hands over what only a `.env` file
-//! sets, and `setup` names a slip in the SDK's variables and files. One [`Aws`] belongs to one
-//! tokio runtime, which drives its connections.
+//! `connect` makes the client, with `connections` of its own, `listing` finds names, `fetch` reads
+//! values, `answer` and `error` turn the SDK's types into ours (the SDK's errors quote whole
+//! responses, so none is passed on), `rotation` keeps the dates that listings report, `variables`
+//! hands over what only a `.env` file sets, and `setup` names a slip in the SDK's variables and
+//! files. One [`Aws`] belongs to one tokio runtime, which drives its connections.
 
 mod answer;
 mod calls;
 mod codes;
 mod connect;
+mod connections;
 mod denied;
 mod error;
 mod fetch;
@@ -39,7 +40,7 @@ use error::Call;
 use rotation::RotationDates;
 
 use super::store::{Options, Store};
-use super::{Backend, BoxFuture, BoxStream, Outcome, RotationWindow, Runtime};
+use super::{Backend, BoxFuture, BoxStream, Outcome, RotationWindow};
 use crate::backend::iam::Location;
 use crate::error::{Error, ErrorKind};
 use crate::observe::events;
@@ -59,10 +60,9 @@ pub(crate) enum Access {
 }
 
 impl Store for Access {
-    fn connect(&self, runtime: Runtime, options: Options) -> Result<Arc<dyn Backend>, Error> {
+    fn connect(&self, options: Options) -> Result<Arc<dyn Backend>, Error> {
         Ok(Arc::new(Aws {
             access: self.clone(),
-            runtime,
             timeout: options.timeout,
             client: OnceCell::new(),
             batches_rest: AtomicUsize::new(if options.batch { 0 } else { usize::MAX }),
@@ -94,7 +94,6 @@ impl Store for Access {
 #[derive(Debug)]
 pub(crate) struct Aws {
     access: Access,
-    runtime: Runtime,
     timeout: Duration,
     client: OnceCell<Client>,
     /// For how many more fetches values are read one by one; `MAX` is for good.

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 #[cfg(feature = "aws")]
 use crate::backend::aws;
 use crate::backend::store::{self, Given, Options};
-use crate::backend::{self, Backend, Runtime};
+use crate::backend::{self, Backend};
 use crate::error::Error;
 use crate::load::blocking;
 use crate::load::fetch::{Failures, Fetcher, Known, Scope};
@@ -162,7 +162,7 @@ impl SecretsManager {
     /// Outside a tokio runtime, which the SDK needs for its timers; see
     /// [`fetch_blocking`](Self::fetch_blocking).
     pub async fn fetch(&self) -> Result<Snapshot, Error> {
-        self.fetch_on(Runtime::Caller).await
+        self.fetch_here().await
     }
 
     /// Fetches the secrets and blocks the calling thread: outside a runtime, in `spawn_blocking`,
@@ -170,23 +170,22 @@ impl SecretsManager {
     /// there).
     ///
     /// A thread with a runtime of its own does the work, so the caller's runtime is not involved. A
-    /// pooled connection is driven by the runtime that opened it, so a client that was given by
-    /// [`client`](Self::client) or [`aws_config`](Self::aws_config) is used with its settings but
-    /// with a new HTTP client of the SDK's default kind. Its credentials provider is shared: one
-    /// that refreshes over connections of the blocked runtime (container credentials) can stall
-    /// until its own timeout.
+    /// client that was given by [`client`](Self::client) or [`aws_config`](Self::aws_config) has
+    /// connections of its own there, too, but its credentials provider is shared: one that
+    /// refreshes over connections of the blocked runtime (container credentials) can stall until
+    /// its own timeout.
     ///
     /// # Errors
     ///
     /// Those of [`fetch`](Self::fetch).
     pub fn fetch_blocking(&self) -> Result<Snapshot, Error> {
         let manager = self.clone();
-        blocking::run(async move { manager.fetch_on(Runtime::Worker).await })?
+        blocking::run(async move { manager.fetch_here().await })?
     }
 
-    async fn fetch_on(&self, runtime: Runtime) -> Result<Snapshot, Error> {
+    async fn fetch_here(&self) -> Result<Snapshot, Error> {
         let start = Instant::now();
-        let fetcher = self.fetcher(runtime)?;
+        let fetcher = self.fetcher()?;
         let result = fetcher.read(&Scope::everything(), &Known::default()).await?;
         Failures::default().log(&result, false);
         if let Some(error) = result.fatal_error() {
@@ -204,12 +203,12 @@ impl SecretsManager {
     }
 
     /// The reader of the secrets, for one fetch or many.
-    pub(crate) fn fetcher(&self, runtime: Runtime) -> Result<Fetcher, Error> {
+    pub(crate) fn fetcher(&self) -> Result<Fetcher, Error> {
         let Description { choice, options, .. } = self.description();
         let plan = choice.plan()?;
         let backend: Arc<dyn Backend> = match plan.off {
             true => Arc::new(backend::Memory::new()),
-            false => self.0.backend(runtime)?,
+            false => self.0.backend()?,
         };
         Ok(Fetcher::new(backend, plan, options.timeout, self.warn_once().clone()))
     }
@@ -233,13 +232,18 @@ impl SecretsManager {
 
 #[cfg(feature = "aws")]
 impl SecretsManager {
-    /// Uses this SDK configuration: its region, credentials, endpoint, timeouts and retries.
+    /// Uses this SDK configuration: its region, credentials, endpoint, timeouts and retries. Its
+    /// HTTP client is used as [`client`](Self::client) says.
     pub fn aws_config(self, config: &aws_types::SdkConfig) -> Self {
         let access = aws::Access::Config(Box::new(config.clone()));
         self.change(|what| what.store = Arc::new(access))
     }
 
-    /// Uses this client as it is; for blocking calls, see [`fetch_blocking`](Self::fetch_blocking).
+    /// Uses the settings of this client: its region, credentials, endpoint, HTTP client, timeouts
+    /// and retries. A pooled connection is driven by the runtime that opened it, so each runtime
+    /// that this manager is used in has connections of its own: a client that was made or used in
+    /// one runtime serves another, even while the first is blocked or not driven. A connector that
+    /// is not the SDK's own is used as it is.
     pub fn client(self, client: aws_sdk_secretsmanager::Client) -> Self {
         self.change(|what| what.store = Arc::new(aws::Access::Client(client)))
     }

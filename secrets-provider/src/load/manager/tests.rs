@@ -10,7 +10,7 @@ use crate::error::ErrorKind;
 struct NewEachTime;
 
 impl Store for NewEachTime {
-    fn connect(&self, _: Runtime, _: Options) -> Result<Arc<dyn Backend>, Error> {
+    fn connect(&self, _: Options) -> Result<Arc<dyn Backend>, Error> {
         Ok(Arc::new(Memory::new()))
     }
 
@@ -50,7 +50,7 @@ async fn every_setter_drops_what_clones_share() {
         ("with_previous", |manager| manager.with_previous(["a"])),
     ];
     let manager = SecretsManager::prefix("app").change(|what| what.store = Arc::new(NewEachTime));
-    let backend = |manager: &SecretsManager| manager.0.backend(Runtime::Caller).expect("a backend");
+    let backend = |manager: &SecretsManager| manager.0.backend().expect("a backend");
     let (first, again) = (backend(&manager), backend(&manager.clone()));
     assert!(Arc::ptr_eq(&first, &again), "clones share their connection");
     assert!(Arc::ptr_eq(manager.warn_once(), manager.clone().warn_once()));
