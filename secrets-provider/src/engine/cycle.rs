@@ -256,6 +256,7 @@ impl<T: Send + Sync + 'static> Refresher<T> {
         self.tree = candidate.tree;
         self.missing.now_used(&self.used, complete);
         let secrets = self.secret_statuses();
+        let before = self.cell.sources();
         let (generation, old) =
             self.cell.swap(candidate.value, Some((&keys, &self.tree)), |status| {
                 status.record_swap();
@@ -266,6 +267,7 @@ impl<T: Send + Sync + 'static> Refresher<T> {
         // must learn of it.
         self.changes.send_replace(Some(Change { generation, keys, shown: shown.clone() }));
         events::settings_changed(generation, &shown);
+        self.cell.warn_of_overlooked(before.overlooked());
         metrics::record_swap();
         // A panic in it is the user's, and no failed refresh.
         unwind::drop_quietly(old);

@@ -96,6 +96,7 @@ where
 
     let cell = Arc::new(Cell::new(candidate.value, status));
     cell.explain(candidate.sources);
+    cell.warn_of_overlooked(&[]);
     watch(&cell);
     let (handle, task) = Handle::new(schedule.search.within);
     let mut rotation = RotationSchedule::default();

@@ -76,6 +76,19 @@ pub(crate) fn settings_changed(generation: u64, keys: &[impl Display]) {
     tracing::info!(target: TARGET, generation, keys = list(keys), "settings_changed");
 }
 
+/// Variables fill these fields, and secrets have keys for them in another spelling, which nothing
+/// reads. The lists go together.
+pub(crate) fn variables_over_secrets(keys: &[&str], variables: &[&str], secrets: &[&str]) {
+    tracing::warn!(
+        target: TARGET,
+        keys = list(keys),
+        variables = list(variables),
+        secrets = list(secrets),
+        hint = "the secret's key is spelled flat where the variable's nests, or the reverse, so the variable is used and rotations are not: unset the variable, or name the secret's key as the field",
+        "variables_over_secrets"
+    );
+}
+
 /// New values make no valid settings; `generation` stays live. At ERROR, or at DEBUG if the same
 /// rejection is `repeated`.
 pub(crate) fn settings_rejected(generation: u64, error: &Error, repeated: bool) {

@@ -139,3 +139,45 @@ async fn a_malformed_or_conflicting_value_is_an_error_once() {
     settings.refresh().await.unwrap();
     assert_eq!(errors("app/b/c", "z").await, 1, "the conflict again");
 }
+
+/// A stale variable whose name nests, beside a `.env` that became a secret with flat keys.
+#[tokio::test(start_paused = true)]
+async fn a_variable_over_a_secrets_key_in_another_spelling_is_one_warning() {
+    #[derive(serde::Deserialize)]
+    #[allow(dead_code, reason = "only read by serde")]
+    struct Settings {
+        database: Database,
+        token: String,
+    }
+    #[derive(serde::Deserialize)]
+    #[allow(dead_code, reason = "only read by serde")]
+    struct Database {
+        password: String,
+        #[serde(default)]
+        user: String,
+    }
+    let (log, _logging) = Log::start();
+    let memory = Memory::new();
+    memory.put("app", r#"{"database_password": "x", "token": "t"}"#);
+    let settings = Live::<Settings>::builder(SecretsManager::prefix("app").backend(memory.clone()))
+        .layers(|secrets| {
+            let stale = [("DATABASE__PASSWORD", "x"), ("DATABASE__USER", "x"), ("TOKEN", "x")];
+            Layers::new().environment_from(stale).secrets(secrets)
+        })
+        .refresh_every(NEVER)
+        .start()
+        .await
+        .unwrap();
+    let warnings = || log.text().matches("variables_over_secrets").count();
+    assert_eq!(warnings(), 1);
+    let fields = r#"keys="database.password" variables="DATABASE__PASSWORD" secrets="app""#;
+    assert!(log.text().contains(fields), "{}", log.text());
+
+    memory.put("app", r#"{"database_password": "y", "token": "u"}"#);
+    assert!(settings.refresh().await.unwrap().changed());
+    assert_eq!(warnings(), 1, "a new version");
+    memory.put("app", r#"{"database_password": "y", "databaseUser": "y", "token": "u"}"#);
+    settings.refresh().await.unwrap();
+    assert_eq!(warnings(), 2, "another key");
+    assert!(log.text().contains(r#"keys="database.user""#), "{}", log.text());
+}
