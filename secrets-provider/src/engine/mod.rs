@@ -21,6 +21,7 @@ mod search;
 mod secrets;
 pub(crate) mod task_runtime;
 pub(crate) mod trigger;
+mod watched_file;
 
 use std::sync::Arc;
 use std::time::Duration;

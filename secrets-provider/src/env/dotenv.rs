@@ -78,7 +78,7 @@ pub(crate) fn read_if_file(path: &Path) -> Result<Vec<(String, String)>, Error> 
 /// An absolute path as it is; a relative one in the working directory or its nearest parent, where
 /// dotenvy and figment's file providers look too. A folder of that name is not it (Python's virtual
 /// environments have one); a pipe is, and a link in a circle, so that reading it says why it fails.
-fn find(path: &Path) -> Option<PathBuf> {
+pub(crate) fn find(path: &Path) -> Option<PathBuf> {
     if path.is_absolute() {
         return Some(path.to_owned());
     }
