@@ -13,11 +13,11 @@ use tokio::runtime::{self, Handle};
 
 use super::Backend;
 use crate::env::Environment;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::unwind::lock;
 
 /// What a manager asks of a backend.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Options {
     /// Whether many values may be read by one call.
     pub(crate) batch: bool,
@@ -25,6 +25,15 @@ pub(crate) struct Options {
     pub(crate) describe: bool,
     /// How long one whole fetch may take.
     pub(crate) timeout: Duration,
+    /// The staging label of the versions to read, if it is not AWSCURRENT.
+    pub(crate) stage: Option<Arc<str>>,
+}
+
+impl Options {
+    /// Whether many values are read by one call. Such a call only reads AWSCURRENT.
+    pub(crate) fn batches(&self) -> bool {
+        self.batch && self.stage.is_none()
+    }
 }
 
 /// A description of a backend.
@@ -58,7 +67,12 @@ impl Given {
 }
 
 impl Store for Given {
-    fn connect(&self, _: Options) -> Result<Arc<dyn Backend>, Error> {
+    fn connect(&self, options: Options) -> Result<Arc<dyn Backend>, Error> {
+        if options.stage.is_some() {
+            let message = "this store has no staging labels";
+            return Err(Error::new(ErrorKind::Config, message)
+                .with_hint("only AWS Secrets Manager has: remove `.stage(..)`"));
+        }
         Ok(self.backend.clone())
     }
 
@@ -113,7 +127,7 @@ struct Missing;
 impl Store for Missing {
     fn connect(&self, _: Options) -> Result<Arc<dyn Backend>, Error> {
         let message = "there is no backend to read secrets from";
-        Err(Error::new(crate::error::ErrorKind::Config, message)
+        Err(Error::new(ErrorKind::Config, message)
             .with_hint("enable the feature `aws`, or give one with `.backend(..)`"))
     }
 

@@ -23,6 +23,7 @@ mod unreached;
 mod variables;
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -49,6 +50,10 @@ use crate::observe::status::Calls;
 /// How figment's errors and others name this store.
 const NAME: &str = "AWS Secrets Manager";
 
+/// How long a staging label may be
+/// (<https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html>).
+const STAGE_LENGTH: RangeInclusive<usize> = 1..=256;
+
 /// Where the client's settings come from.
 #[derive(Debug, Clone)]
 pub(crate) enum Access {
@@ -61,11 +66,17 @@ pub(crate) enum Access {
 
 impl Store for Access {
     fn connect(&self, options: Options) -> Result<Arc<dyn Backend>, Error> {
+        if options.stage.as_deref().is_some_and(|label| !STAGE_LENGTH.contains(&label.len())) {
+            let message = "the staging label to read is empty or longer than 256 bytes";
+            return Err(Error::new(ErrorKind::Config, message)
+                .with_hint("give `.stage(..)` a label that the secrets have, such as `blue`"));
+        }
         Ok(Arc::new(Aws {
             access: self.clone(),
             timeout: options.timeout,
+            batches_rest: AtomicUsize::new(if options.batches() { 0 } else { usize::MAX }),
+            stage: options.stage,
             client: OnceCell::new(),
-            batches_rest: AtomicUsize::new(if options.batch { 0 } else { usize::MAX }),
             describes: AtomicBool::new(options.describe),
             counter: Counter::default(),
             rotation_dates: RotationDates::default(),
@@ -95,6 +106,8 @@ impl Store for Access {
 pub(crate) struct Aws {
     access: Access,
     timeout: Duration,
+    /// The staging label of the versions to read, if it is not AWSCURRENT.
+    stage: Option<Arc<str>>,
     client: OnceCell<Client>,
     /// For how many more fetches values are read one by one; `MAX` is for good.
     batches_rest: AtomicUsize,
@@ -114,7 +127,8 @@ impl Aws {
         let describe = client.describe_secret().secret_id(id).customize();
         let answer = describe.interceptor(self.counter.of("DescribeSecret")).send().await;
         let location = location(client);
-        let call = Call { action: "DescribeSecret", id: Some(id), location: &location };
+        let call =
+            Call { action: "DescribeSecret", id: Some(id), stage: None, location: &location };
         match answer {
             Ok(secret) => rotation::window(
                 secret.rotation_enabled,

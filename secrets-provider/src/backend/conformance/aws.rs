@@ -23,7 +23,8 @@ struct OverFake {
 impl OverFake {
     fn new(batch: bool) -> Self {
         let fake = FakeSecretsManager::new();
-        let options = Options { batch, describe: true, timeout: Duration::from_secs(30) };
+        let timeout = Duration::from_secs(30);
+        let options = Options { batch, describe: true, timeout, stage: None };
         let access = Access::Client(fake.client());
         let backend = access.connect(options).expect("a backend");
         Self { fake, backend, stalled: Mutex::default() }

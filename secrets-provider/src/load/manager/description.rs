@@ -61,6 +61,6 @@ impl Described {
     /// Outside a tokio runtime.
     pub(super) fn backend(&self) -> Result<Arc<dyn Backend>, Error> {
         let Description { store, options, .. } = &self.description;
-        self.shared.connections.backend(&**store, *options)
+        self.shared.connections.backend(&**store, options.clone())
     }
 }

@@ -106,7 +106,8 @@ impl SecretsManager {
     }
 
     fn new(selection: Selection) -> Self {
-        let options = Options { batch: true, describe: false, timeout: DEFAULT_TIMEOUT };
+        let options =
+            Options { batch: true, describe: false, timeout: DEFAULT_TIMEOUT, stage: None };
         let choice = Choice::new(selection);
         let store = store::default();
         Self(Described::new(Description { choice, interval: None, store, options }))
@@ -124,6 +125,31 @@ impl SecretsManager {
     /// concerns AWS.
     pub fn batch(self, batch: bool) -> Self {
         self.change(|what| what.options.batch = batch)
+    }
+
+    /// Reads the versions with this staging label instead of `AWSCURRENT`: for a canary, a
+    /// blue-green deployment or a test, where some replicas try a value that the others don't have
+    /// yet. `update-secret-version-stage` moves a label; a [`Live`](crate::Live) then has the other
+    /// version at its next refresh.
+    ///
+    /// Every selected secret needs a version with the label, unless it is
+    /// [`optional`](Self::optional). [`with_previous`](Self::with_previous) reads `AWSPREVIOUS` in
+    /// any case. `BatchGetSecretValue` only reads `AWSCURRENT`, so each secret costs a
+    /// `GetSecretValue` call, for which the policy needs nothing more. Another
+    /// [`backend`](Self::backend) has no labels: a fetch fails with `Config`.
+    ///
+    /// ```no_run
+    /// # #[derive(serde::Deserialize)] struct Settings;
+    /// # async fn main_() -> Result<(), secrets_provider::Error> {
+    /// use secrets_provider::{Live, SecretsManager};
+    ///
+    /// let settings: Live<Settings> =
+    ///     SecretsManager::prefix("gaara/prod").stage("blue").live().await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn stage(self, label: impl Into<String>) -> Self {
+        let label = Some(label.into()).filter(|label| label != "AWSCURRENT");
+        self.change(|what| what.options.stage = label.map(Into::into))
     }
 
     /// Whether a [`Live`](crate::Live) calls `DescribeSecret` to learn when each secret rotates
@@ -258,6 +284,7 @@ impl fmt::Debug for SecretsManager {
             .field("batch", &options.batch)
             .field("describe", &options.describe)
             .field("timeout", &options.timeout)
+            .field("stage", &options.stage)
             .field("store", &store.kind())
             .finish_non_exhaustive()
     }

@@ -46,6 +46,8 @@ async fn every_setter_drops_what_clones_share() {
         ("profile", |manager| manager.profile("prod")),
         ("rename", |manager| manager.rename("a", "b")),
         ("rotation_windows", |manager| manager.rotation_windows(true)),
+        // What it is set to is no label, so that this store can be used.
+        ("stage", |manager| manager.stage("AWSCURRENT")),
         ("timeout", |manager| manager.timeout(Duration::from_secs(1))),
         ("with_previous", |manager| manager.with_previous(["a"])),
     ];

@@ -16,4 +16,5 @@ mod iam;
 mod live;
 mod loading;
 mod policies;
+mod stage;
 mod systems;
