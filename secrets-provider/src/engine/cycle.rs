@@ -84,7 +84,7 @@ impl<T: Send + Sync + 'static> Refresher<T> {
         for (id, outcome) in &result.outcomes {
             if let Ok(secret) = outcome {
                 let new = !self.used.has_version(id, secret);
-                events::secret_fetched(secret.name(), secret.version_id(), new);
+                events::secret_fetched(secret.name(), secret.version_id(), new, false);
                 found.insert(id.clone(), secret.clone());
             }
         }

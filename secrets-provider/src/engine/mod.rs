@@ -74,9 +74,7 @@ where
         Some((id.clone(), secret.clone()))
     });
     let used: Secrets = read.collect();
-    for (_, secret) in used.iter() {
-        events::secret_fetched(secret.name(), secret.version_id(), true);
-    }
+    fetcher.log_first(used.iter().map(|(_, secret)| secret));
     let candidate = pipeline
         .run(used.each_once())
         .await

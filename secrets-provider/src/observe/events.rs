@@ -18,14 +18,27 @@ pub(crate) const TARGET: &str = "secrets_provider";
 /// How many names an event lists at most.
 const MAX_NAMES: usize = 100;
 
-/// A value was read, with its version. At INFO if the version is new, else at DEBUG.
-pub(crate) fn secret_fetched(secret: &str, version_id: &str, new: bool) {
+/// A value was read, with its version. At INFO if the version is new, unless one line is logged for
+/// all of them; else at DEBUG.
+pub(crate) fn secret_fetched(secret: &str, version_id: &str, new: bool, in_one_line: bool) {
     metrics::record_read(secret, new);
-    if new {
+    if new && !in_one_line {
         tracing::info!(target: TARGET, secret, version_id, "secret_fetched");
     } else {
         tracing::debug!(target: TARGET, secret, version_id, "secret_fetched");
     }
+}
+
+/// The values of a first fetch, in one line: names and versions.
+pub(crate) fn secrets_fetched(secrets: &[(&str, &str)]) {
+    let versions: Vec<String> =
+        secrets.iter().map(|(secret, version_id)| format!("{secret}@{version_id}")).collect();
+    tracing::info!(
+        target: TARGET,
+        count = secrets.len(),
+        secrets = list(&versions),
+        "secrets_fetched"
+    );
 }
 
 /// A secret that settings need may not be read.

@@ -24,7 +24,7 @@ use crate::load::blocking;
 use crate::load::fetch::{Failures, Fetcher, Known, Scope};
 use crate::load::plan::{Choice, Selection};
 use crate::load::snapshot::Snapshot;
-use crate::observe::events::{self, WarnOnce};
+use crate::observe::events::WarnOnce;
 
 use description::Described;
 pub(crate) use description::Description;
@@ -161,6 +161,15 @@ impl SecretsManager {
         self.change(|what| what.options.describe = describe)
     }
 
+    /// Whether the values of a start ([`fetch`](Self::fetch) or [`live`](Self::live)) are logged in
+    /// one line: `secrets_fetched` with their number, and the names and versions of the first
+    /// hundred. Off by default: each value is a line, `secret_fetched`, as an audit trail should
+    /// have it. With it, those lines are at DEBUG. New versions that come later are logged one by
+    /// one in any case.
+    pub fn one_line_start(self, one_line: bool) -> Self {
+        self.change(|what| what.choice.one_line_start = one_line)
+    }
+
     /// The limit for one whole fetch: loading configuration and credentials, listing, reading,
     /// retries. Default 30 s, at most a year. Secrets that have not come by then count as
     /// unavailable; [`Live`](crate::Live) goes on with the others.
@@ -218,9 +227,7 @@ impl SecretsManager {
             return Err(fetcher.with_suggestions(error, start).await);
         }
         let secrets = result.secrets();
-        for secret in &secrets {
-            events::secret_fetched(secret.name(), secret.version_id(), true);
-        }
+        fetcher.log_first(secrets.iter());
         let fallback = result.fallback_error();
         let snapshot =
             fetcher.snapshot(&secrets).map_err(|error| error.beside(fallback.clone()))?;

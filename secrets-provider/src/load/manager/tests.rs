@@ -40,6 +40,7 @@ async fn every_setter_drops_what_clones_share() {
             manager.client(aws_sdk_secretsmanager::Client::new(&config))
         }),
         ("fallback_to_env", SecretsManager::fallback_to_env),
+        ("one_line_start", |manager| manager.one_line_start(true)),
         ("only", |manager| manager.only(["a"])),
         ("optional", |manager| manager.optional(["a"])),
         #[cfg(feature = "figment")]

@@ -181,3 +181,40 @@ async fn a_variable_over_a_secrets_key_in_another_spelling_is_one_warning() {
     assert_eq!(warnings(), 2, "another key");
     assert!(log.text().contains(r#"keys="database.user""#), "{}", log.text());
 }
+
+/// A start of many secrets is one line if the program asks for it; an audit trail needs them all.
+#[tokio::test(start_paused = true)]
+async fn a_start_is_a_line_for_each_secret_or_one_for_all() {
+    let started = async |one_line: bool| {
+        let (log, _logging) = Log::start();
+        let memory = Memory::new();
+        for n in 0..40 {
+            memory.put(&format!("app/secret-{n:03}"), "x");
+        }
+        let manager = SecretsManager::prefix("app").backend(memory.clone());
+        let manager = manager.one_line_start(one_line);
+        manager.fetch().await.unwrap();
+        let settings: Live<Map> = Live::builder(manager)
+            .layers(|secrets| Layers::new().secrets(secrets))
+            .refresh_every(NEVER)
+            .start()
+            .await
+            .unwrap();
+        memory.put("app/secret-000", "y");
+        settings.refresh().await.unwrap();
+        let text = log.text();
+        let info = text.lines().filter(|line| line.contains(" INFO "));
+        let lines: Vec<_> = info.filter(|line| line.contains("_fetched ")).collect();
+        let one_line = lines.iter().filter(|line| line.contains(": secrets_fetched ")).count();
+        let audited = text.matches(": secret_fetched ").count();
+        assert!(lines.last().unwrap().contains("version_id=\"v41\""), "{lines:?}");
+        if let Some(line) = lines.iter().find(|line| line.contains(": secrets_fetched ")) {
+            assert!(line.contains("count=40 secrets=\"app/secret-000@v1,"), "{line}");
+            assert!(line.contains("app/secret-039@v40"), "{line}");
+        }
+        (lines.len(), one_line, audited)
+    };
+    // A fetch and a start, each of 40; the refresh reads them all, and one of them is new.
+    assert_eq!(started(false).await, (81, 0, 120));
+    assert_eq!(started(true).await, (3, 2, 120));
+}
