@@ -191,13 +191,14 @@ pub(crate) fn max_staleness_too_short(max_staleness: Duration, interval: Duratio
 }
 
 /// A derived value was rebuilt.
-pub(crate) fn derived_rebuilt(path: &str, generation: u64, built_from: u64) {
-    tracing::info!(target: TARGET, path, generation, built_from, "derived_rebuilt");
+pub(crate) fn derived_rebuilt(label: &str, path: &str, generation: u64, built_from: u64) {
+    tracing::info!(target: TARGET, label, path, generation, built_from, "derived_rebuilt");
 }
 
 /// A derived value could not be rebuilt. The old one stays. At ERROR, or at DEBUG if the same
 /// failure is `repeated`.
 pub(crate) fn derived_build_failed(
+    label: &str,
     path: &str,
     attempts: u32,
     error: &Error,
@@ -208,6 +209,7 @@ pub(crate) fn derived_build_failed(
     if repeated {
         tracing::debug!(
             target: TARGET,
+            label,
             path,
             attempts,
             error.message = %error,
@@ -217,6 +219,7 @@ pub(crate) fn derived_build_failed(
     } else {
         tracing::error!(
             target: TARGET,
+            label,
             path,
             attempts,
             error.message = %error,
@@ -227,9 +230,10 @@ pub(crate) fn derived_build_failed(
 }
 
 /// No key of the settings is at or below the path of a derived value.
-pub(crate) fn derive_matches_nothing(path: &str) {
+pub(crate) fn derive_matches_nothing(label: &str, path: &str) {
     tracing::warn!(
         target: TARGET,
+        label,
         path,
         hint = "no key of the settings is at or below it, so nothing would rebuild it; `explain` shows the keys",
         "derive_matches_nothing"
