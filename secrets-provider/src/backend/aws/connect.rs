@@ -9,7 +9,7 @@ use aws_config::timeout::TimeoutConfig;
 use aws_sdk_secretsmanager::Client;
 
 use super::setup::Setup;
-use super::{Access, Aws, connections, https, variables};
+use super::{Access, Aws, connections, https, quiet, variables};
 use crate::backend::store::Store as _;
 use crate::error::{Error, ErrorKind};
 use crate::unwind::{self, Panicked};
@@ -54,6 +54,7 @@ impl Aws {
                 let setup = Setup::of_process();
                 setup.check()?;
                 let load = unwind::catch_future(async { variables.hand_over(loader).load().await });
+                let load = quiet::without_region_warning(load);
                 let config = load.await.map_err(panicked)?;
                 if config.region().is_none_or(|region| region.as_ref().is_empty()) {
                     return Err(Setup::with_dotenv().no_region());
