@@ -42,16 +42,6 @@ pub type Outcome = (String, Result<Fetched, Error>);
 /// When a secret is expected to rotate: at some moment from the start to the end.
 pub type RotationWindow = Range<SystemTime>;
 
-/// The tokio runtime that a fetch runs on. A client's connections are driven by the runtime that
-/// opened them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Runtime {
-    /// The caller's own.
-    Caller,
-    /// That of the thread which serves blocking calls.
-    Worker,
-}
-
 /// A store of secrets. AWS Secrets Manager is one, [`Directory`] and [`Memory`] are others.
 /// Implement it for a store of your own, and give it to
 /// [`SecretsManager::backend`](crate::SecretsManager::backend).

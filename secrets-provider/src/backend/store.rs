@@ -11,13 +11,13 @@ use std::time::Duration;
 
 use tokio::runtime::{self, Handle};
 
-use super::{Backend, Runtime};
+use super::Backend;
 use crate::env::Environment;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::unwind::lock;
 
 /// What a manager asks of a backend.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Options {
     /// Whether many values may be read by one call.
     pub(crate) batch: bool,
@@ -25,12 +25,21 @@ pub(crate) struct Options {
     pub(crate) describe: bool,
     /// How long one whole fetch may take.
     pub(crate) timeout: Duration,
+    /// The staging label of the versions to read, if it is not AWSCURRENT.
+    pub(crate) stage: Option<Arc<str>>,
+}
+
+impl Options {
+    /// Whether many values are read by one call. Such a call only reads AWSCURRENT.
+    pub(crate) fn batches(&self) -> bool {
+        self.batch && self.stage.is_none()
+    }
 }
 
 /// A description of a backend.
 pub(crate) trait Store: fmt::Debug + Send + Sync {
-    /// The backend for this runtime.
-    fn connect(&self, runtime: Runtime, options: Options) -> Result<Arc<dyn Backend>, Error>;
+    /// A backend for the current runtime.
+    fn connect(&self, options: Options) -> Result<Arc<dyn Backend>, Error>;
 
     /// The AWS region that the description sets, if it does.
     fn region(&self) -> Option<&str> {
@@ -58,7 +67,12 @@ impl Given {
 }
 
 impl Store for Given {
-    fn connect(&self, _: Runtime, _: Options) -> Result<Arc<dyn Backend>, Error> {
+    fn connect(&self, options: Options) -> Result<Arc<dyn Backend>, Error> {
+        if options.stage.is_some() {
+            let message = "this store has no staging labels";
+            return Err(Error::new(ErrorKind::Config, message)
+                .with_hint("only AWS Secrets Manager has: remove `.stage(..)`"));
+        }
         Ok(self.backend.clone())
     }
 
@@ -111,9 +125,9 @@ struct Missing;
 
 #[cfg(not(feature = "aws"))]
 impl Store for Missing {
-    fn connect(&self, _: Runtime, _: Options) -> Result<Arc<dyn Backend>, Error> {
+    fn connect(&self, _: Options) -> Result<Arc<dyn Backend>, Error> {
         let message = "there is no backend to read secrets from";
-        Err(Error::new(crate::error::ErrorKind::Config, message)
+        Err(Error::new(ErrorKind::Config, message)
             .with_hint("enable the feature `aws`, or give one with `.backend(..)`"))
     }
 
@@ -127,10 +141,13 @@ impl Store for Missing {
     }
 }
 
-/// The backends in use: one for the callers' runtime and one for the worker's, each as long as the
-/// same tokio runtime drives it.
+/// How many runtimes' backends are kept.
+const MAX_CONNECTIONS: usize = 8;
+
+/// The backends in use, one for each tokio runtime; the one that was used last comes last. A
+/// program may use a manager in several runtimes, and make runtimes without end.
 #[derive(Debug, Default)]
-pub(crate) struct Connections(Mutex<[Option<Connection>; 2]>);
+pub(crate) struct Connections(Mutex<Vec<Connection>>);
 
 type Connection = (runtime::Id, Arc<dyn Backend>);
 
@@ -143,18 +160,20 @@ impl Connections {
     pub(crate) fn backend(
         &self,
         store: &dyn Store,
-        runtime: Runtime,
         options: Options,
     ) -> Result<Arc<dyn Backend>, Error> {
         let id = Handle::current().id();
-        let mut slots = lock(&self.0);
-        let slot = &mut slots[usize::from(runtime == Runtime::Worker)];
-        match slot {
-            Some((used, backend)) if *used == id => Ok(backend.clone()),
-            _ => {
-                let backend = store.connect(runtime, options)?;
-                Ok(slot.insert((id, backend)).1.clone())
-            }
+        let mut connections = lock(&self.0);
+        let known = connections.iter().position(|(used, _)| *used == id);
+        let connection = match known {
+            Some(at) => connections.remove(at),
+            None => (id, store.connect(options)?),
+        };
+        if connections.len() == MAX_CONNECTIONS {
+            connections.remove(0);
         }
+        let backend = connection.1.clone();
+        connections.push(connection);
+        Ok(backend)
     }
 }

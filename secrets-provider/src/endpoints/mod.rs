@@ -129,7 +129,7 @@ pub fn ready<T>(settings: &Live<T>) -> Answer {
 /// let browser = endpoints::status(&settings, Some("text/html,*/*;q=0.8"), None);
 /// assert!(browser.into_body().starts_with("<!DOCTYPE html>"));
 /// let curl = endpoints::status(&settings, Some("*/*"), None);
-/// assert!(curl.into_body().starts_with(r#"{"generation":1,"#));
+/// assert!(curl.into_body().contains(r#""generation":1,"#));
 /// ```
 pub fn status<T>(settings: &Live<T>, accept: Option<&str>, query: Option<&str>) -> Answer {
     #[derive(Serialize)]

@@ -6,15 +6,16 @@
 //! whenever a secret has a new version.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
+use crate::env::off_thread::OffThread;
 use crate::error::Error;
 use crate::layers::explain::Sources;
 use crate::load::snapshot::Snapshot;
 use crate::secret::Fetched;
 use crate::tree::Table;
-use crate::unwind;
 
 /// Settings made of one set of secrets.
 pub(crate) struct Candidate<T> {
@@ -26,7 +27,7 @@ pub(crate) struct Candidate<T> {
 }
 
 /// Places, merges, extracts and validates. Runs the user's code, so it may panic.
-pub(crate) type Build<T> = Box<dyn Fn(&[Fetched]) -> Result<Candidate<T>, Error> + Send + Sync>;
+pub(crate) type Build<T> = Arc<dyn Fn(&[Fetched]) -> Result<Candidate<T>, Error> + Send + Sync>;
 
 /// An asynchronous check. It comes to an end and does not panic.
 pub(crate) type Probe<T> =
@@ -34,23 +35,31 @@ pub(crate) type Probe<T> =
 
 /// How settings are made of secrets, and checked.
 pub(crate) struct Pipeline<T> {
-    pub(crate) build: Build<T>,
-    pub(crate) probes: Vec<Probe<T>>,
+    build: Build<T>,
+    probes: Vec<Probe<T>>,
+    /// How long one build may take.
+    limit: Duration,
+    off_thread: Arc<OffThread>,
 }
 
 impl<T: Send + Sync + 'static> Pipeline<T> {
+    pub(crate) fn new(build: Build<T>, probes: Vec<Probe<T>>, limit: Duration) -> Self {
+        Self { build, probes, limit, off_thread: Arc::default() }
+    }
+
     /// A candidate that has passed every check, or why the secrets do not make one.
-    pub(crate) async fn run(&self, secrets: &[Fetched]) -> Result<Candidate<T>, Error> {
-        let candidate = self.build(secrets)?;
+    pub(crate) async fn run(&self, secrets: Vec<Fetched>) -> Result<Candidate<T>, Error> {
+        let candidate = self.build(secrets).await?;
         self.probe(&candidate).await?;
         Ok(candidate)
     }
 
-    /// A candidate that has passed the checks but not the probes. A panic in the user's code is a
-    /// rejection.
-    pub(crate) fn build(&self, secrets: &[Fetched]) -> Result<Candidate<T>, Error> {
-        unwind::catch(|| (self.build)(secrets))
-            .unwrap_or_else(|panic| Err(panic.rejection("extracting or checking the settings")))
+    /// A candidate that has passed the checks but not the probes. It is made on a thread of its
+    /// own: layers read files, which may block. A panic in the user's code is a rejection.
+    pub(crate) async fn build(&self, secrets: Vec<Fetched>) -> Result<Candidate<T>, Error> {
+        let build = self.build.clone();
+        let built = move || build(&secrets);
+        self.off_thread.run("extracting or checking the settings", self.limit, built).await?
     }
 
     /// Runs the probes, one after the other.

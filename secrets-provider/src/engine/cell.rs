@@ -4,12 +4,14 @@
 //! locked, so that value and status can also be read as a pair. Handles read the cell, and the
 //! background task writes it.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use arc_swap::ArcSwap;
 
 use crate::engine::change_log::ChangeLog;
-use crate::layers::explain::Sources;
+use crate::layers::explain::{Overlooked, Sources};
+use crate::observe::events;
 use crate::observe::status::{DerivedStatus, Status};
 use crate::tree::Table;
 use crate::unwind::lock;
@@ -60,6 +62,25 @@ impl<T> Cell<T> {
     /// Sets where the value's keys come from: before the cell is shared, or in a swap's `update`.
     pub(crate) fn explain(&self, sources: Sources) {
         self.sources.store(Arc::new(sources));
+    }
+
+    /// Logs the secrets' keys that variables keep from being read and that were not logged before:
+    /// those that `before` doesn't have.
+    pub(crate) fn warn_of_overlooked(&self, before: &[Overlooked]) {
+        let sources = self.sources();
+        let known: BTreeSet<_> = before.iter().map(Overlooked::identity).collect();
+        let overlooked = sources.overlooked().iter();
+        let new: Vec<_> = overlooked.filter(|found| !known.contains(&found.identity())).collect();
+        if !new.is_empty() {
+            let of = |part: fn(&Overlooked) -> &str| -> Vec<_> {
+                new.iter().map(|found| part(found)).collect()
+            };
+            events::variables_over_secrets(
+                &of(|found| &found.key),
+                &of(|found| found.variable.name()),
+                &of(|found| found.secret.name()),
+            );
+        }
     }
 
     /// Adds a derived value to those that the status reports.

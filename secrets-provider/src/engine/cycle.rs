@@ -85,7 +85,7 @@ impl<T: Send + Sync + 'static> Refresher<T> {
         for (id, outcome) in &result.outcomes {
             if let Ok(secret) = outcome {
                 let new = !self.used.has_version(id, secret);
-                events::secret_fetched(secret.name(), secret.version_id(), new);
+                events::secret_fetched(secret.name(), secret.version_id(), new, false);
                 found.insert(id.clone(), secret.clone());
             }
         }
@@ -127,7 +127,7 @@ impl<T: Send + Sync + 'static> Refresher<T> {
             let Some(mut group) = groups.pop().filter(|group| !group.is_empty()) else { break };
             let mut fewer = without.clone();
             group.iter().for_each(|id| drop(fewer.remove(id)));
-            match self.pipeline.run(&fewer.each_once()).await {
+            match self.pipeline.run(fewer.each_once()).await {
                 Ok(candidate) => {
                     (accepted, without) = (Some(candidate), fewer);
                     left.append(&mut group);
@@ -204,7 +204,7 @@ impl<T: Send + Sync + 'static> Refresher<T> {
                 false => Ok(self.unchanged()),
             };
         }
-        let mut candidate = self.pipeline.run(&found.each_once()).await;
+        let mut candidate = self.pipeline.run(found.each_once()).await;
         if let Err(rejection) = &candidate
             && rejection.kind() == ErrorKind::Conflict
             && let Err(conflict) = self.fetcher.fit_together(&found.each_once())
@@ -215,7 +215,7 @@ impl<T: Send + Sync + 'static> Refresher<T> {
             if found.same_versions(&self.used) {
                 return Ok(self.unchanged());
             }
-            candidate = self.pipeline.run(&found.each_once()).await;
+            candidate = self.pipeline.run(found.each_once()).await;
         }
         let candidate = candidate.map_err(|rejection| self.log_rejection(rejection))?;
         Ok(self.swap(candidate, found, complete))
@@ -223,7 +223,7 @@ impl<T: Send + Sync + 'static> Refresher<T> {
 
     /// Reads the layers below the secrets again, and swaps if they have changed.
     async fn apply_layers(&mut self, complete: bool) -> Result<Refreshed, Error> {
-        let candidate = self.pipeline.build(&self.used.each_once());
+        let candidate = self.pipeline.build(self.used.each_once()).await;
         let candidate = candidate.map_err(|rejection| self.log_rejection(rejection))?;
         if self.tree.changed_keys(&candidate.tree).is_empty() {
             return Ok(self.unchanged());
@@ -257,6 +257,7 @@ impl<T: Send + Sync + 'static> Refresher<T> {
         self.tree = candidate.tree;
         self.missing.now_used(&self.used, complete);
         let secrets = self.secret_statuses();
+        let before = self.cell.sources();
         let (generation, old) =
             self.cell.swap(candidate.value, Some((&keys, &self.tree)), |status| {
                 status.record_swap();
@@ -267,6 +268,7 @@ impl<T: Send + Sync + 'static> Refresher<T> {
         // must learn of it.
         self.changes.send_replace(Some(Change { generation, keys, shown: shown.clone() }));
         events::settings_changed(generation, &shown);
+        self.cell.warn_of_overlooked(before.overlooked());
         metrics::record_swap();
         // A panic in it is the user's, and no failed refresh.
         unwind::drop_quietly(old);

@@ -18,6 +18,7 @@ mod refresher;
 mod rotation;
 mod secrets;
 pub(crate) mod trigger;
+mod watched_file;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -72,11 +73,9 @@ where
         Some((id.clone(), secret.clone()))
     });
     let used: Secrets = read.collect();
-    for (_, secret) in used.iter() {
-        events::secret_fetched(secret.name(), secret.version_id(), true);
-    }
+    fetcher.log_first(used.iter().map(|(_, secret)| secret));
     let candidate = pipeline
-        .run(&used.each_once())
+        .run(used.each_once())
         .await
         .map_err(|rejection| rejection.beside(error.clone()))?;
     fetcher.warn_of_fallback(&result);
@@ -95,6 +94,7 @@ where
 
     let cell = Arc::new(Cell::new(candidate.value, status));
     cell.explain(candidate.sources);
+    cell.warn_of_overlooked(&[]);
     watch(&cell);
     let (handle, task) = Handle::new(schedule.search.within);
     let mut rotation = RotationSchedule::default();

@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::path::Path;
 use std::time::Duration;
 
 use futures_util::stream::BoxStream;
@@ -13,6 +14,7 @@ use futures_util::{Stream, StreamExt as _, stream};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
+use super::watched_file;
 use crate::load::fetch::Scope;
 use crate::observe::events;
 use crate::unwind;
@@ -20,7 +22,8 @@ use crate::unwind;
 /// A reason to refresh now: the item of the streams that
 /// [`LiveBuilder::refresh_on`](crate::LiveBuilder::refresh_on) takes. Any stream that can be mapped
 /// to triggers will do, such as a queue of EventBridge events. Ready-made streams are
-/// [`every`](Self::every), [`channel`](Self::channel) and, with the feature `signal`, `hangups`.
+/// [`every`](Self::every), [`file`](Self::file), [`channel`](Self::channel) and, with the feature
+/// `signal`, `hangups`.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
@@ -79,6 +82,46 @@ impl Trigger {
             timer.tick().await;
             Some((Self { reason: "interval".into(), scope: Scope::due() }, Some(timer)))
         })
+    }
+
+    /// A trigger for each change of a file that the layers read: an edit, its replacement, its
+    /// removal, or its return. As for [`Layers::dotenv`](crate::Layers::dotenv), a relative path is
+    /// searched for in the working directory and then in its parents.
+    ///
+    /// The file is looked at once a second, by its times, size and inode, from this call on (so the
+    /// first look is on the calling thread). No change is missed between this call and the start,
+    /// and none on a network mount, but two edits within a second are one trigger. A file that is
+    /// read while it is written may be refused, as any wrong layer is, and is read again at the
+    /// next look; to avoid that, write another file and rename it. Settings that do not fit leave
+    /// the last good ones in use.
+    ///
+    /// ```
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    /// # runtime.block_on(async {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join(".env");
+    /// use secrets_provider::{Layers, Live, Memory, SecretsManager, Trigger};
+    ///
+    /// #[derive(serde::Deserialize)]
+    /// struct Settings { log_level: String }
+    ///
+    /// std::fs::write(&path, "LOG_LEVEL=info").unwrap();
+    /// # let secrets = Memory::new();
+    /// # secrets.put("app", "{}");
+    /// let file = path.clone();
+    /// let settings: Live<Settings> = Live::builder(SecretsManager::prefix("app").backend(secrets))
+    ///     .layers(move |secrets| Layers::new().dotenv(&file).secrets(secrets))
+    ///     .refresh_on(Trigger::file(&path))
+    ///     .start()
+    ///     .await?;
+    /// let mut changes = settings.changes();
+    /// std::fs::write(&path, "LOG_LEVEL=debug").unwrap();
+    /// assert_eq!(changes.next().await.unwrap().keys(), ["log_level"]);
+    /// # Ok::<(), secrets_provider::Error>(()) }).unwrap();
+    /// ```
+    pub fn file(path: impl AsRef<Path>) -> impl Stream<Item = Self> + Send + 'static {
+        let reason = format!("file {}", path.as_ref().display());
+        watched_file::changes(path.as_ref().to_owned()).map(move |()| Self::new(reason.clone()))
     }
 
     /// A sender that fires triggers from anywhere in the program, and the stream of those triggers.

@@ -16,11 +16,14 @@ use std::time::{Duration, Instant};
 
 use zeroize::{Zeroize as _, Zeroizing};
 
+use super::off_thread::reading;
 use super::open;
 use crate::error::{Error, ErrorKind};
 
 /// For how long a pipe may bring nothing. It bounds what a missing writer costs.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// For how long a pipe may bring something.
+const MAX_PIPE_TIME: Duration = Duration::from_secs(30);
 const PIPE_POLL: Duration = Duration::from_millis(5);
 /// How much is read from a pipe or a device, which may have no end.
 const MAX_PIPED_BYTES: usize = 64 << 20;
@@ -36,7 +39,7 @@ pub(crate) fn read(path: &Path) -> Result<Vec<(String, String)>, Error> {
     let Some(found) = find(path) else {
         return Ok(Vec::new());
     };
-    let content = match content(&found) {
+    let content = match reading(&found, || content(&found)) {
         Ok(content) => content,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) if error.kind() == io::ErrorKind::TimedOut => {
@@ -59,10 +62,23 @@ pub(crate) fn read(path: &Path) -> Result<Vec<(String, String)>, Error> {
     })
 }
 
+/// The same, but a pipe has no variables: it can be read only once, and is left to the layers.
+///
+/// # Errors
+///
+/// Those of [`read`].
+#[cfg(feature = "aws")]
+pub(crate) fn read_if_file(path: &Path) -> Result<Vec<(String, String)>, Error> {
+    match find(path) {
+        Some(found) if found.is_file() => read(&found),
+        _ => Ok(Vec::new()),
+    }
+}
+
 /// An absolute path as it is; a relative one in the working directory or its nearest parent, where
 /// dotenvy and figment's file providers look too. A folder of that name is not it (Python's virtual
 /// environments have one); a pipe is, and a link in a circle, so that reading it says why it fails.
-fn find(path: &Path) -> Option<PathBuf> {
+pub(crate) fn find(path: &Path) -> Option<PathBuf> {
     if path.is_absolute() {
         return Some(path.to_owned());
     }
@@ -90,7 +106,8 @@ fn content(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
         return Ok(content);
     }
     let mut buffer = Zeroizing::new([0; 8192]);
-    let mut last = Instant::now();
+    let begun = Instant::now();
+    let mut last = begun;
     while content.len() <= MAX_PIPED_BYTES {
         match file.read(&mut buffer[..]) {
             // Without a writer, a pipe is at its end before it began.
@@ -103,6 +120,9 @@ fn content(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::sleep(PIPE_POLL),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
+        }
+        if begun.elapsed() > MAX_PIPE_TIME {
+            return Err(io::ErrorKind::FileTooLarge.into());
         }
         if last.elapsed() > PATIENCE {
             return Err(io::ErrorKind::TimedOut.into());

@@ -2,12 +2,14 @@
 //!
 //! The switches of `SecretsManager::from_env` and the SDK's own variables are read here, so that
 //! both apply the same rules to the same two places. `dotenv` parses the file; the layers and
-//! figment's `Dotenv` call it too. `open` opens a file that may turn out to be a pipe.
+//! figment's `Dotenv` call it too. `open` opens a file that may turn out to be a pipe, and
+//! `off_thread` keeps a read that hangs away from the runtime.
 //!
 //! The process environment is never written, and it is passed in, so that tests can choose it.
 //! Values may be AWS credentials: no error shows one, and they are wiped when dropped.
 
 pub(crate) mod dotenv;
+pub(crate) mod off_thread;
 pub(crate) mod open;
 
 use std::collections::BTreeMap;

@@ -81,7 +81,8 @@ impl Layers {
     /// A relative path is searched for in the working directory and then in its parents. A file
     /// that does not exist is an empty layer. The file is parsed by dotenvy: `$NAME` is the
     /// variable of the process environment if there is one, else a variable from the lines above.
-    /// It is read on the calling thread whenever the layers are merged.
+    /// It is read on the calling thread whenever the layers are merged; a [`Live`](crate::Live)
+    /// calls its layers on a thread of their own. A pipe is waited for a second.
     pub fn dotenv(mut self, file: impl AsRef<Path>) -> Self {
         self.dotenv = Some(file.as_ref().to_owned());
         self

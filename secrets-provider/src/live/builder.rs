@@ -15,7 +15,6 @@ use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
 use super::{Live, Origin};
-use crate::backend::Runtime;
 use crate::engine;
 use crate::engine::candidate::{self, Candidate, Pipeline};
 use crate::engine::trigger::{self, Trigger};
@@ -37,6 +36,9 @@ const DEFAULT_INTERVAL: Duration = Duration::from_secs(300);
 
 /// How long a probe may take unless [`LiveBuilder::probe_timeout`] says otherwise.
 const DEFAULT_PROBE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long making settings may take at least, however short the limit of a fetch is.
+const MIN_BUILD_TIME: Duration = Duration::from_secs(1);
 
 /// How a [`Live`] is made and kept current. [`Live::builder`] makes one.
 ///
@@ -112,6 +114,12 @@ impl<T> LiveBuilder<T> {
     /// Into a `Figment` or a `Config`, merge the given snapshot rather than the `SecretsManager`,
     /// which would fetch again. The closure may return what `Config::builder().build()` returns, a
     /// `Result`.
+    ///
+    /// The closure, the extraction and [`validate`](Self::validate) run on a thread of their own,
+    /// so that a file that blocks (a pipe, a mount that hangs) doesn't stop the runtime. They get as
+    /// much time as a fetch ([`SecretsManager::timeout`], at least a second). After that, the start
+    /// or the refresh fails with `Unavailable`, and names a `.env` file that is still being read;
+    /// the thread is left behind, and until it ends, further refreshes that need it fail at once.
     pub fn layers<L, F>(mut self, layers: F) -> Self
     where
         L: LayerStack,
@@ -283,7 +291,8 @@ impl<T: DeserializeOwned + Send + Sync + 'static> LiveBuilder<T> {
     pub async fn start(self) -> Result<Live<T>, Error> {
         let Self { manager, layers, checks, probes, probe_timeout, .. } = self;
         let interval = self.interval.or(manager.description().interval).unwrap_or(DEFAULT_INTERVAL);
-        let fetcher = manager.fetcher(Runtime::Caller)?;
+        let fetcher = manager.fetcher()?;
+        let limit = fetcher.timeout().max(MIN_BUILD_TIME);
         let placing = fetcher.clone();
         let build = move |secrets: &[Fetched]| {
             let snapshot = placing.snapshot(secrets)?;
@@ -302,10 +311,8 @@ impl<T: DeserializeOwned + Send + Sync + 'static> LiveBuilder<T> {
             }
             Ok(Candidate { value: Arc::new(value), tree, snapshot, sources })
         };
-        let pipeline = Pipeline {
-            build: Box::new(build),
-            probes: probes.into_iter().map(|probe| limited(probe_timeout, probe)).collect(),
-        };
+        let probes = probes.into_iter().map(|probe| limited(probe_timeout, probe)).collect();
+        let pipeline = Pipeline::new(Arc::new(build), probes, limit);
         let mut schedule = Schedule::new(interval, self.rediscover, self.search);
         schedule.forget_deleted = self.forget_deleted.unwrap_or(schedule.forget_deleted);
         if let Some(bound) = self.max_staleness.filter(|bound| *bound < schedule.next(1.0)) {

@@ -37,6 +37,8 @@ pub(crate) struct Plan {
     pub(crate) requirement: Requirement,
     /// Nothing is read at all.
     pub(crate) off: bool,
+    /// The values of the first fetch are logged in one line.
+    pub(crate) one_line_start: bool,
     /// The figment profile of the secrets.
     #[cfg(feature = "figment")]
     pub(crate) profile: figment::Profile,
@@ -54,6 +56,8 @@ pub(crate) struct Choice {
     pub(crate) fallback: bool,
     /// Nothing is read, even if something is selected.
     pub(crate) off: bool,
+    /// The values of the first fetch are logged in one line.
+    pub(crate) one_line_start: bool,
     /// The figment profile of the secrets.
     #[cfg(feature = "figment")]
     pub(crate) profile: figment::Profile,
@@ -69,6 +73,7 @@ impl Choice {
             previous: Vec::new(),
             fallback: false,
             off: false,
+            one_line_start: false,
             #[cfg(feature = "figment")]
             profile: figment::Profile::Default,
         }
@@ -117,6 +122,7 @@ impl Choice {
             previous,
             requirement: Requirement { optional, fallback: self.fallback },
             off: self.off,
+            one_line_start: self.one_line_start,
             #[cfg(feature = "figment")]
             profile: self.profile.clone(),
         })

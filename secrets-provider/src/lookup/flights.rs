@@ -16,7 +16,6 @@ use tokio::time::{Instant, sleep_until};
 use super::Inner;
 use super::entry::Entry;
 use super::inner::Landed;
-use crate::backend::Runtime;
 use crate::error::{Error, ErrorKind};
 use crate::load::blocking;
 use crate::load::retry::task_runtime::TaskRuntime;
@@ -111,9 +110,9 @@ impl Flights {
 impl Inner {
     /// Reads a secret and waits for it: in a read that is under way, or one of its own. If `fresh`,
     /// the read begins after this call.
-    pub(super) async fn read(self: &Arc<Self>, name: &str, fresh: bool, runtime: Runtime) -> Found {
+    pub(super) async fn read(self: &Arc<Self>, name: &str, fresh: bool) -> Found {
         for _ in 0..MAX_ROUNDS {
-            let Joined { id, mut answer, runtime: task } = self.join(name, fresh, runtime)?;
+            let Joined { id, mut answer, runtime: task } = self.join(name, fresh)?;
             let waiting = async {
                 let answer = answer.wait_for(Option::is_some).await.ok();
                 answer.and_then(|answer| answer.clone())
@@ -129,12 +128,12 @@ impl Inner {
     }
 
     /// Starts a read unless one is under way, and does not wait for it.
-    pub(super) fn read_behind(self: &Arc<Self>, name: &str, runtime: Runtime) {
+    pub(super) fn read_behind(self: &Arc<Self>, name: &str) {
         // If it cannot be started, the next caller tries again.
-        let _ = self.join(name, false, runtime);
+        let _ = self.join(name, false);
     }
 
-    fn join(self: &Arc<Self>, name: &str, fresh: bool, runtime: Runtime) -> Result<Joined, Error> {
+    fn join(self: &Arc<Self>, name: &str, fresh: bool) -> Result<Joined, Error> {
         let mut state = lock(&self.flights.0);
         if let Some(Flight { id, answer, has_begun, next, runtime }) = state.by_name.get_mut(name) {
             let answer = match fresh && *has_begun {
@@ -147,15 +146,15 @@ impl Inner {
         let id = state.last_id;
         let (sender, answer) = watch::channel(None);
         let name: Arc<str> = name.into();
-        let task = |runtime| fly(self.clone(), name.clone(), id, sender, runtime);
+        let task = fly(self.clone(), name.clone(), id, sender);
         let task_runtime = match Handle::try_current() {
             Ok(handle) => {
-                drop(handle.spawn(task(runtime)));
+                drop(handle.spawn(task));
                 TaskRuntime::current()
             }
             // A future that is polled outside of tokio.
             Err(_) => {
-                blocking::spawn(task(Runtime::Worker))?;
+                blocking::spawn(task)?;
                 TaskRuntime::without()
             }
         };
@@ -172,10 +171,10 @@ impl Inner {
 }
 
 /// The task of a flight: reads, stores and answers, as long as anyone waits for another read.
-async fn fly(inner: Arc<Inner>, name: Arc<str>, id: u64, mut answer: Answer, runtime: Runtime) {
+async fn fly(inner: Arc<Inner>, name: Arc<str>, id: u64, mut answer: Answer) {
     loop {
         inner.flights.begins(&name, id);
-        let read = unwind::catch_future(inner.read_now(&name, runtime)).await;
+        let read = unwind::catch_future(inner.read_now(&name)).await;
         let mut read = Some(read.unwrap_or_else(|panic| Err(panic.rejection("the backend"))));
         let mut landed = None;
         let next = inner.flights.ends(&name, id, || {
@@ -186,7 +185,7 @@ async fn fly(inner: Arc<Inner>, name: Arc<str>, id: u64, mut answer: Answer, run
             (Some(Landed { found, retry: due, report }), _) => {
                 inner.report(report);
                 if let Some(due) = due {
-                    drop(tokio::spawn(retry(Arc::downgrade(&inner), name.clone(), due, runtime)));
+                    drop(tokio::spawn(retry(Arc::downgrade(&inner), name.clone(), due)));
                 }
                 found
             }
@@ -203,11 +202,11 @@ async fn fly(inner: Arc<Inner>, name: Arc<str>, id: u64, mut answer: Answer, run
 }
 
 /// Waits until a secret that could not be read is due again, and starts a read behind its value.
-async fn retry(inner: Weak<Inner>, name: Arc<str>, due: Instant, runtime: Runtime) {
+async fn retry(inner: Weak<Inner>, name: Arc<str>, due: Instant) {
     sleep_until(due).await;
     if let Some(inner) = inner.upgrade()
         && inner.is_due(&name, due)
     {
-        inner.read_behind(&name, runtime);
+        inner.read_behind(&name);
     }
 }

@@ -17,7 +17,7 @@ use super::Lookup;
 use super::entry::Entry;
 use super::flights::Found;
 use super::inner::Inner;
-use crate::backend::{BoxFuture, Runtime};
+use crate::backend::BoxFuture;
 use crate::error::Error;
 use crate::load::blocking;
 use crate::load::required;
@@ -178,12 +178,11 @@ impl<'a, T, O> Get<'a, T, O> {
     ///
     /// Those of [`Lookup::get`].
     pub fn blocking(self) -> Result<O, Error> {
-        if let Some(result) = self.at_once(Runtime::Worker) {
+        if let Some(result) = self.at_once() {
             return result;
         }
         let (inner, name, refresh) = (self.inner().clone(), self.name.to_string(), self.refresh);
-        let found =
-            blocking::run(async move { inner.obtain(&name, refresh, Runtime::Worker).await });
+        let found = blocking::run(async move { inner.obtain(&name, refresh).await });
         self.took(found.flatten())
     }
 
@@ -201,11 +200,10 @@ impl<'a, T, O> Get<'a, T, O> {
     }
 
     /// The result, if no read is needed for it: what the cache has, or what is wrong with the name.
-    fn at_once(&self, runtime: Runtime) -> Option<Result<O, Error>> {
+    fn at_once(&self) -> Option<Result<O, Error>> {
         let inner = self.inner();
         if !self.refresh
-            && let Some(result) =
-                inner.cached(&self.name, runtime, |entry| (self.take)(entry, &self.keys))
+            && let Some(result) = inner.cached(&self.name, |entry| (self.take)(entry, &self.keys))
         {
             return Some(self.finish(result));
         }
@@ -215,7 +213,7 @@ impl<'a, T, O> Get<'a, T, O> {
 
     fn read(&self) -> BoxFuture<'static, Found> {
         let (inner, name, refresh) = (self.inner().clone(), self.name.to_string(), self.refresh);
-        Box::pin(async move { inner.obtain(&name, refresh, Runtime::Caller).await })
+        Box::pin(async move { inner.obtain(&name, refresh).await })
     }
 
     fn took(&self, found: Found) -> Result<O, Error> {
@@ -257,7 +255,7 @@ impl<T, O> Future for Getting<'_, T, O> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         if self.reading.is_none() {
-            if let Some(result) = self.get.at_once(Runtime::Caller) {
+            if let Some(result) = self.get.at_once() {
                 return Poll::Ready(result);
             }
             self.reading = Some(self.get.read());
@@ -279,11 +277,11 @@ struct Sourced<'a, T> {
 impl<T: DeserializeOwned> Sourced<'_, T> {
     async fn read(&self) -> Result<Arc<T>, Error> {
         let (inner, name) = (self.get.inner(), &*self.get.name);
-        let value = match inner.cached(name, Runtime::Caller, |entry| self.value_of(entry)) {
+        let value = match inner.cached(name, |entry| self.value_of(entry)) {
             Some(value) if !self.get.refresh => value,
             _ => {
                 inner.check(name)?;
-                let entry = inner.obtain(name, self.get.refresh, Runtime::Caller).await;
+                let entry = inner.obtain(name, self.get.refresh).await;
                 entry.and_then(|entry| self.value_of(&entry))
             }
         };

@@ -16,7 +16,6 @@ use super::name::{Target, target};
 use super::search::Searches;
 use super::stats::Counters;
 use super::variables::{self, Variables};
-use crate::backend::Runtime;
 use crate::error::{Error, ErrorKind};
 use crate::load::fetch::{Known, Scope};
 use crate::load::manager::SecretsManager;
@@ -129,7 +128,6 @@ impl Inner {
     pub(super) fn cached<R>(
         self: &Arc<Self>,
         name: &str,
-        runtime: Runtime,
         take: impl FnOnce(&Entry) -> Result<R, Error>,
     ) -> Option<Result<R, Error>> {
         let (now, max_stale) = (Instant::now(), self.options.max_stale);
@@ -141,7 +139,7 @@ impl Inner {
             Served::Stale(entry, due) => {
                 self.counters.looked_up(true);
                 if due {
-                    self.read_behind(name, runtime);
+                    self.read_behind(name);
                 }
                 Some(take(entry))
             }
@@ -154,14 +152,9 @@ impl Inner {
     }
 
     /// Reads a secret for a caller: past the cache if `fresh`, which fails if the read does.
-    pub(super) async fn obtain(
-        self: &Arc<Self>,
-        name: &str,
-        fresh: bool,
-        runtime: Runtime,
-    ) -> Found {
+    pub(super) async fn obtain(self: &Arc<Self>, name: &str, fresh: bool) -> Found {
         self.counters.looked_up(false);
-        match self.read(name, fresh, runtime).await {
+        match self.read(name, fresh).await {
             // The last good value, if it may be served.
             Err(error) if !fresh => {
                 let (now, max_stale) = (Instant::now(), self.options.max_stale);
@@ -175,7 +168,7 @@ impl Inner {
     }
 
     /// One read of the store, or of the variables where it is off.
-    pub(super) async fn read_now(&self, name: &str, runtime: Runtime) -> Result<Read, Error> {
+    pub(super) async fn read_now(&self, name: &str) -> Result<Read, Error> {
         let target = self.target(name)?;
         let variables = &self.options.variables;
         if self.is_off() {
@@ -184,7 +177,7 @@ impl Inner {
                 .ok_or_else(|| variables::unset(&target.id, &variables.name_of(name, &target)))?;
             return Ok(Read { entry, lasts: self.options.ttl, fallback: None });
         }
-        let fetcher = self.options.manager.fetcher(runtime)?;
+        let fetcher = self.options.manager.fetcher()?;
         let scope = Scope::only([target.id.clone()]);
         let mut result = fetcher.read(&scope, &Known::default()).await?;
         match result.outcomes.remove(&target.id) {
@@ -299,7 +292,7 @@ impl Inner {
             Report::Nothing => {}
             Report::Read { entry, is_new, recovered, fallback } => {
                 if let Some(version_id) = &entry.version_id {
-                    events::secret_fetched(&entry.id, version_id, is_new);
+                    events::secret_fetched(&entry.id, version_id, is_new, false);
                 }
                 if recovered > 0 {
                     events::stale_secret_recovered(&entry.id, recovered);

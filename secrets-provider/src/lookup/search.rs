@@ -11,7 +11,6 @@ use tokio::time::{Instant, sleep_until};
 
 use super::Inner;
 use super::flights::Found;
-use crate::backend::Runtime;
 use crate::error::{Error, ErrorKind};
 use crate::load::retry::answer::{Answer, Reply, Waiting};
 use crate::load::retry::search::Search;
@@ -53,7 +52,7 @@ impl Inner {
         };
         match self.cache.peek(name).map(|(stored, _)| stored.found.clone()) {
             Some(Ok(entry)) => Ok(entry),
-            _ => self.read(name, false, Runtime::Caller).await,
+            _ => self.read(name, false).await,
         }
     }
 
@@ -105,7 +104,7 @@ impl Driving {
         while let Some(due) = self.due() {
             sleep_until(due).await;
             let Some(inner) = self.inner.upgrade() else { return };
-            let result = inner.read(&self.name, true, Runtime::Caller).await;
+            let result = inner.read(&self.name, true).await;
             let generation = inner.generation(&self.name);
             let mut searches = lock(&inner.searches.0);
             let Some(Running { search, .. }) = searches.get_mut(&self.name) else { return };

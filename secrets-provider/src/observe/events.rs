@@ -18,14 +18,27 @@ pub(crate) const TARGET: &str = "secrets_provider";
 /// How many names an event lists at most.
 const MAX_NAMES: usize = 100;
 
-/// A value was read, with its version. At INFO if the version is new, else at DEBUG.
-pub(crate) fn secret_fetched(secret: &str, version_id: &str, new: bool) {
+/// A value was read, with its version. At INFO if the version is new, unless one line is logged for
+/// all of them; else at DEBUG.
+pub(crate) fn secret_fetched(secret: &str, version_id: &str, new: bool, in_one_line: bool) {
     metrics::record_read(secret, new);
-    if new {
+    if new && !in_one_line {
         tracing::info!(target: TARGET, secret, version_id, "secret_fetched");
     } else {
         tracing::debug!(target: TARGET, secret, version_id, "secret_fetched");
     }
+}
+
+/// The values of a first fetch, in one line: names and versions.
+pub(crate) fn secrets_fetched(secrets: &[(&str, &str)]) {
+    let versions: Vec<String> =
+        secrets.iter().map(|(secret, version_id)| format!("{secret}@{version_id}")).collect();
+    tracing::info!(
+        target: TARGET,
+        count = secrets.len(),
+        secrets = list(&versions),
+        "secrets_fetched"
+    );
 }
 
 /// A secret that settings need may not be read.
@@ -74,6 +87,19 @@ pub(crate) fn settings_loaded(generation: u64, secrets: usize) {
 /// A new generation is live.
 pub(crate) fn settings_changed(generation: u64, keys: &[impl Display]) {
     tracing::info!(target: TARGET, generation, keys = list(keys), "settings_changed");
+}
+
+/// Variables fill these fields, and secrets have keys for them in another spelling, which nothing
+/// reads. The lists go together.
+pub(crate) fn variables_over_secrets(keys: &[&str], variables: &[&str], secrets: &[&str]) {
+    tracing::warn!(
+        target: TARGET,
+        keys = list(keys),
+        variables = list(variables),
+        secrets = list(secrets),
+        hint = "the secret's key is spelled flat where the variable's nests, or the reverse, so the variable is used and rotations are not: unset the variable, or name the secret's key as the field",
+        "variables_over_secrets"
+    );
 }
 
 /// New values make no valid settings; `generation` stays live. At ERROR, or at DEBUG if the same
@@ -193,13 +219,14 @@ pub(crate) fn max_staleness_too_short(max_staleness: Duration, interval: Duratio
 }
 
 /// A derived value was rebuilt.
-pub(crate) fn derived_rebuilt(path: &str, generation: u64, built_from: u64) {
-    tracing::info!(target: TARGET, path, generation, built_from, "derived_rebuilt");
+pub(crate) fn derived_rebuilt(label: &str, path: &str, generation: u64, built_from: u64) {
+    tracing::info!(target: TARGET, label, path, generation, built_from, "derived_rebuilt");
 }
 
 /// A derived value could not be rebuilt. The old one stays. At ERROR, or at DEBUG if the same
 /// failure is `repeated`.
 pub(crate) fn derived_build_failed(
+    label: &str,
     path: &str,
     attempts: u32,
     error: &Error,
@@ -210,6 +237,7 @@ pub(crate) fn derived_build_failed(
     if repeated {
         tracing::debug!(
             target: TARGET,
+            label,
             path,
             attempts,
             error.message = %error,
@@ -219,6 +247,7 @@ pub(crate) fn derived_build_failed(
     } else {
         tracing::error!(
             target: TARGET,
+            label,
             path,
             attempts,
             error.message = %error,
@@ -229,9 +258,10 @@ pub(crate) fn derived_build_failed(
 }
 
 /// No key of the settings is at or below the path of a derived value.
-pub(crate) fn derive_matches_nothing(path: &str) {
+pub(crate) fn derive_matches_nothing(label: &str, path: &str) {
     tracing::warn!(
         target: TARGET,
+        label,
         path,
         hint = "no key of the settings is at or below it, so nothing would rebuild it; `explain` shows the keys",
         "derive_matches_nothing"

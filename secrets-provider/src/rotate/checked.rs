@@ -7,7 +7,6 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use serde::de::DeserializeOwned;
 
-use crate::backend::Runtime;
 use crate::error::Error;
 use crate::layers::Layers;
 use crate::load::fetch::{Known, Scope};
@@ -32,7 +31,7 @@ async fn check<S: DeserializeOwned>(
     current: &Fetched,
     pending: &Fetched,
 ) -> Result<(), Error> {
-    let fetcher = manager.fetcher(Runtime::Caller)?;
+    let fetcher = manager.fetcher()?;
     let result = fetcher.read(&Scope::everything(), &Known::default()).await?;
     let others: Vec<Fetched> = result
         .secrets()

@@ -24,7 +24,7 @@ use super::plan::{Action, RotationPlan};
 use super::rotated::Rotated;
 use super::rotation::Rotation;
 use super::steps::Versions;
-use crate::backend::{Backend, Labels, Runtime, Writer};
+use crate::backend::{Backend, Labels, Writer};
 use crate::error::{Error, ErrorKind};
 use crate::observe::events;
 use crate::secret::Fetched;
@@ -49,7 +49,7 @@ impl<'a> Run<'a> {
     fn new(rotation: &'a Rotation) -> Result<Self, Error> {
         let manager = &rotation.manager;
         let id = manager.id_of(&rotation.name)?;
-        let key_path = manager.fetcher(Runtime::Caller)?.key_path(&id);
+        let key_path = manager.fetcher()?.key_path(&id);
         let backend = manager.connected()?;
         let run = Self { rotation, backend, id, key_path, timeout: manager.call_timeout() };
         if rotation.members.is_empty() {

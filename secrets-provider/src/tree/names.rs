@@ -148,6 +148,19 @@ impl Names {
         self.tables.entry(relaxed_path(at)).or_default().names.insert(relaxed(name));
     }
 
+    /// Whether every part of this path is in a list of fields of the types that were read.
+    pub(crate) fn is_field(&self, path: &[&str]) -> bool {
+        let mut at = String::new();
+        path.iter().all(|part| {
+            let name = relaxed(part);
+            let is_field = self.tables.get(&at).is_some_and(|known| {
+                known.lists.iter().any(|list| self.lists[*list].relaxed.contains(&name))
+            });
+            at = join(&at, &name);
+            is_field
+        })
+    }
+
     /// An array is read at this path.
     pub(crate) fn know_items(&mut self, at: &str) {
         self.tables.entry(relaxed_path(at)).or_default().items = true;

@@ -42,7 +42,7 @@ pub(super) fn sort_out(
         for id in missing
             .extract_if(.., |id| id == about || is_arn(id) && asks_for(id, None, Some(about)))
         {
-            let call = Call { action: "GetSecretValue", id: Some(&id), location };
+            let call = Call { action: "GetSecretValue", id: Some(&id), stage: None, location };
             let why = call.refused(error.error_code(), error.message(), None);
             outcomes.push((id, Err(why)));
         }

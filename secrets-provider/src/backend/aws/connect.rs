@@ -1,17 +1,15 @@
 //! The SDK's client: made on first use, on the runtime that will drive its connections.
 //!
 //! An environment is loaded with pinned defaults and what only `.env` sets. A client or
-//! configuration of the program is used as it is, except on the worker's runtime, where it needs
-//! connections of its own.
+//! configuration of the program is used with its settings, and with connections of each runtime's
+//! own.
 
 use aws_config::BehaviorVersion;
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_secretsmanager::Client;
-use aws_smithy_runtime_api::client::http::HttpClient as _;
 
 use super::setup::Setup;
-use super::{Access, Aws, https, variables};
-use crate::backend::Runtime;
+use super::{Access, Aws, connections, https, quiet, variables};
 use crate::backend::store::Store as _;
 use crate::error::{Error, ErrorKind};
 use crate::unwind::{self, Panicked};
@@ -30,10 +28,10 @@ impl Aws {
                      `aws_config::from_env().region(..)`",
                 ))
             }
-            Access::Client(client) => Ok(self.for_runtime(client.clone())),
+            Access::Client(client) => Ok(connections::of_its_own(client)),
             Access::Config(config) => {
                 let client = unwind::catch(|| variables::client(config, &Setup::of_process()));
-                Ok(self.for_runtime(client.map_err(panicked)?))
+                Ok(connections::of_its_own(&client.map_err(panicked)?))
             }
             Access::Environment(_) if !https::COMPILED_IN => {
                 let message = "no HTTPS client is compiled in";
@@ -56,6 +54,7 @@ impl Aws {
                 let setup = Setup::of_process();
                 setup.check()?;
                 let load = unwind::catch_future(async { variables.hand_over(loader).load().await });
+                let load = quiet::without_region_warning(load);
                 let config = load.await.map_err(panicked)?;
                 if config.region().is_none_or(|region| region.as_ref().is_empty()) {
                     return Err(Setup::with_dotenv().no_region());
@@ -63,21 +62,6 @@ impl Aws {
                 unwind::catch(|| variables.client(&config, &setup)).map_err(panicked)
             }
         }
-    }
-
-    /// The client itself or, for the worker's runtime, one with connections of its own: those in
-    /// the given client's pool stand still while the runtime that drives them is blocked. A
-    /// connector that is not the SDK's own is kept, because nothing could replace it.
-    fn for_runtime(&self, client: Client) -> Client {
-        let pooled = client.config().http_client().is_none_or(|http| {
-            http.connector_metadata().is_some_and(|metadata| metadata.name() == "hyper")
-        });
-        if self.runtime == Runtime::Caller || !pooled || !https::COMPILED_IN {
-            return client;
-        }
-        let mut config = client.config().to_builder();
-        config.set_http_client(https::client());
-        Client::from_conf(config.build())
     }
 }
 

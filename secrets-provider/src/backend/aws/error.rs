@@ -14,7 +14,7 @@ use super::denied;
 use super::setup::Setup;
 use super::unreached::{Unreached, credentials_error, without_provider};
 use crate::backend::iam::Location;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, escape};
 use crate::observe::events;
 use crate::secret::id::{Arn, is_arn};
 
@@ -34,6 +34,8 @@ pub(super) enum BatchFailure {
 pub(super) struct Call<'a> {
     pub(super) action: &'a str,
     pub(super) id: Option<&'a str>,
+    /// The staging label, if it is not AWSCURRENT.
+    pub(super) stage: Option<&'a str>,
     pub(super) location: &'a Location,
 }
 
@@ -173,10 +175,12 @@ impl Call<'_> {
         match meaning {
             Meaning::NotFound => self.not_found(),
             Meaning::NoCurrentVersion => {
-                self.error(ErrorKind::NotFound, "it has no version labelled AWSCURRENT").with_hint(
-                    "put a value into it, or move the label to the right version: \
-                     `aws secretsmanager update-secret-version-stage`",
-                )
+                let label = escape(self.stage.unwrap_or("AWSCURRENT"));
+                self.error(ErrorKind::NotFound, &format!("it has no version labelled {label}"))
+                    .with_hint(
+                        "put a value into it, or move the label to the right version: \
+                         `aws secretsmanager update-secret-version-stage`",
+                    )
             }
             Meaning::Denied => {
                 match self.id {

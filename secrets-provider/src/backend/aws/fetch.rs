@@ -54,14 +54,14 @@ impl Aws {
         Box::pin(calls.buffer_unordered(MAX_CONCURRENT_CALLS))
     }
 
-    /// The version of a secret with this label, AWSCURRENT if none is given.
+    /// The version of a secret with this staging label, AWSCURRENT if none is given.
     async fn get(&self, id: &str, stage: Option<&str>) -> Result<Fetched, Error> {
         let client = self.client().await?;
         let call =
             client.get_secret_value().secret_id(id).set_version_stage(stage.map(str::to_owned));
         let output = call.customize().interceptor(self.counter.of("GetSecretValue")).send().await;
         let location = location(client);
-        let call = Call { action: "GetSecretValue", id: Some(id), location: &location };
+        let call = Call { action: "GetSecretValue", id: Some(id), stage, location: &location };
         let output = output.map_err(|error| call.failed(&error))?;
         let payload = payload(output.secret_string, output.secret_binary);
         fetched(id, output.name, output.arn, output.version_id, payload)
@@ -71,7 +71,8 @@ impl Aws {
     async fn get_batch(&self, ids: &[String]) -> Result<(Vec<Outcome>, Vec<String>), BatchFailure> {
         let client = self.client().await.map_err(BatchFailure::Unreachable)?;
         let location = location(client);
-        let batch = Call { action: "BatchGetSecretValue", id: None, location: &location };
+        let batch =
+            Call { action: "BatchGetSecretValue", id: None, stage: None, location: &location };
         let call = client.batch_get_secret_value().set_secret_id_list(Some(ids.to_vec()));
         let call = call.customize().interceptor(self.counter.of("BatchGetSecretValue"));
         let output = call.send().await.map_err(|error| batch.failed_batch(&error))?;
@@ -190,7 +191,7 @@ impl Aws {
             let one_by_one = |ids: Vec<String>| ids.into_iter().map(Work::One).collect();
             match work {
                 Work::One(id) => {
-                    let secret = self.get(&id, None).await;
+                    let secret = self.get(&id, self.stage.as_deref()).await;
                     (vec![(id, secret)], Vec::new())
                 }
                 Work::Batch(ids) => match self.get_batch(&ids).await {

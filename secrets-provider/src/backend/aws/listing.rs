@@ -51,7 +51,7 @@ impl Aws {
             let list = client.list_secrets().filters(filter.clone()).max_results(PAGE_SIZE);
             let list = list.set_next_token(token).customize();
             let answer = list.interceptor(self.counter.of("ListSecrets")).send().await;
-            let call = Call { action: "ListSecrets", id: None, location: &location };
+            let call = Call { action: "ListSecrets", id: None, stage: None, location: &location };
             let page = answer.map_err(|error| call.failed(&error))?;
             // An answer without a list is not one that says that there are no secrets.
             let secrets = page.secret_list.ok_or_else(|| {

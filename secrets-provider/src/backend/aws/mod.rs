@@ -1,22 +1,24 @@
 //! AWS Secrets Manager through the SDK: names by ListSecrets, values by BatchGetSecretValue or
 //! GetSecretValue.
 //!
-//! `connect` makes the client, `listing` finds names, `fetch` reads values, `answer` and `error`
-//! turn the SDK's types into ours (the SDK's errors quote whole responses, so none is passed on),
-//! `rotation` keeps the dates that listings report, `write` has the calls that rotate a secret,
-//! `variables` hands over what only a `.env` file
-//! sets, and `setup` names a slip in the SDK's variables and files. One [`Aws`] belongs to one
-//! tokio runtime, which drives its connections.
+//! `connect` makes the client, with `connections` of its own, `listing` finds names, `fetch` reads
+//! values, `answer` and `error` turn the SDK's types into ours (the SDK's errors quote whole
+//! responses, so none is passed on), `rotation` keeps the dates that listings report, `write` has the
+//! calls that rotate a secret, `variables` hands over what only a `.env` file sets, and `setup` names
+//! a slip in the SDK's variables and files, `quiet` drops a warning that says less. One [`Aws`]
+//! belongs to one tokio runtime, which drives its connections.
 
 mod answer;
 mod calls;
 mod codes;
 mod connect;
+mod connections;
 mod denied;
 mod error;
 mod fetch;
 mod https;
 mod listing;
+mod quiet;
 mod rotation;
 mod setup;
 mod unreached;
@@ -24,6 +26,7 @@ mod variables;
 mod write;
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -41,7 +44,7 @@ use error::Call;
 use rotation::RotationDates;
 
 use super::store::{Options, Store};
-use super::{Backend, BoxFuture, BoxStream, Outcome, RotationWindow, Runtime, Writer};
+use super::{Backend, BoxFuture, BoxStream, Outcome, RotationWindow, Writer};
 use crate::backend::iam::Location;
 use crate::error::{Error, ErrorKind};
 use crate::observe::events;
@@ -49,6 +52,10 @@ use crate::observe::status::Calls;
 
 /// How figment's errors and others name this store.
 const NAME: &str = "AWS Secrets Manager";
+
+/// How long a staging label may be
+/// (<https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html>).
+const STAGE_LENGTH: RangeInclusive<usize> = 1..=256;
 
 /// Where the client's settings come from.
 #[derive(Debug, Clone)]
@@ -61,13 +68,18 @@ pub(crate) enum Access {
 }
 
 impl Store for Access {
-    fn connect(&self, runtime: Runtime, options: Options) -> Result<Arc<dyn Backend>, Error> {
+    fn connect(&self, options: Options) -> Result<Arc<dyn Backend>, Error> {
+        if options.stage.as_deref().is_some_and(|label| !STAGE_LENGTH.contains(&label.len())) {
+            let message = "the staging label to read is empty or longer than 256 bytes";
+            return Err(Error::new(ErrorKind::Config, message)
+                .with_hint("give `.stage(..)` a label that the secrets have, such as `blue`"));
+        }
         Ok(Arc::new(Aws {
             access: self.clone(),
-            runtime,
             timeout: options.timeout,
+            batches_rest: AtomicUsize::new(if options.batches() { 0 } else { usize::MAX }),
+            stage: options.stage,
             client: OnceCell::new(),
-            batches_rest: AtomicUsize::new(if options.batch { 0 } else { usize::MAX }),
             describes: AtomicBool::new(options.describe),
             counter: Counter::default(),
             rotation_dates: RotationDates::default(),
@@ -96,8 +108,9 @@ impl Store for Access {
 #[derive(Debug)]
 pub(crate) struct Aws {
     access: Access,
-    runtime: Runtime,
     timeout: Duration,
+    /// The staging label of the versions to read, if it is not AWSCURRENT.
+    stage: Option<Arc<str>>,
     client: OnceCell<Client>,
     /// For how many more fetches values are read one by one; `MAX` is for good.
     batches_rest: AtomicUsize,
@@ -117,7 +130,8 @@ impl Aws {
         let describe = client.describe_secret().secret_id(id).customize();
         let answer = describe.interceptor(self.counter.of("DescribeSecret")).send().await;
         let location = location(client);
-        let call = Call { action: "DescribeSecret", id: Some(id), location: &location };
+        let call =
+            Call { action: "DescribeSecret", id: Some(id), stage: None, location: &location };
         match answer {
             Ok(secret) => rotation::window(
                 secret.rotation_enabled,

@@ -40,7 +40,7 @@ impl Setup {
     /// The variables of this process and those of `.env`, to find out why something is missing.
     pub(super) fn with_dotenv() -> Self {
         // The layers report a file that cannot be read.
-        Self::over(dotenv::read(Path::new(".env")).unwrap_or_default())
+        Self::over(dotenv::read_if_file(Path::new(".env")).unwrap_or_default())
     }
 
     fn over(dotenv: Vec<(String, String)>) -> Self {

@@ -33,7 +33,8 @@ impl Writer for Aws {
             let call = client.describe_secret().secret_id(id).customize();
             let answer = call.interceptor(self.counter.of("DescribeSecret")).send().await;
             let location = location(client);
-            let call = Call { action: "DescribeSecret", id: Some(id), location: &location };
+            let call =
+                Call { action: "DescribeSecret", id: Some(id), stage: None, location: &location };
             let answer = answer.map_err(|error| call.failed(&error))?;
             if answer.deleted_date.is_some() {
                 // DescribeSecret answers for a deleted secret too.
@@ -68,7 +69,8 @@ impl Writer for Aws {
             let call = client.get_secret_value().secret_id(id).version_id(version_id).customize();
             let answer = call.interceptor(self.counter.of("GetSecretValue")).send().await;
             let location = location(client);
-            let call = Call { action: "GetSecretValue", id: Some(id), location: &location };
+            let call =
+                Call { action: "GetSecretValue", id: Some(id), stage: None, location: &location };
             let answer = match answer {
                 Ok(answer) => answer,
                 // A missing version has the code of a missing secret. The labels are read first, so
@@ -108,7 +110,8 @@ impl Writer for Aws {
             let call = call.customize().interceptor(self.counter.of("PutSecretValue"));
             let answer = call.send().await;
             let location = location(client);
-            let call = Call { action: "PutSecretValue", id: Some(id), location: &location };
+            let call =
+                Call { action: "PutSecretValue", id: Some(id), stage: None, location: &location };
             answer.map(drop).map_err(|error| match error.code() {
                 Some("ResourceExistsException") => call.came_second("the version exists already"),
                 Some("LimitExceededException") => call.too_many_versions(),
@@ -146,7 +149,8 @@ impl Writer for Aws {
             let call = call.customize().interceptor(self.counter.of("RotateSecret"));
             let answer = call.send().await;
             let location = location(client);
-            let call = Call { action: "RotateSecret", id: Some(id), location: &location };
+            let call =
+                Call { action: "RotateSecret", id: Some(id), stage: None, location: &location };
             answer.map(drop).map_err(|error| call.not_rotated(&error))
         }
         .boxed()
@@ -173,7 +177,12 @@ impl Aws {
         let call = call.interceptor(self.counter.of("UpdateSecretVersionStage"));
         let answer = call.send().await;
         let location = location(client);
-        let call = Call { action: "UpdateSecretVersionStage", id: Some(id), location: &location };
+        let call = Call {
+            action: "UpdateSecretVersionStage",
+            id: Some(id),
+            stage: None,
+            location: &location,
+        };
         answer.map(drop).map_err(|error| match error.code() {
             // The ids of this crate's calls are of versions that exist, so what is wrong is that
             // the label is not where it was.

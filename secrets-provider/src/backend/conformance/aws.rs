@@ -9,9 +9,9 @@ use std::time::Duration;
 use fake_secrets_manager::{FakeSecretsManager, Fault, FaultId};
 
 use super::{Capability, Harness, check};
+use crate::backend::Backend;
 use crate::backend::aws::Access;
 use crate::backend::store::{Options, Store as _};
-use crate::backend::{Backend, Runtime};
 use crate::unwind::lock;
 
 struct OverFake {
@@ -23,9 +23,10 @@ struct OverFake {
 impl OverFake {
     fn new(batch: bool) -> Self {
         let fake = FakeSecretsManager::new();
-        let options = Options { batch, describe: true, timeout: Duration::from_secs(30) };
+        let timeout = Duration::from_secs(30);
+        let options = Options { batch, describe: true, timeout, stage: None };
         let access = Access::Client(fake.client());
-        let backend = access.connect(Runtime::Caller, options).expect("a backend");
+        let backend = access.connect(options).expect("a backend");
         Self { fake, backend, stalled: Mutex::default() }
     }
 

@@ -106,6 +106,10 @@ fn derived_value(derived: &DerivedStatus, now: SystemTime) -> Vec<String> {
         "" => "all keys".to_owned(),
         path => code(path),
     };
+    let follows = match derived.label() {
+        label if label == derived.path() => path,
+        label => format!("{}<br /><small>{path}</small>", code(label)),
+    };
     let mut state = match derived.failures() {
         0 => tag("good", "built"),
         1 => tag("bad", "1 failure"),
@@ -117,7 +121,7 @@ fn derived_value(derived: &DerivedStatus, now: SystemTime) -> Vec<String> {
     }
     let built = since(derived.built_at(), now);
     let generation = derived.generation().to_string();
-    vec![path, state, built, generation, derived.built_from().to_string()]
+    vec![follows, state, built, generation, derived.built_from().to_string()]
 }
 
 fn since(at: SystemTime, now: SystemTime) -> String {

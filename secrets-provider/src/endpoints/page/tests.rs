@@ -395,6 +395,12 @@ async fn derived_values_are_listed_with_their_failures() {
         .expect("a build");
     let html = StatusPage::of(&settings).to_string();
     assert_eq!(rows(&parsed(&html), "derived")[0][..2], ["database", "built"]);
+    let named = settings.derive_named("<pool>", "database", async |_| Ok(1_u16)).await;
+    let named = named.expect("a build");
+    let html = StatusPage::of(&settings).to_string();
+    let row = &rows(&parsed(&html), "derived")[1];
+    assert!(row[0].contains("<pool>") && row[0].contains("database"), "{row:?}");
+    drop(named);
 
     builds.store(false, Ordering::Relaxed);
     secrets.put("app/database", r#"{"host": "value-other", "password": "value-password"}"#);

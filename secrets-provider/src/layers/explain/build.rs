@@ -62,7 +62,7 @@ fn relaxed_path(path: &[&str]) -> Vec<String> {
 }
 
 /// Every value of a tree that is not a table, by its path.
-fn leaves(table: &Table) -> BTreeMap<Vec<&str>, &Node> {
+pub(super) fn leaves(table: &Table) -> BTreeMap<Vec<&str>, &Node> {
     fn collect<'a>(
         table: &'a Table,
         at: &mut Vec<&'a str>,

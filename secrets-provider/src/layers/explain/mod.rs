@@ -1,9 +1,9 @@
 //! Where each key of the settings comes from, and what it hides in the layers below.
 //!
 //! `sources` keeps what an explanation is made of until someone asks for one; `build` compares the
-//! layers with the tree that they were merged into; `fields` and `implied` correct the result by
-//! what the settings type reads; `display` prints it as a table. `Layers::explain` and `Live` call
-//! them.
+//! layers with the tree that they were merged into; `fields`, `implied` and `overlooked` correct
+//! the result by what the settings type reads; `display` prints it as a table. `Layers::explain`
+//! and `Live` call them.
 //!
 //! An explanation holds names (keys, variables, files, secrets, versions), never a value. A key
 //! that may be content is `*` in it (rule T1).
@@ -12,6 +12,7 @@ mod build;
 mod display;
 mod fields;
 mod implied;
+mod overlooked;
 mod sources;
 
 use serde::{Serialize, Serializer};
@@ -19,6 +20,7 @@ use serde::{Serialize, Serializer};
 use crate::tree::Origin;
 
 pub(crate) use fields::fields_of;
+pub(crate) use overlooked::Overlooked;
 pub(crate) use sources::Sources;
 
 /// Which layer sets each key, and what that hides in the other layers.
@@ -33,7 +35,8 @@ pub(crate) use sources::Sources;
 ///
 /// For a [`Live`](crate::Live), a variable named after a nested key (`DATABASE_URL` for
 /// `database.url`) is shown at that key if it fills it, and as hidden by that key if a higher layer
-/// sets it.
+/// sets it. A key of a secret that is no field, because a variable fills that field in another
+/// spelling (`DATABASE__PASSWORD` beside `database_password`), is shown as hidden by the variable.
 ///
 /// A key is named only if it is a field of the settings type, or if the name of a secret or a
 /// variable contains it. Other keys, such as those of a map, may be secret themselves: they are

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
+use super::overlooked::{self, Overlooked};
 use super::{ExplainedKey, Explanation, build};
 use crate::extract::Implied;
 use crate::tree::Table;
@@ -22,6 +23,7 @@ pub(crate) struct Sources {
     /// The fields of the settings type; empty if they are not known.
     fields: &'static [&'static str],
     implied: Vec<Implied>,
+    overlooked: Vec<Overlooked>,
     made: OnceLock<Arc<Explanation>>,
 }
 
@@ -35,7 +37,13 @@ impl Sources {
     /// With what is known of the type of the settings.
     #[must_use]
     pub(crate) fn with_type(self, fields: &'static [&'static str], implied: Vec<Implied>) -> Self {
-        Self { fields, implied, ..self }
+        let overlooked = overlooked::overlooked(&self.merged, &self.names);
+        Self { fields, implied, overlooked, ..self }
+    }
+
+    /// The secrets' keys that are not read because of variables.
+    pub(crate) fn overlooked(&self) -> &[Overlooked] {
+        &self.overlooked
     }
 
     /// The names that may be shown.
@@ -53,6 +61,7 @@ impl Sources {
         build::explain(&layers, &self.merged)
             .with_fields(self.fields)
             .with_implied(&self.implied, self.fields)
+            .with_overlooked(&self.overlooked)
             .shown_by(&self.names)
     }
 }

@@ -232,6 +232,37 @@ database_url  environment  DATABASE_URL
     );
 }
 
+/// A flat key and a nested one are separate keys of the tree, so neither layer hides the other.
+#[tokio::test]
+async fn a_secrets_key_is_hidden_by_a_variable_that_fills_its_field_in_another_spelling() {
+    let row = async |secret: &'static str, variables: &'static [(&'static str, &'static str)]| {
+        let shown = of_live::<Gaara>(secret, variables).await;
+        shown.lines().skip(1).map(str::to_owned).collect::<Vec<_>>()
+    };
+    const VARIABLES: &[(&str, &str)] = &[("DATABASE__URL", "e"), ("JWT__SECRET", "e")];
+    for (about, secret) in [
+        ("as it is spelled in a .env", r#"{"DATABASE_URL": "s", "jwt_secret": "s"}"#),
+        ("lowercase", r#"{"database-url": "s", "jwt_secret": "s"}"#),
+        ("in camel case", r#"{"databaseUrl": "s", "jwt_secret": "s"}"#),
+    ] {
+        let rows = row(secret, VARIABLES).await;
+        assert_eq!(rows.len(), 3, "{about}: {rows:?}");
+        assert!(
+            rows.iter().any(|row| row.starts_with("database.url  environment  DATABASE__URL")
+                && row.ends_with("secret app (version v1)")),
+            "{about}: {rows:?}"
+        );
+    }
+    // The other way round: the field is flat, and the secret's key is nested.
+    let rows = row(r#"{"database": {"url": "s"}, "jwt": {"secret": "s"}}"#, &[("JWT_SECRET", "e")]);
+    let rows = rows.await;
+    assert!(
+        rows.iter().any(|row| row.starts_with("jwt_secret    environment  JWT_SECRET")
+            && row.ends_with("secret app (version v1)")),
+        "{rows:?}"
+    );
+}
+
 /// A comparison of every leaf with every first name would take minutes here.
 #[test]
 fn an_explanation_of_many_keys_takes_a_time_that_grows_with_their_number() {

@@ -54,6 +54,8 @@ fn panicked(panic: Panicked) -> Error {
 
 /// The task's state.
 pub(super) struct Follower<T, U> {
+    /// For the log.
+    label: String,
     path: String,
     build: Build<T, U>,
     from: Arc<Cell<T>>,
@@ -100,7 +102,7 @@ impl<T: Send + Sync + 'static, U: Send + Sync + 'static> Follower<T, U> {
     /// Follows the settings in `from`, which `ask` reaches on `runtime`, and keeps `cell`, whose
     /// value was built from the generation `built_from`.
     pub(super) fn new(
-        path: String,
+        (label, path): (String, String),
         build: Build<T, U>,
         (from, ask, runtime): (Arc<Cell<T>>, mpsc::UnboundedSender<Request>, TaskRuntime),
         (cell, state): (Arc<Cell<U>>, Arc<DerivedState>),
@@ -108,6 +110,7 @@ impl<T: Send + Sync + 'static, U: Send + Sync + 'static> Follower<T, U> {
         built_from: u64,
     ) -> Self {
         Self {
+            label,
             path,
             build,
             from,
@@ -295,7 +298,7 @@ impl<T: Send + Sync + 'static, U: Send + Sync + 'static> Follower<T, U> {
             state.failures = 0;
             state.failing_since = None;
         });
-        events::derived_rebuilt(&self.path, generation, built_from);
+        events::derived_rebuilt(&self.label, &self.path, generation, built_from);
         self.changes.send_replace(Some(Change {
             generation,
             keys: vec![self.path.clone()],
@@ -318,6 +321,6 @@ impl<T: Send + Sync + 'static, U: Send + Sync + 'static> Follower<T, U> {
         self.attempts = self.attempts.saturating_add(1);
         let wait = Schedule::backoff(self.attempts, MAX_BACKOFF, fastrand::f64());
         self.retry_at = Some(Instant::now() + wait);
-        events::derived_build_failed(&self.path, failures, error, repeated, wait);
+        events::derived_build_failed(&self.label, &self.path, failures, error, repeated, wait);
     }
 }

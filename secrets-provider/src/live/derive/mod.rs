@@ -35,9 +35,10 @@ impl<T: Send + Sync + 'static> Live<T> {
     /// Keys are those of the merged settings, as [`explain`](Self::explain) shows them; case and
     /// separators do not matter.
     ///
-    /// **Settings and pool of one request** are each of one generation, but not necessarily of the same: between a swap
-    /// and the end of the build, a request sees the new settings and the old pool. If both must
-    /// agree, derive a struct that holds both (the build receives the settings as an `Arc`).
+    /// **Settings and pool of one request** are each of one generation, but not necessarily of the
+    /// same: between a swap and the end of the build, a request sees the new settings and the old
+    /// pool. If both must agree, derive a struct that holds both (the build receives the settings
+    /// as an `Arc`).
     ///
     /// The derived value keeps the settings' refresher running, and stops following them when its
     /// last handle is dropped.
@@ -90,6 +91,61 @@ impl<T: Send + Sync + 'static> Live<T> {
         Fut: Future<Output = Result<U, Rejected>> + Send + 'static,
     {
         let path = path.into();
+        self.derived(path.clone(), path, build).await
+    }
+
+    /// The same as [`derive`](Self::derive), with a name of the program's choice: the log, the
+    /// status ([`DerivedStatus::label`](crate::DerivedStatus::label)) and the status page show it
+    /// beside the path. It tells several values apart that follow one path. It is shown as it is,
+    /// so put no value into it.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// # use secrets_provider::{Live, Memory, SecretsManager};
+    /// # #[derive(serde::Deserialize)] struct Settings { database_url: String }
+    /// # let secrets = Memory::new();
+    /// # secrets.put("app/database-url", "postgres://app@db/app");
+    /// # let settings: Live<Settings> = SecretsManager::prefix("app").backend(secrets).live().await?;
+    /// let _readers = settings.derive_named("readers", "database_url", async |_|
+    /// Ok(16_u16)).await?; let _writer = settings.derive_named("writer", "database_url", async |_|
+    /// Ok(1_u16)).await?; let status = settings.status(); let labels: Vec<_> =
+    /// status.derived().iter().map(|derived| derived.label()).collect(); assert_eq!(labels,
+    /// ["readers", "writer"]);
+    /// # Ok::<(), secrets_provider::Error>(()) }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`derive`](Self::derive).
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime.
+    pub async fn derive_named<U, F, Fut>(
+        &self,
+        label: impl Into<String>,
+        path: impl Into<String>,
+        build: F,
+    ) -> Result<Live<U>, Error>
+    where
+        U: Send + Sync + 'static,
+        F: Fn(Arc<T>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<U, Rejected>> + Send + 'static,
+    {
+        self.derived(label.into(), path.into(), build).await
+    }
+
+    async fn derived<U, F, Fut>(
+        &self,
+        label: String,
+        path: String,
+        build: F,
+    ) -> Result<Live<U>, Error>
+    where
+        U: Send + Sync + 'static,
+        F: Fn(Arc<T>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<U, Rejected>> + Send + 'static,
+    {
         let build: Build<T, U> = Box::new(move |settings| build(settings).boxed());
         // Before the settings are read, so that a change during the first build is not missed.
         let mut upstream = self.link.handle.changes.clone();
@@ -101,11 +157,12 @@ impl<T: Send + Sync + 'static> Live<T> {
             let mut keys = explanation.keys().iter();
             let known = keys.any(|key| change_log::may_concern(key.key(), &path));
             if !known && !explanation.keys().is_empty() {
-                events::derive_matches_nothing(&path);
+                events::derive_matches_nothing(&label, &path);
             }
         }
 
         let state = Arc::new(DerivedState::new(DerivedStatus {
+            label: label.clone(),
             path: path.clone(),
             generation: 1,
             built_from,
@@ -120,7 +177,7 @@ impl<T: Send + Sync + 'static> Live<T> {
         // A build comes after the search.
         let (handle, task) = Handle::new(self.link.handle.search_timeout + BUILD_TIMEOUT);
         let follower = Follower::new(
-            path,
+            (label, path),
             build,
             {
                 let handle = &self.link.handle;

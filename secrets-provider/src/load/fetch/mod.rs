@@ -28,7 +28,7 @@ use crate::load::mapping;
 use crate::load::plan::Plan;
 use crate::load::required::Verdict;
 use crate::load::snapshot::Snapshot;
-use crate::observe::events::WarnOnce;
+use crate::observe::events::{self, WarnOnce};
 use crate::observe::status::Calls;
 use crate::secret::Fetched;
 use crate::secret::id::{below, names_of, same_secret};
@@ -55,6 +55,24 @@ impl Fetcher {
         warn_once: Arc<WarnOnce>,
     ) -> Self {
         Self { backend, plan, timeout, warn_once }
+    }
+
+    /// Logs the values of the first fetch: one by one, or in one line.
+    pub(crate) fn log_first<'a>(&self, secrets: impl Iterator<Item = &'a Fetched>) {
+        let secrets = secrets.map(|secret| (secret.name(), secret.version_id()));
+        let secrets: Vec<(&str, &str)> = secrets.collect();
+        let in_one_line = self.plan.one_line_start;
+        for (secret, version_id) in &secrets {
+            events::secret_fetched(secret, version_id, true, in_one_line);
+        }
+        if in_one_line && !secrets.is_empty() {
+            events::secrets_fetched(&secrets);
+        }
+    }
+
+    /// How long one fetch may take.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout
     }
 
     /// Reads what the scope covers of the plan's secrets.

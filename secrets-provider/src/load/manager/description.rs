@@ -6,8 +6,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::backend::Backend;
 use crate::backend::store::{Connections, Options, Store};
-use crate::backend::{Backend, Runtime};
 use crate::error::Error;
 use crate::load::notify::Notifier;
 use crate::load::plan::Choice;
@@ -69,8 +69,8 @@ impl Described {
     /// # Panics
     ///
     /// Outside a tokio runtime.
-    pub(super) fn backend(&self, runtime: Runtime) -> Result<Arc<dyn Backend>, Error> {
+    pub(super) fn backend(&self) -> Result<Arc<dyn Backend>, Error> {
         let Description { store, options, .. } = &self.description;
-        self.shared.connections.backend(&**store, runtime, *options)
+        self.shared.connections.backend(&**store, options.clone())
     }
 }

@@ -5,12 +5,14 @@
 
 use super::SecretsManager;
 use crate::error::Error;
-use crate::load::switches::{self, Switches};
+use crate::load::switches::{self, Sought, Switches};
 use crate::observe::events;
 
 impl SecretsManager {
     /// The secrets that variables describe: those of the environment, over those of the `.env` file
-    /// in the working directory (or the nearest parent). The process environment is not changed.
+    /// in the working directory (or the nearest parent). The process environment is not changed. The
+    /// file is read on the calling thread: if it may block, as on a network mount, call this before
+    /// the runtime is started, or in `spawn_blocking`. A pipe is waited for a second.
     ///
     /// | variable | meaning |
     /// | --- | --- |
@@ -45,7 +47,7 @@ impl SecretsManager {
     /// # Ok(()) }
     /// ```
     pub fn from_env() -> Result<Self, Error> {
-        switches::process(None).map(Self::switched)
+        switches::process(Sought::default()).map(Self::switched)
     }
 
     /// Like [`from_env`](Self::from_env), with a prefix that is used if the variables name neither
@@ -66,11 +68,36 @@ impl SecretsManager {
     /// # Ok::<(), secrets_provider::Error>(())
     /// ```
     pub fn from_env_or_prefix(prefix: &str) -> Result<Self, Error> {
-        switches::process(Some(prefix)).map(Self::switched)
+        let sought = Sought { default_prefix: Some(prefix), ..Sought::default() };
+        switches::process(sought).map(Self::switched)
+    }
+
+    /// Like [`from_env`](Self::from_env), with the variables under the program's own prefix: for
+    /// `APP` (or `APP_`) they are `APP_ENVIRONMENT`, `APP_USE_SECRETS_MANAGER`,
+    /// `APP_SECRETS_MANAGER_PREFIX`, `APP_SECRETS_MANAGER_KEY_NAME` and `APP_SECRET_CACHE_TTL`. The
+    /// names without the prefix have no effect, so that an `ENVIRONMENT` that another program needs
+    /// does not turn the secrets off. The SDK's own variables have no prefix. With an empty prefix,
+    /// this is `from_env`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`from_env`](Self::from_env).
+    ///
+    /// ```no_run
+    /// use secrets_provider::SecretsManager;
+    ///
+    /// // With APP_ENVIRONMENT=production and APP_SECRETS_MANAGER_PREFIX=gaara/{env}: the secrets
+    /// // below gaara/production.
+    /// let manager = SecretsManager::from_env_prefixed("APP")?;
+    /// # Ok::<(), secrets_provider::Error>(())
+    /// ```
+    pub fn from_env_prefixed(variables: &str) -> Result<Self, Error> {
+        let sought = Sought { program: Some(variables), ..Sought::default() };
+        switches::process(sought).map(Self::switched)
     }
 
     fn switched(switches: Switches) -> Self {
-        if let Some(variable) = switches.off {
+        if let Some(variable) = &switches.off {
             events::secrets_manager_off(variable);
         }
         Self::new(switches.selection).change(|what| {

@@ -19,14 +19,14 @@ use tokio::time::Instant;
 #[cfg(feature = "aws")]
 use crate::backend::aws;
 use crate::backend::store::{self, Given, Options};
-use crate::backend::{self, Backend, Runtime};
+use crate::backend::{self, Backend};
 use crate::error::Error;
 use crate::load::blocking;
 use crate::load::fetch::{Failures, Fetcher, Known, Scope};
 use crate::load::notify::Notifier;
 use crate::load::plan::{Choice, Selection};
 use crate::load::snapshot::Snapshot;
-use crate::observe::events::{self, WarnOnce};
+use crate::observe::events::WarnOnce;
 
 use description::Described;
 pub(crate) use description::Description;
@@ -108,7 +108,8 @@ impl SecretsManager {
     }
 
     fn new(selection: Selection) -> Self {
-        let options = Options { batch: true, describe: false, timeout: DEFAULT_TIMEOUT };
+        let options =
+            Options { batch: true, describe: false, timeout: DEFAULT_TIMEOUT, stage: None };
         let choice = Choice::new(selection);
         let store = store::default();
         let (interval, environment) = (None, None);
@@ -129,6 +130,31 @@ impl SecretsManager {
         self.change(|what| what.options.batch = batch)
     }
 
+    /// Reads the versions with this staging label instead of `AWSCURRENT`: for a canary, a
+    /// blue-green deployment or a test, where some replicas try a value that the others don't have
+    /// yet. `update-secret-version-stage` moves a label; a [`Live`](crate::Live) then has the other
+    /// version at its next refresh.
+    ///
+    /// Every selected secret needs a version with the label, unless it is
+    /// [`optional`](Self::optional). [`with_previous`](Self::with_previous) reads `AWSPREVIOUS` in
+    /// any case. `BatchGetSecretValue` only reads `AWSCURRENT`, so each secret costs a
+    /// `GetSecretValue` call, for which the policy needs nothing more. Another
+    /// [`backend`](Self::backend) has no labels: a fetch fails with `Config`.
+    ///
+    /// ```no_run
+    /// # #[derive(serde::Deserialize)] struct Settings;
+    /// # async fn main_() -> Result<(), secrets_provider::Error> {
+    /// use secrets_provider::{Live, SecretsManager};
+    ///
+    /// let settings: Live<Settings> =
+    ///     SecretsManager::prefix("gaara/prod").stage("blue").live().await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn stage(self, label: impl Into<String>) -> Self {
+        let label = Some(label.into()).filter(|label| label != "AWSCURRENT");
+        self.change(|what| what.options.stage = label.map(Into::into))
+    }
+
     /// Whether a [`Live`](crate::Live) calls `DescribeSecret` to learn when each secret rotates
     /// next, so that it reads more often at that time ([when](crate::operations#when-it-looks));
     /// off by default, because it needs one more permission. It is called after the start and after
@@ -136,6 +162,15 @@ impl SecretsManager {
     /// listed prefix, because `ListSecrets` reports their dates. Only concerns AWS.
     pub fn rotation_windows(self, describe: bool) -> Self {
         self.change(|what| what.options.describe = describe)
+    }
+
+    /// Whether the values of a start ([`fetch`](Self::fetch) or [`live`](Self::live)) are logged in
+    /// one line: `secrets_fetched` with their number, and the names and versions of the first
+    /// hundred. Off by default: each value is a line, `secret_fetched`, as an audit trail should
+    /// have it. With it, those lines are at DEBUG. New versions that come later are logged one by
+    /// one in any case.
+    pub fn one_line_start(self, one_line: bool) -> Self {
+        self.change(|what| what.choice.one_line_start = one_line)
     }
 
     /// The limit for one whole fetch: loading configuration and credentials, listing, reading,
@@ -165,7 +200,7 @@ impl SecretsManager {
     /// Outside a tokio runtime, which the SDK needs for its timers; see
     /// [`fetch_blocking`](Self::fetch_blocking).
     pub async fn fetch(&self) -> Result<Snapshot, Error> {
-        self.fetch_on(Runtime::Caller).await
+        self.fetch_here().await
     }
 
     /// Fetches the secrets and blocks the calling thread: outside a runtime, in `spawn_blocking`,
@@ -173,32 +208,29 @@ impl SecretsManager {
     /// there).
     ///
     /// A thread with a runtime of its own does the work, so the caller's runtime is not involved. A
-    /// pooled connection is driven by the runtime that opened it, so a client that was given by
-    /// [`client`](Self::client) or [`aws_config`](Self::aws_config) is used with its settings but
-    /// with a new HTTP client of the SDK's default kind. Its credentials provider is shared: one
-    /// that refreshes over connections of the blocked runtime (container credentials) can stall
-    /// until its own timeout.
+    /// client that was given by [`client`](Self::client) or [`aws_config`](Self::aws_config) has
+    /// connections of its own there, too, but its credentials provider is shared: one that
+    /// refreshes over connections of the blocked runtime (container credentials) can stall until
+    /// its own timeout.
     ///
     /// # Errors
     ///
     /// Those of [`fetch`](Self::fetch).
     pub fn fetch_blocking(&self) -> Result<Snapshot, Error> {
         let manager = self.clone();
-        blocking::run(async move { manager.fetch_on(Runtime::Worker).await })?
+        blocking::run(async move { manager.fetch_here().await })?
     }
 
-    async fn fetch_on(&self, runtime: Runtime) -> Result<Snapshot, Error> {
+    async fn fetch_here(&self) -> Result<Snapshot, Error> {
         let start = Instant::now();
-        let fetcher = self.fetcher(runtime)?;
+        let fetcher = self.fetcher()?;
         let result = fetcher.read(&Scope::everything(), &Known::default()).await?;
         Failures::default().log(&result, false);
         if let Some(error) = result.fatal_error() {
             return Err(fetcher.with_suggestions(error, start).await);
         }
         let secrets = result.secrets();
-        for secret in &secrets {
-            events::secret_fetched(secret.name(), secret.version_id(), true);
-        }
+        fetcher.log_first(secrets.iter());
         let fallback = result.fallback_error();
         let snapshot =
             fetcher.snapshot(&secrets).map_err(|error| error.beside(fallback.clone()))?;
@@ -207,12 +239,12 @@ impl SecretsManager {
     }
 
     /// The reader of the secrets, for one fetch or many.
-    pub(crate) fn fetcher(&self, runtime: Runtime) -> Result<Fetcher, Error> {
+    pub(crate) fn fetcher(&self) -> Result<Fetcher, Error> {
         let Description { choice, options, .. } = self.description();
         let plan = choice.plan()?;
         let backend: Arc<dyn Backend> = match plan.off {
             true => Arc::new(backend::Memory::new()),
-            false => self.0.backend(runtime)?,
+            false => self.0.backend()?,
         };
         Ok(Fetcher::new(backend, plan, options.timeout, self.warn_once().clone()))
     }
@@ -241,13 +273,18 @@ impl SecretsManager {
 
 #[cfg(feature = "aws")]
 impl SecretsManager {
-    /// Uses this SDK configuration: its region, credentials, endpoint, timeouts and retries.
+    /// Uses this SDK configuration: its region, credentials, endpoint, timeouts and retries. Its
+    /// HTTP client is used as [`client`](Self::client) says.
     pub fn aws_config(self, config: &aws_types::SdkConfig) -> Self {
         let access = aws::Access::Config(Box::new(config.clone()));
         self.change(|what| what.store = Arc::new(access))
     }
 
-    /// Uses this client as it is; for blocking calls, see [`fetch_blocking`](Self::fetch_blocking).
+    /// Uses the settings of this client: its region, credentials, endpoint, HTTP client, timeouts
+    /// and retries. A pooled connection is driven by the runtime that opened it, so each runtime
+    /// that this manager is used in has connections of its own: a client that was made or used in
+    /// one runtime serves another, even while the first is blocked or not driven. A connector that
+    /// is not the SDK's own is used as it is.
     pub fn client(self, client: aws_sdk_secretsmanager::Client) -> Self {
         self.change(|what| what.store = Arc::new(aws::Access::Client(client)))
     }
@@ -263,6 +300,7 @@ impl fmt::Debug for SecretsManager {
             .field("batch", &options.batch)
             .field("describe", &options.describe)
             .field("timeout", &options.timeout)
+            .field("stage", &options.stage)
             .field("store", &store.kind())
             .finish_non_exhaustive()
     }

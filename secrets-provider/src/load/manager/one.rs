@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Description, SecretsManager};
+use crate::backend::Backend;
 use crate::backend::iam::Location;
-use crate::backend::{Backend, Runtime};
 use crate::error::{Error, ErrorKind};
 
 impl SecretsManager {
@@ -25,7 +25,7 @@ impl SecretsManager {
 
     /// The described store, on the current tokio runtime.
     pub(crate) fn connected(&self) -> Result<Arc<dyn Backend>, Error> {
-        self.0.backend(Runtime::Caller)
+        self.0.backend()
     }
 
     /// How long one call may take.

@@ -13,8 +13,8 @@ impl SecretsManager {
     /// runs as.
     ///
     /// - `GetSecretValue` on the named secrets, or on those at and below the prefix;
-    /// - `BatchGetSecretValue`, unless [`batch`](Self::batch) is off. Without it, each secret costs
-    ///   a call. IAM only accepts it on `*`, and each secret still needs `GetSecretValue`;
+    /// - `BatchGetSecretValue`, unless [`batch`](Self::batch) is off or [`stage`](Self::stage) is
+    ///   set. Without it, each secret costs a call. IAM only accepts it on `*`, and each secret still needs `GetSecretValue`;
     /// - `ListSecrets`, only for a prefix without [`only`](Self::only). IAM only accepts it on `*`;
     /// - `DescribeSecret`, only if [`rotation_windows`](Self::rotation_windows) is on and nothing
     ///   is listed;
@@ -40,7 +40,7 @@ impl SecretsManager {
     pub fn iam_policy(&self) -> String {
         let Description { choice, options, .. } = self.description();
         let location = self.location();
-        let needs = |needs| iam::policy(&location, needs, options.batch, options.describe);
+        let needs = |needs| iam::policy(&location, needs, options.batches(), options.describe);
         match choice.plan() {
             Ok(Plan { off: true, .. }) => needs(Needs::Secrets(&[])),
             Ok(Plan { ids: Some(ids), .. }) => needs(Needs::Secrets(&ids)),

@@ -10,7 +10,7 @@ use crate::error::ErrorKind;
 struct NewEachTime;
 
 impl Store for NewEachTime {
-    fn connect(&self, _: Runtime, _: Options) -> Result<Arc<dyn Backend>, Error> {
+    fn connect(&self, _: Options) -> Result<Arc<dyn Backend>, Error> {
         Ok(Arc::new(Memory::new()))
     }
 
@@ -40,17 +40,20 @@ async fn every_setter_drops_what_clones_share() {
             manager.client(aws_sdk_secretsmanager::Client::new(&config))
         }),
         ("fallback_to_env", SecretsManager::fallback_to_env),
+        ("one_line_start", |manager| manager.one_line_start(true)),
         ("only", |manager| manager.only(["a"])),
         ("optional", |manager| manager.optional(["a"])),
         #[cfg(feature = "figment")]
         ("profile", |manager| manager.profile("prod")),
         ("rename", |manager| manager.rename("a", "b")),
         ("rotation_windows", |manager| manager.rotation_windows(true)),
+        // What it is set to is no label, so that this store can be used.
+        ("stage", |manager| manager.stage("AWSCURRENT")),
         ("timeout", |manager| manager.timeout(Duration::from_secs(1))),
         ("with_previous", |manager| manager.with_previous(["a"])),
     ];
     let manager = SecretsManager::prefix("app").change(|what| what.store = Arc::new(NewEachTime));
-    let backend = |manager: &SecretsManager| manager.0.backend(Runtime::Caller).expect("a backend");
+    let backend = |manager: &SecretsManager| manager.0.backend().expect("a backend");
     let (first, again) = (backend(&manager), backend(&manager.clone()));
     assert!(Arc::ptr_eq(&first, &again), "clones share their connection");
     assert!(Arc::ptr_eq(manager.warn_once(), manager.clone().warn_once()));

@@ -24,6 +24,50 @@ const USE: &str = "USE_SECRETS_MANAGER";
 const PREFIX: &str = "SECRETS_MANAGER_PREFIX";
 const KEY_NAME: &str = "SECRETS_MANAGER_KEY_NAME";
 const TTL: [&str; 2] = ["SECRET_CACHE_TTL", "SECRETS_CACHE_TTL"];
+/// The names of the variables.
+#[derive(Debug)]
+struct Names {
+    environment: String,
+    on: String,
+    prefix: String,
+    key_name: String,
+    ttl: [String; 2],
+}
+
+impl Names {
+    /// The names with a program's own prefix, such as `APP` or `APP_`, if it has one.
+    fn of(program: Option<&str>) -> Self {
+        let program = program.map(|program| program.trim_end_matches('_'));
+        let name = |name: &str| match program {
+            Some(program) if !program.is_empty() => format!("{program}_{name}"),
+            _ => name.to_owned(),
+        };
+        Self {
+            environment: name(ENVIRONMENT),
+            on: name(USE),
+            prefix: name(PREFIX),
+            key_name: name(KEY_NAME),
+            ttl: TTL.map(name),
+        }
+    }
+
+    fn has(&self, name: &str) -> bool {
+        let Self { environment, on, prefix, key_name, ttl: [one, other] } = self;
+        // The SDK's have no prefix.
+        name.starts_with("AWS_")
+            || [environment, on, prefix, key_name, one, other].iter().any(|known| *known == name)
+    }
+}
+
+/// Which variables describe the secrets, and what does if they do not.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Sought<'a> {
+    /// The program's own prefix of the variables' names.
+    pub(crate) program: Option<&'a str>,
+    /// The prefix of secrets where no variable names any.
+    pub(crate) default_prefix: Option<&'a str>,
+}
+
 /// The environments without AWS calls, in any case.
 const LOCAL: [&str; 3] = ["local", "development", "test"];
 /// Replaced by the environment's name.
@@ -35,7 +79,7 @@ const MAX_SECONDS: u64 = 365 * 24 * 3600;
 #[derive(Debug)]
 pub(crate) struct Switches {
     /// The variable that turns reading off, if one does.
-    pub(crate) off: Option<&'static str>,
+    pub(crate) off: Option<String>,
     pub(crate) selection: Selection,
     /// Key paths that were given together with names.
     pub(crate) placed: BTreeMap<String, Vec<String>>,
@@ -47,7 +91,8 @@ pub(crate) struct Switches {
 }
 
 /// Reads the process environment over `.env`.
-pub(crate) fn process(default_prefix: Option<&str>) -> Result<Switches, Error> {
+pub(crate) fn process(sought: Sought<'_>) -> Result<Switches, Error> {
+    let names = Names::of(sought.program);
     // Wiped on drop: most of these values are not for us.
     let dotenv = dotenv::read(Path::new(".env"))?;
     let dotenv = dotenv.into_iter().map(|(name, value)| (name, Zeroizing::new(value)));
@@ -55,7 +100,7 @@ pub(crate) fn process(default_prefix: Option<&str>) -> Result<Switches, Error> {
     let mut errors = Vec::new();
     for (name, value) in std::env::vars_os() {
         let value = value.into_string().map(Zeroizing::new);
-        let Some(name) = name.to_str().filter(|name| is_a_switch(name)) else { continue };
+        let Some(name) = name.to_str().filter(|name| names.has(name)) else { continue };
         match value {
             Ok(value) => environment.push((name.to_owned(), value)),
             // The SDK reads its own variables and reports their errors itself.
@@ -67,27 +112,22 @@ pub(crate) fn process(default_prefix: Option<&str>) -> Result<Switches, Error> {
     }
     match Error::all(errors) {
         Some(error) => Err(error),
-        None => read(default_prefix, environment, dotenv),
+        None => read(sought, environment, dotenv),
     }
-}
-
-fn is_a_switch(name: &str) -> bool {
-    [ENVIRONMENT, USE, PREFIX, KEY_NAME].contains(&name)
-        || TTL.contains(&name)
-        || name.starts_with("AWS_")
 }
 
 /// Interprets these variables, the environment's over those of `.env`. The error lists every one
 /// that makes no sense.
 pub(crate) fn read(
-    default_prefix: Option<&str>,
+    sought: Sought<'_>,
     environment: impl IntoIterator<Item = (String, Zeroizing<String>)>,
     dotenv: impl IntoIterator<Item = (String, Zeroizing<String>)>,
 ) -> Result<Switches, Error> {
-    let ours = |(name, _): &(String, Zeroizing<String>)| is_a_switch(name);
+    let names = Names::of(sought.program);
+    let ours = |(name, _): &(String, Zeroizing<String>)| names.has(name);
     let environment =
         Environment::new(environment.into_iter().filter(ours), dotenv.into_iter().filter(ours));
-    let parser = Parser(&environment);
+    let parser = Parser(&environment, &names);
     let mut errors = Vec::new();
     let mut keep = |error: Error| errors.push(error);
 
@@ -99,7 +139,7 @@ pub(crate) fn read(
         keep(error);
         None
     });
-    let (selection, placed) = match parser.selection(default_prefix) {
+    let (selection, placed) = match parser.selection(sought.default_prefix) {
         Ok(chosen) => chosen,
         // Secrets that are not read need not be named.
         Err(_) if off.is_some() => (Selection::Nothing, BTreeMap::new()),
@@ -125,26 +165,29 @@ pub(crate) fn read(
 }
 
 /// Interprets one variable after another.
-struct Parser<'a>(&'a Environment);
+struct Parser<'a>(&'a Environment, &'a Names);
 
 impl Parser<'_> {
-    fn off(&self) -> Result<Option<&'static str>, Error> {
-        match self.0.value(USE) {
+    /// The variable that turns reading off, if one does.
+    fn off(&self) -> Result<Option<String>, Error> {
+        let Names { on, environment, .. } = self.1;
+        match self.0.value(on) {
             Some(value) if value.eq_ignore_ascii_case("true") => Ok(None),
-            Some(value) if value.eq_ignore_ascii_case("false") => Ok(Some(USE)),
-            Some(_) => Err(self.0.bad(USE, "`true` or `false`")),
+            Some(value) if value.eq_ignore_ascii_case("false") => Ok(Some(on.clone())),
+            Some(_) => Err(self.0.bad(on, "`true` or `false`")),
             None => {
-                let local = self.0.value(ENVIRONMENT).is_some_and(|value| {
+                let local = self.0.value(environment).is_some_and(|value| {
                     LOCAL.iter().any(|local| value.eq_ignore_ascii_case(local))
                 });
-                Ok(local.then_some(ENVIRONMENT))
+                Ok(local.then(|| environment.clone()))
             }
         }
     }
 
     fn interval(&self) -> Result<Option<Duration>, Error> {
         let mut seconds = None;
-        for name in TTL {
+        let ttl = &self.1.ttl;
+        for name in ttl {
             let Some(value) = self.0.value(name) else { continue };
             let parsed =
                 value.parse::<u64>().ok().filter(|seconds| (1..=MAX_SECONDS).contains(seconds));
@@ -154,7 +197,7 @@ impl Parser<'_> {
             if seconds.is_some_and(|seconds| seconds != parsed) {
                 return Err(config(&format!(
                     "variables `{}` and `{}` have different values",
-                    TTL[0], TTL[1]
+                    ttl[0], ttl[1]
                 ))
                 .with_hint("set only one of them, to the seconds between refreshes"));
             }
@@ -167,39 +210,41 @@ impl Parser<'_> {
         &self,
         default_prefix: Option<&str>,
     ) -> Result<(Selection, BTreeMap<String, Vec<String>>), Error> {
-        match (self.0.value(PREFIX), self.0.value(KEY_NAME), default_prefix) {
+        let Names { environment, on, prefix, key_name, .. } = self.1;
+        match (self.0.value(prefix), self.0.value(key_name), default_prefix) {
             (Some(_), Some(_), _) => {
-                Err(config(&format!("variables `{PREFIX}` and `{KEY_NAME}` are both set"))
+                Err(config(&format!("variables `{prefix}` and `{key_name}` are both set"))
                     .with_hint("keep the one that names your secrets, and unset the other"))
             }
-            (Some(prefix), None, _) => self
-                .prefix(prefix)
-                .map_err(|expected| self.0.bad(PREFIX, &expected))
+            (Some(given), None, _) => self
+                .prefix(given)
+                .map_err(|expected| self.0.bad(prefix, &expected))
                 .map(selected_below),
             (None, Some(names), _) => {
-                self::names(names).map_err(|expected| self.0.bad(KEY_NAME, expected))
+                self::names(names).map_err(|expected| self.0.bad(key_name, expected))
             }
-            (None, None, Some(prefix)) => self
-                .prefix(prefix)
-                .map_err(|expected| bad(&format!("prefix `{prefix}`"), &expected))
+            (None, None, Some(given)) => self
+                .prefix(given)
+                .map_err(|expected| bad(&format!("prefix `{given}`"), &expected))
                 .map(selected_below),
             (None, None, None) => Err(config(&format!(
-                "neither variable `{PREFIX}` nor `{KEY_NAME}` is set"
+                "neither variable `{prefix}` nor `{key_name}` is set"
             ))
             .with_hint(format!(
-                "set one of them, such as `{PREFIX}=gaara/{PLACEHOLDER}`; to read no secrets, set \
-                     `{USE}=false` or `{ENVIRONMENT}=local`"
+                "set one of them, such as `{prefix}=gaara/{PLACEHOLDER}`; to read no secrets, set \
+                     `{on}=false` or `{environment}=local`"
             ))),
         }
     }
 
     /// A prefix with the environment's name filled in, or what was expected.
     fn prefix(&self, prefix: &str) -> Result<String, String> {
-        let prefix = match self.0.value(ENVIRONMENT) {
+        let variable = &self.1.environment;
+        let prefix = match self.0.value(variable) {
             Some(environment) => prefix.replace(PLACEHOLDER, environment),
             None if prefix.contains(PLACEHOLDER) => {
                 return Err(format!(
-                    "a prefix without `{PLACEHOLDER}`, because variable `{ENVIRONMENT}` is not set"
+                    "a prefix without `{PLACEHOLDER}`, because variable `{variable}` is not set"
                 ));
             }
             None => prefix.to_owned(),
@@ -211,7 +256,7 @@ impl Parser<'_> {
             return Err(format!("a prefix without braces other than `{PLACEHOLDER}`"));
         }
         if prefix.contains([',', '=']) || prefix.contains(char::is_whitespace) {
-            return Err(format!("one prefix; names of secrets belong in `{KEY_NAME}`"));
+            return Err(format!("one prefix; names of secrets belong in `{}`", self.1.key_name));
         }
         Ok(prefix)
     }

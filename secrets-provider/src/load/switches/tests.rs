@@ -7,13 +7,22 @@ fn switches(
     environment: Pairs<'_>,
     dotenv: Pairs<'_>,
 ) -> Result<Switches, Error> {
+    let sought = Sought { default_prefix: default, program: None };
+    sought_switches(sought, environment, dotenv)
+}
+
+fn sought_switches(
+    sought: Sought<'_>,
+    environment: Pairs<'_>,
+    dotenv: Pairs<'_>,
+) -> Result<Switches, Error> {
     let owned = |pairs: Pairs<'_>| -> Vec<(String, Zeroizing<String>)> {
         pairs
             .iter()
             .map(|(name, value)| ((*name).to_owned(), Zeroizing::new((*value).to_owned())))
             .collect()
     };
-    read(default, owned(environment), owned(dotenv))
+    read(sought, owned(environment), owned(dotenv))
 }
 
 /// The selection of a set of switches, in a short form.
@@ -134,7 +143,7 @@ fn the_environments_of_the_guides_work() {
         // The variables are in the file, or in the environment.
         for switches in [switches(default, &[], variables), switches(default, variables, &[])] {
             let switches = switches.expect("good switches");
-            assert_eq!(switches.off, off, "{variables:?}");
+            assert_eq!(switches.off.as_deref(), off, "{variables:?}");
             assert_eq!(selected(&switches), selection, "{variables:?}");
             assert_eq!(switches.interval, seconds.map(Duration::from_secs), "{variables:?}");
         }
@@ -161,7 +170,7 @@ fn the_environment_goes_over_the_file_and_case_does_not_matter() {
         (&[(PREFIX, "p/{env}"), (USE, "false")], &[], Some(USE)),
     ] {
         let switches = switches(None, environment, dotenv).expect("good switches");
-        assert_eq!(switches.off, off, "{environment:?} {dotenv:?}");
+        assert_eq!(switches.off.as_deref(), off, "{environment:?} {dotenv:?}");
     }
 }
 
@@ -254,4 +263,54 @@ fn debug_shows_no_credentials() {
     ];
     let switches = switches(None, &[], &dotenv).expect("good switches");
     assert!(!format!("{switches:?}").contains("hunter2"));
+}
+
+#[test]
+fn a_programs_own_prefix_is_part_of_each_name_and_the_other_names_have_no_effect() {
+    let of = |program: &'static str, environment: Pairs<'_>, dotenv: Pairs<'_>| {
+        let sought = Sought { program: Some(program), ..Sought::default() };
+        sought_switches(sought, environment, dotenv)
+    };
+    // The platform's own variables would turn the secrets off, or name others.
+    let platform = [(ENVIRONMENT, "local"), (PREFIX, "platform"), (TTL[0], "x"), (USE, "false")];
+    for program in ["APP", "APP_"] {
+        let dotenv = [
+            ("APP_SECRETS_MANAGER_PREFIX", "app/{env}"),
+            ("APP_ENVIRONMENT", "prod"),
+            ("APP_SECRET_CACHE_TTL", "60"),
+            ("AWS_REGION", "eu-west-1"),
+        ];
+        let switches = of(program, &platform, &dotenv).expect("good switches");
+        assert_eq!((selected(&switches).as_str(), switches.off.as_deref()), ("app/prod/*", None));
+        assert_eq!(switches.interval, Some(Duration::from_secs(60)));
+        assert_eq!(switches.store.region(), Some("eu-west-1").filter(|_| cfg!(feature = "aws")));
+    }
+    let switches = of("APP", &[("APP_ENVIRONMENT", "Test")], &[]).expect("good switches");
+    assert_eq!(switches.off.as_deref(), Some("APP_ENVIRONMENT"));
+    let off = [("APP_USE_SECRETS_MANAGER", "false")];
+    assert_eq!(of("APP", &off, &[]).expect("off").off.as_deref(), Some("APP_USE_SECRETS_MANAGER"));
+    let names = [("APP_SECRETS_MANAGER_KEY_NAME", "db=app/db")];
+    assert_eq!(selected(&of("APP", &names, &[]).expect("names")), "db=app/db");
+    let none = of("", &platform[1..2], &[]).expect("good switches");
+    assert_eq!(selected(&none), "platform/*", "an empty prefix is none");
+
+    // Errors and hints give the names that are read.
+    for variables in [
+        &[][..],
+        &[("APP_SECRETS_MANAGER_PREFIX", "p"), ("APP_SECRETS_MANAGER_KEY_NAME", "n")],
+        &[("APP_SECRETS_MANAGER_PREFIX", "{env}")],
+        &[("APP_SECRETS_MANAGER_PREFIX", "a,b")],
+        &[("APP_SECRETS_MANAGER_KEY_NAME", "a b")],
+        &[("APP_SECRETS_MANAGER_PREFIX", "p"), ("APP_SECRET_CACHE_TTL", "soon")],
+        &[("APP_SECRETS_MANAGER_PREFIX", "p"), ("APP_USE_SECRETS_MANAGER", "x")],
+    ] {
+        let error = of("APP", variables, &[]).expect_err("no switches");
+        let text = format!("{error} {}", error.hint().unwrap_or_default());
+        let bare = text.replace("APP_", "#");
+        assert!(bare.contains('#'), "{text}");
+        for name in [ENVIRONMENT, USE, PREFIX, KEY_NAME, TTL[0], TTL[1]] {
+            let all = text.matches(&format!("`{name}")).count();
+            assert_eq!(all, 0, "{name} without the prefix: {text}");
+        }
+    }
 }

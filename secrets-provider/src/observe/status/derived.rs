@@ -13,6 +13,7 @@ use super::last_error::LastError;
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct DerivedStatus {
+    pub(crate) label: String,
     pub(crate) path: String,
     pub(crate) generation: u64,
     pub(crate) built_from: u64,
@@ -28,6 +29,12 @@ pub struct DerivedStatus {
 }
 
 impl DerivedStatus {
+    /// What the program calls it ([`Live::derive_named`](crate::Live::derive_named)); the path, if
+    /// it has no name.
+    pub fn label(&self) -> &str {
+        &self.label
+    }
+
     /// The key path that it follows; empty for all keys.
     pub fn path(&self) -> &str {
         &self.path

@@ -21,9 +21,7 @@ use tokio::sync::Notify;
 
 use super::*;
 use crate::backend::store::{Options, Store as _};
-use crate::backend::{
-    Backend, BoxFuture, BoxStream, Labels, Memory, Outcome, Runtime, Writer, aws,
-};
+use crate::backend::{Backend, BoxFuture, BoxStream, Labels, Memory, Outcome, Writer, aws};
 use crate::error::Error;
 use crate::load::manager::SecretsManager;
 use crate::load::rejected::Rejected;
@@ -227,9 +225,10 @@ fn stores() -> [(&'static str, NewStore); 2] {
 }
 
 fn connected(fake: &FakeSecretsManager) -> Arc<dyn Backend> {
-    let options = Options { batch: true, describe: false, timeout: Duration::from_secs(30) };
+    let timeout = Duration::from_secs(30);
+    let options = Options { batch: true, describe: false, timeout, stage: None };
     let access = aws::Access::Client(fake.client());
-    access.connect(Runtime::Caller, options).expect("a connection")
+    access.connect(options).expect("a connection")
 }
 
 /// A manager of a program of its own.

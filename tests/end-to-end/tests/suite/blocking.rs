@@ -1,8 +1,13 @@
 //! `Provider::data` is synchronous, and figment may call it inside and outside of every kind of
 //! runtime.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use aws_config::SdkConfig;
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_sdk_secretsmanager::Client;
+use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use fake_secrets_manager::FakeSecretsManager;
 use figment::Figment;
 use figment::providers::Env;
@@ -135,7 +140,6 @@ fn a_client_of_the_blocked_runtime_does_not_deadlock() {
             pooled + 1,
             "blocking fetches keep one connection of their own"
         );
-        client.get_secret_value().secret_id("gaara/prod/token").send().await.unwrap();
         manager.fetch().await.unwrap();
         assert_eq!(
             remote.fake.connections(),
@@ -143,6 +147,49 @@ fn a_client_of_the_blocked_runtime_does_not_deadlock() {
             "async fetches go on with their own connection"
         );
     });
+}
+
+/// The same for a client that another live runtime has used, and drives no more: its idle
+/// connections stay in the client's pool.
+#[test]
+fn a_client_of_a_runtime_that_is_not_driven_serves_another_one() {
+    let remote = Remote::start();
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let http = aws_smithy_http_client::Builder::new().build_http();
+    let with_pool = end_to_end::config(&remote.fake.endpoint_url()).http_client(http.clone());
+    let with_pool = Client::from_conf(with_pool.build());
+    let config = SdkConfig::builder()
+        .behavior_version(aws_config::BehaviorVersion::v2026_01_12())
+        .region(aws_config::Region::from_static("us-east-1"))
+        .credentials_provider(SharedCredentialsProvider::new(Credentials::new(
+            "test", "test", None, None, "test",
+        )))
+        .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
+        .endpoint_url(remote.fake.endpoint_url())
+        .http_client(http)
+        .build();
+    let below = || SecretsManager::prefix("gaara/prod").timeout(Duration::from_secs(20));
+    for (case, client, manager) in [
+        ("the default client", end_to_end::client(&remote.fake), None),
+        ("a client with a pool", with_pool.clone(), None),
+        ("a configuration with a pool", with_pool, Some(below().aws_config(&config))),
+    ] {
+        let manager = manager.unwrap_or_else(|| below().client(client.clone()));
+        let first = runtime();
+        let _settings = first.block_on(async {
+            client.get_secret_value().secret_id("gaara/prod/token").send().await.unwrap();
+            manager.clone().live::<Token>().await.unwrap()
+        });
+        let begun = Instant::now();
+        let second = runtime();
+        let (fetched, settings) = second
+            .block_on(async { (manager.fetch().await, manager.clone().live::<Token>().await) });
+        assert_eq!(fetched.unwrap().extract::<Token>().unwrap(), expected(), "{case}");
+        assert_eq!(*settings.unwrap().load(), expected(), "{case}");
+        let blocking = Figment::from(&manager).extract::<Token>().unwrap();
+        assert_eq!(blocking, expected(), "{case}");
+        assert!(begun.elapsed() < Duration::from_secs(10), "{case}: {:?}", begun.elapsed());
+    }
 }
 
 #[test]

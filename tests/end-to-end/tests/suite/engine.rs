@@ -1,6 +1,7 @@
 //! The refresh engine under the conditions of production. The clock is paused, except where a test
 //! needs sockets.
 
+mod blocked_layers;
 mod calls;
 mod credentials;
 mod days;

@@ -872,6 +872,33 @@ fn in_an_empty_environment() {
     println!("<<{}>>", message(&error));
 }
 
+/// Metadata that cannot be asked is no news where the error says that there is no region.
+#[test]
+fn the_sdks_warning_about_a_region_from_metadata_is_not_logged() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["errors::logged_without_a_region", "--exact", "--ignored", "--nocapture"]);
+    // Nothing listens there.
+    let nowhere = ("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:1");
+    let output = command.env_clear().env("HOME", folder.path()).envs([nowhere]).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    let text = text.split("<<").nth(1).unwrap_or_else(|| panic!("{text}"));
+    assert!(text.contains("no AWS region is configured"), "{text}");
+    let warnings: Vec<_> = text.lines().filter(|line| line.contains(" WARN ")).collect();
+    assert!(warnings.is_empty(), "{warnings:#?}");
+    // What else the SDK logs is still there, within its spans.
+    assert!(text.contains("imds_load_region"), "{text}");
+}
+
+#[tokio::test]
+#[ignore = "run by the test above, in an environment of its own"]
+#[allow(clippy::print_stdout, reason = "the test above reads it")]
+async fn logged_without_a_region() {
+    let (log, _logging) = end_to_end::Log::start();
+    let error = SecretsManager::names(["a"]).fetch().await.unwrap_err();
+    println!("<<{}\n{}", message(&error), log.text());
+}
+
 fn assembled(secrets: &[(&str, String)]) -> Result<secrets_provider::Snapshot, Error> {
     let memory = Memory::new();
     for (name, text) in secrets {

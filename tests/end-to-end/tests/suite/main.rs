@@ -18,4 +18,5 @@ mod loading;
 mod lookup;
 mod policies;
 mod rotation;
+mod stage;
 mod systems;

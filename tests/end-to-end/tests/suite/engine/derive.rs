@@ -446,3 +446,42 @@ async fn a_build_that_panics_on_drop_is_retried_at_once_on_request() {
     assert_eq!((derived.load().as_str(), begun.elapsed()), ("password-2", Duration::ZERO));
     assert_eq!(derived.status().health(), Health::Fresh);
 }
+
+/// Two pools of one path: log and status say which of them fails.
+#[tokio::test(start_paused = true)]
+async fn a_label_tells_values_of_one_path_apart() {
+    let (log, _logging) = end_to_end::Log::start();
+    let fake = fake();
+    let settings = start(&fake).await;
+    let ok = async |_: Arc<Settings>| Ok(());
+    let readers = settings.derive_named("readers", "database", ok).await.unwrap();
+    let built = AtomicU32::default();
+    let fails_later = move |_: Arc<Settings>| {
+        let first = built.fetch_add(1, Ordering::Relaxed) == 0;
+        async move { if first { Ok(()) } else { Err(Rejected::new("no connection")) } }
+    };
+    let writer = settings.derive_named("writer", "database", fails_later).await.unwrap();
+    let plain = settings.derive("database", ok).await.unwrap();
+    let nowhere = settings.derive_named("nowhere", "databse", ok).await.unwrap();
+    put_password(&fake, 2);
+    readers.refresh().await.unwrap();
+    plain.refresh().await.unwrap();
+    writer.refresh().await.unwrap_err();
+
+    let status = settings.status();
+    let of = |label: &str| status.derived().iter().find(|derived| derived.label() == label);
+    assert_eq!((of("readers").unwrap().failures(), of("readers").unwrap().path()), (0, "database"));
+    assert!(of("writer").unwrap().failures() > 0);
+    assert_eq!(of("database").unwrap().failures(), 0, "without a name, the path is the label");
+    assert_eq!(serde_json::to_value(of("writer")).unwrap()["label"], "writer");
+    let text = log.text();
+    for line in [
+        r#"derived_rebuilt label="readers" path="database""#,
+        r#"derived_rebuilt label="database" path="database""#,
+        r#"derived_build_failed label="writer" path="database""#,
+        r#"derive_matches_nothing label="nowhere" path="databse""#,
+    ] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+    drop(nowhere);
+}

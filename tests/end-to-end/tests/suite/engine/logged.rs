@@ -139,3 +139,82 @@ async fn a_malformed_or_conflicting_value_is_an_error_once() {
     settings.refresh().await.unwrap();
     assert_eq!(errors("app/b/c", "z").await, 1, "the conflict again");
 }
+
+/// A stale variable whose name nests, beside a `.env` that became a secret with flat keys.
+#[tokio::test(start_paused = true)]
+async fn a_variable_over_a_secrets_key_in_another_spelling_is_one_warning() {
+    #[derive(serde::Deserialize)]
+    #[allow(dead_code, reason = "only read by serde")]
+    struct Settings {
+        database: Database,
+        token: String,
+    }
+    #[derive(serde::Deserialize)]
+    #[allow(dead_code, reason = "only read by serde")]
+    struct Database {
+        password: String,
+        #[serde(default)]
+        user: String,
+    }
+    let (log, _logging) = Log::start();
+    let memory = Memory::new();
+    memory.put("app", r#"{"database_password": "x", "token": "t"}"#);
+    let settings = Live::<Settings>::builder(SecretsManager::prefix("app").backend(memory.clone()))
+        .layers(|secrets| {
+            let stale = [("DATABASE__PASSWORD", "x"), ("DATABASE__USER", "x"), ("TOKEN", "x")];
+            Layers::new().environment_from(stale).secrets(secrets)
+        })
+        .refresh_every(NEVER)
+        .start()
+        .await
+        .unwrap();
+    let warnings = || log.text().matches("variables_over_secrets").count();
+    assert_eq!(warnings(), 1);
+    let fields = r#"keys="database.password" variables="DATABASE__PASSWORD" secrets="app""#;
+    assert!(log.text().contains(fields), "{}", log.text());
+
+    memory.put("app", r#"{"database_password": "y", "token": "u"}"#);
+    assert!(settings.refresh().await.unwrap().changed());
+    assert_eq!(warnings(), 1, "a new version");
+    memory.put("app", r#"{"database_password": "y", "databaseUser": "y", "token": "u"}"#);
+    settings.refresh().await.unwrap();
+    assert_eq!(warnings(), 2, "another key");
+    assert!(log.text().contains(r#"keys="database.user""#), "{}", log.text());
+}
+
+/// A start of many secrets is one line if the program asks for it; an audit trail needs them all.
+#[tokio::test(start_paused = true)]
+async fn a_start_is_a_line_for_each_secret_or_one_for_all() {
+    let started = async |one_line: bool| {
+        let (log, _logging) = Log::start();
+        let memory = Memory::new();
+        for n in 0..40 {
+            memory.put(&format!("app/secret-{n:03}"), "x");
+        }
+        let manager = SecretsManager::prefix("app").backend(memory.clone());
+        let manager = manager.one_line_start(one_line);
+        manager.fetch().await.unwrap();
+        let settings: Live<Map> = Live::builder(manager)
+            .layers(|secrets| Layers::new().secrets(secrets))
+            .refresh_every(NEVER)
+            .start()
+            .await
+            .unwrap();
+        memory.put("app/secret-000", "y");
+        settings.refresh().await.unwrap();
+        let text = log.text();
+        let info = text.lines().filter(|line| line.contains(" INFO "));
+        let lines: Vec<_> = info.filter(|line| line.contains("_fetched ")).collect();
+        let one_line = lines.iter().filter(|line| line.contains(": secrets_fetched ")).count();
+        let audited = text.matches(": secret_fetched ").count();
+        assert!(lines.last().unwrap().contains("version_id=\"v41\""), "{lines:?}");
+        if let Some(line) = lines.iter().find(|line| line.contains(": secrets_fetched ")) {
+            assert!(line.contains("count=40 secrets=\"app/secret-000@v1,"), "{line}");
+            assert!(line.contains("app/secret-039@v40"), "{line}");
+        }
+        (lines.len(), one_line, audited)
+    };
+    // A fetch and a start, each of 40; the refresh reads them all, and one of them is new.
+    assert_eq!(started(false).await, (81, 0, 120));
+    assert_eq!(started(true).await, (3, 2, 120));
+}

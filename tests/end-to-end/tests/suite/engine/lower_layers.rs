@@ -101,3 +101,53 @@ async fn the_periodic_refresh_does_not_read_the_layers() {
     settings.changes().next().await.unwrap();
     assert_eq!((settings.load().port, settings.load().token.as_str()), (2, "t2"));
 }
+
+/// Whatever way the file changes, and also before the first look after the start.
+#[tokio::test(start_paused = true)]
+async fn a_watched_file_is_read_when_it_changes() {
+    let program = Program::new();
+    let file = program.file();
+    let builder = program.builder().refresh_every(end_to_end::NEVER);
+    let watched = builder.refresh_on(Trigger::file(&file));
+    let other = program.folder.path().join("new");
+    let settings = watched.start().await.unwrap();
+    let mut changes = settings.changes();
+    let mut port = async || {
+        let limit = Duration::from_secs(60);
+        let _ = tokio::time::timeout(limit, changes.next()).await;
+        settings.load().port
+    };
+    program.write("PORT=2\n");
+    assert_eq!(port().await, 2, "an edit of the same size");
+    let modified = fs::metadata(&file).unwrap().modified().unwrap();
+    program.write("PORT=3\n");
+    fs::File::options().write(true).open(&file).unwrap().set_modified(modified).unwrap();
+    assert_eq!(port().await, 3, "an edit that keeps the time");
+    fs::write(&other, "PORT=4\n").unwrap();
+    fs::rename(&other, &file).unwrap();
+    assert_eq!(port().await, 4, "another file in its place");
+
+    // Without it there is no port, so the last settings stay until it is back.
+    fs::remove_file(&file).unwrap();
+    while settings.status().last_error().is_none() {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(settings.load().port, 4);
+    program.write("PORT=5\n");
+    assert_eq!(port().await, 5, "the file is back");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watched_file_that_changes_before_the_first_refresh_is_a_trigger_and_then_rests() {
+    let program = Program::new();
+    let triggers = {
+        let path = program.file();
+        Trigger::file(&path)
+    };
+    program.write("PORT=20\n");
+    let mut triggers = std::pin::pin!(triggers);
+    let trigger = futures_util::StreamExt::next(&mut triggers).await.unwrap();
+    assert_eq!(trigger.reason(), format!("file {}", program.file().display()));
+    let next = futures_util::StreamExt::next(&mut triggers);
+    assert!(tokio::time::timeout(Duration::from_secs(60), next).await.is_err(), "no change");
+}
