@@ -23,12 +23,13 @@ use crate::engine::trigger::{self, Trigger};
 use crate::error::{Error, ErrorKind};
 use crate::extract;
 use crate::layers::Layers;
-use crate::layers::explain::{self, Sources};
+use crate::layers::explain::{self, Below, Sources};
 use crate::layers::stack::{LayerStack, Merged, Sealed};
 use crate::load::manager::{MAX_DURATION, SecretsManager};
 use crate::load::snapshot::Snapshot;
 use crate::observe::events;
 use crate::secret::Fetched;
+use crate::tree::Table;
 use crate::unwind;
 
 /// How often settings are refreshed unless [`LiveBuilder::refresh_every`] says otherwise.
@@ -85,6 +86,8 @@ impl std::error::Error for Rejected {}
 pub struct LiveBuilder<T> {
     manager: SecretsManager,
     layers: Merge,
+    /// The same for an explanation, if the layers do not report what they are made of.
+    explained: Option<Explained>,
     checks: Vec<Check<T>>,
     probes: Vec<Probe<T>>,
     probe_timeout: Duration,
@@ -99,6 +102,8 @@ pub struct LiveBuilder<T> {
 
 type Merge = Box<dyn Fn(&Snapshot) -> Result<(Merged, Vec<Merged>), Error> + Send + Sync>;
 
+type Explained = Arc<dyn Fn(&Snapshot) -> Option<Table> + Send + Sync>;
+
 type Check<T> = Box<dyn Fn(&T) -> Result<(), Rejected> + Send + Sync>;
 
 type Probe<T> = Box<dyn Fn(Arc<T>) -> BoxFuture<'static, Result<(), Rejected>> + Send + Sync>;
@@ -110,6 +115,7 @@ impl<T> LiveBuilder<T> {
             layers: Box::new(|secrets| {
                 Sealed::merged_with_layers(Layers::standard(secrets), secrets)
             }),
+            explained: None,
             checks: Vec::new(),
             probes: Vec::new(),
             probe_timeout: DEFAULT_PROBE_TIMEOUT,
@@ -131,12 +137,24 @@ impl<T> LiveBuilder<T> {
     /// Into a `Figment` or a `Config`, merge the given snapshot rather than the `SecretsManager`,
     /// which would fetch again. The closure may return what `Config::builder().build()` returns, a
     /// `Result`.
+    ///
+    /// A `Figment` and a `Config` don't report what is below the secrets. So the closure is called
+    /// once more, without secrets, when [`Live::explain`] or a status page first asks in a
+    /// generation; if it fails or panics then, what the secrets hide is not shown.
     pub fn layers<L, F>(mut self, layers: F) -> Self
     where
         L: LayerStack,
         F: Fn(&Snapshot) -> L + Send + Sync + 'static,
     {
+        let layers = Arc::new(layers);
+        let again = layers.clone();
         self.layers = Box::new(move |secrets| layers(secrets).merged_with_layers(secrets));
+        self.explained = (!L::REPORTS_LAYERS).then(|| {
+            let explained = move |secrets: &Snapshot| {
+                again(secrets).merged(secrets).ok().map(|Merged(tree)| tree)
+            };
+            Arc::new(explained) as Explained
+        });
         self
     }
 
@@ -300,7 +318,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> LiveBuilder<T> {
     ///
     /// Outside a tokio runtime.
     pub async fn start(self) -> Result<Live<T>, Error> {
-        let Self { manager, layers, checks, probes, probe_timeout, .. } = self;
+        let Self { manager, layers, explained, checks, probes, probe_timeout, .. } = self;
         let interval = self.interval.or(manager.description().interval).unwrap_or(DEFAULT_INTERVAL);
         let fetcher = manager.fetcher(Runtime::Caller)?;
         let placing = fetcher.clone();
@@ -313,8 +331,13 @@ impl<T: DeserializeOwned + Send + Sync + 'static> LiveBuilder<T> {
             // counts as its change.
             let merged = Arc::new(tree.clone());
             implied.iter().for_each(|implied| implied.add_to(&mut tree));
-            let sources =
-                Sources::new(layers, merged, names).with_type(explain::fields_of::<T>(), implied);
+            let below = explained.clone().map(|explained| {
+                let none = snapshot.without_secrets();
+                Box::new(move || explained(&none)) as Below
+            });
+            let sources = Sources::new(layers, merged, names)
+                .with_type(explain::fields_of::<T>(), implied)
+                .with_below(below);
             let tree = Arc::new(tree);
             for check in &checks {
                 check(&value).map_err(rejected)?;

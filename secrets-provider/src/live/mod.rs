@@ -193,9 +193,9 @@ impl<T> Live<T> {
     /// its version) and what it hides, such as a variable that a secret overrides. No values. Empty
     /// for a [`constant`](Self::constant).
     ///
-    /// If [`layers`](LiveBuilder::layers) returned a `Figment` or a `Config`, only its result is
-    /// known: what it hides of the secrets is shown, and what its own layers hide of each other is
-    /// not.
+    /// If [`layers`](LiveBuilder::layers) returns a `Figment` or a `Config`, the secrets that its
+    /// layers hide are shown, and what the secrets hide of its layers; not what its layers hide of
+    /// each other. For that, its closure is called again without secrets.
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
