@@ -8,7 +8,8 @@ use std::time::Duration;
 use secrecy::{ExposeSecret as _, SecretString};
 use secrets_provider::{Error, Live, Rejected, Retry, SecretsManager};
 use serde::Deserialize;
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions, Postgres};
 use sqlx::{ConnectOptions as _, Connection as _};
 
 /// The settings; a service has more of them.
@@ -73,6 +74,15 @@ pub async fn log_in(settings: Arc<Settings>) -> Result<(), Rejected> {
 pub async fn connect(settings: Arc<Settings>) -> Result<PgPool, Rejected> {
     let options = PgPoolOptions::new().max_connections(10).acquire_timeout(Duration::from_secs(10));
     Ok(options.connect_lazy_with(settings.database.login()))
+}
+
+/// A connection for what must not run twice: only logging in is repeated, before anything is sent.
+///
+/// # Errors
+///
+/// If no connection comes, although newer settings were waited for.
+pub async fn connection(pool: &Live<PgPool>) -> Result<PoolConnection<Postgres>, sqlx::Error> {
+    pool.with_fresh(|pool| async move { pool.acquire().await }, retry).await
 }
 
 /// What an error of a query asks for that may run twice.
