@@ -1,5 +1,8 @@
 //! Calls at the same time, and calls that are dropped before they end. Reads have a deadline, so
 //! every future of a store is dropped half-way sooner or later.
+//!
+//! Called by `run`, one function per case. A case passes only if the store still returns every
+//! value.
 
 use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};

@@ -1,5 +1,8 @@
 //! What a store must say of a secret that it cannot return. The kind of the error decides what the
 //! engine does: absent, denied and undecodable secrets are treated differently.
+//!
+//! Called by `run`, one function per case. Most have a good secret beside the bad one, because one
+//! failure must not hide the others; errors and `Debug` are searched for the values.
 
 use super::Harness;
 use super::report::Problem;

@@ -1,5 +1,7 @@
-//! What a listing must return. Callers drop names outside the prefix and repeated names, so the
-//! suite does too.
+//! What a listing must return: every name at or below the prefix, however many there are.
+//!
+//! Called by `run`, one function per case. Callers of a store drop names outside the prefix and
+//! repeated names, so the suite does too: a store may return too much, but never too little.
 
 use std::collections::BTreeSet;
 

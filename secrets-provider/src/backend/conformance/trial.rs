@@ -1,5 +1,8 @@
 //! One case's view of the store: names of its own, calls with a time limit, and outcomes that are
 //! checked the same way in every case.
+//!
+//! Every case gets one. No call waits longer than the suite's limit, and what is wrong is a
+//! `Problem` that says what was expected and what was found, without a value.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
