@@ -2,9 +2,9 @@
 //! start and end.
 //!
 //! The programs are in `src/bin`: `axum-app` and `actix-app` serve settings that follow a rotation,
-//! `live` does so without a web framework, `figment` reads them once, `jwt` verifies tokens signed
-//! before a rotation, `directory` reads files of your own, `explain` tells where each key comes
-//! from, `postgres-rotation` rotates the password of a database under load.
+//! `live` and `config-live` do so without a web framework, `figment` reads them once, `jwt`
+//! verifies tokens signed before a rotation, `directory` reads files of your own, `explain` shows
+//! where each key comes from, `postgres-rotation` rotates the password of a database under load.
 
 pub mod jwt;
 pub mod postgres;

@@ -19,7 +19,7 @@ pub struct Settings {
     pub database: Database,
 }
 
-/// A login, by the names that the secrets of RDS give.
+/// A login, with the names of fields that RDS uses in its secrets.
 #[derive(Debug, Deserialize)]
 pub struct Database {
     host: String,
@@ -56,7 +56,7 @@ pub async fn settings(secrets: SecretsManager) -> Result<Live<Settings>, Error> 
         .await
 }
 
-/// The probe: new settings are served once the database takes their login.
+/// The probe: new settings are served once the database accepts their login.
 ///
 /// # Errors
 ///
@@ -66,7 +66,7 @@ pub async fn log_in(settings: Arc<Settings>) -> Result<(), Rejected> {
     connection.close().await.map_err(rejected)
 }
 
-/// The build: a pool of the new login. Nothing connects here, as the probe has.
+/// The build: a pool with the new login. It does not connect, because the probe has.
 ///
 /// # Errors
 ///
@@ -85,7 +85,7 @@ pub async fn connection(pool: &Live<PgPool>) -> Result<PoolConnection<Postgres>,
     pool.with_fresh(|pool| async move { pool.acquire().await }, retry).await
 }
 
-/// What an error of a query asks for that may run twice.
+/// What to do about the error of an operation that may run twice.
 pub fn retry(error: &sqlx::Error) -> Retry {
     match error {
         sqlx::Error::Database(error) => match error.code().as_deref() {
@@ -102,7 +102,7 @@ pub fn retry(error: &sqlx::Error) -> Retry {
     }
 }
 
-/// Rebuilt from what may be shown: a driver's own text may quote what it was given.
+/// Rebuilt from the code, because a driver's own text may quote values.
 fn rejected(error: sqlx::Error) -> Rejected {
     match error {
         sqlx::Error::Database(error) => Rejected::new(format!(

@@ -1,4 +1,7 @@
-//! What the documentation quotes of the examples is what they say.
+//! The pages of the documentation agree with what they quote: examples, tests, manifests.
+//!
+//! A page that is edited without its source fails here, and so does a source that is edited without
+//! its page.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
