@@ -14,7 +14,7 @@ use futures_util::{FutureExt as _, Stream};
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
-use super::{Live, Origin};
+use super::{Input, Live};
 use crate::backend::Runtime;
 use crate::engine;
 use crate::engine::candidate::{self, Candidate, Pipeline};
@@ -356,7 +356,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> LiveBuilder<T> {
         let (cell, handle) =
             engine::start(fetcher, pipeline, schedule, self.max_staleness, self.triggers).await?;
         cell.status().set_title(self.title);
-        Ok(Live::new(cell, handle, Origin::Secrets))
+        Ok(Live::new(cell, handle, Input::Secrets))
     }
 }
 
