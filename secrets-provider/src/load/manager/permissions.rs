@@ -1,7 +1,7 @@
 //! The IAM policy that a description needs.
 //!
-//! The statements are in `backend/iam`, which the hints of denied calls use too; here the plan says
-//! which are needed.
+//! The statements and the words of AWS are in `backend/iam`, which the hints of denied calls use too;
+//! here the plan says which statements are needed. No call is made.
 
 use super::{Description, SecretsManager};
 use crate::backend::iam::{self, Location, Needs};
@@ -38,12 +38,8 @@ impl SecretsManager {
     /// assert!(!policy.contains("ListSecrets"));
     /// ```
     pub fn iam_policy(&self) -> String {
-        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let Description { choice, store, options, .. } = self.description();
-        let region = store.region().map(str::to_owned);
-        let region =
-            region.or_else(|| variable("AWS_REGION")).or_else(|| variable("AWS_DEFAULT_REGION"));
-        let location = Location::new(region.as_deref(), variable("AWS_ACCOUNT_ID").as_deref());
+        let location = Location::of_process(store.region());
         let needs = |needs| iam::policy(&location, needs, options.batch, options.describe);
         match choice.plan() {
             Ok(Plan { off: true, .. }) => needs(Needs::Secrets(&[])),
