@@ -22,8 +22,8 @@ struct Claims {
     exp: u64,
 }
 
-/// `POST /token` signs a token for a demo user; `GET /me` tells whose token it is, as long as it
-/// was signed with the secret in force or the one before.
+/// `POST /token` signs a token for a demo user; `GET /me` names the user of a token, if it was
+/// signed with the current secret or the previous one.
 pub fn app(settings: Live<Settings>) -> Router {
     Router::new()
         .route("/token", routing::post(token))

@@ -9,7 +9,8 @@ use postgres_protocol::password::scram_sha_256;
 use secrecy::{ExposeSecret as _, SecretString};
 use secrets_provider::{Error, Live, Rejected, Retry, RotationChange, SecretsManager};
 use serde::Deserialize;
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions, Postgres};
 use sqlx::{ConnectOptions as _, Connection as _, Executor as _};
 
 /// The settings; a service has more of them.
@@ -19,7 +20,7 @@ pub struct Settings {
     pub database: Database,
 }
 
-/// A login, by the names that the secrets of RDS give.
+/// A login, with the names of fields that RDS uses in its secrets.
 #[derive(Debug, Deserialize)]
 pub struct Database {
     host: String,
@@ -56,7 +57,7 @@ pub async fn settings(secrets: SecretsManager) -> Result<Live<Settings>, Error> 
         .await
 }
 
-/// The probe: new settings are served once the database takes their login.
+/// The probe: new settings are served once the database accepts their login.
 ///
 /// # Errors
 ///
@@ -66,7 +67,7 @@ pub async fn log_in(settings: Arc<Settings>) -> Result<(), Rejected> {
     connection.close().await.map_err(rejected)
 }
 
-/// The build: a pool of the new login. Nothing connects here, as the probe has.
+/// The build: a pool with the new login. It does not connect, because the probe has.
 ///
 /// # Errors
 ///
@@ -76,7 +77,16 @@ pub async fn connect(settings: Arc<Settings>) -> Result<PgPool, Rejected> {
     Ok(options.connect_lazy_with(settings.database.login()))
 }
 
-/// What an error of a query asks for that may run twice.
+/// A connection for what must not run twice: only logging in is repeated, before anything is sent.
+///
+/// # Errors
+///
+/// If no connection comes, although newer settings were waited for.
+pub async fn connection(pool: &Live<PgPool>) -> Result<PoolConnection<Postgres>, sqlx::Error> {
+    pool.with_fresh(|pool| async move { pool.acquire().await }, retry).await
+}
+
+/// What to do about the error of an operation that may run twice.
 pub fn retry(error: &sqlx::Error) -> Retry {
     match error {
         sqlx::Error::Database(error) => match error.code().as_deref() {

@@ -1,4 +1,7 @@
-//! How an example starts and ends.
+//! How an example starts and ends: its log, its port, Ctrl-C, its exit code.
+//!
+//! All programs in `src/bin` use these, so that they take the same variables. None of it is part of
+//! what they show.
 
 use std::env::{self, VarError};
 use std::net::TcpListener;
@@ -30,12 +33,12 @@ pub fn listen() -> Result<TcpListener, Failure> {
         .map_err(|error| format!("cannot listen on 127.0.0.1:{port} (PORT): {error}").into())
 }
 
-/// Ends with the first Ctrl-C from this call on, be it that nobody waits for it yet:
-/// `tokio::signal::ctrl_c` hears none before it is polled.
+/// Ends with the first Ctrl-C after this call, even one that comes before the future is polled:
+/// `tokio::signal::ctrl_c` misses those.
 ///
 /// # Errors
 ///
-/// If the system lets nobody listen.
+/// If the system refuses a handler for the signal.
 ///
 /// # Panics
 ///
@@ -81,7 +84,7 @@ pub(crate) fn port(variable: &str, default: u16) -> Result<u16, Failure> {
 }
 
 /// 0, or 1 after saying on stderr what went wrong.
-#[allow(clippy::print_stderr, reason = "a program's last word, whatever is logged")]
+#[allow(clippy::print_stderr, reason = "shown even if nothing is logged")]
 pub fn exit_code(result: Result<(), Failure>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,4 +1,7 @@
-//! Where the examples' secrets are: embedded, or wherever the environment says.
+//! Where the examples' secrets are: in an embedded fake, or where the environment says.
+//!
+//! Every example gets its `SecretsManager` here, so that each runs without AWS and with it. No
+//! value of a secret is printed: the commands that rotate one let the shell make the new value.
 
 use std::env;
 use std::fmt;
@@ -33,12 +36,12 @@ pub struct Secrets {
 }
 
 impl Secrets {
-    /// Finds out which, and starts and seeds the embedded one if it is that; `EMBEDDED_PORT` fixes
-    /// its port.
+    /// Reads the environment. Without a prefix there, starts an embedded fake with two secrets, on
+    /// `EMBEDDED_PORT` or a port that the system picks.
     ///
     /// # Errors
     ///
-    /// If the embedded one cannot listen there, or `EMBEDDED_PORT` is no port.
+    /// If the fake cannot listen on that port, or `EMBEDDED_PORT` is no port.
     pub async fn from_environment() -> Result<Self, Failure> {
         match env::var("SECRETS_MANAGER_PREFIX") {
             Ok(prefix) if !prefix.is_empty() => {
@@ -64,7 +67,7 @@ impl Secrets {
         );
         server.put(&format!("{PREFIX}/jwt-secret"), "seeded-jwt-secret");
 
-        // The road to AWS but for the address: over a socket, signed.
+        // As to AWS, except for the address: over a socket, signed.
         let config = aws_config::defaults(BehaviorVersion::latest())
             .region(Region::from_static(REGION))
             .credentials_provider(Credentials::from_keys("test", "test", None))
@@ -82,8 +85,8 @@ impl Secrets {
         self.manager.clone()
     }
 
-    /// The settings, kept current: the secrets over the environment over `.env`. Read anew every
-    /// two seconds, or as often as `SECRET_CACHE_TTL` (seconds) says.
+    /// The settings, kept current: the secrets over the environment over `.env`. Read again
+    /// every two seconds, or as often as `SECRET_CACHE_TTL` (seconds) says.
     ///
     /// # Errors
     ///

@@ -1,4 +1,7 @@
-//! The settings, and what the apps tell of them.
+//! The settings of the examples, and what the apps show of them.
+//!
+//! The two web services answer `GET /` with a `Report`. It has names, versions and the generation;
+//! a password is `[redacted]` in it.
 
 use secrecy::SecretString;
 use secrets_provider::{Live, SecretStatus};
@@ -6,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 /// The settings of every example, as `gaara/prod` and the layers below it give them.
 ///
-/// What must not be shown is a [`SecretString`]: its `Debug` shows nothing, it does not serialize,
+/// A secret is a [`SecretString`]: its `Debug` shows nothing, it does not serialize,
 /// and it is wiped from memory when it is dropped.
 #[derive(Debug, Deserialize)]
 pub struct Settings {
@@ -23,14 +26,14 @@ pub struct Database {
     pub host: String,
     /// The port.
     pub port: u16,
-    /// Whose login it is.
+    /// The user's name.
     pub username: String,
-    /// The password that goes with it.
+    /// The user's password.
     pub password: SecretString,
 }
 
-/// What `GET /` answers: which generation is served, what may be shown of it, and the secrets it
-/// was made of.
+/// The answer of `GET /`: the generation that is served, what may be shown of it, and the versions
+/// of its secrets.
 #[derive(Debug, Serialize)]
 pub struct Report {
     generation: u64,
@@ -55,8 +58,7 @@ struct ShownSecret {
 impl Report {
     /// The report of this moment.
     ///
-    /// Settings and generation are read as a pair: asked for one after the other, a swap could fall
-    /// between them.
+    /// Settings and generation are read as a pair. Between two reads, a swap could come.
     ///
     /// ```
     /// use examples::{Database, Report, Settings};

@@ -23,7 +23,7 @@ fn no_request_fails_and_nothing_is_left() {
     let (status, output) = program.wait();
     assert!(status.success(), "{status}");
     assert!(!Path::new(folder).exists());
-    // Passwords stand in no statement that is logged.
+    // No statement that is logged has a password in it.
     assert!(output.contains("SELECT current_user") && !output.contains("PASSWORD"));
 }
 

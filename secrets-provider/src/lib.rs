@@ -67,6 +67,12 @@ pub use secret::Fetched;
 /// The pages of the guide. Nothing here is code; the modules exist only in the documentation.
 #[cfg(any(doc, doctest))]
 pub mod docs {
+    #[doc = include_str!("../docs/dependencies.md")]
+    pub mod dependencies {}
+
+    #[doc = include_str!("../docs/first-secret.md")]
+    pub mod first_secret {}
+
     #[doc = include_str!("../docs/figment-or-config.md")]
     pub mod figment_or_config {}
 

@@ -23,7 +23,7 @@ async fn main() -> Result<(), Failure> {
     };
     let mut interrupted = pin!(examples::interrupted()?);
     let manager = SecretsManager::prefix(prefix).backend(Directory::new(folder));
-    // Your settings struct in place of `IgnoredAny`, which fits whatever the files hold.
+    // Your settings struct in place of `IgnoredAny`, which fits any content.
     let settings: Live<IgnoredAny> =
         Live::builder(manager).layers(|secrets| Layers::new().secrets(secrets)).start().await?;
     let mut changes = settings.changes();

@@ -1,8 +1,8 @@
 //! Where each key of the settings comes from: its layer, its variable or secret, and what it hides.
 //! With `--json`, the same for programs; with `--all`, every variable of the environment too; with
-//! `--policy`, the IAM policy it takes.
+//! `--policy`, the IAM policy that it needs.
 
-#![allow(clippy::print_stdout, reason = "what it is for")]
+#![allow(clippy::print_stdout, reason = "prints the explanation")]
 
 use examples::{Failure, Secrets};
 

@@ -1,4 +1,4 @@
-//! An axum service whose database password rotates while it is asked, and no request fails.
+//! An axum service whose database password rotates under load, and no request fails.
 //!
 //! Starts from nothing but an installed PostgreSQL: a private server, a Secrets Manager embedded
 //! here, the service, and clients that ask it without end. The password is rotated as AWS's

@@ -1,5 +1,7 @@
-//! A program as a child process, with an environment of its own, and the plainest HTTP client there
-//! is.
+//! A program as a child process, with an environment of its own, and a minimal HTTP client.
+//!
+//! The tests of the examples start each program as its user does. A child is killed when its handle
+//! is dropped, and no wait is longer than `STEP_TIMEOUT`.
 
 use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::net::TcpStream;
@@ -11,7 +13,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// No step takes anywhere near as long, on however busy a machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const STEP_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A running program. Killed when dropped.
 pub(crate) struct Program {
@@ -95,7 +97,7 @@ impl Lines {
     }
 
     fn wait_for(&mut self, text: &str) -> String {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + STEP_TIMEOUT;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let Ok(line) = self.incoming.recv_timeout(left) else {
@@ -109,7 +111,7 @@ impl Lines {
     }
 
     fn drain(&mut self) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + STEP_TIMEOUT;
         while let Ok(line) =
             self.incoming.recv_timeout(deadline.saturating_duration_since(Instant::now()))
         {
@@ -140,7 +142,7 @@ pub(crate) fn get(address: &str, path: &str) -> String {
 /// One request on a connection of its own; the body of the answer, which must be a success.
 pub(crate) fn http(address: &str, method: &str, path: &str, headers: &str, body: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(STEP_TIMEOUT)).unwrap();
     let length = body.len();
     // HTTP/1.0: the answer comes in one piece, and the connection ends with it.
     write!(

@@ -9,3 +9,5 @@
 mod config;
 #[cfg(feature = "figment")]
 pub(crate) mod figment;
+#[cfg(any(feature = "config", feature = "figment"))]
+mod variables;

@@ -1,5 +1,5 @@
 //! IAM: the resources that secrets are, statements, and the least policy for a selection of
-//! secrets. Pure.
+//! secrets. Pure, except for [`Location::of_process`], which reads three variables.
 //!
 //! It is used for the hints of denied calls (`aws/denied`) and for
 //! [`iam_policy`](crate::SecretsManager::iam_policy), which also works without the feature `aws`.
@@ -33,6 +33,15 @@ impl Location {
             region: region.to_owned(),
             account: account.to_owned(),
         }
+    }
+
+    /// This region or that of the process, in the account of the process, as its variables say.
+    pub(crate) fn of_process(region: Option<&str>) -> Self {
+        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let region = region.map(str::to_owned);
+        let region =
+            region.or_else(|| variable("AWS_REGION")).or_else(|| variable("AWS_DEFAULT_REGION"));
+        Self::new(region.as_deref(), variable("AWS_ACCOUNT_ID").as_deref())
     }
 
     /// The same location in the caller's account, if this message of AWS contains the caller's ARN.

@@ -1,3 +1,8 @@
+//! The answers without a framework: readiness, status as JSON and as a page, and the refresh route.
+//!
+//! The crates for axum and actix-web only pass these answers on; `tests/http-suite` shows that they
+//! do.
+
 use std::time::Duration;
 
 use serde_json::Value;

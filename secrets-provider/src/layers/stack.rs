@@ -23,6 +23,9 @@ mod sealed {
     use super::{Error, Merged, Snapshot};
 
     pub trait Sealed {
+        /// Whether the layers below the secrets are reported. Other crates don't report them.
+        const REPORTS_LAYERS: bool = false;
+
         /// The merged tree. `secrets` are those that the layers were made with.
         fn merged(self, secrets: &Snapshot) -> Result<Merged, Error>;
 
@@ -42,6 +45,8 @@ pub(crate) use sealed::Sealed;
 impl LayerStack for Layers {}
 
 impl Sealed for Layers {
+    const REPORTS_LAYERS: bool = true;
+
     fn merged(self, _: &Snapshot) -> Result<Merged, Error> {
         Layers::merged(&self).map(Merged)
     }

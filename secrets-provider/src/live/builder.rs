@@ -14,14 +14,14 @@ use futures_util::{FutureExt as _, Stream};
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
-use super::{Live, Origin};
+use super::{Input, Live};
 use crate::engine;
 use crate::engine::candidate::{self, Candidate, Pipeline};
 use crate::engine::trigger::{self, Trigger};
 use crate::error::{Error, ErrorKind};
 use crate::extract;
 use crate::layers::Layers;
-use crate::layers::explain::{self, Sources};
+use crate::layers::explain::{self, Below, Sources};
 use crate::layers::stack::{LayerStack, Merged, Sealed};
 use crate::load::manager::{MAX_DURATION, SecretsManager};
 use crate::load::rejected::Rejected;
@@ -29,6 +29,7 @@ use crate::load::retry::schedule::{Budget, Schedule};
 use crate::load::snapshot::Snapshot;
 use crate::observe::events;
 use crate::secret::Fetched;
+use crate::tree::Table;
 use crate::unwind;
 
 /// How often settings are refreshed unless [`LiveBuilder::refresh_every`] says otherwise.
@@ -68,6 +69,8 @@ const MIN_BUILD_TIME: Duration = Duration::from_secs(1);
 pub struct LiveBuilder<T> {
     manager: SecretsManager,
     layers: Merge,
+    /// The same for an explanation, if the layers do not report what they are made of.
+    explained: Option<Explained>,
     checks: Vec<Check<T>>,
     probes: Vec<Probe<T>>,
     probe_timeout: Duration,
@@ -82,6 +85,8 @@ pub struct LiveBuilder<T> {
 
 type Merge = Box<dyn Fn(&Snapshot) -> Result<(Merged, Vec<Merged>), Error> + Send + Sync>;
 
+type Explained = Arc<dyn Fn(&Snapshot) -> Option<Table> + Send + Sync>;
+
 type Check<T> = Box<dyn Fn(&T) -> Result<(), Rejected> + Send + Sync>;
 
 type Probe<T> = Box<dyn Fn(Arc<T>) -> BoxFuture<'static, Result<(), Rejected>> + Send + Sync>;
@@ -93,6 +98,7 @@ impl<T> LiveBuilder<T> {
             layers: Box::new(|secrets| {
                 Sealed::merged_with_layers(Layers::standard(secrets), secrets)
             }),
+            explained: None,
             checks: Vec::new(),
             probes: Vec::new(),
             probe_timeout: DEFAULT_PROBE_TIMEOUT,
@@ -120,12 +126,25 @@ impl<T> LiveBuilder<T> {
     /// much time as a fetch ([`SecretsManager::timeout`], at least a second). After that, the start
     /// or the refresh fails with `Unavailable`, and names a `.env` file that is still being read;
     /// the thread is left behind, and until it ends, further refreshes that need it fail at once.
+    ///
+    /// A `Figment` and a `Config` don't report what is below the secrets. So the closure is called
+    /// once more, without secrets and on the thread that asks, when [`Live::explain`] or a status
+    /// page first asks in a generation; if it fails or panics then, what the secrets hide is not
+    /// shown.
     pub fn layers<L, F>(mut self, layers: F) -> Self
     where
         L: LayerStack,
         F: Fn(&Snapshot) -> L + Send + Sync + 'static,
     {
+        let layers = Arc::new(layers);
+        let again = layers.clone();
         self.layers = Box::new(move |secrets| layers(secrets).merged_with_layers(secrets));
+        self.explained = (!L::REPORTS_LAYERS).then(|| {
+            let explained = move |secrets: &Snapshot| {
+                again(secrets).merged(secrets).ok().map(|Merged(tree)| tree)
+            };
+            Arc::new(explained) as Explained
+        });
         self
     }
 
@@ -289,7 +308,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> LiveBuilder<T> {
     ///
     /// Outside a tokio runtime.
     pub async fn start(self) -> Result<Live<T>, Error> {
-        let Self { manager, layers, checks, probes, probe_timeout, .. } = self;
+        let Self { manager, layers, explained, checks, probes, probe_timeout, .. } = self;
         let interval = self.interval.or(manager.description().interval).unwrap_or(DEFAULT_INTERVAL);
         let fetcher = manager.fetcher()?;
         let limit = fetcher.timeout().max(MIN_BUILD_TIME);
@@ -303,8 +322,13 @@ impl<T: DeserializeOwned + Send + Sync + 'static> LiveBuilder<T> {
             // counts as its change.
             let merged = Arc::new(tree.clone());
             implied.iter().for_each(|implied| implied.add_to(&mut tree));
-            let sources =
-                Sources::new(layers, merged, names).with_type(explain::fields_of::<T>(), implied);
+            let below = explained.clone().map(|explained| {
+                let none = snapshot.without_secrets();
+                Box::new(move || explained(&none)) as Below
+            });
+            let sources = Sources::new(layers, merged, names)
+                .with_type(explain::fields_of::<T>(), implied)
+                .with_below(below);
             let tree = Arc::new(tree);
             for check in &checks {
                 check(&value).map_err(rejected)?;
@@ -323,7 +347,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> LiveBuilder<T> {
             engine::start(fetcher, pipeline, schedule, self.max_staleness, triggers, notifier)
                 .await?;
         cell.status().set_title(self.title);
-        Ok(Live::new(cell, handle, Origin::Secrets))
+        Ok(Live::new(cell, handle, Input::Secrets))
     }
 }
 

@@ -3,7 +3,7 @@
 //!
 //! Reading is lock-free; everything that changes the settings is in `engine`. A handle is two
 //! `Arc`s: the cell with the value, and the link to the background task, which stops when the last
-//! handle is dropped. Derived values are handles too, with another origin. Builder, derived values,
+//! handle is dropped. Derived values are handles too, with another input. Builder, derived values,
 //! views and streams of changes are in files of their own.
 
 mod builder;
@@ -12,7 +12,7 @@ mod derive;
 mod fresh;
 #[cfg(feature = "axum")]
 mod from_ref;
-mod origin;
+mod link;
 mod pin;
 mod reader;
 mod view;
@@ -27,7 +27,7 @@ pub use pin::Pins;
 pub use reader::Reader;
 pub use view::{Mapped, Part, View};
 
-use origin::{Link, Origin};
+use link::{Input, Link};
 
 use crate::engine::cell::Cell;
 use crate::engine::handle::{Handle, Request};
@@ -97,11 +97,11 @@ impl<T> Live<T> {
     /// ```
     pub fn constant(value: T) -> Self {
         let cell = Cell::new(Arc::new(value), Status::started(None, None));
-        Self::new(Arc::new(cell), Handle::without_task(), Origin::Constant)
+        Self::new(Arc::new(cell), Handle::without_task(), Input::Constant)
     }
 
-    fn new(cell: Arc<Cell<T>>, handle: Handle, origin: Origin) -> Self {
-        Self { cell, link: Arc::new(Link { handle, origin }) }
+    fn new(cell: Arc<Cell<T>>, handle: Handle, input: Input) -> Self {
+        Self { cell, link: Arc::new(Link { handle, input }) }
     }
 
     /// The current settings, borrowed: lock-free, no allocation.
@@ -139,12 +139,12 @@ impl<T> Live<T> {
     /// The cell's own status, with that of the settings above it and of the values derived from it.
     fn full_status(&self, own: Status) -> Status {
         let below = self.cell.derived();
-        match &self.link.origin {
-            Origin::Derived { from, state } => {
+        match &self.link.input {
+            Input::Derived { from, state } => {
                 let own = DerivedStatus { generation: own.generation(), ..state.status() };
                 from.status().of_derived(own, below)
             }
-            Origin::Constant | Origin::Secrets => own.with_derived(below),
+            Input::Constant | Input::Secrets => own.with_derived(below),
         }
     }
 
@@ -153,19 +153,19 @@ impl<T> Live<T> {
     }
 
     fn is_constant(&self) -> bool {
-        match &self.link.origin {
-            Origin::Constant => true,
-            Origin::Secrets => false,
-            Origin::Derived { from, .. } => from.is_constant(),
+        match &self.link.input {
+            Input::Constant => true,
+            Input::Secrets => false,
+            Input::Derived { from, .. } => from.is_constant(),
         }
     }
 
     /// Whether the task that kept the value current has ended.
     pub(crate) fn has_ended(&self) -> bool {
-        match &self.link.origin {
-            Origin::Constant => false,
-            Origin::Secrets => self.link.handle.has_ended(),
-            Origin::Derived { from, .. } => {
+        match &self.link.input {
+            Input::Constant => false,
+            Input::Secrets => self.link.handle.has_ended(),
+            Input::Derived { from, .. } => {
                 !from.is_constant() && self.link.handle.has_ended() || from.has_ended()
             }
         }
@@ -183,9 +183,9 @@ impl<T> Live<T> {
 
     /// What explains the settings: for a derived value, those that it is derived from.
     fn sources(&self) -> Arc<Sources> {
-        match &self.link.origin {
-            Origin::Derived { from, .. } => from.sources(),
-            Origin::Constant | Origin::Secrets => self.cell.sources(),
+        match &self.link.input {
+            Input::Derived { from, .. } => from.sources(),
+            Input::Constant | Input::Secrets => self.cell.sources(),
         }
     }
 
@@ -193,9 +193,9 @@ impl<T> Live<T> {
     /// its version) and what it hides, such as a variable that a secret overrides. No values. Empty
     /// for a [`constant`](Self::constant).
     ///
-    /// If [`layers`](LiveBuilder::layers) returned a `Figment` or a `Config`, only its result is
-    /// known: what it hides of the secrets is shown, and what its own layers hide of each other is
-    /// not.
+    /// If [`layers`](LiveBuilder::layers) returns a `Figment` or a `Config`, the secrets that its
+    /// layers hide are shown, and what the secrets hide of its layers; not what its layers hide of
+    /// each other. For that, its closure is called again without secrets.
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {

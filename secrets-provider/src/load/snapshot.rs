@@ -72,6 +72,20 @@ impl Snapshot {
         Ok(Self(Arc::new(content)))
     }
 
+    /// The same without any secret, so that layers show what they have below the secrets.
+    pub(crate) fn without_secrets(&self) -> Self {
+        let content = Content {
+            tree: Table::default(),
+            secrets: Vec::new(),
+            unread: self.0.unread.clone(),
+            #[cfg(feature = "figment")]
+            profile: self.0.profile.clone(),
+            #[cfg(feature = "figment")]
+            store_name: self.0.store_name.clone(),
+        };
+        Self(Arc::new(content))
+    }
+
     /// The secrets in it, in the order of their names.
     pub fn secrets(&self) -> &[SecretVersion] {
         &self.0.secrets

@@ -1,5 +1,8 @@
 //! The functions of `metrics` without the feature: they do nothing, so that no caller needs a
 //! `cfg`.
+//!
+//! `observe` has one of the two under the name `metrics`. A function that is added there is added
+//! here.
 
 use crate::error::Error;
 use crate::observe::status::Status;

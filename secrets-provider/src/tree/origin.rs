@@ -25,12 +25,16 @@ pub(crate) enum Origin {
     Figment {
         provider: String,
         variable: bool,
+        /// The name of the process's variable, where it is known.
+        name: Option<String>,
     },
     /// A layer of a `config::Config`, by the name that it gives its values, where it gives one.
     #[cfg(feature = "config")]
     Config {
         source: Option<String>,
         variable: bool,
+        /// The name of the process's variable, where it is known.
+        name: Option<String>,
     },
 }
 

@@ -1,4 +1,4 @@
-//! Serves an empty stand-in until it is interrupted, and says where:
+//! Serves an empty fake until it is interrupted, and prints its address:
 //!
 //! ```text
 //! $ cargo run -p fake-secrets-manager --example serve -- 4567

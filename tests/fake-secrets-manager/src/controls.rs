@@ -1,4 +1,7 @@
 //! What a test controls: who may do what, what goes wrong, and how secrets rotate.
+//!
+//! These are methods of the handle, for the test that holds it. Each takes effect with the next
+//! request, and stays until it is taken back.
 
 use std::future::Future;
 use std::time::Duration;
@@ -116,8 +119,8 @@ impl FakeSecretsManager {
         self.shared.faults().clear();
     }
 
-    /// Lets `ListSecrets`, and the filters of `BatchGetSecretValue`, show the world as it was
-    /// `by` ago on tokio's clock. Zero shows it as it is.
+    /// Lets `ListSecrets`, and the filters of `BatchGetSecretValue`, show the secrets as they were
+    /// `by` ago on tokio's clock. Zero shows them as they are.
     ///
     /// This holds for what was stored before, too: right after seeding nothing is listed until
     /// the clock has moved on by as much.

@@ -1,4 +1,7 @@
-//! The handle.
+//! The handle that a test holds: puts secrets, starts the server, hands out clients, counts calls.
+//!
+//! Everything it does goes to the state that its clones share. What a test makes go wrong is in
+//! `controls`.
 
 use std::fmt;
 use std::io;
@@ -14,10 +17,10 @@ use crate::server::Server;
 use crate::shared::Shared;
 use crate::state::{ACCOUNT, REGION};
 
-/// A stand-in for AWS Secrets Manager.
+/// A fake of AWS Secrets Manager.
 ///
-/// A handle is cheap to clone, and its clones share one world. It talks to clients on two roads:
-/// over a socket once it [serves](Self::start), and in-process through [`client`](Self::client).
+/// A handle is cheap to clone, and its clones share their secrets. Clients reach it over a socket
+/// once it [serves](Self::start), and in-process through [`client`](Self::client).
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]

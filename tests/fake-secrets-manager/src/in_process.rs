@@ -1,4 +1,7 @@
-//! The road without a socket: an HTTP client of the SDK that hands requests to the service.
+//! Requests without a socket: an HTTP client of the SDK that hands them to the service.
+//!
+//! The SDK signs, serializes, retries and parses as always, so a test sees what it would see over a
+//! socket. Waits are on tokio's clock, which a test may pause.
 
 use std::fmt;
 use std::io;

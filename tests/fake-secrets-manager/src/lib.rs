@@ -1,4 +1,4 @@
-//! A stand-in for AWS Secrets Manager, to test against what it does and what goes wrong with it.
+//! A fake of AWS Secrets Manager, to test against what it does and what goes wrong with it.
 //!
 //! [`FakeSecretsManager`] speaks the service's protocol over HTTP on a loopback port, for any
 //! client, and hands out an SDK client that needs no socket. Secrets have versions and staging

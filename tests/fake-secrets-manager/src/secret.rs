@@ -53,7 +53,7 @@ pub(crate) struct Rotation {
 
 #[derive(Debug, Clone)]
 pub(crate) struct Secret {
-    /// Order of creation, which equal timestamps can't tell.
+    /// Order of creation, for secrets with equal timestamps.
     pub(crate) serial: u64,
     pub(crate) arn: String,
     pub(crate) name: String,

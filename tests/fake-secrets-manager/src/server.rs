@@ -1,4 +1,7 @@
-//! The road over a loopback socket: HTTP/1.1 with connections kept open.
+//! Requests over a loopback socket: HTTP/1.1 with connections kept open.
+//!
+//! For clients in other processes and languages. The port is the system's choice unless the test
+//! names one; the listener and its connections end with the server.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};

@@ -1,4 +1,7 @@
-//! The one road by which a request is answered, from a socket or in-process.
+//! Answers a request, whether it came from a socket or in-process.
+//!
+//! Both callers use this, so they can't differ: find a fault, count the call, check the policy, run
+//! the operation. The handle and all its clones share one of these.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -127,7 +130,7 @@ impl Shared {
         }
         let secrets = operations::named_secrets(&self.state(), &body);
         let met = self.faults().meet(operation, &secrets);
-        // Counted last: who waits for a call finds that what met it has been used up.
+        // Counted last: a test that waits for this call finds the fault used up.
         self.count_call(operation);
         if !met.delay.is_zero() {
             tokio::time::sleep(met.delay).await;

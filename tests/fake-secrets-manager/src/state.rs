@@ -13,7 +13,7 @@ use crate::secret::Secret;
 pub(crate) const REGION: &str = "us-east-1";
 pub(crate) const ACCOUNT: &str = "123456789012";
 
-/// A change to one secret, kept so that ListSecrets can show an older world.
+/// A change to one secret, kept so that ListSecrets can show an older state.
 #[derive(Debug)]
 struct Change {
     at: Instant,

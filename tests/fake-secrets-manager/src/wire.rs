@@ -16,7 +16,7 @@ pub(crate) fn operation(target: Option<&str>) -> Option<&str> {
     target?.strip_prefix("secretsmanager.")
 }
 
-/// An answer before it is put on a road.
+/// An answer before it is sent.
 pub(crate) struct Answer {
     status: u16,
     content_type: &'static str,

@@ -5,12 +5,14 @@
 //! replaced by the snapshot's own node, which has the number's source text and the binary's bytes;
 //! all other values are converted.
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 use config::{Config, ConfigError, Map, Value, ValueKind};
 
 use super::error::rebuilt;
 use super::values::{is_unchanged, scalar};
+use crate::adapters::variables::ByValue;
 use crate::error::Error;
 use crate::layers::stack::{LayerStack, Merged, Sealed};
 use crate::load::snapshot::Snapshot;
@@ -40,18 +42,47 @@ impl Sealed for Result<Config, ConfigError> {
 
 /// The merged values with their origins.
 fn tree_of(config: Config, secrets: &Snapshot) -> Table {
+    let mut reading = Reading::default();
     match config.cache.kind {
-        ValueKind::Table(entries) => table_of(entries, Some(secrets.tree())),
+        ValueKind::Table(entries) => table_of(&mut reading, entries, Some(secrets.tree())),
         // Never happens: config-rs always makes the root a table.
         _ => Table::default(),
     }
 }
 
+/// What is known while a tree is converted.
+#[derive(Default)]
+struct Reading {
+    /// The variables of the process, read for the first value that comes from one.
+    variables: OnceCell<ByValue>,
+    /// The path of the value.
+    path: Vec<String>,
+}
+
+impl Reading {
+    /// The variable of the process that a value of config-rs's `Environment` comes from.
+    fn variable(&self, value: &ValueKind) -> Option<String> {
+        let find =
+            |text: &str| self.variables.get_or_init(ByValue::of_process).find(&self.path, text);
+        let name = match value {
+            ValueKind::String(text) => find(text),
+            ValueKind::Boolean(_) | ValueKind::I64(_) | ValueKind::Float(_) => {
+                find(&value.to_string())
+            }
+            _ => None,
+        };
+        name.map(str::to_owned)
+    }
+}
+
 /// `ours` is the table of the secrets at the same place.
-fn table_of(entries: Map<String, Value>, ours: Option<&Table>) -> Table {
+fn table_of(reading: &mut Reading, entries: Map<String, Value>, ours: Option<&Table>) -> Table {
     let entries = entries.into_iter().map(|(name, value)| {
         let ours = ours.and_then(|table| table.entries.get(&name));
-        (name, node_of(value, ours))
+        reading.path.push(name.clone());
+        let node = node_of(reading, value, ours);
+        reading.path.pop();
+        (name, node)
     });
     let entries = entries.collect();
     // If nothing was merged into the table, the secret's text is still its text.
@@ -59,16 +90,19 @@ fn table_of(entries: Map<String, Value>, ours: Option<&Table>) -> Table {
     Table { entries, source_text: whole.and_then(|ours| ours.source_text.clone()) }
 }
 
-fn node_of(merged: Value, ours: Option<&Node>) -> Node {
+fn node_of(reading: &mut Reading, merged: Value, ours: Option<&Node>) -> Node {
     let origin = match (merged.origin(), ours) {
         (Some(name), Some(node)) if name == node.origin.to_string() => node.origin.clone(),
         (name, _) => Arc::new(Origin::Config {
             source: name.map(without_credentials),
             variable: name == Some(ENVIRONMENT),
+            name: name
+                .filter(|name| *name == ENVIRONMENT)
+                .and_then(|_| reading.variable(&merged.kind)),
         }),
     };
     match merged.kind {
-        ValueKind::Table(entries) => table_node(entries, origin, ours),
+        ValueKind::Table(entries) => table_node(reading, entries, origin, ours),
         // Item by item: a higher layer may have set one of them, as `list[0]`.
         ValueKind::Array(items) => {
             let of_ours = match ours.map(|node| &node.value) {
@@ -76,7 +110,8 @@ fn node_of(merged: Value, ours: Option<&Node>) -> Node {
                 _ => &[],
             };
             let items = items.into_iter().enumerate();
-            let items: Vec<Node> = items.map(|(at, item)| node_of(item, of_ours.get(at))).collect();
+            let items: Vec<Node> =
+                items.map(|(at, item)| node_of(reading, item, of_ours.get(at))).collect();
             match ours {
                 Some(node) if *origin == *node.origin && of_ours == items => node.clone(),
                 _ => Node::new(tree::Value::Array(items), origin),
@@ -95,12 +130,17 @@ fn node_of(merged: Value, ours: Option<&Node>) -> Node {
 /// A table, whose origin config-rs often drops. A table that holds a value of a secret gets the
 /// origin of the secrets' table at its place, because secrets are usually the highest layer; any
 /// other table gets the origin of its first value.
-fn table_node(entries: Map<String, Value>, origin: Arc<Origin>, ours: Option<&Node>) -> Node {
+fn table_node(
+    reading: &mut Reading,
+    entries: Map<String, Value>,
+    origin: Arc<Origin>,
+    ours: Option<&Node>,
+) -> Node {
     let ours = ours.and_then(|node| match &node.value {
         tree::Value::Table(table) => Some((node, table)),
         _ => None,
     });
-    let table = table_of(entries, ours.map(|(_, table)| table));
+    let table = table_of(reading, entries, ours.map(|(_, table)| table));
     let secret = |node: &Node| matches!(*node.origin, Origin::Secret { .. });
     let (origin, previous) = match (&*origin, ours) {
         (Origin::Config { source: None, .. }, Some((node, _)))

@@ -1,5 +1,8 @@
 //! Advice for a denied call: which action on which ARN, which policy refused it, and the statement
 //! to add to it.
+//!
+//! `error` asks for it when AWS answers AccessDenied. Of AWS's message, which names the caller,
+//! only the account and the name of a policy are taken.
 
 use crate::backend::iam::{Location, Statement};
 

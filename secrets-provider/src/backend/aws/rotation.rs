@@ -1,5 +1,8 @@
 //! When secrets rotate next: what ListSecrets reports along with names, and DescribeSecret if it is
 //! called.
+//!
+//! The engine refreshes more often around these dates. The dates of the last listing are kept, so
+//! that a listed secret costs no further call, and a name that is gone is forgotten.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;

@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use super::report::Problem;
+use super::report::Mismatch;
 use super::trial::Trial;
 use super::{Capability, Harness};
 use super::{concurrency, failures, listing, signals, values, versions};
@@ -44,7 +44,7 @@ macro_rules! cases {
                 }
             }
 
-            pub(super) async fn run<H: Harness>(self, trial: &Trial<'_, H>) -> Result<(), Problem> {
+            pub(super) async fn run<H: Harness>(self, trial: &Trial<'_, H>) -> Result<(), Mismatch> {
                 match self {
                     $(Self::$case => $room::$name(trial).await,)+
                 }

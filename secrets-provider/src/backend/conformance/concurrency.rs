@@ -1,5 +1,8 @@
 //! Calls at the same time, and calls that are dropped before they end. Reads have a deadline, so
 //! every future of a store is dropped half-way sooner or later.
+//!
+//! Called by `run`, one function per case. A case passes only if the store still returns every
+//! value.
 
 use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
@@ -12,7 +15,7 @@ use futures_util::future::{Either, join_all, select};
 use tokio::task::yield_now;
 use tokio::time::timeout;
 
-use super::report::Problem;
+use super::report::Mismatch;
 use super::trial::Trial;
 use super::{Capability, Harness};
 
@@ -28,7 +31,7 @@ const DEADLINE: Duration = Duration::from_millis(50);
 
 pub(super) async fn answers_concurrent_calls<H: Harness>(
     trial: &Trial<'_, H>,
-) -> Result<(), Problem> {
+) -> Result<(), Mismatch> {
     let secrets = trial.put_many(AT_ONCE * EACH).await;
     let names = secrets.keys().cloned().collect();
     let listings = match trial.has(Capability::List) {
@@ -46,7 +49,7 @@ pub(super) async fn answers_concurrent_calls<H: Harness>(
 
 pub(super) async fn survives_dropped_fetch<H: Harness>(
     trial: &Trial<'_, H>,
-) -> Result<(), Problem> {
+) -> Result<(), Mismatch> {
     let secrets = trial.put_many(3 * EACH).await;
     let ids: Vec<String> = secrets.keys().cloned().collect();
     for polls in 0..POLLS {
@@ -56,7 +59,9 @@ pub(super) async fn survives_dropped_fetch<H: Harness>(
     trial.holds_all(&secrets).await
 }
 
-pub(super) async fn survives_dropped_list<H: Harness>(trial: &Trial<'_, H>) -> Result<(), Problem> {
+pub(super) async fn survives_dropped_list<H: Harness>(
+    trial: &Trial<'_, H>,
+) -> Result<(), Mismatch> {
     let secrets = trial.put_many(3).await;
     for polls in 0..POLLS {
         let _ = polled(trial.store().list(trial.prefix()), polls).await;
@@ -65,7 +70,7 @@ pub(super) async fn survives_dropped_list<H: Harness>(trial: &Trial<'_, H>) -> R
     trial.holds_all(&secrets).await
 }
 
-pub(super) async fn survives_deadline<H: Harness>(trial: &Trial<'_, H>) -> Result<(), Problem> {
+pub(super) async fn survives_deadline<H: Harness>(trial: &Trial<'_, H>) -> Result<(), Mismatch> {
     let secrets = trial.put_many(3).await;
     let ids: Vec<String> = secrets.keys().cloned().collect();
     trial.harness().stall(&ids[0]).await;
@@ -75,7 +80,9 @@ pub(super) async fn survives_deadline<H: Harness>(trial: &Trial<'_, H>) -> Resul
     trial.holds_all(&secrets).await
 }
 
-pub(super) async fn stalls_only_one_fetch<H: Harness>(trial: &Trial<'_, H>) -> Result<(), Problem> {
+pub(super) async fn stalls_only_one_fetch<H: Harness>(
+    trial: &Trial<'_, H>,
+) -> Result<(), Mismatch> {
     let stalled = [trial.put("stalled", "text").await];
     let good = trial.put("good", "text").await;
     trial.harness().stall(&stalled[0]).await;

@@ -1,8 +1,11 @@
 //! What a store must say of a secret that it cannot return. The kind of the error decides what the
 //! engine does: absent, denied and undecodable secrets are treated differently.
+//!
+//! Called by `run`, one function per case. Most have a good secret beside the bad one, because one
+//! failure must not hide the others; errors and `Debug` are searched for the values.
 
 use super::Harness;
-use super::report::Problem;
+use super::report::Mismatch;
 use super::trial::{Trial, is_of};
 use crate::error::ErrorKind;
 
@@ -12,14 +15,14 @@ const MARKS: [&str; 3] = ["qXv7Zt31", "wK94Rm0s", "hJ62Lp8d"];
 
 pub(super) async fn reports_absent_as_not_found<H: Harness>(
     trial: &Trial<'_, H>,
-) -> Result<(), Problem> {
+) -> Result<(), Mismatch> {
     let good = trial.put("a", "text").await;
     trial.fails_alone(&trial.name("missing"), &good, &[ErrorKind::NotFound]).await
 }
 
 pub(super) async fn reports_similar_names_as_not_found<H: Harness>(
     trial: &Trial<'_, H>,
-) -> Result<(), Problem> {
+) -> Result<(), Mismatch> {
     let good = trial.put("token", "text").await;
     for similar in ["toke", "tokens", "token-2", "token.txt", "oken"] {
         trial.fails_alone(&trial.name(similar), &good, &[ErrorKind::NotFound]).await?;
@@ -29,12 +32,12 @@ pub(super) async fn reports_similar_names_as_not_found<H: Harness>(
 
 pub(super) async fn names_the_secret_in_errors<H: Harness>(
     trial: &Trial<'_, H>,
-) -> Result<(), Problem> {
+) -> Result<(), Mismatch> {
     let id = trial.name("missing");
     let error = trial.error(&id, "an error that names it").await?;
     match error.secret() == Some(&id) {
         true => Ok(()),
-        false => Err(Problem::new(
+        false => Err(Mismatch::new(
             format!("`Error::secret` of the error is `{id}`"),
             match error.secret() {
                 Some(other) => format!("it is `{other}`"),
@@ -46,7 +49,7 @@ pub(super) async fn names_the_secret_in_errors<H: Harness>(
 
 pub(super) async fn reports_deleted_as_not_found<H: Harness>(
     trial: &Trial<'_, H>,
-) -> Result<(), Problem> {
+) -> Result<(), Mismatch> {
     let good = trial.put("a", "text").await;
     let gone = trial.put("gone", "text").await;
     trial.read(&gone).await?;
@@ -54,14 +57,14 @@ pub(super) async fn reports_deleted_as_not_found<H: Harness>(
     trial.fails_alone(&gone, &good, &[ErrorKind::NotFound, ErrorKind::PendingDeletion]).await
 }
 
-pub(super) async fn reports_denied<H: Harness>(trial: &Trial<'_, H>) -> Result<(), Problem> {
+pub(super) async fn reports_denied<H: Harness>(trial: &Trial<'_, H>) -> Result<(), Mismatch> {
     let good = trial.put("a", "text").await;
     let denied = trial.put("denied", "text").await;
     trial.harness().deny(&denied).await;
     trial.fails_alone(&denied, &good, &[ErrorKind::AccessDenied, ErrorKind::Kms]).await
 }
 
-pub(super) async fn reports_denied_list<H: Harness>(trial: &Trial<'_, H>) -> Result<(), Problem> {
+pub(super) async fn reports_denied_list<H: Harness>(trial: &Trial<'_, H>) -> Result<(), Mismatch> {
     trial.put("a", "text").await;
     trial.harness().deny_list().await;
     let listed = trial.within("list", trial.store().list(trial.prefix())).await;
@@ -69,14 +72,14 @@ pub(super) async fn reports_denied_list<H: Harness>(trial: &Trial<'_, H>) -> Res
     trial.harness().allow_list().await;
     match listed? {
         Err(error) => is_of(&error, &[ErrorKind::AccessDenied], "`list` that is denied"),
-        Ok(names) => Err(Problem::new(
+        Ok(names) => Err(Mismatch::new(
             "`list` that is denied fails with the kind `access_denied`",
             format!("a listing of {} names", names.len()),
         )),
     }
 }
 
-pub(super) async fn reports_malformed<H: Harness>(trial: &Trial<'_, H>) -> Result<(), Problem> {
+pub(super) async fn reports_malformed<H: Harness>(trial: &Trial<'_, H>) -> Result<(), Mismatch> {
     let good = trial.put("a", "text").await;
     let bad = trial.put("malformed", "text").await;
     trial.harness().corrupt(&bad).await;
@@ -85,7 +88,7 @@ pub(super) async fn reports_malformed<H: Harness>(trial: &Trial<'_, H>) -> Resul
 
 pub(super) async fn shows_no_value_in_errors<H: Harness>(
     trial: &Trial<'_, H>,
-) -> Result<(), Problem> {
+) -> Result<(), Mismatch> {
     let id = trial.put("malformed", MARKED).await;
     trial.harness().corrupt(&id).await;
     let error = trial.error(&id, "an error").await?;
@@ -94,15 +97,15 @@ pub(super) async fn shows_no_value_in_errors<H: Harness>(
 
 pub(super) async fn shows_no_value_in_debug<H: Harness>(
     trial: &Trial<'_, H>,
-) -> Result<(), Problem> {
+) -> Result<(), Mismatch> {
     let id = trial.put("a", MARKED).await;
     trial.read(&id).await?;
     hides(&format!("{:?}\n{0:#?}", trial.store()), "`Debug` of the store")
 }
 
-fn hides(shown: &str, what: &str) -> Result<(), Problem> {
+fn hides(shown: &str, what: &str) -> Result<(), Mismatch> {
     match MARKS.iter().any(|mark| shown.contains(mark)) {
-        true => Err(Problem::new(format!("{what} shows no value"), "a part of the value")),
+        true => Err(Mismatch::new(format!("{what} shows no value"), "a part of the value")),
         false => Ok(()),
     }
 }

@@ -1,10 +1,12 @@
-//! What a listing must return. Callers drop names outside the prefix and repeated names, so the
-//! suite does too.
+//! What a listing must return: every name at or below the prefix, however many there are.
+//!
+//! Called by `run`, one function per case. Callers of a store drop names outside the prefix and
+//! repeated names, so the suite does too: a store may return too much, but never too little.
 
 use std::collections::BTreeSet;
 
 use super::Harness;
-use super::report::Problem;
+use super::report::Mismatch;
 use super::trial::{Trial, is_of};
 use crate::error::ErrorKind;
 
@@ -19,25 +21,27 @@ async fn put_all<H: Harness>(trial: &Trial<'_, H>, rests: &[&str]) -> BTreeSet<S
     names
 }
 
-pub(super) async fn lists_exact_names<H: Harness>(trial: &Trial<'_, H>) -> Result<(), Problem> {
+pub(super) async fn lists_exact_names<H: Harness>(trial: &Trial<'_, H>) -> Result<(), Mismatch> {
     let names =
         put_all(trial, &["a", "token-2", "key.pem", "under_score", "UpperCase", "007"]).await;
     trial.lists(trial.prefix(), &names).await
 }
 
-pub(super) async fn lists_nested_names<H: Harness>(trial: &Trial<'_, H>) -> Result<(), Problem> {
+pub(super) async fn lists_nested_names<H: Harness>(trial: &Trial<'_, H>) -> Result<(), Mismatch> {
     let names = put_all(trial, &["a", "b/c", "d/e/f"]).await;
     trial.lists(trial.prefix(), &names).await
 }
 
 pub(super) async fn lists_secret_named_as_prefix<H: Harness>(
     trial: &Trial<'_, H>,
-) -> Result<(), Problem> {
+) -> Result<(), Mismatch> {
     let names = put_all(trial, &["prod/a", "prod"]).await;
     trial.lists(&trial.name("prod"), &names).await
 }
 
-pub(super) async fn keeps_prefix_boundary<H: Harness>(trial: &Trial<'_, H>) -> Result<(), Problem> {
+pub(super) async fn keeps_prefix_boundary<H: Harness>(
+    trial: &Trial<'_, H>,
+) -> Result<(), Mismatch> {
     put_all(trial, &["production/b", "production", "prod-eu/c", "prod.d"]).await;
     let names = put_all(trial, &["prod/a"]).await;
     trial.lists(&trial.name("prod"), &names).await
@@ -45,7 +49,7 @@ pub(super) async fn keeps_prefix_boundary<H: Harness>(trial: &Trial<'_, H>) -> R
 
 pub(super) async fn lists_nothing_below_unused_prefix<H: Harness>(
     trial: &Trial<'_, H>,
-) -> Result<(), Problem> {
+) -> Result<(), Mismatch> {
     trial.put("used/a", "text").await;
     let unused = trial.name("unused");
     match trial.within("list", trial.store().list(&unused)).await? {
@@ -56,25 +60,25 @@ pub(super) async fn lists_nothing_below_unused_prefix<H: Harness>(
     }
 }
 
-pub(super) async fn lists_many<H: Harness>(trial: &Trial<'_, H>) -> Result<(), Problem> {
+pub(super) async fn lists_many<H: Harness>(trial: &Trial<'_, H>) -> Result<(), Mismatch> {
     let names = trial.put_many(MANY).await.into_keys().collect();
     trial.lists(trial.prefix(), &names).await
 }
 
 pub(super) async fn lists_some_existing_names<H: Harness>(
     trial: &Trial<'_, H>,
-) -> Result<(), Problem> {
+) -> Result<(), Mismatch> {
     let names = put_all(trial, &["a", "b"]).await;
     let expected = format!("`list_some` of `{}` returns names that exist", trial.prefix());
     let some = trial.within("list_some", trial.store().list_some(trial.prefix())).await?;
     let some = some.map_err(|error| {
-        Problem::new(&expected, format!("it failed with the kind `{}`", error.kind()))
+        Mismatch::new(&expected, format!("it failed with the kind `{}`", error.kind()))
     })?;
     let below = format!("{}/", trial.prefix());
     let some: Vec<&String> = some.iter().filter(|name| name.starts_with(&below)).collect();
     match some.iter().find(|name| !names.contains(**name)) {
-        _ if some.is_empty() => Err(Problem::new(expected, "no name")),
-        Some(name) => Err(Problem::new(expected, format!("`{name}`, which was not put"))),
+        _ if some.is_empty() => Err(Mismatch::new(expected, "no name")),
+        Some(name) => Err(Mismatch::new(expected, format!("`{name}`, which was not put"))),
         None => Ok(()),
     }
 }

@@ -24,25 +24,25 @@ pub enum CaseResult {
 #[derive(Debug, Clone)]
 pub struct Failure {
     case: Case,
-    problem: Problem,
+    mismatch: Mismatch,
 }
 
 /// What a case expected and what the store did instead.
 #[derive(Debug, Clone)]
-pub(super) struct Problem {
+pub(super) struct Mismatch {
     pub(super) expected: String,
     pub(super) found: String,
 }
 
-impl Problem {
+impl Mismatch {
     pub(super) fn new(expected: impl Into<String>, found: impl Into<String>) -> Self {
         Self { expected: expected.into(), found: found.into() }
     }
 }
 
 impl Failure {
-    pub(super) fn new(case: Case, problem: Problem) -> Self {
-        Self { case, problem }
+    pub(super) fn new(case: Case, mismatch: Mismatch) -> Self {
+        Self { case, mismatch }
     }
 
     /// The case that failed.
@@ -52,12 +52,12 @@ impl Failure {
 
     /// What the store should have done.
     pub fn expected(&self) -> &str {
-        &self.problem.expected
+        &self.mismatch.expected
     }
 
     /// What the store did.
     pub fn found(&self) -> &str {
-        &self.problem.found
+        &self.mismatch.found
     }
 }
 

@@ -4,11 +4,11 @@
 
 use futures_util::StreamExt as _;
 
-use super::report::Problem;
+use super::report::Mismatch;
 use super::trial::Trial;
 use super::{Capability, Harness};
 
-pub(super) async fn signals_change<H: Harness>(trial: &Trial<'_, H>) -> Result<(), Problem> {
+pub(super) async fn signals_change<H: Harness>(trial: &Trial<'_, H>) -> Result<(), Mismatch> {
     let name = trial.put("a", "first").await;
     // As a `Live` does: the names are listed and the values read before it asks for signals.
     if trial.has(Capability::List) {
@@ -17,21 +17,21 @@ pub(super) async fn signals_change<H: Harness>(trial: &Trial<'_, H>) -> Result<(
     let before = trial.read(&name).await?;
     let expected = format!("`changes` yields once a new value of `{name}` is readable");
     let Some(mut changes) = trial.store().changes() else {
-        return Err(Problem::new(expected, "`changes` returned `None`"));
+        return Err(Mismatch::new(expected, "`changes` returned `None`"));
     };
     trial.put("a", "second").await;
     if trial.within("changes().next()", changes.next()).await?.is_none() {
-        return Err(Problem::new(expected, "the stream ended"));
+        return Err(Mismatch::new(expected, "the stream ended"));
     }
     match trial.read(&name).await?.version_id() == before.version_id() {
         false => Ok(()),
-        true => Err(Problem::new(expected, "a signal, but `fetch` returns the old version")),
+        true => Err(Mismatch::new(expected, "a signal, but `fetch` returns the old version")),
     }
 }
 
 pub(super) async fn lacks_what_it_declares<H: Harness>(
     trial: &Trial<'_, H>,
-) -> Result<(), Problem> {
+) -> Result<(), Mismatch> {
     let name = trial.put("a", "first").await;
     trial.put("a", "second").await;
     trial.read(&name).await?;
@@ -54,6 +54,6 @@ pub(super) async fn lacks_what_it_declares<H: Harness>(
     Ok(())
 }
 
-fn declared(capability: &str, found: &str) -> Problem {
-    Problem::new(format!("the store lacks `{capability}`, as the harness declares"), found)
+fn declared(capability: &str, found: &str) -> Mismatch {
+    Mismatch::new(format!("the store lacks `{capability}`, as the harness declares"), found)
 }

@@ -1,4 +1,7 @@
 //! One test per case, for a test file of the store's author.
+//!
+//! `conformance::tests!` expands to them. Each makes a harness of its own, so that cases don't see
+//! each other's secrets, and fails with the report of its case.
 
 use std::future::Future;
 

@@ -1,5 +1,8 @@
 //! One case's view of the store: names of its own, calls with a time limit, and outcomes that are
 //! checked the same way in every case.
+//!
+//! Every case gets one. No call waits longer than the suite's limit, and what is wrong is a
+//! `Mismatch` that says what was expected and what was found, without a value.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -7,7 +10,7 @@ use std::future::Future;
 use futures_util::StreamExt as _;
 use tokio::time::timeout;
 
-use super::report::Problem;
+use super::report::Mismatch;
 use super::{Capability, Harness};
 use crate::backend::{Backend, Outcome};
 use crate::error::{Error, ErrorKind};
@@ -70,10 +73,10 @@ impl<'a, H: Harness> Trial<'a, H> {
         &self,
         call: &str,
         future: impl Future<Output = T>,
-    ) -> Result<T, Problem> {
+    ) -> Result<T, Mismatch> {
         let patience = self.harness.patience();
         timeout(patience, future).await.map_err(|_| {
-            Problem::new(
+            Mismatch::new(
                 format!("`{call}` ends"),
                 format!("`{call}` did not end within {patience:?}"),
             )
@@ -81,23 +84,23 @@ impl<'a, H: Harness> Trial<'a, H> {
     }
 
     /// All outcomes of a fetch, as they come.
-    pub(super) async fn outcomes(&self, ids: &[String]) -> Result<Vec<Outcome>, Problem> {
+    pub(super) async fn outcomes(&self, ids: &[String]) -> Result<Vec<Outcome>, Mismatch> {
         self.within("fetch", self.store().fetch(ids).collect()).await
     }
 
     /// All outcomes of a fetch of previous values.
-    pub(super) async fn previous(&self, ids: &[String]) -> Result<Vec<Outcome>, Problem> {
+    pub(super) async fn previous(&self, ids: &[String]) -> Result<Vec<Outcome>, Mismatch> {
         self.within("fetch_previous", self.store().fetch_previous(ids).collect()).await
     }
 
-    /// The outcome of each id. One that is missing is a problem.
+    /// The outcome of each id. One that is missing is a mismatch.
     pub(super) async fn fetch(
         &self,
         ids: &[String],
-    ) -> Result<BTreeMap<String, Result<Fetched, Error>>, Problem> {
+    ) -> Result<BTreeMap<String, Result<Fetched, Error>>, Mismatch> {
         let outcomes: BTreeMap<_, _> = self.outcomes(ids).await?.into_iter().collect();
         match ids.iter().find(|id| !outcomes.contains_key(*id)) {
-            Some(id) => Err(Problem::new(
+            Some(id) => Err(Mismatch::new(
                 format!("`fetch` of {} ids answers each of them", ids.len()),
                 format!("`fetch` ended without an outcome for `{id}`"),
             )),
@@ -106,7 +109,7 @@ impl<'a, H: Harness> Trial<'a, H> {
     }
 
     /// The value of a secret that can be read.
-    pub(super) async fn read(&self, id: &str) -> Result<Fetched, Problem> {
+    pub(super) async fn read(&self, id: &str) -> Result<Fetched, Mismatch> {
         let mut outcomes = self.fetch(&[id.to_owned()]).await?;
         readable(id, outcomes.remove(id))
     }
@@ -115,7 +118,7 @@ impl<'a, H: Harness> Trial<'a, H> {
     pub(super) async fn holds_all(
         &self,
         secrets: &BTreeMap<String, String>,
-    ) -> Result<(), Problem> {
+    ) -> Result<(), Mismatch> {
         let ids: Vec<String> = secrets.keys().cloned().collect();
         let mut outcomes = self.fetch(&ids).await?;
         for (id, text) in secrets {
@@ -125,7 +128,7 @@ impl<'a, H: Harness> Trial<'a, H> {
     }
 
     /// The error of a secret that cannot be read.
-    pub(super) async fn error(&self, id: &str, expected: &str) -> Result<Error, Problem> {
+    pub(super) async fn error(&self, id: &str, expected: &str) -> Result<Error, Mismatch> {
         let mut outcomes = self.fetch(&[id.to_owned()]).await?;
         failed(id, outcomes.remove(id), expected)
     }
@@ -136,7 +139,7 @@ impl<'a, H: Harness> Trial<'a, H> {
         bad: &str,
         good: &str,
         kinds: &[ErrorKind],
-    ) -> Result<(), Problem> {
+    ) -> Result<(), Mismatch> {
         let mut outcomes = self.fetch(&[bad.to_owned(), good.to_owned()]).await?;
         readable(good, outcomes.remove(good))?;
         let expected = any_of(kinds);
@@ -145,10 +148,10 @@ impl<'a, H: Harness> Trial<'a, H> {
     }
 
     /// The names at or below a prefix that a listing returns.
-    pub(super) async fn listed(&self, prefix: &str) -> Result<BTreeSet<String>, Problem> {
+    pub(super) async fn listed(&self, prefix: &str) -> Result<BTreeSet<String>, Mismatch> {
         let names = self.within("list", self.store().list(prefix)).await?;
         let names = names.map_err(|error| {
-            Problem::new(
+            Mismatch::new(
                 format!("`list` of `{prefix}` returns names"),
                 format!("it failed with the kind `{}`", error.kind()),
             )
@@ -161,7 +164,7 @@ impl<'a, H: Harness> Trial<'a, H> {
         &self,
         prefix: &str,
         names: &BTreeSet<String>,
-    ) -> Result<(), Problem> {
+    ) -> Result<(), Mismatch> {
         let listed = self.listed(prefix).await?;
         if listed == *names {
             return Ok(());
@@ -170,7 +173,7 @@ impl<'a, H: Harness> Trial<'a, H> {
             some_of("missing", names.difference(&listed)),
             some_of("not put", listed.difference(names)),
         ];
-        Err(Problem::new(
+        Err(Mismatch::new(
             format!("`list` of `{prefix}` returns the {} names below it", names.len()),
             format!(
                 "{} names; {}",
@@ -201,14 +204,14 @@ fn some_of<'a>(what: &str, names: impl Iterator<Item = &'a String>) -> Option<St
 pub(super) fn readable(
     id: &str,
     outcome: Option<Result<Fetched, Error>>,
-) -> Result<Fetched, Problem> {
+) -> Result<Fetched, Mismatch> {
     let expected = || format!("`fetch` returns the value of `{id}`");
     match outcome {
         Some(Ok(secret)) => Ok(secret),
         Some(Err(error)) => {
-            Err(Problem::new(expected(), format!("an error of the kind `{}`", error.kind())))
+            Err(Mismatch::new(expected(), format!("an error of the kind `{}`", error.kind())))
         }
-        None => Err(Problem::new(expected(), "no outcome for it")),
+        None => Err(Mismatch::new(expected(), "no outcome for it")),
     }
 }
 
@@ -217,20 +220,20 @@ pub(super) fn failed(
     id: &str,
     outcome: Option<Result<Fetched, Error>>,
     expected: &str,
-) -> Result<Error, Problem> {
+) -> Result<Error, Mismatch> {
     let expected = || format!("`fetch` of `{id}` fails with {expected}");
     match outcome {
         Some(Err(error)) => Ok(error),
-        Some(Ok(_)) => Err(Problem::new(expected(), "a value")),
-        None => Err(Problem::new(expected(), "no outcome for it")),
+        Some(Ok(_)) => Err(Mismatch::new(expected(), "a value")),
+        None => Err(Mismatch::new(expected(), "no outcome for it")),
     }
 }
 
 /// The error is of one of these kinds.
-pub(super) fn is_of(error: &Error, kinds: &[ErrorKind], call: &str) -> Result<(), Problem> {
+pub(super) fn is_of(error: &Error, kinds: &[ErrorKind], call: &str) -> Result<(), Mismatch> {
     match kinds.contains(&error.kind()) {
         true => Ok(()),
-        false => Err(Problem::new(
+        false => Err(Mismatch::new(
             format!("{call} fails with {}", any_of(kinds)),
             format!("it failed with the kind `{}`", error.kind()),
         )),
@@ -243,21 +246,21 @@ fn any_of(kinds: &[ErrorKind]) -> String {
 }
 
 /// The secret holds this text, as text.
-pub(super) fn holds_text(secret: &Fetched, text: &str) -> Result<(), Problem> {
+pub(super) fn holds_text(secret: &Fetched, text: &str) -> Result<(), Mismatch> {
     let found = match secret.payload() {
         Payload::Text(held) if held.as_str() == text => return Ok(()),
         Payload::Text(_) => "another text",
         Payload::Binary(_) => "bytes",
     };
-    Err(Problem::new(format!("`{}` holds the text that was put", secret.name()), found))
+    Err(Mismatch::new(format!("`{}` holds the text that was put", secret.name()), found))
 }
 
 /// The secret holds these bytes, as binary.
-pub(super) fn holds_binary(secret: &Fetched, bytes: &[u8]) -> Result<(), Problem> {
+pub(super) fn holds_binary(secret: &Fetched, bytes: &[u8]) -> Result<(), Mismatch> {
     let found = match secret.payload() {
         Payload::Binary(held) if held.as_slice() == bytes => return Ok(()),
         Payload::Binary(_) => "other bytes",
         Payload::Text(_) => "text",
     };
-    Err(Problem::new(format!("`{}` holds the bytes that were put", secret.name()), found))
+    Err(Mismatch::new(format!("`{}` holds the bytes that were put", secret.name()), found))
 }

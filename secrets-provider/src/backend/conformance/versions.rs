@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::report::Problem;
+use super::report::Mismatch;
 use super::trial::{Trial, holds_text};
 use super::{Capability, Harness};
 use crate::backend::Fetched;
@@ -12,7 +12,7 @@ use crate::error::ErrorKind;
 
 pub(super) async fn gives_new_value_new_version<H: Harness>(
     trial: &Trial<'_, H>,
-) -> Result<(), Problem> {
+) -> Result<(), Mismatch> {
     let name = trial.put("a", "first").await;
     let first = trial.read(&name).await?;
     holds_text(&first, "first")?;
@@ -22,14 +22,14 @@ pub(super) async fn gives_new_value_new_version<H: Harness>(
     differ(&first, &second, "its second value")
 }
 
-pub(super) async fn shares_no_version<H: Harness>(trial: &Trial<'_, H>) -> Result<(), Problem> {
+pub(super) async fn shares_no_version<H: Harness>(trial: &Trial<'_, H>) -> Result<(), Mismatch> {
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     for n in 1..=6_usize {
         // Of one length: a version may not be made of the length.
         let name = trial.put("a", &format!("value {n}")).await;
         let version = trial.read(&name).await?.version_id().to_owned();
         if let Some(earlier) = seen.insert(version, n) {
-            return Err(Problem::new(
+            return Err(Mismatch::new(
                 format!("value {n} of `{name}` has a version id of its own"),
                 format!("the version id of value {earlier}"),
             ));
@@ -40,7 +40,7 @@ pub(super) async fn shares_no_version<H: Harness>(trial: &Trial<'_, H>) -> Resul
 
 pub(super) async fn gives_recreated_secret_new_version<H: Harness>(
     trial: &Trial<'_, H>,
-) -> Result<(), Problem> {
+) -> Result<(), Mismatch> {
     let name = trial.put("a", "before").await;
     let before = trial.read(&name).await?;
     trial.harness().delete(&name).await;
@@ -52,7 +52,7 @@ pub(super) async fn gives_recreated_secret_new_version<H: Harness>(
 
 pub(super) async fn keeps_version_of_unchanged<H: Harness>(
     trial: &Trial<'_, H>,
-) -> Result<(), Problem> {
+) -> Result<(), Mismatch> {
     let name = trial.put("a", "unchanged").await;
     let other = trial.put("b", "first").await;
     let first = trial.read(&name).await?;
@@ -69,7 +69,7 @@ pub(super) async fn keeps_version_of_unchanged<H: Harness>(
     unchanged(&first, &trial.read(&name).await?, "it was read together with another")
 }
 
-pub(super) async fn returns_previous<H: Harness>(trial: &Trial<'_, H>) -> Result<(), Problem> {
+pub(super) async fn returns_previous<H: Harness>(trial: &Trial<'_, H>) -> Result<(), Mismatch> {
     let name = trial.put("a", "first").await;
     let single = trial.put("single", "only").await;
     let mut replaced = trial.read(&name).await?;
@@ -78,7 +78,7 @@ pub(super) async fn returns_previous<H: Harness>(trial: &Trial<'_, H>) -> Result
         let previous = previous(trial, &name).await?;
         holds_text(&previous, before)?;
         if previous.version_id() != replaced.version_id() {
-            return Err(Problem::new(
+            return Err(Mismatch::new(
                 format!("the previous value of `{name}` keeps its version id"),
                 "another version id",
             ));
@@ -90,7 +90,7 @@ pub(super) async fn returns_previous<H: Harness>(trial: &Trial<'_, H>) -> Result
         Some((_, Err(error))) if error.kind() == ErrorKind::NotFound => Ok(()),
         // The current value under another label is dropped above.
         Some((id, Ok(found))) if found.version_id() == trial.read(id).await?.version_id() => Ok(()),
-        Some((id, outcome)) => Err(Problem::new(
+        Some((id, outcome)) => Err(Mismatch::new(
             format!(
                 "`fetch_previous` of `{id}`, which had one value, yields nothing or `not_found`"
             ),
@@ -102,11 +102,11 @@ pub(super) async fn returns_previous<H: Harness>(trial: &Trial<'_, H>) -> Result
     }
 }
 
-async fn previous<H: Harness>(trial: &Trial<'_, H>, name: &str) -> Result<Fetched, Problem> {
+async fn previous<H: Harness>(trial: &Trial<'_, H>, name: &str) -> Result<Fetched, Mismatch> {
     let outcomes = trial.previous(&[name.to_owned()]).await?;
     match outcomes.into_iter().find(|(id, _)| id == name) {
         Some((_, Ok(secret))) => Ok(secret),
-        found => Err(Problem::new(
+        found => Err(Mismatch::new(
             format!("`fetch_previous` returns the value before the current one of `{name}`"),
             match found {
                 Some((_, Err(error))) => format!("an error of the kind `{}`", error.kind()),
@@ -116,21 +116,21 @@ async fn previous<H: Harness>(trial: &Trial<'_, H>, name: &str) -> Result<Fetche
     }
 }
 
-fn differ(one: &Fetched, other: &Fetched, what: &str) -> Result<(), Problem> {
+fn differ(one: &Fetched, other: &Fetched, what: &str) -> Result<(), Mismatch> {
     match one.version_id() == other.version_id() {
         false => Ok(()),
-        true => Err(Problem::new(
+        true => Err(Mismatch::new(
             format!("{what} gives `{}` a new version id", other.name()),
             "the version id that it had before",
         )),
     }
 }
 
-fn unchanged(first: &Fetched, again: &Fetched, when: &str) -> Result<(), Problem> {
+fn unchanged(first: &Fetched, again: &Fetched, when: &str) -> Result<(), Mismatch> {
     holds_text(again, "unchanged")?;
     match first.version_id() == again.version_id() {
         true => Ok(()),
-        false => Err(Problem::new(
+        false => Err(Mismatch::new(
             format!("`{}` keeps its version id when {when}", first.name()),
             "another version id",
         )),

@@ -1,3 +1,7 @@
+//! Which secrets go on when two of them claim one key, as examples and as properties.
+//!
+//! Whatever the claims, what is kept fits together, and the work grows with the number of secrets.
+
 use std::cell::Cell;
 
 use proptest::prelude::*;

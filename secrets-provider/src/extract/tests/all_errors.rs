@@ -1,5 +1,7 @@
 //! T4: all wrong values are reported together, and the first missing field names the other absent
 //! ones.
+//!
+//! Each value is reported once, wherever it is: in tables, sequences, tuples, maps and enums.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::num::NonZeroU16;

@@ -1,4 +1,7 @@
 //! T2: the target type decides how a value is read.
+//!
+//! Each conversion has a table of what fits and of what is refused, so that a new leniency shows up
+//! as a changed row.
 
 use super::*;
 

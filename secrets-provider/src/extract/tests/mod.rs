@@ -1,3 +1,8 @@
+//! What extraction promises, by rule (T1 to T4, M4), and what its tests share: settings, and
+//! readers of one payload or of layers.
+//!
+//! The readers go through `extract`, as `Live` and `Snapshot` do.
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;

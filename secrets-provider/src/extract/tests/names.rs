@@ -1,4 +1,7 @@
 //! T3: how members of the layers are matched with fields.
+//!
+//! Exact or relaxed, the higher layer wins; two relaxed names in one layer are an error that names
+//! both.
 
 use super::*;
 

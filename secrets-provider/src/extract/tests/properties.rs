@@ -1,5 +1,7 @@
 //! Properties: the output of serde_json reads back, every wrong value is found, and no bytes cause
 //! a panic.
+//!
+//! `rich` makes the settings; `PROPTEST_CASES` sets the number of cases.
 
 use std::collections::BTreeSet;
 

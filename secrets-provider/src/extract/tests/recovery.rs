@@ -1,4 +1,7 @@
 //! T2: what a type's own `Deserialize` tries and recovers from is no error.
+//!
+//! Extraction tries again with placeholders to find all errors; a type that swallows one must not
+//! be reported, and its recovery must be obeyed.
 
 use super::*;
 

@@ -1,4 +1,7 @@
 //! T1: the content of an error, and the values that it never shows.
+//!
+//! The canary suite of `end-to-end` searches every output for values; here are the sentences that
+//! are shown in their place.
 
 use super::*;
 

@@ -1,5 +1,8 @@
 //! M4: names are data where the type says so, and a `.env` file that moved into one secret keeps
 //! its meaning.
+//!
+//! Maps, variants and tags get the spelling that was stored; fields are found by it or by the name
+//! that a variable would have.
 
 use serde_json::{Value as Json, json};
 

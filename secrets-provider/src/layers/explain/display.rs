@@ -1,5 +1,8 @@
 //! An explanation as a table for people. Names may hold any character, so control characters are
 //! escaped: each row stays on one line.
+//!
+//! `print!("{explanation}")` and the status page use it, the page row by row. It has names only;
+//! there is no value in an explanation that it could show.
 
 use std::fmt;
 

@@ -21,7 +21,7 @@ use crate::tree::Origin;
 
 pub(crate) use fields::fields_of;
 pub(crate) use overlooked::Overlooked;
-pub(crate) use sources::Sources;
+pub(crate) use sources::{Below, Sources};
 
 /// Which layer sets each key, and what that hides in the other layers.
 ///
@@ -99,7 +99,8 @@ pub struct Provenance {
     version_id: Option<String>,
 }
 
-/// The layers that settings are made of.
+/// The layers that settings are made of. A value that a `Figment` or a `Config` has from a variable
+/// of the process is of the environment, if its variable is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -129,6 +130,10 @@ impl Provenance {
                 Self { file: Some(file.clone()), ..new(Layer::Dotenv, variable) }
             }
             #[cfg(feature = "figment")]
+            Origin::Figment { name: Some(variable), .. } => new(Layer::Environment, variable),
+            #[cfg(feature = "config")]
+            Origin::Config { name: Some(variable), .. } => new(Layer::Environment, variable),
+            #[cfg(feature = "figment")]
             Origin::Figment { provider, .. } => new(Layer::Figment, provider),
             #[cfg(feature = "config")]
             Origin::Config { source, .. } => {
@@ -143,7 +148,8 @@ impl Provenance {
     }
 
     /// The name of the variable or secret. For another provider of a `Figment` or another source of
-    /// a `Config`, the name that those libraries give it.
+    /// a `Config`, such as a file, the name that those libraries give it. They don't keep the names
+    /// of variables; where exactly one variable of the process fits, this is its name.
     pub fn name(&self) -> &str {
         &self.name
     }

@@ -11,6 +11,10 @@ use super::{ExplainedKey, Explanation, build};
 use crate::extract::Implied;
 use crate::tree::Table;
 use crate::tree::names::Names;
+use crate::unwind;
+
+/// Merges the layers below the secrets once more, for a library that does not report them.
+pub(crate) type Below = Box<dyn Fn() -> Option<Table> + Send + Sync>;
 
 /// The layers, the tree that they were merged into, and what is known of the type.
 #[derive(Default)]
@@ -24,6 +28,7 @@ pub(crate) struct Sources {
     fields: &'static [&'static str],
     implied: Vec<Implied>,
     overlooked: Vec<Overlooked>,
+    below: Option<Below>,
     made: OnceLock<Arc<Explanation>>,
 }
 
@@ -46,6 +51,13 @@ impl Sources {
         &self.overlooked
     }
 
+    /// With what merges the layers below the secrets, if they are not among the layers. It is called
+    /// when an explanation is asked for.
+    #[must_use]
+    pub(crate) fn with_below(self, below: Option<Below>) -> Self {
+        Self { below, ..self }
+    }
+
     /// The names that may be shown.
     pub(crate) fn names(&self) -> &Names {
         &self.names
@@ -57,12 +69,17 @@ impl Sources {
     }
 
     fn explain(&self) -> Explanation {
-        let layers: Vec<&Table> = self.layers.iter().collect();
-        build::explain(&layers, &self.merged)
+        // The program's closure, which may fail or panic without secrets.
+        let below = self.below.as_ref().and_then(|below| unwind::catch(below).ok().flatten());
+        let layers: Vec<&Table> = below.iter().chain(&self.layers).collect();
+        let explanation = build::explain(&layers, &self.merged)
             .with_fields(self.fields)
             .with_implied(&self.implied, self.fields)
-            .with_overlooked(&self.overlooked)
-            .shown_by(&self.names)
+            .with_overlooked(&self.overlooked);
+        match below {
+            None => explanation.shown_by(&self.names),
+            Some(below) => explanation.shown_by(&self.names.clone().with_variables(&below)),
+        }
     }
 }
 

@@ -1,3 +1,8 @@
+//! What an explanation says of layers, and what it leaves out.
+//!
+//! No value is in it, and the time it takes grows with the number of keys. How it looks for a whole
+//! program is in the suite of `end-to-end`.
+
 use super::*;
 use crate::{Layers, Memory, SecretsManager, Snapshot};
 

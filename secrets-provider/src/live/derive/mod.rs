@@ -11,7 +11,7 @@ use futures_util::FutureExt as _;
 use tokio::time::Instant;
 
 use self::follower::{BUILD_TIMEOUT, Build, Follower, run};
-use super::{Live, Origin};
+use super::{Input, Live};
 use crate::engine::cell::{Cell, DerivedState};
 use crate::engine::change_log;
 use crate::engine::handle::{self, Handle};
@@ -194,7 +194,7 @@ impl<T: Send + Sync + 'static> Live<T> {
             events::derived_follower_panicked,
             move || ending.lock().ended_at = Some(Instant::now()),
         );
-        let origin = Origin::Derived { from: Box::new(self.clone()), state };
-        Ok(Live::new(cell, handle, origin))
+        let input = Input::Derived { from: Box::new(self.clone()), state };
+        Ok(Live::new(cell, handle, input))
     }
 }

@@ -1,3 +1,8 @@
+//! A read ends: at its deadline, even if a store's stream is always ready, and as soon as every
+//! secret is answered.
+//!
+//! The calls that a read makes are in the suite of `end-to-end`, where the fake counts them.
+
 use futures_util::stream;
 
 use super::*;

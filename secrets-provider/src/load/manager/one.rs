@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Description, SecretsManager};
+use super::SecretsManager;
 use crate::backend::Backend;
 use crate::backend::iam::Location;
 use crate::error::{Error, ErrorKind};
@@ -35,11 +35,6 @@ impl SecretsManager {
 
     /// Where calls go, for the ARNs of a policy.
     pub(crate) fn location(&self) -> Location {
-        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let Description { store, .. } = self.description();
-        let region = store.region().map(str::to_owned);
-        let region =
-            region.or_else(|| variable("AWS_REGION")).or_else(|| variable("AWS_DEFAULT_REGION"));
-        Location::new(region.as_deref(), variable("AWS_ACCOUNT_ID").as_deref())
+        Location::of_process(self.description().store.region())
     }
 }

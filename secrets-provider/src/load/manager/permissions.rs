@@ -1,7 +1,7 @@
 //! The IAM policy that a description needs.
 //!
-//! The statements are in `backend/iam`, which the hints of denied calls use too; here the plan says
-//! which are needed.
+//! The statements and the words of AWS are in `backend/iam`, which the hints of denied calls use too;
+//! here the plan says which statements are needed. No call is made.
 
 use super::{Description, SecretsManager};
 use crate::backend::iam::{self, Needs};

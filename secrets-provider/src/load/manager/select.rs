@@ -1,5 +1,8 @@
 //! The setters that choose secrets: which ones, where they go, and what follows if one cannot be
 //! read.
+//!
+//! They only write the description. A fetch makes a plan of it and reports what doesn't fit
+//! together, so that a builder never fails half-way.
 
 use super::SecretsManager;
 use crate::load::plan::Selection;

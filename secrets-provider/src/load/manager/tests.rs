@@ -1,3 +1,9 @@
+//! The builder: every setter drops the connection that its clones share, and the words of an error
+//! are those of the store.
+//!
+//! A setter that is added needs a line here, or its change would reach a client that was made
+//! before it.
+
 use futures_util::stream;
 
 use super::*;

@@ -1,3 +1,8 @@
+//! Names of secrets become key paths (rules M1 to M3, M6), as tables and as properties.
+//!
+//! The order of the secrets never matters, and no name or payload makes the mapping panic. Whole
+//! cases are in `tests/end-to-end/cases`.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,8 @@
+//! The variables of `from_env`: the set-ups of the guides, what wins, and what is refused.
+//!
+//! Variables and file are arguments here, so no test touches the process environment. An error
+//! names the variable, never its value.
+
 use super::*;
 
 type Pairs<'a> = &'a [(&'a str, &'a str)];

@@ -1,3 +1,8 @@
+//! What is counted, and when: reads, failures, generations, calls, ages.
+//!
+//! A recorder of its own listens in each test. The rules for Prometheus in `examples` may only name
+//! metrics that exist.
+
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 
 use super::*;

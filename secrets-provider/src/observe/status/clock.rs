@@ -1,5 +1,8 @@
 //! Times of a status: kept on tokio's clock, which tests can pause and which never jumps, and shown
-//! on the wall clock. All submodules of `status` serialize their times through here.
+//! on the wall clock.
+//!
+//! All submodules of `status` serialize their times through here, as whole seconds since 1970. A
+//! time of the future is possible, such as that of the next attempt.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -1,5 +1,7 @@
-//! The status of a value that `Live::derive` built from settings, such as a pool. The task that
-//! rebuilds it writes the fields; `Status::derived` lists them.
+//! The status of a value that `Live::derive` built from settings, such as a pool.
+//!
+//! The task that rebuilds it writes the fields; `Status::derived` lists them, and `Live::status` of
+//! the value itself has its own. No value is in it.
 
 use std::time::SystemTime;
 

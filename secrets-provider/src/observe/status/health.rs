@@ -1,5 +1,7 @@
-//! How far settings can be trusted, as one word for dashboards and probes. `Status::health` decides
-//! which.
+//! How far settings can be trusted, as one word for dashboards and probes.
+//!
+//! `Status::health` decides which, each time it is asked, by the age of the last success: a
+//! refresher that hangs cannot keep the word of a better day.
 
 use serde::Serialize;
 

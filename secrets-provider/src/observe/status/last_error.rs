@@ -1,5 +1,7 @@
-//! The last error of a status: its kind, message and time. Made by `Status::record_failure` and by
-//! derived values whose builds fail.
+//! The last error of a status: its kind, message and time.
+//!
+//! Made by `Status::record_failure` and by derived values whose builds fail, shown by the status as
+//! JSON and by the page. It stays after a success, with its time.
 
 use std::time::SystemTime;
 

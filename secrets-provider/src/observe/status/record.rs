@@ -1,5 +1,7 @@
-//! What the engine and derived values write into a status. Every setter is named for the event that
-//! it records; none of them reads a clock other than tokio's, and none can fail.
+//! What the engine and derived values write into a status.
+//!
+//! Every setter is named for the event that it records; none of them reads a clock other than
+//! tokio's, and none can fail. When each is called is for the engine to decide.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -1,3 +1,7 @@
+//! Health and readiness as functions of time, on tokio's paused clock.
+//!
+//! What each failure of a store leads to is in the suite of `end-to-end`.
+
 use super::*;
 use crate::error::{Error, ErrorKind};
 

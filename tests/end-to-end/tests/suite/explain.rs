@@ -3,7 +3,7 @@
 use fake_secrets_manager::FakeSecretsManager;
 use figment::Figment;
 use figment::providers::{Format as _, Toml};
-use secrets_provider::{Explanation, Layers, Live};
+use secrets_provider::{Explanation, Layers, Live, LiveBuilder};
 use serde::Deserialize;
 
 use crate::fixtures::{Database, manager};
@@ -80,6 +80,72 @@ async fn explain_shows_which_secrets_a_figment_hides() {
          database.username secret app/database (version v0 )\n\
          port figment TOML source string\n"
     );
+}
+
+/// The layers below the secrets are shown with their names, and so is what a secret hides of them.
+/// cargo sets the variables when it runs a test.
+#[tokio::test]
+async fn explain_shows_what_secrets_hide_of_a_figment_and_of_a_config() {
+    #[derive(Deserialize)]
+    #[allow(dead_code, reason = "the test reads the explanation, not the settings")]
+    struct Settings {
+        pkg_name: String,
+        pkg_version: String,
+        greeting: String,
+    }
+    async fn check(builder: LiveBuilder<Settings>, file: &str) {
+        let explanation = builder.start().await.unwrap().explain();
+        let hides = |key: &str| {
+            let hides = explanation.key(key).unwrap().hides();
+            hides.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(hides("pkg_name"), ["environment CARGO_PKG_NAME"]);
+        assert_eq!(hides("greeting").len(), 1);
+        assert!(hides("greeting")[0].ends_with(file), "{explanation}");
+        let version = explanation.key("pkg_version").unwrap().source();
+        assert_eq!(version.to_string(), "environment CARGO_PKG_VERSION");
+        let all = format!("{explanation} {explanation:?}");
+        assert!(!all.contains("hunter2"), "{all}");
+    }
+    let fake = FakeSecretsManager::new();
+    fake.put("app/pkg-name", "hunter2");
+    fake.put("app/greeting", "hunter2");
+    let folder = tempfile::tempdir().unwrap();
+    let (toml, json) = (folder.path().join("app.toml"), folder.path().join("app.json"));
+    std::fs::write(&toml, "greeting = 'hunter2'").unwrap();
+    std::fs::write(&json, r#"{"greeting": "hunter2"}"#).unwrap();
+
+    let by_figment = Live::builder(manager(&fake)).layers(move |secrets| {
+        let environment = figment::providers::Env::prefixed("CARGO_");
+        Figment::from(Toml::file(&toml)).merge(environment).merge(secrets.clone())
+    });
+    check(by_figment, "app.toml TOML file").await;
+    let by_config = Live::builder(manager(&fake)).layers(move |secrets| {
+        let environment = config::Environment::with_prefix("CARGO").prefix_separator("_");
+        config::Config::builder()
+            .add_source(config::File::from(json.clone()))
+            .add_source(environment)
+            .add_source(secrets.clone())
+            .build()
+    });
+    check(by_config, "app.json").await;
+}
+
+/// Layers that cannot be made without secrets are explained as far as they are known.
+#[tokio::test]
+async fn explain_survives_layers_that_need_secrets() {
+    let fake = FakeSecretsManager::new();
+    fake.put("app/database", r#"{"username": "u", "password": "p"}"#);
+    let settings: Live<Settings> = Live::builder(manager(&fake))
+        .layers(|secrets| {
+            assert!(!secrets.secrets().is_empty(), "no secrets");
+            let port = figment::providers::Serialized::default("port", 80);
+            Figment::from(port).merge(secrets.clone())
+        })
+        .start()
+        .await
+        .unwrap();
+    assert_eq!(settings.explain().keys().len(), 3);
 }
 
 /// So does a source of config-rs that comes after the secrets. It is shown by the name that it

@@ -1,5 +1,11 @@
 //! Live settings through rotations, outages and rejections (rules R1 to R3, R5), on tokio's paused
 //! clock.
+//!
+//! A generation is whole or not at all; a secret that cannot be read keeps its last good value.
+//! What the files below this one share is here, too.
+
+mod lifetime;
+mod schedule;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -240,155 +246,6 @@ async fn the_last_good_settings_survive_an_endpoint_that_is_down() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_interval_is_kept_within_its_jitter() {
-    let fake = fake();
-    let _settings = start(&fake).await;
-    fake.reset_calls();
-    // The first wait is at most one period; the others are 300 s, within a tenth.
-    tokio::time::sleep(Duration::from_secs(36_000)).await;
-    let cycles = fake.calls("BatchGetSecretValue");
-    let (fewest, most) = ((36_000 - 300) / 330, 36_000 / 270 + 1);
-    assert!((fewest..=most).contains(&cycles), "{cycles} refreshes in ten hours");
-    assert_eq!(fake.calls("GetSecretValue"), 0);
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_interval_can_be_chosen() {
-    let fake = fake();
-    let _settings = builder(&fake).refresh_every(Duration::from_secs(2)).start().await.unwrap();
-    fake.reset_calls();
-    tokio::time::sleep(Duration::from_secs(200)).await;
-    let cycles = fake.calls("BatchGetSecretValue");
-    assert!((90..=112).contains(&cycles), "{cycles} refreshes in 200 s");
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_longest_duration_means_never() {
-    let fake = fake();
-    let manager = manager(&fake).timeout(Duration::MAX);
-    let builder: LiveBuilder<Settings> = secrets_only(manager);
-    let settings = builder.refresh_every(Duration::MAX).start().await.unwrap();
-    rotate(&fake, 2);
-    settings.refresh().await.unwrap();
-    assert_eq!(settings.load().all(), generation(2));
-}
-
-#[tokio::test(start_paused = true)]
-async fn replicas_started_together_refresh_at_different_times() {
-    let mut firsts = Vec::new();
-    for _ in 0..20 {
-        let fake = fake();
-        let _settings = start(&fake).await;
-        let start = tokio::time::Instant::now();
-        fake.reset_calls();
-        fake.wait_for_calls("BatchGetSecretValue", 1).await;
-        firsts.push(start.elapsed().as_secs());
-    }
-    assert!(firsts.iter().all(|first| *first <= 300), "{firsts:?}");
-    // Twenty random times fall into one half of the period once in half a million runs.
-    assert!(
-        firsts.iter().any(|first| *first < 150) && firsts.iter().any(|first| *first >= 150),
-        "{firsts:?}"
-    );
-}
-
-/// Tasks of this runtime that are alive once everything ready has run.
-async fn alive() -> usize {
-    for _ in 0..100 {
-        tokio::task::yield_now().await;
-    }
-    tokio::runtime::Handle::current().metrics().num_alive_tasks()
-}
-
-#[tokio::test(start_paused = true)]
-async fn dropping_the_last_handle_stops_the_refresher() {
-    let before = alive().await;
-    let fake = fake();
-    let settings = start(&fake).await;
-    let value = Arc::downgrade(&settings.current());
-    let mut changes = settings.changes();
-    let clone = settings.clone();
-    drop(settings);
-    assert!(alive().await > before, "the clone does not keep it alive");
-    drop(clone);
-    assert_eq!(alive().await, before, "a task is left");
-    assert!(changes.next().await.is_none(), "the changes do not end");
-    assert!(value.upgrade().is_none(), "the settings are still in memory");
-
-    // The same during a refresh that would never end.
-    let settings = start(&fake).await;
-    fake.inject(Fault::hang());
-    fake.reset_calls();
-    fake.wait_for_calls("ListSecrets", 1).await;
-    drop(settings);
-    assert_eq!(alive().await, before, "a task is left");
-}
-
-#[tokio::test(start_paused = true)]
-async fn shutdown_waits_for_the_end_and_leaves_the_settings_readable() {
-    let before = alive().await;
-    let fake = fake();
-    let settings = start(&fake).await;
-    let other = settings.clone();
-    let mut changes = settings.changes();
-    settings.shutdown().await;
-    assert_eq!(alive().await, before);
-    other.shutdown().await;
-    assert!(changes.next().await.is_none());
-    assert_eq!(other.load().all(), generation(1));
-    assert_eq!(other.refresh().await.unwrap_err().kind(), ErrorKind::Unavailable);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_slow_listener_skips_to_the_newest() {
-    let fake = fake();
-    let settings = start(&fake).await;
-    let mut changes = settings.changes();
-    for n in 2..=5 {
-        rotate(&fake, n);
-        settings.refresh().await.unwrap();
-    }
-    assert_eq!(changes.next().await.unwrap().generation(), 5);
-    let mut late = settings.changes();
-    let missed = tokio::time::timeout(Duration::from_secs(3600), late.next()).await;
-    assert!(missed.is_err(), "a new listener sees an earlier change");
-}
-
-#[tokio::test(start_paused = true)]
-async fn simultaneous_refreshes_are_one() {
-    let fake = fake();
-    let settings = start(&fake).await;
-    fake.reset_calls();
-    let asked = (0..50).map(|_| settings.refresh());
-    let answers = futures_util::future::join_all(asked).await;
-    assert!(answers.iter().all(|answer| answer.is_ok()));
-    assert_eq!(fake.calls("BatchGetSecretValue"), 1);
-}
-
-/// The refresh under way may have read the secrets already, so it does not count for the second
-/// caller.
-#[tokio::test(start_paused = true)]
-async fn a_refresh_requested_during_another_waits_for_the_next() {
-    let fake = fake();
-    let settings = start(&fake).await;
-    let slow = fake.inject(Fault::slow(Duration::from_secs(5)).on("BatchGetSecretValue"));
-    fake.reset_calls();
-    let first = tokio::spawn({
-        let settings = settings.clone();
-        async move { settings.refresh().await }
-    });
-    fake.wait_for_calls("BatchGetSecretValue", 1).await;
-    fake.remove_fault(slow);
-    let second = tokio::spawn({
-        let settings = settings.clone();
-        async move { settings.refresh().await }
-    });
-    first.await.unwrap().unwrap();
-    second.await.unwrap().unwrap();
-    assert_eq!(fake.calls("BatchGetSecretValue"), 2);
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_panic_in_validate_stops_nothing() {
     let fake = fake();
     let settings = builder(&fake)
@@ -407,33 +264,6 @@ async fn a_panic_in_validate_stops_nothing() {
     rotate(&fake, 3);
     settings.refresh().await.unwrap();
     assert_eq!(settings.load().all(), generation(3));
-}
-
-#[tokio::test]
-async fn a_start_that_fails_says_why() {
-    let fake = FakeSecretsManager::new();
-    fake.put("app/jwt-secret", "j");
-    let error = builder(&fake).start().await.unwrap_err();
-    assert_eq!((error.kind(), error.key()), (ErrorKind::Invalid, Some("database")));
-    fake.deny_action("ListSecrets");
-    let error = builder(&fake).start().await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::AccessDenied);
-    assert!(error.hint().unwrap().contains("secretsmanager:ListSecrets"), "{error}");
-}
-
-#[test]
-fn a_constant_needs_no_runtime() {
-    let settings = Live::constant(7);
-    assert_eq!(*settings.load() + *settings.current(), 14);
-    assert_eq!(settings.status().generation(), 1);
-}
-
-#[tokio::test]
-async fn a_constant_has_nothing_to_refresh_and_no_changes() {
-    let settings = Live::constant(7);
-    assert!(!settings.refresh().await.unwrap().changed());
-    assert!(settings.changes().next().await.is_none());
-    settings.shutdown().await;
 }
 
 /// The current and the previous value come in one generation, by the labels that AWS moves.
@@ -510,33 +340,4 @@ async fn no_value_reaches_log_status_or_debug() {
     for event in ["secret_fetched", "settings_changed", "settings_rejected", "refresh_failed"] {
         assert!(shown.contains(event), "no {event}");
     }
-}
-
-/// Of settings whose runtime exists but runs nothing, from a runtime that does.
-#[test]
-fn no_request_waits_for_a_runtime_that_is_not_driven() {
-    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let (first, second) = (runtime(), runtime());
-    let memory = secrets_provider::Memory::new();
-    memory.put("app/v", "1");
-    let builder = secrets_only(SecretsManager::prefix("app").backend(memory.clone()));
-    let settings: Live<serde_json::Value> = first.block_on(builder.start()).unwrap();
-    second.block_on(async {
-        let derived = settings.derive("v", async |_| Ok(())).await.unwrap();
-        let limit = Duration::from_secs(60);
-        let requests = async { tokio::join!(settings.refresh(), derived.refresh()) };
-        let (own, of_derived) = tokio::time::timeout(limit, requests).await.expect("an answer");
-        for error in [own.unwrap_err(), of_derived.unwrap_err()] {
-            assert_eq!(error.kind(), ErrorKind::Unavailable);
-            assert!(error.to_string().contains("runtime is not driven"), "{error}");
-        }
-    });
-    // It goes on as soon as its runtime does.
-    memory.put("app/v", "2");
-    assert!(first.block_on(settings.refresh()).unwrap().changed());
-    let shutdown = async {
-        let limit = Duration::from_secs(60);
-        tokio::time::timeout(limit, settings.shutdown()).await.expect("an end");
-    };
-    second.block_on(shutdown);
 }

@@ -111,7 +111,7 @@ async fn dropping_the_last_handle_stops_the_server() {
     drop(clone);
     assert!(matches!(open.read(&mut [0]).await, Ok(0) | Err(_)), "the connection is closed");
     TcpStream::connect(&address).await.expect_err("refused");
-    in_process.list_secrets().send().await.expect("a client keeps the world, not the server");
+    in_process.list_secrets().send().await.expect("a client keeps the secrets, not the server");
 }
 
 #[tokio::test]

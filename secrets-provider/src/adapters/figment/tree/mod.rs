@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 use super::dotenv::{Texts, texts_of};
 use super::side_channel::fetch_of;
 use super::values::{self, number_text};
+use crate::adapters::variables::ByName;
 use crate::error::{Error, ErrorKind};
 use crate::extract;
 use crate::layers::stack::{LayerStack, Merged, Sealed};
@@ -145,6 +146,7 @@ struct Providers<'a> {
     texts: Vec<Option<Arc<Texts>>>,
     /// The rank of the first provider's values in the current profile.
     first_rank: usize,
+    variables: ByName,
 }
 
 impl<'a> Providers<'a> {
@@ -152,7 +154,8 @@ impl<'a> Providers<'a> {
         let known =
             figment.metadata().map(|metadata| (metadata, fetch_of(metadata).and_then(Result::ok)));
         let texts = figment.metadata().map(texts_of).collect();
-        Self { figment, known: known.collect(), texts, first_rank: 0 }
+        let variables = ByName::of_process();
+        Self { figment, known: known.collect(), texts, first_rank: 0, variables }
     }
 
     fn table(&self, dict: Dict, path: &mut Vec<String>) -> Table {
@@ -191,6 +194,7 @@ impl<'a> Providers<'a> {
                         |metadata| self.place(metadata, path),
                     ),
                     variable: metadata.is_some_and(is_of_variables),
+                    name: metadata.and_then(|metadata| self.variable(metadata, path)),
                 };
                 let texts = at.and_then(|at| self.texts[at].as_deref());
                 let value = texts
@@ -226,6 +230,12 @@ impl<'a> Providers<'a> {
             table.source_text.clone_from(&stored.source_text);
         }
         Node { value: Value::Table(table), ..secret.clone() }
+    }
+
+    /// The variable of the process that a value of figment's `Env` comes from.
+    fn variable(&self, metadata: &Metadata, path: &[String]) -> Option<String> {
+        let prefix = metadata.name.strip_suffix("environment variable(s)")?.trim();
+        self.variables.find(prefix.trim_matches('`'), path).map(str::to_owned)
     }
 
     /// Where a value of another provider comes from: the provider, and the variable if there is

@@ -1,3 +1,8 @@
+//! How a Figment becomes our tree: which spelling of a name wins, what keeps its source text, and
+//! which errors come through.
+//!
+//! They read the tree itself; what a whole program sees is in the suite of `end-to-end`.
+
 use std::collections::BTreeMap;
 
 use figment::providers::{Format as _, Serialized, Toml};

@@ -1,4 +1,7 @@
 //! Which secrets are at or below a prefix: a walk through a tree, or the files of a mount.
+//!
+//! `Directory` calls it for each listing. The walk is on a thread that may block, ends once no one
+//! waits for it, and is of one generation: a mount that is swapped meanwhile is walked again.
 
 use std::fs;
 use std::io;

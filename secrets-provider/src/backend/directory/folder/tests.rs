@@ -1,3 +1,8 @@
+//! How files are read: newlines at the end, sizes, generations that change meanwhile, and files
+//! that are no files.
+//!
+//! They use real folders. Whatever could wait forever has a test that it doesn't.
+
 use super::*;
 use crate::backend::directory::root::GENERATION;
 

@@ -1,3 +1,7 @@
+//! The search for newer settings, for callers whose credentials were refused.
+//!
+//! The search needs no runtime, so each test is a list of events and the answers that follow.
+
 use std::time::Duration;
 
 use super::*;

@@ -75,7 +75,7 @@ async fn a_lookup_blocks_although_its_own_runtime_reads_the_same_secret() {
         async move { text(&secrets, "database-url").await }
     });
     let mut polled = Box::pin(text(&secrets, "database-url"));
-    std::future::poll_fn(|cx| std::task::Poll::Ready(drop(polled.as_mut().poll(cx)))).await;
+    std::future::poll_fn(|cx| std::task::Poll::Ready(polled.as_mut().poll(cx).is_ready())).await;
     let url: String = secrets.get("database-url").blocking().unwrap();
     assert_eq!(url, "postgres://one");
     assert_eq!(polled.await.unwrap(), url);

@@ -136,7 +136,7 @@ async fn a_caller_that_goes_away_does_not_end_the_read_for_the_others() {
 
 async fn poll_once<F: Future>(future: F) -> std::pin::Pin<Box<F>> {
     let mut future = Box::pin(future);
-    poll_fn(|cx| Poll::Ready(drop(future.as_mut().poll(cx)))).await;
+    poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx).is_ready())).await;
     future
 }
 

@@ -14,10 +14,10 @@ use crate::observe::status::Status;
 /// What all clones of one handle share besides the cell. Dropping the last one stops the task.
 pub(super) struct Link {
     pub(super) handle: Handle,
-    pub(super) origin: Origin,
+    pub(super) input: Input,
 }
 
-pub(super) enum Origin {
+pub(super) enum Input {
     /// A constant: there is nothing to refresh.
     Constant,
     Secrets,
