@@ -54,8 +54,8 @@ impl Setup {
         Self { environment: Environment::new(process, dotenv), home: std::env::home_dir() }
     }
 
-    /// Refuses variables of the process environment on which the SDK would panic, or which it
-    /// would take for an endpoint that cannot be reached.
+    /// Refuses variables of the process environment on which the SDK would panic, which it would
+    /// take for an endpoint that cannot be reached, or with which it would ask STS although there is no token.
     pub(super) fn check(&self) -> Result<(), Error> {
         let process = |name: &str| self.process(name);
         let bad = |name: &str, expected: &str| Err(self.environment.bad(name, expected));
@@ -77,7 +77,13 @@ impl Setup {
                 return bad(name, "a region such as `us-east-1`, not an availability zone");
             }
         }
-        Ok(())
+        match self.token_slip_of_the_only_source() {
+            Some((cause, hint)) => {
+                let message = format!("AWS credentials could not be loaded: {cause}");
+                Err(Error::new(ErrorKind::Config, message).with_hint(hint))
+            }
+            None => Ok(()),
+        }
     }
 
     /// The endpoint to set instead of the SDK's, if it would take an empty variable for one.
@@ -238,6 +244,15 @@ impl Setup {
             (Some(path), Some(_)) => self.file_slip(TOKEN_FILE, path),
             (None, None) => None,
         }
+    }
+
+    /// A token file that is not there or empty, where the SDK reads no other source before it. The
+    /// SDK would send even an empty token, and ask again until the time is over.
+    fn token_slip_of_the_only_source(&self) -> Option<(String, String)> {
+        self.process(ROLE)?;
+        let path = self.process(TOKEN_FILE)?;
+        let is_first = self.process(KEY_ID).is_none() && self.profiles().is_empty();
+        is_first.then(|| self.file_slip(TOKEN_FILE, path))?
     }
 
     fn container_slip(&self) -> Option<(String, String)> {
