@@ -58,12 +58,15 @@ impl<'a> Members<'a> {
         let mut members: Vec<Member<'_>> = Vec::with_capacity(table.entries.len());
         let mut unknown = Vec::new();
         for (name, node) in &table.entries {
+            let left_out = is_field_enum::<K>() && context.is_left_out(self.at, name, node);
             let is_field = match node.spelling {
                 Some(_) if by_tree_names => Some(true),
                 Some(_) if is_field_enum::<K>() => context.is_field(identity::<K>(), name),
+                _ if left_out => context.is_field(identity::<K>(), name),
                 _ => Some(false),
             };
             match is_field {
+                Some(false) if left_out => {}
                 Some(true) => members.push((Cow::Borrowed(name), Cow::Borrowed(node))),
                 Some(false) => {
                     let mut stored = Vec::new();
@@ -74,6 +77,7 @@ impl<'a> Members<'a> {
                 None => unknown.push((name.as_str(), node)),
             }
         }
+        members.retain(|(name, _)| !context.is_ignored(&join(self.at, name)));
         // A struct with `flatten` is read as a map, and may miss fields.
         for (field, node) in context.found(self.at) {
             if !table.entries.contains_key(field) {
@@ -99,6 +103,7 @@ impl<'a> Members<'a> {
             let [one, other] = ambiguity.spellings.map(|name| join(at, name));
             context.report_ambiguous(&join(at, ambiguity.field), &one, &other);
         }
+        members.retain(|(name, _)| !context.is_ignored(&join(at, name)));
         for (field, node) in context.found(at) {
             members.push((Cow::Borrowed(field), Cow::Owned(node)));
         }
@@ -113,10 +118,7 @@ impl<'a> Members<'a> {
     }
 
     fn new(mut members: Vec<Member<'a>>, at: &'a str, context: &'a Context<'a>) -> Self {
-        members.retain(|(name, _)| {
-            let path = join(at, name);
-            !context.is_dropped(&path) && !context.is_ignored(&path)
-        });
+        members.retain(|(name, _)| !context.is_dropped(&join(at, name)));
         Self {
             unread: None,
             probing: None,
@@ -302,20 +304,21 @@ impl<'de> SeqAccess<'de> for Versions<'_> {
 
 /// Reads one node, and reports what the type itself objects to (`try_from`, `deserialize_with`) at
 /// the node's path.
-fn descend<'de, S: DeserializeSeed<'de>>(
+pub(super) fn descend<'de, S: DeserializeSeed<'de>>(
     seed: S,
     node: &Node,
     at: String,
     context: &Context<'_>,
 ) -> Result<S::Value, ExtractError> {
     let expected = short_name::<S::Value>();
-    let extractor = Extractor { place: Place::Node(node), at: at.clone(), expected, context };
+    let extractor =
+        Extractor { place: Place::Node(node), at: at.clone(), expected, optional: false, context };
     context.read_on();
     let (known, buffered) = (context.learned(), context.buffered());
     let errors = context.error_count();
     if context.is_spent(&at) {
         context.replace();
-        return placeholder(seed, context).inspect_err(|_| {
+        return placeholder(seed, &at, context).inspect_err(|_| {
             if context.learned() == known {
                 context.drop_out(&at);
             }

@@ -13,6 +13,7 @@ use std::cell::RefCell;
 
 use super::error::{self, Objection};
 use super::marks::State;
+use super::missing::Shape;
 use crate::error::Error;
 use crate::tree::names::{self, Names};
 use crate::tree::{Node, Table, Value, join};
@@ -30,7 +31,11 @@ impl<'a> Context<'a> {
 
     /// The errors, with their keys as they may be shown.
     pub(super) fn into_errors(self) -> Vec<Error> {
-        let State { errors, names, .. } = self.state.into_inner();
+        let mut state = self.state.into_inner();
+        let errors = std::mem::take(&mut state.errors);
+        let errors = errors.into_iter().map(|error| state.with_advice(error));
+        let errors: Vec<_> = errors.collect();
+        let names = state.names;
         let shown = |error: Error| match error.key().map(|key| names.shown(key)) {
             Some(key) => error.with_key(key),
             None => error,
@@ -55,6 +60,11 @@ impl<'a> Context<'a> {
     /// An array is read at this path.
     pub(super) fn know_items(&self, at: &str) {
         self.state.borrow_mut().names.know_items(at);
+    }
+
+    /// A placeholder of this type is made for the value at a path.
+    pub(super) fn know_shape(&self, path: &str, shape: Shape) {
+        self.state.borrow_mut().shapes.insert(path.to_owned(), shape);
     }
 
     pub(super) fn error_count(&self) -> usize {
@@ -108,10 +118,21 @@ impl<'a> Context<'a> {
 
     /// What is wrong with the value at a path.
     pub(super) fn report(&self, path: &str, node: Option<&Node>, message: &str) {
+        self.report_with(path, node, message, None);
+    }
+
+    /// The same with advice.
+    pub(super) fn report_with(
+        &self,
+        path: &str,
+        node: Option<&Node>,
+        message: &str,
+        hint: Option<String>,
+    ) {
         let origin = node.map(|node| &*node.origin);
         let mut state = self.state.borrow_mut();
         let error = error::invalid(&state.names.shown(path), origin, message);
-        state.add(path, error);
+        state.add(path, hint.into_iter().fold(error, Error::with_hint));
     }
 
     /// Reports what a type objects to in the value at a path.
@@ -124,7 +145,7 @@ impl<'a> Context<'a> {
         buffered: bool,
     ) {
         match objection {
-            Objection::Missing(field) => self.missing(path, field, &[]),
+            Objection::Missing(field) => self.missing(path, node, field, &[]),
             // What the type makes of the whole says nothing while a part of it is a placeholder.
             Objection::Rejected if self.state.borrow().is_spent_below(path) => {}
             _ if node.is_some() && self.is_tried(path) => self.nothing_filled(path),

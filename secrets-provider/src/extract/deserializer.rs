@@ -9,11 +9,13 @@ use serde::forward_to_deserialize_any;
 
 use super::access::{Items, Members, Versions};
 use super::error::{ExtractError, Objection};
+use super::lists;
+use super::magic::Magic;
 use super::numbers::{Number, numbers};
-use super::serde_internals::{self, KEY, ROTATING, identity};
+use super::serde_internals::{self, KEY, ROTATING, identity, is_tagged_visitor};
 use super::variants::Enum;
 use super::{Extractor, Place, scalar};
-use crate::tree::{Value, base64};
+use crate::tree::{Node, Value, base64};
 
 impl<'de> Deserializer<'de> for Extractor<'_> {
     type Error = ExtractError;
@@ -24,6 +26,14 @@ impl<'de> Deserializer<'de> for Extractor<'_> {
         let Place::Node(node) = self.place else {
             return self.deserialize_map(visitor);
         };
+        // The visitor of an internally tagged enum takes tables only.
+        if is_tagged_visitor::<V>() && node.is_leaf() && !matches!(node.value, Value::Array(_)) {
+            return match self.json() {
+                Some(Ok(node)) if !node.is_leaf() => self.with(&node).deserialize_map(visitor),
+                Some(Err(problem)) => self.malformed("a table", &problem),
+                _ => self.no_table(),
+            };
+        }
         let visited = match &node.value {
             Value::Null => visitor.visit_unit(),
             Value::Bool(value) => visitor.visit_bool(*value),
@@ -101,7 +111,7 @@ impl<'de> Deserializer<'de> for Extractor<'_> {
                     return self.settle(visitor.visit_none());
                 }
                 let errors = context.error_count();
-                let visited = self.settle(visitor.visit_some(self.again()));
+                let visited = self.settle(visitor.visit_some(self.inside_option()));
                 if visited.is_err() {
                     context.take_back_since(errors, &self.at);
                     context.reject_empty(kind);
@@ -110,7 +120,7 @@ impl<'de> Deserializer<'de> for Extractor<'_> {
             }
             _ => {}
         }
-        let visited = visitor.visit_some(self.again());
+        let visited = visitor.visit_some(self.inside_option());
         self.settle(visited)
     }
 
@@ -198,6 +208,17 @@ impl<'de> Deserializer<'de> for Extractor<'_> {
                     {
                         Err(ExtractError::Reported)
                     }
+                    // Variables that are not meant for a struct with `flatten` are in it, too.
+                    Err(ExtractError::Unplaced(objection))
+                        if self.context.buffered() > known
+                            && self.context.leave_out_variables(
+                                &self.at,
+                                table,
+                                objection.missing(),
+                            ) =>
+                    {
+                        Err(ExtractError::Reported)
+                    }
                     visited => self.settle_buffered(visited, known),
                 }
             }
@@ -206,7 +227,7 @@ impl<'de> Deserializer<'de> for Extractor<'_> {
                     self.with(&node).deserialize_map(visitor)
                 }
                 Some(Err(problem)) => self.malformed("a table", &problem),
-                _ => self.wrong("a table"),
+                _ => self.no_table(),
             },
         }
     }
@@ -217,6 +238,10 @@ impl<'de> Deserializer<'de> for Extractor<'_> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, ExtractError> {
+        if let Some(magic) = Magic::of(name, fields, &self) {
+            let visited = visitor.visit_map(magic);
+            return self.settle(visited);
+        }
         match self.table() {
             Some(table) => {
                 self.context.know_fields(&self.at, fields);
@@ -224,12 +249,7 @@ impl<'de> Deserializer<'de> for Extractor<'_> {
                 let ranks = members.ranks();
                 match visitor.visit_map(members) {
                     Err(ExtractError::Unplaced(Objection::Missing(field))) => {
-                        let absent: Vec<_> = fields
-                            .iter()
-                            .copied()
-                            .filter(|field| !ranks.contains_key(*field))
-                            .collect();
-                        self.context.missing(&self.at, field, &absent);
+                        self.context.missing(&self.at, self.node(), field, fields);
                         Err(ExtractError::Reported)
                     }
                     Err(ExtractError::Unplaced(Objection::Duplicate(field))) => {
@@ -245,7 +265,7 @@ impl<'de> Deserializer<'de> for Extractor<'_> {
                     self.with(&node).deserialize_struct(name, fields, visitor)
                 }
                 Some(Err(problem)) => self.malformed("a table", &problem),
-                _ => self.wrong("a table"),
+                _ => self.no_table(),
             },
         }
     }
@@ -318,15 +338,7 @@ impl Extractor<'_> {
         let expected =
             || length.map_or_else(|| "a sequence".to_owned(), |n| format!("a sequence of {n}"));
         match self.node().map(|node| &node.value) {
-            Some(Value::Array(items)) => match length.filter(|length| *length != items.len()) {
-                Some(_) => self.malformed(&expected(), &format!("there are {}", items.len())),
-                None => {
-                    self.context.know_items(&self.at);
-                    let items = Items::new(items, length.is_none(), &self.at, self.context);
-                    let visited = visitor.visit_seq(items);
-                    self.settle(visited)
-                }
-            },
+            Some(Value::Array(items)) => self.listed(items, length, visitor),
             Some(Value::Bytes(bytes)) => match length.filter(|length| *length != bytes.len()) {
                 Some(_) => self.malformed(&expected(), &format!("there are {} bytes", bytes.len())),
                 None => {
@@ -335,14 +347,53 @@ impl Extractor<'_> {
                     self.settle(visited)
                 }
             },
-            _ => match self.json() {
-                Some(Ok(node)) if matches!(node.value, Value::Array(_)) => {
+            Some(Value::Text(text)) => match (self.json(), lists::split(text)) {
+                (Some(Ok(node)), _) if matches!(node.value, Value::Array(_) | Value::Table(_)) => {
                     self.with(&node).items(length, visitor)
                 }
-                Some(Err(problem)) => self.malformed(&expected(), &problem),
+                // Inside of an `Option`, empty text is none.
+                (_, Some(items)) if items.is_empty() && self.optional => self.wrong(&expected()),
+                (_, Some(items)) => {
+                    let node = self.node().map(|node| lists::array(items, node));
+                    self.context.read_as_list(&self.at);
+                    self.listed(&node.unwrap_or_default(), length, visitor)
+                }
+                (Some(Err(problem)), None) => self.malformed(&expected(), &problem),
+                _ => self.wrong(&expected()),
+            },
+            // figment has parsed a variable with one item.
+            Some(Value::Number(_) | Value::Bool(_))
+                if self.node().is_some_and(|node| node.origin.is_variable()) =>
+            {
+                let item: Vec<Node> = self.node().cloned().into_iter().collect();
+                self.listed(&item, length, visitor)
+            }
+            _ => match self.table().map(|table| (lists::indexed(table), lists::gap(table))) {
+                Some((Some(items), _)) => self.listed(&items, length, visitor),
+                Some((None, Some(gap))) => {
+                    let reason = format!("item {gap} is not there; items are numbered from 0");
+                    self.malformed(&expected(), &reason)
+                }
                 _ => self.wrong(&expected()),
             },
         }
+    }
+
+    /// These nodes as the items of a list.
+    fn listed<'de, V: Visitor<'de>>(
+        self,
+        items: &[Node],
+        length: Option<usize>,
+        visitor: V,
+    ) -> Result<V::Value, ExtractError> {
+        if let Some(length) = length.filter(|length| *length != items.len()) {
+            let reason = format!("there are {}", items.len());
+            return self.malformed(&format!("a sequence of {length}"), &reason);
+        }
+        self.context.know_items(&self.at);
+        let items = Items::new(items, length.is_none(), &self.at, self.context);
+        let visited = visitor.visit_seq(items);
+        self.settle(visited)
     }
 
     /// Bytes as they are, or text that the key itself decodes. It leaves the reason for a

@@ -33,6 +33,14 @@ pub(super) enum Objection {
 }
 
 impl Objection {
+    /// The field that is missing, if that is the objection.
+    pub(super) fn missing(&self) -> Option<&'static str> {
+        match self {
+            Self::Missing(field) => Some(field),
+            _ => None,
+        }
+    }
+
     /// The objection in words; `expected` is the type's name, if it is known.
     pub(super) fn describe(&self, expected: &str, buffered: bool) -> String {
         let rejected = match self {
@@ -61,11 +69,23 @@ impl Objection {
 /// A value of another kind than its type takes. `found` is the kind of the value, in words.
 pub(super) fn mismatch(expected: &str, found: &str) -> String {
     match found {
-        "text" | "a number" => {
+        "text" | "a number" if !expected.starts_with("a sequence") => {
             format!("expected {expected}, found {found} that does not fit")
         }
         found => format!("expected {expected}, found {found}"),
     }
+}
+
+/// How a table is written, for hints.
+pub(super) const HOW_A_TABLE: &str =
+    "a table is written as a JSON object, or as one variable for each key, such as `NAME__KEY`";
+
+/// The hint for a variable that Kubernetes sets for a service.
+pub(super) fn service_link(variable: &str) -> String {
+    format!(
+        "Kubernetes sets `{variable}` for a service of that name: set `enableServiceLinks: false` \
+         in the pod, or give the value under another name"
+    )
 }
 
 /// Text that starts as a table or a sequence but is not one.
@@ -112,15 +132,59 @@ pub(super) fn counted(errors: impl Iterator<Item = Error>) -> Vec<Error> {
 
 /// A required field that no layer defines.
 pub(super) fn missing(path: &str, also_absent: &str) -> Error {
-    let error = Error::new(ErrorKind::Invalid, format!("key `{path}` is missing{also_absent}"));
-    // A variable cannot be named if a part of its name is not shown.
-    if names::hides_a_name(path) {
-        return error.with_hint("add it to the secret that has the other keys of that table");
+    Error::new(ErrorKind::Invalid, format!("key `{path}` is missing{also_absent}"))
+}
+
+const WHERE: &str = "in the environment or the `.env` file";
+
+/// How to add a missing value. A map has no variable of its own.
+pub(super) fn how_to_add(path: &str, is_map: bool) -> String {
+    match variable(path) {
+        None => "add it to the secret that has the other keys of that table".to_owned(),
+        Some(variable) if is_map => format!(
+            "add it to a secret as a JSON object, or set variables such as `{variable}__NAME` \
+             {WHERE}"
+        ),
+        Some(variable) => {
+            format!("add it to a secret, or set the variable `{variable}` {WHERE}")
+        }
     }
-    let variable = path.to_ascii_uppercase().replace('.', "__");
-    error.with_hint(format!(
-        "add it to a secret, or set the variable `{variable}` in the environment or the `.env` file"
-    ))
+}
+
+/// The same for a list.
+pub(super) fn how_to_add_a_list(path: &str) -> String {
+    let how = how_to_add(path, false);
+    format!("{how}; {}", super::lists::HOW)
+}
+
+/// The same for a table with these fields.
+pub(super) fn how_to_add_a_table(path: &str, fields: &[&str]) -> String {
+    let Some(variable) = variable(path) else { return how_to_add(path, false) };
+    let mut variables: Vec<_> = fields
+        .iter()
+        .map(|field| format!("`{variable}__{}`", field.to_ascii_uppercase().replace('-', "_")))
+        .collect();
+    variables.dedup();
+    if variables.len() > MAX_FIELDS {
+        variables.truncate(MAX_FIELDS);
+        variables.push("…".to_owned());
+    }
+    let variables = variables.join(", ");
+    format!("add it to a secret as a JSON object, or set the variables {variables} {WHERE}")
+}
+
+/// How many fields of a table a hint lists.
+const MAX_FIELDS: usize = 6;
+
+/// The variable of a key, which cannot be named if a part of the path is not shown.
+fn variable(path: &str) -> Option<String> {
+    (!names::hides_a_name(path)).then(|| path.to_ascii_uppercase().replace('.', "__"))
+}
+
+/// A required table for which there is only a variable with text.
+pub(super) fn no_table(path: &str, origin: &Origin) -> Error {
+    let message = mismatch("a table", "text");
+    invalid(path, Some(origin), &message).with_hint(HOW_A_TABLE)
 }
 
 /// Two spellings of a key within one layer, neither of them exact.

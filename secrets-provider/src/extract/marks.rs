@@ -4,12 +4,15 @@
 //! that counts as progress goes through [`State::learn`], so that the loop of walks cannot run for
 //! ever. The methods of [`Context`] here only ask for a mark or set one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::context::Context;
+use super::missing::{Instead, Shape};
 use crate::error::Error;
-use crate::tree::Node;
 use crate::tree::names::Names;
+use crate::tree::spelling::same_name;
+use crate::tree::{Node, Origin, Table};
 
 #[derive(Default)]
 pub(super) struct State {
@@ -20,6 +23,9 @@ pub(super) struct State {
     /// By key path.
     pub(super) marks: BTreeMap<String, Mark>,
     pub(super) types: BTreeMap<&'static str, TypeMark>,
+    /// What is there instead of a missing field, and what type it has, by the field's path.
+    pub(super) instead: BTreeMap<String, Instead>,
+    pub(super) shapes: BTreeMap<String, Shape>,
     /// Grows with everything that a walk finds out.
     pub(super) learned: usize,
     /// The member that was handed out last and, if it is another spelling of the same field, the
@@ -54,10 +60,29 @@ pub(super) struct Mark {
     pub(super) recovered: bool,
     /// A missing field of this table was reported.
     pub(super) incomplete: bool,
+    /// Text is read as a list here.
+    pub(super) listed: bool,
+    /// A variable whose text is no table is left out here.
+    pub(super) misfit: Option<Arc<Origin>>,
+    /// Which variables are left out of a struct with `flatten`.
+    pub(super) left_out: LeftOut,
+    /// The names among them that fields need.
+    pub(super) kept: BTreeSet<String>,
     /// No layer defines this table; it is tried because variables may fill it.
     pub(super) tried: Option<Tried>,
     /// Fields that were missing in this table, with what was found for them.
     pub(super) found: Vec<(&'static str, Node)>,
+}
+
+/// Which variables are not handed out to a struct with `flatten`, because they are not meant for
+/// it: serde does not say which one does not fit.
+#[derive(Clone, Copy, PartialEq, PartialOrd, Default)]
+pub(super) enum LeftOut {
+    #[default]
+    Nothing,
+    /// Those that nest, as a map of text would not take them.
+    Tables,
+    All,
 }
 
 #[derive(Clone, Default)]
@@ -168,6 +193,75 @@ impl Context<'_> {
     /// Leaves out a member that is no field of the struct, or no key of the map.
     pub(super) fn ignore(&self, path: &str) {
         self.state.borrow_mut().marks.entry(path.to_owned()).or_default().ignored = true;
+    }
+
+    /// Text is read as a list at this path.
+    pub(super) fn read_as_list(&self, path: &str) {
+        self.state.borrow_mut().marks.entry(path.to_owned()).or_default().listed = true;
+    }
+
+    /// Whether this path is an item of such a list.
+    pub(super) fn is_listed(&self, path: &str) -> bool {
+        let list = path.rsplit_once('.').map_or("", |(list, _)| list);
+        self.state.borrow().mark(list).is_some_and(|mark| mark.listed)
+    }
+
+    /// Leaves out a variable's text that is no table, or the list of which it is an item; `false` if
+    /// that has not helped.
+    pub(super) fn leave_out(&self, path: &str, node: &Node) -> bool {
+        let path = match path.rsplit_once('.') {
+            Some((list, _)) if self.is_listed(path) => list,
+            _ => path,
+        };
+        let mut state = self.state.borrow_mut();
+        let mark = state.marks.entry(path.to_owned()).or_default();
+        let new = mark.misfit.is_none();
+        mark.misfit = Some(node.origin.clone());
+        mark.ignored = true;
+        // It may have been found for a missing field.
+        let (table, field) = path.rsplit_once('.').unwrap_or(("", path));
+        if let Some(mark) = state.marks.get_mut(table) {
+            mark.found.retain(|(found, _)| *found != field);
+        }
+        state.learn(new)
+    }
+
+    /// Leaves more variables out of a struct with `flatten` that does not take all of them; `false`
+    /// if there are no more. A field that is missing then gets its variable back.
+    pub(super) fn leave_out_variables(
+        &self,
+        at: &str,
+        table: &Table,
+        missing: Option<&str>,
+    ) -> bool {
+        let mut state = self.state.borrow_mut();
+        let mark = state.marks.entry(at.to_owned()).or_default();
+        if let Some(field) = missing {
+            let member = table.entries.iter().find(|(name, _)| same_name(name, field));
+            let new = mark.left_out != LeftOut::Nothing
+                && member.is_some_and(|(name, _)| mark.kept.insert(name.clone()));
+            return state.learn(new);
+        }
+        let mut variables = table.entries.values().filter(|node| node.origin.is_variable());
+        let next = match mark.left_out {
+            LeftOut::Nothing if variables.clone().any(|node| !node.is_leaf()) => LeftOut::Tables,
+            LeftOut::Nothing | LeftOut::Tables if variables.next().is_some() => LeftOut::All,
+            _ => return false,
+        };
+        mark.left_out = next;
+        state.learn(true)
+    }
+
+    /// Whether a member is left out of a struct with `flatten`, unless it is a field of its own.
+    pub(super) fn is_left_out(&self, at: &str, name: &str, node: &Node) -> bool {
+        let state = self.state.borrow();
+        let Some(mark) = state.mark(at) else { return false };
+        let is_meant = match mark.left_out {
+            LeftOut::Nothing => true,
+            LeftOut::Tables => node.is_leaf(),
+            LeftOut::All => false,
+        };
+        !is_meant && node.origin.is_variable() && !mark.kept.contains(name)
     }
 
     pub(super) fn is_ignored(&self, path: &str) -> bool {

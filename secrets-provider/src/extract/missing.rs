@@ -5,12 +5,15 @@
 //! reported once for each table, with the other absent fields (rule T4), and a placeholder takes its
 //! place on the next walk.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::context::Context;
 use super::error;
 use super::marks::{State, Tried};
-use crate::tree::spelling::{is_service_link, variables_of};
+use super::near;
+use crate::error::Error;
+use crate::tree::spelling::{is_service_link, relaxed, variables_of};
 use crate::tree::{Node, Origin, Table, Value, join};
 
 /// A nested key that the secret or the variable named after it has filled.
@@ -28,13 +31,79 @@ impl Implied {
     }
 }
 
+/// For how many missing fields of a table a near key is looked for.
+const MAX_WANTED: usize = 8;
+
+/// What is there instead of a missing field, for the hint.
+pub(super) struct Instead {
+    pub(super) text: String,
+    /// The secret that has the table.
+    pub(super) secret: Option<String>,
+}
+
+/// What type a missing field has, as far as its placeholder shows.
+pub(super) enum Shape {
+    Table(&'static [&'static str]),
+    Map,
+    List,
+}
+
 impl State {
+    /// The error of a missing field with its advice, which depends on the field's type: that shows
+    /// only when a placeholder takes its place.
+    pub(super) fn with_advice(&self, error: Error) -> Error {
+        let Some(path) = error.key().filter(|path| self.is_missing(path)).map(str::to_owned) else {
+            return error;
+        };
+        let known = self.names.fields(&path);
+        let fields = match self.shapes.get(&path) {
+            Some(Shape::Table(fields)) => fields,
+            _ => known.as_slice(),
+        };
+        let how = match self.shapes.get(&path) {
+            Some(Shape::List) => error::how_to_add_a_list(&self.names.shown(&path)),
+            Some(Shape::Map) | None if fields.is_empty() => {
+                let is_map = self.shapes.contains_key(&path);
+                error::how_to_add(&self.names.shown(&path), is_map)
+            }
+            _ => error::how_to_add_a_table(&self.names.shown(&path), fields),
+        };
+        match self.instead.get(&path) {
+            None => error.with_hint(how),
+            Some(Instead { text, secret }) => {
+                let error = error.with_hint(format!("{text}; {how}"));
+                secret.iter().fold(error, Error::with_secret)
+            }
+        }
+    }
+
+    fn is_missing(&self, path: &str) -> bool {
+        let (table, field) = path.rsplit_once('.').unwrap_or(("", path));
+        let mark = self.mark(path);
+        mark.is_none_or(|mark| mark.misfit.is_none())
+            && (mark.is_some_and(|mark| mark.tried.is_some())
+                || self.mark(table).is_some_and(|mark| {
+                    mark.found
+                        .iter()
+                        .any(|(found, node)| *found == field && node.value == Value::Null)
+                }))
+    }
+
     /// A table lacks a field. The first one is reported, and its message names the others.
     fn lacks(&mut self, table: &str, path: &str, absent: &str) {
         let mark = self.marks.entry(table.to_owned()).or_default();
-        match std::mem::replace(&mut mark.incomplete, true) {
-            false => self.add(path, error::missing(&self.names.shown(path), absent)),
+        let is_first = !std::mem::replace(&mut mark.incomplete, true);
+        let misfit = self.marks.get(path).and_then(|mark| mark.misfit.clone());
+        match is_first || misfit.is_some() {
             true => {
+                let shown = self.names.shown(path);
+                let error = match misfit {
+                    Some(origin) => error::no_table(&shown, &origin),
+                    None => error::missing(&shown, absent),
+                };
+                self.add(path, error);
+            }
+            false => {
                 self.set(path, |mark| &mut mark.exhausted);
             }
         }
@@ -70,31 +139,142 @@ impl<'a> Context<'a> {
 
     /// A required field that no layer defines. A nested one may be filled by the secret or the
     /// variable that is named after its path, `DATABASE_URL` for `database.url`; nothing else is
-    /// guessed.
-    pub(super) fn missing(&self, table: &str, field: &'static str, absent: &[&str]) {
+    /// guessed. `fields` are all of the struct, as far as they are known.
+    pub(super) fn missing(
+        &self,
+        table: &str,
+        node: Option<&Node>,
+        field: &'static str,
+        fields: &[&'static str],
+    ) {
         let path = join(table, field);
         self.know_field(table, field);
         // It is there, but left out because no placeholder fits. An alias hides under which name.
         if self.is_spent(&path) || self.has_dropped_member(table) {
             return;
         }
+        let is_misfit = self.state.borrow().mark(&path).is_some_and(|mark| mark.misfit.is_some());
         if !table.is_empty()
+            && !is_misfit
             && let Some(node) = self.variable(&path)
         {
             return self.state.borrow_mut().put(table, field, node);
         }
-        let absent = error::also_absent(absent.iter().copied().filter(|other| *other != field));
+        let members = match node.map(|node| &node.value) {
+            None => Some(self.root),
+            Some(Value::Table(members)) => Some(members),
+            Some(_) => None,
+        };
+        let mut present: BTreeSet<String> = members.map(relaxed_names).unwrap_or_default();
+        present.extend(self.found(table).iter().map(|(found, _)| relaxed(found)));
+        let absent = fields.iter().copied();
+        let absent: Vec<_> =
+            absent.filter(|other| *other != field && !present.contains(&relaxed(other))).collect();
+        let also_absent = error::also_absent(absent.iter().copied());
         let origin = self.variable_below(&path).filter(|_| !self.is_tried(&path));
-        let mut state = self.state.borrow_mut();
         if let Some(origin) = origin {
-            let tried = Tried { table: table.to_owned(), absent };
+            let mut state = self.state.borrow_mut();
+            let tried = Tried { table: table.to_owned(), absent: also_absent };
             state.marks.entry(path).or_default().tried = Some(tried);
             return state.put(table, field, Node::new(Value::Table(Table::default()), origin));
         }
-        state.lacks(table, &path, &absent);
+        let wanted: Vec<_> = std::iter::once(field).chain(absent).collect();
+        let instead = self.instead(table, node, &wanted, fields);
+        let mut state = self.state.borrow_mut();
+        state.lacks(table, &path, &also_absent);
+        if let Some(instead) = instead {
+            state.instead.entry(path).or_insert(instead);
+        }
         // On the next walk, a placeholder takes its place.
         let origin = Arc::new(Origin::Environment { variable: String::new() });
         state.put(table, field, Node::new(Value::Null, origin));
+    }
+
+    /// What is there instead of the missing fields: where the table comes from, which of its keys
+    /// are near, and how many others there are.
+    fn instead(
+        &self,
+        table: &str,
+        node: Option<&Node>,
+        wanted: &[&str],
+        fields: &[&str],
+    ) -> Option<Instead> {
+        let members = match node.map(|node| &node.value) {
+            None => self.root,
+            Some(Value::Table(members)) => members,
+            Some(_) => return None,
+        };
+        let fields: BTreeSet<String> = fields.iter().map(|field| relaxed(field)).collect();
+        let others: Vec<_> = members
+            .stored()
+            .into_iter()
+            .filter(|(name, node)| {
+                !fields.contains(&relaxed(name))
+                    && !is_service_link(&name.to_ascii_lowercase(), node)
+            })
+            .take(near::MAX_KEYS)
+            .collect();
+        let of_secret = node.filter(|node| is_secret(node));
+        let mut shown = Vec::new();
+        for field in wanted.iter().take(MAX_WANTED) {
+            let nearest = others.iter().filter_map(|(name, node)| {
+                let source = match is_secret(node) {
+                    true => near::Source::Secret,
+                    false => near::Source::Variable,
+                };
+                Some((near::distance(field, name, source)?, *name, node))
+            });
+            let Some((_, name, near)) =
+                nearest.min_by_key(|(distance, name, _)| (*distance, *name))
+            else {
+                continue;
+            };
+            let what = match &*near.origin {
+                origin if origin.is_variable() && near.is_leaf() => origin.to_string(),
+                _ if of_secret.is_some() => format!("`{name}`"),
+                origin => format!("`{name}` ({origin})"),
+            };
+            shown.push(format!("{what} instead of `{field}`"));
+        }
+        // `Database:Url` and `DATABSE_URL` are at the root.
+        let path = join(table, wanted.first().copied().unwrap_or_default());
+        if !table.is_empty() {
+            let variable = &variables_of(&path)[0];
+            let misnamed = self.root.stored().into_iter().find(|(name, node)| {
+                node.is_leaf()
+                    && match is_secret(node) {
+                        true => near::differ_in_separators(&path, name),
+                        false => {
+                            near::distance(variable, name, near::Source::Variable).is_some()
+                                && node.origin.is_variable()
+                                && !is_service_link(name, node)
+                        }
+                    }
+            });
+            if let Some((name, node)) = misnamed {
+                let place = self.state.borrow().names.shown(&path);
+                shown.push(match node.origin.is_variable() {
+                    true => format!("{} instead of `{place}`", node.origin),
+                    false => format!("`{name}` ({}) instead of `{place}`", node.origin),
+                });
+            }
+        }
+        let rest = others.len().saturating_sub(shown.len());
+        let keys = match (shown.as_slice(), rest) {
+            ([], 0) => "no other keys".to_owned(),
+            ([], 1) => "1 other key".to_owned(),
+            ([], rest) => format!("{rest} other keys"),
+            (shown, _) => shown.join(" and "),
+        };
+        let (text, secret) = match of_secret.map(|node| &*node.origin) {
+            Some(origin @ Origin::Secret { name, .. }) => {
+                let table = self.state.borrow().names.shown(table);
+                (format!("`{table}` comes from {origin}, which has {keys}"), Some(name.clone()))
+            }
+            _ if shown.is_empty() => return None,
+            _ => (format!("there is {keys}"), None),
+        };
+        Some(Instead { text, secret })
     }
 
     fn has_dropped_member(&self, table: &str) -> bool {
@@ -165,6 +345,11 @@ impl<'a> Context<'a> {
             .map(|(name, node)| (name.to_ascii_lowercase(), node))
             .filter(|(name, node)| is_secret(node) || !is_service_link(name, node))
     }
+}
+
+fn relaxed_names(table: &Table) -> BTreeSet<String> {
+    let stored = table.stored().into_iter().map(|(name, _)| relaxed(name));
+    stored.chain(table.entries.keys().map(|name| relaxed(name))).collect()
 }
 
 fn is_secret(node: &Node) -> bool {

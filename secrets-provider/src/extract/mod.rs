@@ -13,8 +13,11 @@ mod deserializer;
 mod error;
 mod fields;
 pub(crate) mod key;
+mod lists;
+mod magic;
 mod marks;
 mod missing;
+mod near;
 mod numbers;
 mod placeholder;
 mod recovery;
@@ -29,7 +32,8 @@ use crate::error::{Error, ErrorKind};
 use crate::secret::Text;
 use crate::tree::names::Names;
 use crate::tree::payload;
-use crate::tree::{Node, Table, Value, base64};
+use crate::tree::spelling::is_service_link;
+use crate::tree::{Node, Origin, Table, Value, base64};
 
 use context::Context;
 use error::ExtractError;
@@ -74,7 +78,13 @@ fn walk<T: DeserializeOwned>(
     loop {
         let known = context.learned();
         context.start_walk();
-        let root = Extractor { place, at: at.to_owned(), expected: "", context: &context };
+        let root = Extractor {
+            place,
+            at: at.to_owned(),
+            expected: "",
+            optional: false,
+            context: &context,
+        };
         match T::deserialize(root) {
             Ok(value) => {
                 if context.end_walk() {
@@ -105,6 +115,8 @@ struct Extractor<'a> {
     at: String,
     /// The type's name, for errors of types that read themselves; may be empty.
     expected: &'static str,
+    /// Whether it is inside an `Option`.
+    optional: bool,
     context: &'a Context<'a>,
 }
 
@@ -186,6 +198,7 @@ impl<'a> Extractor<'a> {
             place: self.place,
             at: self.at.clone(),
             expected: self.expected,
+            optional: self.optional,
             context: self.context,
         }
     }
@@ -197,15 +210,54 @@ impl<'a> Extractor<'a> {
         }
         let found = match self.place {
             Place::Root(_) => "a table",
-            Place::Node(node) => node.value.kind(),
+            Place::Node(node) => match &node.value {
+                Value::Text(text) if text.as_str().trim().is_empty() => "empty text",
+                value => value.kind(),
+            },
         };
-        self.context.report(&self.at, self.node(), &error::mismatch(expected, found));
+        let message = error::mismatch(expected, found);
+        self.context.report_with(&self.at, self.node(), &message, self.advice(expected));
         Err(ExtractError::Reported)
+    }
+
+    /// How to write what is expected, where there is something to say.
+    fn advice(&self, expected: &str) -> Option<String> {
+        let node = self.node()?;
+        match (&*node.origin, &node.value) {
+            (Origin::Environment { variable }, _)
+                if is_service_link(&variable.to_ascii_lowercase(), node) =>
+            {
+                Some(error::service_link(variable))
+            }
+            _ if expected.starts_with("a sequence") || self.context.is_listed(&self.at) => {
+                Some(lists::HOW.to_owned())
+            }
+            (origin, Value::Text(_)) if expected == "a table" && origin.is_variable() => {
+                Some(error::HOW_A_TABLE.to_owned())
+            }
+            _ => None,
+        }
+    }
+
+    /// A table is wanted where there is none. A variable's text never fills a section, because the
+    /// environment is full of variables that are not meant: the member is left out, and reported
+    /// only if its field is missing then.
+    fn no_table<T>(&self) -> Result<T, ExtractError> {
+        if let Some(node) = self.node()
+            && node.origin.is_variable()
+            && !matches!(node.value, Value::Array(_))
+            && !self.context.is_tried(&self.at)
+            && self.context.leave_out(&self.at, node)
+        {
+            return Err(ExtractError::Reported);
+        }
+        self.wrong("a table")
     }
 
     /// Text that starts as JSON but is not the table or sequence that is wanted.
     fn malformed<T>(&self, expected: &str, reason: &str) -> Result<T, ExtractError> {
-        self.context.report(&self.at, self.node(), &error::malformed(expected, reason));
+        let message = error::malformed(expected, reason);
+        self.context.report_with(&self.at, self.node(), &message, self.advice(expected));
         Err(ExtractError::Reported)
     }
 
@@ -216,7 +268,8 @@ impl<'a> Extractor<'a> {
         }
     }
 
-    /// JSON text, if a table or a sequence is wanted; also a JSON object in bytes.
+    /// JSON text, if a table or a sequence is wanted; also a JSON object in bytes, and JSON that was
+    /// encoded twice.
     fn json(&self) -> Option<Result<Node, String>> {
         let node = self.node()?;
         let text = match &node.value {
@@ -224,9 +277,16 @@ impl<'a> Extractor<'a> {
             Value::Bytes(bytes) => payload::text_of(bytes)?,
             _ => return None,
         };
-        let opening = text.as_str().trim_start().chars().next();
-        matches!(opening, Some('{' | '['))
-            .then(|| payload::parse_json(&text, &node.origin).map_err(|error| error.of_text()))
+        let json = payload::json_in(&text)?;
+        Some(
+            json.and_then(|json| payload::parse_json(&json, &node.origin))
+                .map_err(|error| error.of_text()),
+        )
+    }
+
+    /// The same node, inside an `Option`.
+    fn inside_option(&self) -> Self {
+        Self { optional: true, ..self.again() }
     }
 
     fn with<'b>(&self, node: &'b Node) -> Extractor<'b>
@@ -237,6 +297,7 @@ impl<'a> Extractor<'a> {
             place: Place::Node(node),
             at: self.at.clone(),
             expected: self.expected,
+            optional: self.optional,
             context: self.context,
         }
     }

@@ -20,6 +20,7 @@ use serde::forward_to_deserialize_any;
 
 use super::context::Context;
 use super::error::{ExtractError, Objection};
+use super::missing::Shape;
 use super::numbers::{Number, numbers};
 use super::serde_internals::{KEY, identity, key_length};
 
@@ -47,10 +48,11 @@ const MAX_NODES: usize = 4096;
 /// next walk, until it has rejected them all.
 pub(super) fn placeholder<'de, S: DeserializeSeed<'de>>(
     seed: S,
+    at: &str,
     context: &Context<'_>,
 ) -> Result<S::Value, ExtractError> {
     let nodes_left = Cell::new(MAX_NODES);
-    Placeholder { attempt: 0, depth: 0, enums: None, nodes_left: &nodes_left, context }.of(seed)
+    Placeholder { attempt: 0, depth: 0, at, enums: None, nodes_left: &nodes_left, context }.of(seed)
 }
 
 /// The deserializer that makes a placeholder, and serde's access to what is in it.
@@ -58,6 +60,8 @@ pub(super) fn placeholder<'de, S: DeserializeSeed<'de>>(
 struct Placeholder<'a> {
     attempt: usize,
     depth: usize,
+    /// The path of the whole value.
+    at: &'a str,
     /// The enums that this one is inside of.
     enums: Option<&'a EnumFrame<'a>>,
     nodes_left: &'a Cell<usize>,
@@ -109,6 +113,13 @@ impl Placeholder<'_> {
 
     fn inside<'de, S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, ExtractError> {
         Self { depth: self.depth + 1, ..self }.of(seed)
+    }
+
+    /// The whole value shows what type its field has.
+    fn note_shape(self, shape: Shape) {
+        if self.depth == 0 {
+            self.context.know_shape(self.at, shape);
+        }
     }
 
     /// An enum contains itself by the variants that were chosen: the innermost enum that has
@@ -183,6 +194,7 @@ impl<'de> Deserializer<'de> for Placeholder<'_> {
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ExtractError> {
+        self.note_shape(Shape::List);
         visitor.visit_seq(Items { of: self, left: 0 })
     }
 
@@ -204,6 +216,7 @@ impl<'de> Deserializer<'de> for Placeholder<'_> {
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ExtractError> {
+        self.note_shape(Shape::Map);
         visitor.visit_map(NoMembers)
     }
 
@@ -212,9 +225,10 @@ impl<'de> Deserializer<'de> for Placeholder<'_> {
     fn deserialize_struct<V: Visitor<'de>>(
         self,
         _: &'static str,
-        _: &'static [&'static str],
+        fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, ExtractError> {
+        self.note_shape(Shape::Table(fields));
         visitor.visit_seq(Items { of: self, left: usize::MAX })
     }
 

@@ -75,6 +75,12 @@ pub(super) fn is_buffer<V>() -> bool {
     name.starts_with("serde") && (name.ends_with("::Content") || name.ends_with("::IgnoredAny"))
 }
 
+/// Whether a visitor is the one that reads an internally tagged enum, which takes tables only.
+pub(super) fn is_tagged_visitor<V>() -> bool {
+    let name = type_name::<V>();
+    name.starts_with("serde") && name.contains("::TaggedContentVisitor")
+}
+
 /// The length of a `Key<N>`, from the name of the type that its visitor makes.
 pub(super) fn key_length<K>() -> usize {
     let length = type_name::<K>().rsplit('<').next();

@@ -34,9 +34,13 @@ impl<'a> Enum<'a> {
 
     fn content(self) -> Result<Extractor<'a>, ExtractError> {
         match self.content {
-            Some((node, at)) => {
-                Ok(Extractor { place: Place::Node(node), at, expected: "", context: self.context })
-            }
+            Some((node, at)) => Ok(Extractor {
+                place: Place::Node(node),
+                at,
+                expected: "",
+                optional: false,
+                context: self.context,
+            }),
             None => Err(ExtractError::Unplaced(Objection::Rejected)),
         }
     }

@@ -143,6 +143,13 @@ impl Names {
         self.tables.entry(at).or_default().lists.insert(list);
     }
 
+    /// The fields of the structs that were read at this path.
+    pub(crate) fn fields(&self, at: &str) -> Vec<&'static str> {
+        let lists = self.tables.get(&relaxed_path(at)).map(|known| &known.lists);
+        let lists = lists.into_iter().flatten();
+        lists.flat_map(|list| self.lists[*list].fields).copied().collect()
+    }
+
     /// The table at this path has a field of this name.
     pub(crate) fn know_field(&mut self, at: &str, name: &str) {
         self.tables.entry(relaxed_path(at)).or_default().names.insert(relaxed(name));

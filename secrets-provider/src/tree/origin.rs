@@ -5,6 +5,9 @@
 //! [`without_credentials`] before they become an origin.
 
 use std::fmt;
+use std::path::Path;
+#[cfg(feature = "figment")]
+use std::path::PathBuf;
 
 /// Where a value came from, as errors name it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,13 +23,14 @@ pub(crate) enum Origin {
         file: String,
         variable: String,
     },
-    /// A provider that figment merged.
+    /// A provider that figment merged, with the file that it has read, if it is one.
     #[cfg(feature = "figment")]
     Figment {
         provider: String,
         variable: bool,
         /// The name of the process's variable, where it is known.
         name: Option<String>,
+        file: Option<PathBuf>,
     },
     /// A layer of a `config::Config`, by the name that it gives its values, where it gives one.
     #[cfg(feature = "config")]
@@ -53,6 +57,15 @@ impl Origin {
             #[cfg(feature = "config")]
             Self::Config { variable, .. } => 1 + u32::from(*variable),
             Self::Secret { .. } => u32::MAX,
+        }
+    }
+
+    /// The file that a provider of figment has read, to which a path in it is relative.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        match self {
+            #[cfg(feature = "figment")]
+            Self::Figment { file, .. } => file.as_deref(),
+            _ => None,
         }
     }
 

@@ -20,6 +20,9 @@ use crate::tree::{Node, Origin, Table, Value, join};
 /// How deep a payload may nest; the object itself is the first level.
 const MAX_DEPTH: usize = 64;
 
+/// A byte order mark, as it is in text.
+const MARK: &str = "\u{feff}";
+
 /// Why a payload has no place in a tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum PayloadError {
@@ -33,6 +36,8 @@ pub(crate) enum PayloadError {
     DuplicateKey(String),
     TooDeep,
     NotUnicode,
+    /// A JSON string that holds the JSON.
+    EncodedTwice,
 }
 
 impl fmt::Display for PayloadError {
@@ -51,6 +56,9 @@ impl fmt::Display for PayloadError {
             Self::NotUnicode => f.write_str(
                 "a string in the JSON object is not Unicode (it has an unpaired surrogate escape)",
             ),
+            Self::EncodedTwice => f.write_str(
+                "expected a JSON object, found a JSON string that holds JSON: it was encoded twice",
+            ),
         }
     }
 }
@@ -62,6 +70,7 @@ impl PayloadError {
             Self::BrokenObject { line, column } => {
                 format!("the text is not valid JSON at line {line}, column {column}")
             }
+            Self::EncodedTwice => "the text is JSON that was encoded more than twice".to_owned(),
             other => other.to_string(),
         }
     }
@@ -74,7 +83,7 @@ pub(crate) fn parse(payload: &Payload, origin: &Arc<Origin>) -> Result<Node, Pay
         Payload::Text(text) => match object_error(text.as_str()) {
             None => {
                 let source = Source { text, origin };
-                let mut table = source.object(text.as_str(), "", 1)?;
+                let mut table = source.object(without_mark(text.as_str()), "", 1)?;
                 table.source_text = Some(text.clone());
                 Value::Table(table)
             }
@@ -89,6 +98,9 @@ pub(crate) fn parse_root(payload: &Payload, origin: &Arc<Origin>) -> Result<Tabl
     match parse(payload, origin)?.value {
         Value::Table(table) => Ok(table),
         Value::Text(text) => Err(match object_error(text.as_str()) {
+            Some(PayloadError::NotAnObject(_)) if encoded_in(&text).is_some() => {
+                PayloadError::EncodedTwice
+            }
             Some(error) => error,
             None => PayloadError::NotAnObject("text"),
         }),
@@ -104,13 +116,46 @@ pub(crate) fn parse_root(payload: &Payload, origin: &Arc<Origin>) -> Result<Tabl
 
 /// Bytes as text, if they may be a JSON object in UTF-8.
 pub(crate) fn text_of(bytes: &[u8]) -> Option<Text> {
-    let opening = bytes.iter().find(|byte| !b" \t\n\r".contains(byte))?;
+    let unmarked = bytes.strip_prefix(MARK.as_bytes()).unwrap_or(bytes);
+    let opening = unmarked.iter().find(|byte| !b" \t\n\r".contains(byte))?;
     (*opening == b'{').then(|| std::str::from_utf8(bytes).ok().map(Text::new)).flatten()
+}
+
+/// Text that may be JSON: the text itself if it begins with `{` or `[`, or what a JSON string holds
+/// that begins so, because it was encoded twice. `None` for other text.
+pub(crate) fn json_in(text: &Text) -> Option<Result<Text, PayloadError>> {
+    if opens(text.as_str()) {
+        return Some(Ok(text.clone()));
+    }
+    let once = encoded_in(text)?;
+    Some(if opens(once.as_str()) { Ok(once) } else { Err(PayloadError::EncodedTwice) })
+}
+
+/// What a JSON string holds, if that is JSON, encoded once or more often.
+fn encoded_in(text: &Text) -> Option<Text> {
+    let decoded = |text: &str| {
+        let text = without_mark(text).trim();
+        text.starts_with('"').then(|| serde_json::from_str::<String>(text).ok()).flatten()
+    };
+    let once = Text::new(decoded(text.as_str())?);
+    let holds_json = opens(once.as_str())
+        || decoded(once.as_str()).map(Text::new).is_some_and(|twice| opens(twice.as_str()));
+    holds_json.then_some(once)
+}
+
+fn opens(text: &str) -> bool {
+    without_mark(text).trim_start().starts_with(['{', '['])
+}
+
+/// Text without a byte order mark, which editors on Windows write in front of it.
+fn without_mark(text: &str) -> &str {
+    text.strip_prefix(MARK).unwrap_or(text)
 }
 
 /// JSON text as a node, for a field that takes a table or a sequence while the layer has text.
 pub(crate) fn parse_json(text: &Text, origin: &Arc<Origin>) -> Result<Node, PayloadError> {
-    let raw: &RawValue = serde_json::from_str(text.as_str().trim()).map_err(|error| {
+    let json = without_mark(text.as_str()).trim();
+    let raw: &RawValue = serde_json::from_str(json).map_err(|error| {
         PayloadError::BrokenObject { line: error.line(), column: error.column() }
     })?;
     Source { text, origin }.node(raw, "", 0)
@@ -123,6 +168,7 @@ pub(crate) fn is_object(text: &str) -> bool {
 
 /// Why text is not a JSON object, or `None` if it is one. Its keys and depth are checked later.
 fn object_error(text: &str) -> Option<PayloadError> {
+    let text = without_mark(text);
     if !text.trim_start_matches([' ', '\t', '\n', '\r']).starts_with('{') {
         return Some(PayloadError::NotAnObject("text"));
     }
@@ -312,6 +358,9 @@ mod tests {
             ("[{}]", false),
             ("", false),
             ("\u{a0}{}", false),
+            ("\u{feff} {\"a\": 1}", true),
+            ("\u{feff}\u{feff}{}", false),
+            (r#""{\"a\": 1}""#, false),
         ] {
             let Ok(node) = parse(&Payload::text(text), &origin()) else { panic!("{text:?}") };
             assert_eq!(matches!(node.value, Value::Table(_)), table, "{text:?}");
@@ -380,6 +429,11 @@ mod tests {
             Some("expected a JSON object, found binary")
         );
         assert_eq!(root(Payload::binary(*b" {\"a\": 1}")), None, "a JSON object in UTF-8");
+        assert_eq!(root(Payload::binary(*b"\xef\xbb\xbf{\"a\": 1}")), None, "with a mark");
         assert_eq!(root(Payload::text("{}")), None);
+        for encoded in [r#""{\"a\": 1}""#, r#" "\"{\\\"a\\\": 1}\"" "#, r#""[1]""#] {
+            let problem = root(Payload::text(encoded)).expect("a problem");
+            assert!(problem.ends_with("it was encoded twice"), "{encoded}: {problem}");
+        }
     }
 }

@@ -86,10 +86,10 @@ fn enums_sequences_maps_and_tuples_are_read() {
         );
     }
     assert!(
-        refused::<Vec<u8>>("hunter2").contains("expected a sequence, found text that does not fit")
+        refused::<Vec<u8>>("hunter2").contains("`x.0`: expected u8, found text that does not fit")
     );
     assert!(
-        refused::<Vec<u8>>("[hunter2]")
+        refused::<Vec<u8>>("[hunter2")
             .contains("expected a sequence, but the text is not valid JSON at line 1")
     );
     assert_eq!(

@@ -86,7 +86,10 @@ fn layered<T: DeserializeOwned>(
 }
 
 mod all_errors;
+mod almost;
+mod ambient;
 mod conversions;
+mod lists;
 mod names;
 mod properties;
 mod recovery;

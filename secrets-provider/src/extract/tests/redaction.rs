@@ -77,7 +77,8 @@ fn an_error_names_key_type_secret_and_version_and_never_the_value() {
         (
             r#"{"host": "h"}"#,
             "key `x.port` is missing (also absent, required or not: `proxy`)\n\
-             hint: add it to a secret, or set the variable `X__PORT` in the environment or the `.env` file"
+             hint: `x` comes from secret `app/x`, version `v1`, which has no other keys; add it to a secret, or \
+             set the variable `X__PORT` in the environment or the `.env` file"
                 .to_owned(),
         ),
         (

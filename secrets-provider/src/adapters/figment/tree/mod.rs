@@ -195,6 +195,9 @@ impl<'a> Providers<'a> {
                     ),
                     variable: metadata.is_some_and(is_of_variables),
                     name: metadata.and_then(|metadata| self.variable(metadata, path)),
+                    file: metadata
+                        .and_then(|metadata| metadata.source.as_ref()?.file_path())
+                        .map(ToOwned::to_owned),
                 };
                 let texts = at.and_then(|at| self.texts[at].as_deref());
                 let value = texts

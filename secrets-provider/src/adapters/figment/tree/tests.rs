@@ -183,3 +183,54 @@ fn a_dotenv_file_keeps_its_text() {
         assert_eq!(read.list, [1, 2]);
     }
 }
+
+/// figment's own types ask its deserializer for what it knows about a value's source.
+#[test]
+fn figments_magic_types_are_read_as_by_figment() {
+    use figment::value::magic::{Either, RelativePathBuf, Tagged};
+    #[derive(Debug, Deserialize)]
+    struct Magic {
+        path: RelativePathBuf,
+        paths: Vec<RelativePathBuf>,
+        none: Option<RelativePathBuf>,
+        port: Tagged<u16>,
+        either: Either<RelativePathBuf, Vec<String>>,
+        other: Either<Tagged<u16>, String>,
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("app.toml");
+    let toml = "path = 'certs/ca.pem'\npaths = ['a', '/b']\nport = 80\neither = 'x'\nother = 'o'\n";
+    std::fs::write(&file, toml).expect("a file");
+    let figment = Figment::new().merge(Toml::file(&file));
+    let theirs: Magic = figment.extract().expect("figment's");
+    let ours: Magic = figment.settings().expect("ours");
+    for read in [&theirs, &ours] {
+        assert_eq!(read.path.relative(), folder.path().join("certs/ca.pem"));
+        assert_eq!(read.path.original(), std::path::Path::new("certs/ca.pem"));
+        assert_eq!(read.paths[0].relative(), folder.path().join("a"));
+        assert_eq!(read.paths[1].relative(), std::path::Path::new("/b"));
+        assert!(read.none.is_none());
+        assert_eq!(*read.port, 80);
+        assert!(matches!(&read.either, Either::Left(path) if path.original().ends_with("x")));
+        assert!(matches!(&read.other, Either::Right(text) if text == "o"));
+    }
+
+    // Values of no file, of a secret, and of a struct that figment has serialized.
+    #[derive(Debug, Deserialize, serde::Serialize)]
+    struct Path {
+        path: RelativePathBuf,
+    }
+    let path = || Path { path: "certs/ca.pem".into() };
+    for figment in [
+        Figment::new().merge(("path", "certs/ca.pem")),
+        Figment::new().merge(secrets(r#"{"path": "certs/ca.pem"}"#)),
+        Figment::new().merge(Serialized::defaults(path())),
+    ] {
+        let read: Path = figment.settings().unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(read.path.relative(), std::path::Path::new("certs/ca.pem"));
+    }
+    let error = Figment::new().merge(("path", 5)).settings::<Path>();
+    assert!(error.is_ok() || error.is_err_and(|error| error.to_string().contains("`path`")));
+    let error = Figment::new().merge(("path.x", 5)).settings::<Path>().expect_err("a table");
+    assert!(error.to_string().contains("key `path`"), "{error}");
+}

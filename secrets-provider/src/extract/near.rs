@@ -1,0 +1,94 @@
+//! Which present key may be a slip for a missing field (rules T1 and T4).
+//!
+//! A key that no field asks for may be content, so it is shown only if a field's name vouches for
+//! it: it differs in a few letters or in separators, is a part of it, or is another common word for
+//! the same thing. Variables need to be closer, because the environment has many that are not
+//! meant. Pure; a long table is searched up to a bound.
+
+/// How many keys of a table are compared at most, and how long each may be.
+pub(super) const MAX_KEYS: usize = 200;
+const MAX_LENGTH: usize = 64;
+
+/// Words for one thing, as services and AWS's own secrets spell them.
+const SYNONYMS: [&[&str]; 7] = [
+    &["user", "username", "login", "usr"],
+    &["password", "passwd", "passphrase", "pass", "pwd"],
+    &["host", "hostname", "server", "endpoint", "address"],
+    &["database", "dbname", "db", "name"],
+    &["url", "uri", "dsn", "connectionstring"],
+    &["key", "apikey", "secretkey", "secret", "token"],
+    &["engine", "driver", "scheme"],
+];
+
+/// How a name is compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Source {
+    Secret,
+    Variable,
+}
+
+/// How far a name is from a field's, if it may be a slip for it.
+pub(super) fn distance(field: &str, name: &str, source: Source) -> Option<usize> {
+    if name.len() > MAX_LENGTH || field.len() > MAX_LENGTH {
+        return None;
+    }
+    let (field, name) = (letters(field), letters(name));
+    let (length, other) = (field.chars().count(), name.chars().count());
+    let distance = strsim::damerau_levenshtein(&field, &name);
+    let allowed = if length < 4 { 0 } else { (length / 4).clamp(1, 3) };
+    if distance <= allowed {
+        return (other > 0).then_some(distance);
+    }
+    let is_part = other >= 3 && other * 2 >= length && field.contains(&name)
+        || length >= 4 && other <= length + 3 && name.contains(&field);
+    let is_synonym = SYNONYMS
+        .iter()
+        .any(|words| words.contains(&field.as_str()) && words.contains(&name.as_str()));
+    (source == Source::Secret && (is_part || is_synonym)).then_some(distance)
+}
+
+/// Whether two names differ only in case and in what is no letter and no digit.
+pub(super) fn differ_in_separators(one: &str, other: &str) -> bool {
+    let one = letters(one);
+    !one.is_empty() && one == letters(other)
+}
+
+fn letters(name: &str) -> String {
+    name.chars().filter(|c| c.is_alphanumeric()).map(|c| c.to_ascii_lowercase()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_is_near_and_content_is_not() {
+        use Source::{Secret, Variable};
+        for (field, name, source, near) in [
+            ("password", "passwrod", Secret, true),
+            ("password", "Pass-Word", Secret, true),
+            ("password", "pass", Secret, true),
+            ("password", "pwd", Secret, true),
+            ("password", "db_password", Secret, true),
+            ("password", "password_hunter2", Secret, false),
+            ("username", "user", Secret, true),
+            ("username", "usrname", Secret, true),
+            ("database_url", "Database:Url", Secret, true),
+            ("port", "prot", Secret, true),
+            ("port", "fort", Secret, true),
+            ("url", "uri", Secret, true),
+            ("url", "arl", Secret, false),
+            ("key", "", Secret, false),
+            ("username", "hunter2", Secret, false),
+            ("username", "u", Secret, false),
+            ("database_url", "databse_url", Variable, true),
+            ("username", "user", Variable, false),
+            ("pat", "path", Variable, false),
+            ("password", "pwd", Variable, false),
+        ] {
+            assert_eq!(distance(field, name, source).is_some(), near, "{field} {name}");
+        }
+        let long = "a".repeat(100_000);
+        assert_eq!(distance("password", &long, Secret), None);
+    }
+}

@@ -1,0 +1,130 @@
+//! The error of a missing key looks at what is there instead (rules T1 and T4).
+
+use super::*;
+
+#[derive(Debug, Deserialize)]
+#[allow(dead_code, reason = "only serde uses it")]
+struct Login {
+    username: String,
+    password: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[allow(dead_code, reason = "only serde uses it")]
+struct Settings {
+    database: Login,
+}
+
+fn of_secrets<T: DeserializeOwned>(
+    secrets: &[(&str, &str)],
+    env: &[(&str, &str)],
+) -> Result<T, Error> {
+    let memory = crate::Memory::new();
+    secrets.iter().for_each(|(name, text)| _ = memory.put(*name, *text));
+    let manager = crate::SecretsManager::prefix("app").backend(memory).fallback_to_env();
+    let snapshot = manager.fetch_blocking().expect("a snapshot");
+    crate::Layers::new().environment_from(env.iter().copied()).secrets(&snapshot).extract()
+}
+
+fn hint(secrets: &[(&str, &str)], env: &[(&str, &str)]) -> String {
+    let error = of_secrets::<Settings>(secrets, env).expect_err("something is missing");
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+    assert!(error.to_string().contains("is missing"), "{error}");
+    error.hint().expect("advice").replace(", version `v1`", "")
+}
+
+#[test]
+fn the_nearest_key_and_the_secret_that_has_the_section_are_named() {
+    for (about, secret, mentions) in [
+        (
+            "two slips",
+            r#"{"user": "u", "passwrod": "p"}"#,
+            &["`user` instead of `username`", "`passwrod` instead of `password`"][..],
+        ),
+        ("a shorter word", r#"{"username": "u", "pass": "p"}"#, &["`pass` instead of `password`"]),
+        ("another word", r#"{"username": "u", "pwd": "p"}"#, &["`pwd` instead of `password`"]),
+        ("separators", r#"{"user:name": "u", "password": "p"}"#, &["`user:name` instead of"]),
+        ("AWS's own words", r#"{"login": "u", "password": "p"}"#, &["`login` instead of"]),
+        ("content", r#"{"hunter2": "u", "ak1": "p"}"#, &["which has 2 other keys"]),
+        ("one other", r#"{"username": "u", "x": "p"}"#, &["which has 1 other key"]),
+        ("nothing", "{}", &["which has no other keys"]),
+    ] {
+        let hint = hint(&[("app/database", secret)], &[]);
+        assert!(hint.contains("`database` comes from secret `app/database`"), "{about}: {hint}");
+        for mention in mentions {
+            assert!(hint.contains(mention), "{about}: {hint}");
+        }
+        assert!(!hint.contains("hunter2") && !hint.contains("ak1"), "{about}: {hint}");
+    }
+    let error = of_secrets::<Settings>(&[("app/database", r#"{"user": "u"}"#)], &[]);
+    assert_eq!(error.expect_err("missing").secret(), Some("app/database"));
+}
+
+#[test]
+fn near_names_are_looked_for_at_the_root_among_secrets_and_among_variables() {
+    let section = r#"{"username": "u", "password": "p"}"#;
+    for (about, secrets, env, mention) in [
+        (
+            "a secret's name",
+            &[("app/databse", section)][..],
+            &[][..],
+            "there is `databse` (secret `app/databse`) instead of `database`",
+        ),
+        (
+            "a key of the root secret",
+            &[("app", r#"{"datbase": {"username": "u", "password": "p"}}"#)],
+            &[],
+            "there is `datbase` (secret `app`) instead of `database`",
+        ),
+        (
+            "a nested variable",
+            &[],
+            &[("DATABASE__USERNAME", "u"), ("DATABASE__PASWORD", "p")],
+            "environment variable `DATABASE__PASWORD` instead of `password`",
+        ),
+        (
+            "a variable",
+            &[("app/database", r#"{"username": "u"}"#)],
+            &[("DATABASE_PASWORD", "p")],
+            "environment variable `DATABASE_PASWORD` instead of `database.password`",
+        ),
+        (
+            "a key with a colon",
+            &[("app", r#"{"Database:Password": "p", "database": {"username": "u"}}"#)],
+            &[],
+            "`Database:Password` (secret `app`) instead of `database.password`",
+        ),
+    ] {
+        let hint = hint(secrets, env);
+        assert!(hint.contains(mention), "{about}: {hint}");
+    }
+    // What is set for every process is no slip.
+    let ambient = [
+        ("DATABASE_PORT", "tcp://10.0.0.1:5432"),
+        ("DATABAS_PORT", "tcp://10.0.0.1:5432"),
+        ("USER", "root"),
+        ("PASSWD", "x"),
+    ];
+    let hint = hint(&[("app/database", r#"{"password": "p"}"#)], &ambient);
+    assert!(!hint.contains("environment variable"), "{hint}");
+}
+
+#[test]
+fn the_hint_for_a_missing_section_names_variables_that_could_fill_it() {
+    let hint = hint(&[], &[]);
+    assert_eq!(
+        hint,
+        "add it to a secret as a JSON object, or set the variables `DATABASE__USERNAME`, \
+         `DATABASE__PASSWORD` in the environment or the `.env` file"
+    );
+    let settings: Settings =
+        of_secrets(&[], &[("DATABASE__USERNAME", "u"), ("DATABASE__PASSWORD", "p")]).expect("it");
+    assert_eq!(settings.database.username, "u");
+    let of = |error: Error| error.hint().expect("advice").to_owned();
+    let list = of(of_secrets::<X<Vec<String>>>(&[], &[]).expect_err("missing"));
+    assert!(list.contains("variable `X`") && list.contains("`a, b`"), "{list}");
+    let map = of(of_secrets::<X<BTreeMap<String, String>>>(&[], &[]).expect_err("missing"));
+    assert!(map.contains("`X__NAME`") && !map.contains("`X`"), "{map}");
+    let text = of(of_secrets::<X<String>>(&[], &[]).expect_err("missing"));
+    assert!(text.contains("set the variable `X` in"), "{text}");
+}
