@@ -57,6 +57,11 @@ impl Location {
         (self.region != ANY).then_some(self.region.as_str())
     }
 
+    #[cfg(feature = "aws")]
+    pub(crate) fn partition(&self) -> &str {
+        &self.partition
+    }
+
     /// The service name for an interface endpoint in a VPC.
     #[cfg(feature = "aws")]
     pub(crate) fn endpoint_service(&self) -> String {

@@ -2,9 +2,8 @@
 //!
 //! [`SecretsManager`](manager::SecretsManager) describes the selection, `plan` checks it, `fetch`
 //! reads, `mapping` places every value at its key, and [`Snapshot`](snapshot::Snapshot) holds the
-//! result. `retry` says when to read again. `plan`, `required`, `mapping`, `suggest` and `switches`
-//! are pure. Nothing here knows
-//! layers, background tasks or frameworks.
+//! result. `retry` says when to read again. `plan`, `required`, `mapping`, `slip`, `suggest` and
+//! `switches` are pure. Nothing here knows layers, background tasks or frameworks.
 
 pub(crate) mod blocking;
 pub(crate) mod fetch;
@@ -15,6 +14,7 @@ pub(crate) mod plan;
 pub(crate) mod rejected;
 pub(crate) mod required;
 pub(crate) mod retry;
+pub(crate) mod slip;
 pub(crate) mod snapshot;
 pub(crate) mod suggest;
 pub(crate) mod switches;

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::error::{Error, ErrorKind};
 use crate::load::mapping::{Mapping, Rename};
 use crate::load::required::Requirement;
+use crate::load::slip::{self, of_name};
 use crate::secret::id::{below, is_arn, names_of, same_secret, trimmed};
 
 /// How the secrets are chosen.
@@ -93,7 +94,7 @@ impl Choice {
                 let optional: BTreeSet<String> = self
                     .optional
                     .iter()
-                    .map(|name| full_name(prefix, name))
+                    .map(|name| full_name("optional secret", prefix, name))
                     .collect::<Result<_, _>>()?;
                 if let Some(ids) = &mut ids {
                     ids.extend(optional.iter().cloned());
@@ -102,9 +103,15 @@ impl Choice {
             }
             (_, None) => self.optional_ids(ids.get_or_insert_default())?,
         };
-        let previous: Vec<String> = match &prefix {
-            Some(prefix) => self.previous.iter().map(|name| joined(prefix, name)).collect(),
-            None => self.previous.clone(),
+        let previous: Vec<String> = match (&prefix, &ids) {
+            (Some(prefix), _) => {
+                let of = |name: &String| full_name("`with_previous`", prefix, name);
+                self.previous.iter().map(of).collect::<Result<_, _>>()?
+            }
+            (None, Some(ids)) => {
+                self.previous.iter().flat_map(|name| selected(ids, name)).collect()
+            }
+            (None, None) => self.previous.clone(),
         };
         let unselected =
             |name: &&String| !self.off && ids.as_ref().is_some_and(|ids| !ids.contains(*name));
@@ -135,6 +142,9 @@ impl Choice {
             if name.is_empty() {
                 return Err(empty("one of the optional names is empty"));
             }
+            if let Some(error) = of_name(name) {
+                return Err(error);
+            }
             if !ids.iter().any(|id| same_secret(id, name)) {
                 ids.push(name.clone());
             }
@@ -158,19 +168,27 @@ impl Selection {
                         "name a prefix such as `gaara/prod`, or the secrets themselves with `names`",
                     ));
                 }
-                let ids = only
-                    .as_ref()
-                    .map(|only| only.iter().map(|name| joined(prefix, name)).collect());
-                Ok((Some(prefix.to_owned()), ids))
+                if let Some(error) = slip::of_prefix(prefix) {
+                    return Err(error);
+                }
+                let only = only.as_ref().map(|only| {
+                    only.iter().map(|name| name_below("secret", prefix, name)).collect()
+                });
+                Ok((Some(prefix.to_owned()), only.transpose()?))
             }
             Self::Names { only: true, .. } => {
                 Err(config("`only` picks secrets below a prefix, but these are given by name")
                     .with_hint("leave `only` out, or start from `SecretsManager::prefix(..)`"))
             }
-            Self::Names { names, .. } if names.iter().any(String::is_empty) => {
+            Self::Names { names, .. } if names.iter().any(|name| name.trim().is_empty()) => {
                 Err(empty("one of the names is empty"))
             }
-            Self::Names { names, .. } => Ok((None, Some(names.clone()))),
+            Self::Names { names, .. } => {
+                match Error::all(names.iter().filter_map(|name| of_name(name))) {
+                    Some(error) => Err(error),
+                    None => Ok((None, Some(names.clone()))),
+                }
+            }
             Self::Nothing => Ok((None, Some(Vec::new()))),
         }
     }
@@ -216,16 +234,39 @@ fn joined(prefix: &str, name: &str) -> String {
     }
 }
 
-/// The same for an optional secret. A whole name given by mistake is refused, because nothing else
-/// would notice it.
-fn full_name(prefix: &str, name: &str) -> Result<String, Error> {
-    if is_arn(name) || below(prefix, name.trim_start_matches('/')).is_some() {
-        return Err(config(&format!(
-            "optional secret `{name}`: with a prefix, give the name below it"
-        ))
-        .with_hint(format!("leave `{prefix}/` out, as in `optional([\"sentry-dsn\"])`")));
+/// The same for an optional secret, or one whose previous version is read. A whole name given by
+/// mistake is refused, because nothing else would notice it.
+fn full_name(what: &str, prefix: &str, name: &str) -> Result<String, Error> {
+    if below(prefix, name.trim_start_matches('/')).is_some() {
+        return Err(config(&format!("{what} `{name}`: with a prefix, give the name below it"))
+            .with_hint(format!("leave `{prefix}/` out, as in `[\"sentry-dsn\"]`")));
     }
-    Ok(joined(prefix, name))
+    name_below(what, prefix, name)
+}
+
+/// The whole name of what was given as a name below the prefix.
+fn name_below(what: &str, prefix: &str, name: &str) -> Result<String, Error> {
+    if is_arn(name) {
+        return Err(config(&format!("{what} `{name}`: with a prefix, give the name below it"))
+            .with_hint(
+                "give its name without the prefix and the six random characters, or start from \
+                 `SecretsManager::names([arn])`",
+            ));
+    }
+    match of_name(name) {
+        Some(error) => Err(error),
+        None => Ok(joined(prefix, name)),
+    }
+}
+
+/// What is selected of a secret that is named again, as it was named first; the name itself if it is
+/// not selected.
+fn selected(ids: &[String], name: &String) -> Vec<String> {
+    let same: Vec<String> = match ids.contains(name) {
+        true => vec![name.clone()],
+        false => ids.iter().filter(|id| same_secret(id, name)).cloned().collect(),
+    };
+    if same.is_empty() { vec![name.clone()] } else { same }
 }
 
 #[cfg(test)]
@@ -273,6 +314,49 @@ mod tests {
                 optional_ids.iter().map(|id| (*id).to_owned()).collect()
             );
         }
+    }
+
+    #[test]
+    fn a_secret_that_is_named_again_is_the_selected_one() {
+        for (selection, previous, expected) in [
+            (names(&[ARN, "c"]), "a/b", Some(ARN)),
+            (names(&["a/b"]), ARN, Some("a/b")),
+            (names(&["a/b"]), "a/b", Some("a/b")),
+            (names(&["a/b"]), "c", None),
+            (prefix(None), "a/b", Some("p/a/b")),
+            (prefix(None), "p/a/b", None),
+            (prefix(None), ARN, None),
+            (prefix(Some(&["a/b"])), "/a/b", Some("p/a/b")),
+        ] {
+            let choice =
+                Choice { previous: vec![previous.to_owned()], ..Choice::new(selection.clone()) };
+            let found = choice.plan().map(|plan| plan.previous);
+            match expected {
+                Some(expected) => assert_eq!(found.expect("a plan"), [expected], "{previous}"),
+                None => {
+                    let error = found.expect_err("no plan");
+                    assert_eq!(error.kind(), ErrorKind::Config, "{previous}: {error}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_slip_in_a_selection_is_found_before_anything_is_read() {
+        for selection in [
+            Selection::Prefix { prefix: "p/*".into(), only: None },
+            Selection::Prefix { prefix: ARN.into(), only: None },
+            prefix(Some(&["x", ARN])),
+            prefix(Some(&["x*"])),
+            names(&["a", "arn:aws:s3:::bucket"]),
+            names(&[" a "]),
+            names(&["  "]),
+        ] {
+            let error = plan(selection.clone(), &[]).expect_err("a slip");
+            assert_eq!(error.kind(), ErrorKind::Config, "{selection:?}");
+            assert!(error.hint().is_some(), "{selection:?}: {error}");
+        }
+        assert!(plan(names(&["a"]), &["arn:aws:s3:::bucket"]).is_err());
     }
 
     #[test]

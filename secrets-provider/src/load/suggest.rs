@@ -2,6 +2,8 @@
 //!
 //! Used for the hints of errors (`fetch/explain`, `backend/directory`). Pure.
 
+use super::slip::between;
+
 /// How many names a hint gives at most.
 const MAX_SUGGESTIONS: usize = 3;
 /// How similar a suggestion is at least, from 0 to 1.
@@ -37,11 +39,24 @@ pub(crate) fn nearest(wanted: &str, names: &[String]) -> Vec<String> {
     alike.into_iter().take(MAX_SUGGESTIONS).map(|(_, name)| name.clone()).collect()
 }
 
-/// The prefixes of names, as deep as the wanted one, the most similar first.
+/// The prefixes that differ from the wanted one only in case and separators; else those of names, as deep as the wanted one, the most similar first.
 pub(crate) fn nearest_prefixes(wanted: &str, names: &[String]) -> Vec<String> {
     let depth = wanted.split('/').count();
     let cut = |name: &String| name.split('/').take(depth).collect::<Vec<_>>().join("/");
-    let prefixes: Vec<String> = names.iter().map(cut).collect();
+    // Those that differ only in case and separators may be of another depth.
+    let above = |name: &String| -> Vec<String> {
+        let ends = name.match_indices('/').map(|(at, _)| at).filter(|at| *at > 0);
+        ends.chain([name.len()]).map(|end| name[..end].to_owned()).collect()
+    };
+    let mut same: Vec<String> =
+        names.iter().flat_map(above).filter(|name| between(wanted, name).is_some()).collect();
+    same.sort_unstable();
+    same.dedup();
+    if !same.is_empty() {
+        same.truncate(MAX_SUGGESTIONS);
+        return same;
+    }
+    let prefixes: Vec<String> = names.iter().map(cut).filter(|name| !name.is_empty()).collect();
     nearest(wanted, &prefixes)
 }
 

@@ -12,6 +12,7 @@ const ENDING_LENGTH: usize = 6;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Arn<'a> {
     pub(crate) partition: &'a str,
+    pub(crate) service: &'a str,
     pub(crate) region: &'a str,
     pub(crate) account: &'a str,
     /// The name with its random ending, which may have been left out.
@@ -22,9 +23,14 @@ impl<'a> Arn<'a> {
     /// The parts of an id that is an ARN; `None` for a name.
     pub(crate) fn parse(id: &'a str) -> Option<Self> {
         let mut parts = id.strip_prefix("arn:")?.splitn(6, ':');
-        let (partition, _service) = (parts.next()?, parts.next()?);
+        let (partition, service) = (parts.next()?, parts.next()?);
         let (region, account) = (parts.next()?, parts.next()?);
-        Some(Self { partition, region, account, name: parts.nth(1) })
+        Some(Self { partition, service, region, account, name: parts.nth(1) })
+    }
+
+    /// The name with its random ending, or without it.
+    pub(crate) fn name(&self) -> Option<&'a str> {
+        self.name
     }
 
     /// The name without the random ending, if it has one or seems to have one.

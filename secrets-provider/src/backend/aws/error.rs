@@ -330,16 +330,16 @@ impl Call<'_> {
     }
 }
 
-/// What is wrong with an ARN, as far as it shows: the ending of a task definition in ECS, or
-/// another region than the client's.
+/// What is wrong with an ARN, as far as it shows: another partition or region than the client's.
 fn arn_slip(id: &str, location: &Location) -> Option<String> {
     let arn = Arn::parse(id)?;
-    if id.split(':').count() > 7 {
-        return Some(
-            "leave out the ending `:key:stage:version`, which only `valueFrom` of an ECS task \
-             definition has: a secret is read whole, and its JSON keys become settings"
-                .to_owned(),
-        );
+    if arn.partition != location.partition() && location.region().is_some() {
+        return Some(format!(
+            "the ARN is of the partition `{}`, and the client's is `{}`, which has other accounts \
+             and endpoints: set AWS_REGION and credentials of the ARN's partition",
+            arn.partition,
+            location.partition()
+        ));
     }
     let ours = location.region()?;
     (arn.region != ours && !arn.region.is_empty()).then(|| {

@@ -7,7 +7,7 @@ use tokio::time::{Duration, Instant, timeout_at};
 
 use super::Fetcher;
 use crate::error::{Error, ErrorKind};
-use crate::load::suggest;
+use crate::load::{slip, suggest};
 use crate::secret::id::is_arn;
 use crate::unwind;
 
@@ -29,25 +29,50 @@ impl Fetcher {
         if deadline <= Instant::now() {
             return error;
         }
-        // Inside of the future, because the call itself may panic too.
-        let listing = async { self.backend.list_some(suggest::first_part(wanted)).await };
-        let listing = timeout_at(deadline, unwind::catch_future(listing));
-        let Ok(Ok(Ok(names))) = listing.await else { return error };
-        let parts = error.errors().iter().enumerate().map(|(index, error)| {
-            let like = match (self.missing_name(error), error.secret()) {
-                _ if index >= MAX_FAILURES => Vec::new(),
-                (None, _) => Vec::new(),
-                (Some(wanted), Some(_)) => suggest::nearest(wanted, &names),
-                (Some(prefix), None) => suggest::nearest_prefixes(prefix, &names),
-            };
-            if like.is_empty() {
-                return error.clone();
+        // The beginning may be what is wrong, so a second look is for what it may have meant.
+        let first = suggest::first_part(wanted);
+        let plain = slip::plainly(wanted);
+        let second = suggest::first_part(&plain);
+        for beginning in [Some(first), (second != first).then_some(second)].into_iter().flatten() {
+            // Inside of the future, because the call itself may panic too.
+            let listing = async { self.backend.list_some(beginning).await };
+            let listing = timeout_at(deadline, unwind::catch_future(listing));
+            let Ok(Ok(Ok(names))) = listing.await else { break };
+            let parts = error.errors().iter().enumerate();
+            let likes: Vec<_> = parts
+                .map(|(index, part)| {
+                    (index < MAX_FAILURES).then(|| self.existing_like(part, &names)).flatten()
+                })
+                .collect();
+            if likes.iter().any(Option::is_some) {
+                let parts = error.errors().iter().zip(likes).map(|(error, like)| match like {
+                    Some(like) => {
+                        let hint =
+                            error.hint().map_or_else(String::new, |hint| format!("; {hint}"));
+                        error.clone().with_hint(format!("there is {like}{hint}"))
+                    }
+                    None => error.clone(),
+                });
+                return Error::all(parts).unwrap_or(error.clone());
             }
-            let like = like.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-            let hint = error.hint().map_or_else(String::new, |hint| format!("; {hint}"));
-            error.clone().with_hint(format!("there is {like}{hint}"))
-        });
-        Error::all(parts).unwrap_or(error.clone())
+        }
+        error.clone()
+    }
+
+    /// The existing names that are like the missing one, and in what the first of them differs.
+    fn existing_like(&self, error: &Error, names: &[String]) -> Option<String> {
+        let wanted = self.missing_name(error)?;
+        let like = match error.secret() {
+            Some(_) => suggest::nearest(wanted, names),
+            None => suggest::nearest_prefixes(wanted, names),
+        };
+        let difference = like.first().and_then(|first| slip::between(wanted, first));
+        let like = like.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        match difference {
+            _ if like.is_empty() => None,
+            Some(difference) => Some(format!("{like} ({difference})")),
+            None => Some(like),
+        }
     }
 
     /// The name or prefix that an error says does not exist. Not for ARNs, which name an account of

@@ -8,8 +8,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind};
+use crate::load::slip;
 use crate::secret::Fetched;
-use crate::secret::id::below;
+use crate::secret::id::{below, is_arn, names_of};
 use crate::tree::names::Names;
 use crate::tree::payload;
 use crate::tree::{Node, Origin, Table, Value, join};
@@ -31,11 +32,11 @@ impl Mapping {
         if let Some(path) = self.placed.get(name) {
             return path.clone();
         }
-        let name = self.below_prefix(name);
+        let (whole, name) = (name, self.below_prefix(name));
         // Exact names come before patterns, in whichever order they were given.
         let exact = self.renames.iter().filter(|rename| rename.capture.is_none());
         let patterns = self.renames.iter().filter(|rename| rename.capture.is_some());
-        exact.chain(patterns).find_map(|rename| rename.apply(name)).unwrap_or_else(|| {
+        exact.chain(patterns).find_map(|rename| rename.apply(name, whole)).unwrap_or_else(|| {
             name.split('/').filter(|part| !part.is_empty()).map(segment).collect()
         })
     }
@@ -43,7 +44,7 @@ impl Mapping {
     /// The renames that match none of these names.
     pub(crate) fn idle_renames(&self, names: &[&str]) -> Vec<&Rename> {
         let is_idle = |rename: &&Rename| {
-            !names.iter().any(|name| rename.apply(self.below_prefix(name)).is_some())
+            !names.iter().any(|name| rename.apply(self.below_prefix(name), name).is_some())
         };
         self.renames.iter().filter(is_idle).collect()
     }
@@ -99,6 +100,11 @@ impl Rename {
             "" => Vec::new(),
             _ => dotted(to).ok_or_else(|| bad("a part of the key path is empty"))?,
         };
+        if is_arn(from)
+            && let Some(error) = slip::of_name(from)
+        {
+            return Err(error);
+        }
         let from = from.trim_matches('/');
         let (before, after) = match captured {
             Some(capture) => from.split_once(capture).unwrap_or((from, "")),
@@ -112,8 +118,12 @@ impl Rename {
         })
     }
 
-    /// The key path of a name, if this rename matches it.
-    fn apply(&self, name: &str) -> Option<Vec<String>> {
+    /// The key path of a name, if this rename matches it. An ARN matches the whole name that is in
+    /// it.
+    fn apply(&self, name: &str, whole: &str) -> Option<Vec<String>> {
+        if is_arn(&self.before) && self.capture.is_none() {
+            return names_of(&self.before).contains(&whole).then(|| self.path.clone());
+        }
         let name = name.trim_matches('/');
         let Some(capture) = &self.capture else {
             return (name == self.before).then(|| self.path.clone());

@@ -132,7 +132,7 @@ proptest! {
         for name in [&name, &under] {
             // What is captured stays as it is spelled.
             let below = mapping.below_prefix(name);
-            let captures = mapping.renames.iter().any(|rename| rename.apply(below).is_some());
+            let captures = mapping.renames.iter().any(|rename| rename.apply(below, below).is_some());
             let path = mapping.key_path(name);
             prop_assert_eq!(&path, &mapping.key_path(name));
             for part in path {
@@ -178,4 +178,23 @@ proptest! {
         prop_assert_eq!(&forth, &back);
         prop_assert!(same || forth.is_none());
     }
+}
+
+#[test]
+fn a_rename_by_arn_places_the_secret_that_has_the_name_in_it() {
+    let arn = "arn:aws:secretsmanager:us-east-1:123456789012:secret:app/db-AbCdEf";
+    let bare = arn.trim_end_matches("-AbCdEf");
+    for (prefix, from) in [(None, arn), (None, bare), (Some("app"), arn), (Some("app"), bare)] {
+        let renames = vec![
+            Rename::parse(from, "database").expect("a rename"),
+            Rename::parse(&arn.replace("/db-", "/other-"), "other").expect("another"),
+        ];
+        let mapping = Mapping { prefix: prefix.map(str::to_owned), renames, ..Mapping::default() };
+        assert_eq!(mapping.key_path("app/db"), ["database"], "{from}");
+        assert_eq!(mapping.key_path("app/other"), ["other"], "{from}");
+        assert_eq!(mapping.key_path("app/dbx").last().map(String::as_str), Some("dbx"));
+        let idle = mapping.idle_renames(&["app/db"]);
+        assert_eq!(idle.len(), 1, "{from}");
+    }
+    assert!(Rename::parse(&format!("{arn}:password::"), "x").is_err(), "of a task definition");
 }
