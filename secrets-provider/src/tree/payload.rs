@@ -265,6 +265,7 @@ fn insert(table: &mut Table, path: &[String], mut node: Node) -> Result<(), NotF
         return Ok(());
     }
     let origin = node.origin.clone();
+    let is_stored = table.entries.get(name).is_some_and(|node| !node.is_leaf());
     let entry = table.entries.entry(name.clone());
     let standing =
         entry.or_insert_with(|| Node::new(Value::Table(Table::default()), origin.clone()));
@@ -276,7 +277,7 @@ fn insert(table: &mut Table, path: &[String], mut node: Node) -> Result<(), NotF
         standing.hide(hidden);
     }
     if !rest.is_empty() {
-        standing.nest();
+        standing.nest(is_stored);
     }
     let Value::Table(below) = &mut standing.value else { return Err(NotFree) };
     below.source_text = None;

@@ -21,6 +21,8 @@ pub(crate) struct Spelling {
     levels: usize,
     /// Whether the node is a table with members that are stored further up, as `A__B`.
     nests: bool,
+    /// Whether such a table is also stored under its own name, even if it is empty there.
+    is_stored: bool,
     /// The JSON text of an array.
     source_text: Option<Text>,
     /// The value stored under this name that such a table hides, as among variables (rule L2).
@@ -64,9 +66,12 @@ impl Node {
         }
     }
 
-    /// Notes that this table has members that are stored further up.
-    pub(super) fn nest(&mut self) {
-        self.spelling.get_or_insert_default().nests = true;
+    /// Notes that this table has members that are stored further up, and whether it is also stored
+    /// under its own name.
+    pub(super) fn nest(&mut self, is_stored: bool) {
+        let spelling = self.spelling.get_or_insert_default();
+        spelling.is_stored |= is_stored && !spelling.nests;
+        spelling.nests = true;
     }
 
     /// Notes the value of the same name that this table hides.
@@ -79,6 +84,7 @@ impl Node {
         let Some(other) = other else { return };
         let spelling = self.spelling.get_or_insert_default();
         spelling.nests |= other.nests;
+        spelling.is_stored |= other.is_stored;
         if spelling.name.is_none() {
             (spelling.name, spelling.levels) = (other.name, other.levels);
         }
@@ -171,7 +177,7 @@ fn rest<'a>(
             let entries = entries.into_iter().map(|(name, node)| (name, node.into_owned()));
             let table = Table { entries: entries.collect(), source_text: None };
             let is_empty = table.entries.is_empty();
-            left = (!is_empty || spelling.name.is_some())
+            left = (!is_empty || spelling.name.is_some() || spelling.is_stored)
                 .then(|| Cow::Owned(Node { value: Value::Table(table), ..node.clone() }));
         }
     }

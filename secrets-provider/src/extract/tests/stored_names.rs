@@ -20,6 +20,11 @@ fn maps_and_values_get_keys_as_they_are_stored() {
     let text = r#"{"A__B": "1", "A__C__D": {"E": 2}, "__X": 3, "x": {"Y": [{"Z": "z"}]}}"#;
     let value: Json = serde_json::from_str(text).expect("JSON");
     assert_eq!(ok::<Json>(text), value);
+    // An empty table, beside one of its name.
+    for text in [r#"{"B__A": false, "b": {}}"#, r#"{"B__A__C": {}, "b": {"a": {}}, "B__D": 1}"#] {
+        let value: Json = serde_json::from_str(text).expect("JSON");
+        assert_eq!(ok::<Json>(text), value);
+    }
     // A scalar and a table of its name, as in a `.env` file.
     let text = r#"{"SMTP": "1", "SMTP__HOST": "2", "smtp_port": "3"}"#;
     assert_eq!(ok::<Map>(text), map(&[("SMTP", "1"), ("SMTP__HOST", "2"), ("smtp_port", "3")]));
