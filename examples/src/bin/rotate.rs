@@ -1,7 +1,8 @@
-//! Rotates the password of a PostgreSQL role by this program, so that it may be killed at any point.
+//! Rotates the password of a PostgreSQL role by this program, so that it may be killed at any
+//! point.
 //!
-//! Starts from nothing but an installed PostgreSQL: a private server, and a Secrets Manager embedded
-//! here. The steps `set` and `test` are in `src/postgres.rs`.
+//! Starts from nothing but an installed PostgreSQL: a private server, and a Secrets Manager
+//! embedded here. The steps `set` and `test` are in `src/postgres.rs`.
 
 #![allow(clippy::print_stdout, reason = "says what happens")]
 

@@ -47,7 +47,7 @@ impl Way {
 }
 
 /// The calls that were made, with their counts.
-fn told(fake: &FakeSecretsManager) -> String {
+fn summary(fake: &FakeSecretsManager) -> String {
     let operations = ["ListSecrets", "BatchGetSecretValue", "GetSecretValue"];
     let made =
         operations.map(|name| (fake.calls(name), name)).into_iter().filter(|(calls, _)| *calls > 0);
@@ -70,11 +70,11 @@ async fn row(way: Way, secrets: usize) {
     let builder = builder.layers(|secrets| Layers::new().secrets(secrets));
     let live =
         builder.refresh_every(Duration::from_secs(24 * 3600)).start().await.expect("settings");
-    let (at_start, start) = (told(&fake), trips(start));
+    let (at_start, start) = (summary(&fake), trips(start));
     fake.reset_calls();
     let cycle = Instant::now();
     assert!(!live.refresh().await.expect("a refresh").changed());
-    let (in_cycle, cycle) = (told(&fake), trips(cycle));
+    let (in_cycle, cycle) = (summary(&fake), trips(cycle));
     println!("| {} | {secrets} | {at_start} | {start:.0} | {in_cycle} | {cycle:.0} |", way.name());
 }
 

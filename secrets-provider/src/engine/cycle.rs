@@ -1,7 +1,7 @@
 //! One refresh: read, compare, check, swap (rules R1 and R2).
 //!
-//! Whatever fails on the way, the live settings stay and the status says why. One secret with a bad
-//! value keeps its last good one and does not hold up the others: values that fit nowhere are
+//! If anything fails on the way, the live settings stay and the status says why. One secret with a
+//! bad value keeps its last good one and does not hold up the others: values that fit nowhere are
 //! refused one by one, and of values that conflict with each other, the new ones are left out
 //! (`conflicts`).
 
@@ -264,8 +264,8 @@ impl<T: Send + Sync + 'static> Refresher<T> {
                 status.set_secrets(secrets, self.missing.is_on_fallback());
                 self.cell.explain(candidate.sources);
             });
-        // First of all: whatever fails from here on, this generation is live, and its followers
-        // must learn of it.
+        // First of all: even if something fails from here on, this generation is live, and its
+        // followers must learn of it.
         self.changes.send_replace(Some(Change { generation, keys, shown: shown.clone() }));
         events::settings_changed(generation, &shown);
         self.cell.warn_of_overlooked(before.overlooked());

@@ -1,10 +1,10 @@
 //! Secrets that were deleted: how often they are asked for, and when they leave the settings (R3).
 //!
 //! A secret is deleted if a listing leaves it out and the store answers that it has no value. Its
-//! last good value stays for a while, in case someone restores it. After that it leaves the settings
-//! if they can do without it (`cycle` tries); otherwise it stays, and is asked for more and more
-//! rarely. However many were deleted, one read asks for at most a batch of them, apart from those
-//! that are about to leave. Pure except for the clock, which is passed in.
+//! last good value stays for a while, in case someone restores it. After that it leaves the
+//! settings if they can do without it (`cycle` tries); otherwise it stays, and is asked for more
+//! and more rarely. However many were deleted, one read asks for at most a batch of them, apart
+//! from those that are about to leave. Pure except for the clock, which is passed in.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -2,7 +2,7 @@
 //!
 //! `Trigger::file` is the stream of them. Polling needs no dependency, and sees what notifications
 //! do not carry: edits on mounts of containers and networks, and a file that is replaced or linked
-//! anew. The file itself is not opened. A look that hangs is left behind, on a thread of its own.
+//! again. The file itself is not opened. A look that hangs is left behind, on a thread of its own.
 
 use std::fs::Metadata;
 use std::path::{Path, PathBuf};

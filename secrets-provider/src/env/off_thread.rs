@@ -57,7 +57,8 @@ impl OffThread {
     /// # Errors
     ///
     /// `Unavailable` if it takes too long, if earlier work still runs, or if no thread can be
-    /// started; `Rejected` if it panics. `what` is the work, in words such as `making the settings`.
+    /// started; `Rejected` if it panics. `what` is the work, in words such as
+    /// `making the settings`.
     pub(crate) async fn run<T: Send + 'static>(
         self: &Arc<Self>,
         what: &str,

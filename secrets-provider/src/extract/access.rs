@@ -17,7 +17,7 @@ use super::serde_internals::{field_of, identity, is_buffer, is_field_enum, short
 use super::{Extractor, Place};
 use crate::tree::{Node, Table, join};
 
-/// The keys that only a try tells from the fields of a struct with `flatten`.
+/// The keys that only a try distinguishes from the fields of a struct with `flatten`.
 struct Probe<'a> {
     left: Vec<(&'a str, &'a Node)>,
     /// Whether a name was no field, so that it was handed out under the wrong name.

@@ -351,7 +351,7 @@ impl Extractor<'_> {
                 (Some(Ok(node)), _) if matches!(node.value, Value::Array(_) | Value::Table(_)) => {
                     self.with(&node).items(length, visitor)
                 }
-                // Inside of an `Option`, empty text is none.
+                // In an `Option`, empty text is `None`.
                 (_, Some(items)) if items.is_empty() && self.optional => self.wrong(&expected()),
                 (_, Some(items)) => {
                     let node = self.node().map(|node| lists::array(items, node));

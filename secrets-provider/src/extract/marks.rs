@@ -1,8 +1,8 @@
 //! What is known about each key path and each type, for the walks of one extraction.
 //!
-//! There is one [`Mark`] per path, one [`TypeMark`] per type, and one [`State`] for both. Everything
-//! that counts as progress goes through [`State::learn`], so that the loop of walks cannot run for
-//! ever. The methods of [`Context`] here only ask for a mark or set one.
+//! There is one [`Mark`] per path, one [`TypeMark`] per type, and one [`State`] for both.
+//! Everything that counts as progress goes through [`State::learn`], so that the loop of walks
+//! cannot run for ever. The methods of [`Context`] here only ask for a mark or set one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -206,8 +206,8 @@ impl Context<'_> {
         self.state.borrow().mark(list).is_some_and(|mark| mark.listed)
     }
 
-    /// Leaves out a variable's text that is no table, or the list of which it is an item; `false` if
-    /// that has not helped.
+    /// Leaves out a variable's text that is no table, or the list of which it is an item; `false`
+    /// if that has not helped.
     pub(super) fn leave_out(&self, path: &str, node: &Node) -> bool {
         let path = match path.rsplit_once('.') {
             Some((list, _)) if self.is_listed(path) => list,

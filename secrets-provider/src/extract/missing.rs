@@ -2,8 +2,8 @@
 //!
 //! A nested key may be filled by the secret or the variable that is named after it (rule T3). A
 //! section that no layer has is tried if a variable's name begins with it. What nothing fills is
-//! reported once for each table, with the other absent fields (rule T4), and a placeholder takes its
-//! place on the next walk.
+//! reported once for each table, with the other absent fields (rule T4), and a placeholder takes
+//! its place on the next walk.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

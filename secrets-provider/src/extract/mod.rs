@@ -268,8 +268,8 @@ impl<'a> Extractor<'a> {
         }
     }
 
-    /// JSON text, if a table or a sequence is wanted; also a JSON object in bytes, and JSON that was
-    /// encoded twice.
+    /// JSON text, if a table or a sequence is wanted; also a JSON object in bytes, and JSON that
+    /// was encoded twice.
     fn json(&self) -> Option<Result<Node, String>> {
         let node = self.node()?;
         let text = match &node.value {

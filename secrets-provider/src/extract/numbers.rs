@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 /// A number that text may fill.
 pub(super) trait Number: FromStr {
-    /// The number that the text is; `None` for what is no number. An infinity is none: neither
+    /// The number that the text is; `None` if it is no number. An infinity is no number: neither
     /// `inf` nor `1e400`, which would silently become one.
     fn of(text: &str) -> Option<Self> {
         text.parse().ok().filter(Self::is_finite)

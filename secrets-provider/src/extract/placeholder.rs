@@ -5,7 +5,7 @@
 //! placeholder: then the next walk offers another. The result of a walk with placeholders is always
 //! discarded, but a type's own `Deserialize` does see them.
 //!
-//! A placeholder is small whatever its type: it has at most [`MAX_NODES`] values, and an enum that
+//! A placeholder is small for every type: it has at most [`MAX_NODES`] values, and an enum that
 //! contains itself gets a variant that does not. Which variant that is shows only when one is
 //! tried, so each walk skips one variant more.
 
@@ -40,7 +40,7 @@ const TEXTS: [&str; 9] = [
 /// How deep a placeholder may nest: a type that contains itself has no end.
 const MAX_DEPTH: usize = 32;
 
-/// How many values a placeholder may have. Depth alone does not bound its size: a type with two
+/// How many values a placeholder may have. Depth does not bound its size: a type with two
 /// children at each of 32 levels has billions of values.
 const MAX_NODES: usize = 4096;
 

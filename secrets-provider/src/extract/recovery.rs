@@ -16,7 +16,7 @@ impl State {
         ends.any(|end| self.mark(&path[..end]).is_some_and(|mark| mark.recovered))
     }
 
-    /// A type has read on after an error, or the walk has succeeded: the error is none.
+    /// A type has read on after an error, or the walk has succeeded: it was no failure.
     fn recover(&mut self) {
         if let Some(path) = self.failed.take() {
             self.take_back(&path);
@@ -114,7 +114,7 @@ impl Context<'_> {
         state.take_back(path);
     }
 
-    /// A placeholder replaces a value in this walk, so its result is none.
+    /// A placeholder replaces a value in this walk, so its result does not count.
     pub(super) fn replace(&self) {
         self.state.borrow_mut().replaced = true;
     }

@@ -6,8 +6,8 @@
 //!
 //! 1. **Names of types** (`std::any::type_name`): serde's derive macros read a struct's keys into a
 //!    hidden enum called `__Field` (or `__Field<'_>` below `flatten`), since serde 1.0. The name of
-//!    a visitor or of a value tells types apart without a `'static` bound, and contains the length
-//!    of a [`Key<N>`](crate::Key).
+//!    a visitor or of a value distinguishes types without a `'static` bound, and contains the
+//!    length of a [`Key<N>`](crate::Key).
 //! 2. **Names of newtypes**: serde passes the name given to `deserialize_newtype_struct` on
 //!    unchanged, so types of ours ask for special treatment by a name that no other type has. Other
 //!    deserializers ignore it.

@@ -122,10 +122,11 @@ impl<T> LiveBuilder<T> {
     /// `Result`.
     ///
     /// The closure, the extraction and [`validate`](Self::validate) run on a thread of their own,
-    /// so that a file that blocks (a pipe, a mount that hangs) doesn't stop the runtime. They get as
-    /// much time as a fetch ([`SecretsManager::timeout`], at least a second). After that, the start
-    /// or the refresh fails with `Unavailable`, and names a `.env` file that is still being read;
-    /// the thread is left behind, and until it ends, further refreshes that need it fail at once.
+    /// so that a file that blocks (a pipe, a mount that hangs) doesn't stop the runtime. They get
+    /// as much time as a fetch ([`SecretsManager::timeout`], at least a second). After that, the
+    /// start or the refresh fails with `Unavailable`, and names a `.env` file that is still being
+    /// read; the thread is left behind, and until it ends, further refreshes that need it fail at
+    /// once.
     ///
     /// A `Figment` and a `Config` don't report what is below the secrets. So the closure is called
     /// once more, without secrets and on the thread that asks, when [`Live::explain`] or a status

@@ -28,7 +28,7 @@ pub(super) enum Input {
     },
 }
 
-/// Settings that a value is derived from, whatever their type.
+/// Settings that a value is derived from, of any type.
 pub(super) trait Upstream: Send + Sync {
     fn status(&self) -> Status;
     fn sources(&self) -> Arc<Sources>;

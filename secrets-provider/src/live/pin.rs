@@ -21,7 +21,7 @@ use super::Live;
 /// let port = Live::constant(8080);
 /// let mut request: Pins<u16> = Pins::default();
 /// let first = request.pin(port.clone());
-/// // Whatever happens to `port` now, this request reads the same value.
+/// // Even if `port` changes now, this request reads the same value.
 /// assert!(std::sync::Arc::ptr_eq(&first, &request.pin(port)));
 /// ```
 pub struct Pins<T> {

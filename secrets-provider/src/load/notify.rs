@@ -33,8 +33,8 @@ impl Notifier {
         subscribers.push(Arc::downgrade(subscriber));
     }
 
-    /// Announces that a secret has a new value, and waits until subscribers serve it, ten seconds at
-    /// most.
+    /// Announces that a secret has a new value, and waits until subscribers serve it, ten seconds
+    /// at most.
     pub(crate) async fn changed(&self, id: &str) {
         // Called without the lock: a subscriber may subscribe another one.
         let subscribers: Vec<_> = lock(&self.0).iter().filter_map(Weak::upgrade).collect();

@@ -259,8 +259,8 @@ fn name_below(what: &str, prefix: &str, name: &str) -> Result<String, Error> {
     }
 }
 
-/// What is selected of a secret that is named again, as it was named first; the name itself if it is
-/// not selected.
+/// What is selected of a secret that is named again, as it was named first; the name itself if it
+/// is not selected.
 fn selected(ids: &[String], name: &String) -> Vec<String> {
     let same: Vec<String> = match ids.contains(name) {
         true => vec![name.clone()],

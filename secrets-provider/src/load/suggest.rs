@@ -39,7 +39,8 @@ pub(crate) fn nearest(wanted: &str, names: &[String]) -> Vec<String> {
     alike.into_iter().take(MAX_SUGGESTIONS).map(|(_, name)| name.clone()).collect()
 }
 
-/// The prefixes that differ from the wanted one only in case and separators; else those of names, as deep as the wanted one, the most similar first.
+/// The prefixes that differ from the wanted one only in case and separators; else those of names,
+/// as deep as the wanted one, the most similar first.
 pub(crate) fn nearest_prefixes(wanted: &str, names: &[String]) -> Vec<String> {
     let depth = wanted.split('/').count();
     let cut = |name: &String| name.split('/').take(depth).collect::<Vec<_>>().join("/");

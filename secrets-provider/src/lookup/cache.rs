@@ -36,7 +36,7 @@ struct Slot {
 /// What is known of one secret.
 #[derive(Debug, Clone)]
 pub(super) struct Stored {
-    /// The last good value; or why there is none, if that is remembered.
+    /// The last good value, or why there is no value, if that is remembered.
     pub(super) found: Result<Arc<Entry>, Error>,
     /// Until when it is served without another look.
     pub(super) until: Instant,
@@ -53,7 +53,7 @@ pub(super) struct Failing {
     pub(super) retry: Instant,
     /// When the secret had last been used at that time, by the cache's own clock.
     pub(super) used: u64,
-    /// What tells the last failure from others.
+    /// What distinguishes the last failure from others.
     pub(super) mark: u64,
 }
 
@@ -86,7 +86,7 @@ impl Stored {
 
     /// Whether the value may still be served if it cannot be read again.
     pub(super) fn lasts(&self, now: Instant, max_stale: Duration) -> bool {
-        // A bound that the clock cannot count to is none.
+        // A bound that the clock cannot count to is no bound.
         self.found.is_ok() && self.until.checked_add(max_stale).is_none_or(|end| now < end)
     }
 }

@@ -1,8 +1,8 @@
 //! One secret in the cache: its tree, and the values that were read from it by type.
 //!
-//! A member of a JSON secret is found as a field of a struct is (rule T3), and everything is read by
-//! the typed extraction (rules T1, T2, T4). Values that are handed out as an `Arc` are kept with the
-//! entry, so that they are parsed once for each version and leave the cache with it.
+//! A member of a JSON secret is found as a field of a struct is (rule T3), and everything is read
+//! by the typed extraction (rules T1, T2, T4). Values that are handed out as an `Arc` are kept with
+//! the entry, so that they are parsed once for each version and leave the cache with it.
 
 use std::any::{Any, TypeId};
 use std::borrow::Cow;
@@ -254,7 +254,7 @@ impl fmt::Debug for Entry {
     }
 }
 
-/// The only member of a table, whatever its name.
+/// The only member of a table, under any name.
 struct Only<T>(T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Only<T> {

@@ -63,8 +63,8 @@ impl Flights {
         }
     }
 
-    /// Ends a flight, after `store` has stored what it brought, unless it was forgotten. Returns the
-    /// read that follows.
+    /// Ends a flight, after `store` has stored what it brought, unless it was forgotten. Returns
+    /// the read that follows.
     fn ends(&self, name: &str, id: u64, store: impl FnOnce()) -> Option<Answer> {
         let mut state = lock(&self.0);
         let flight = state.by_name.get_mut(name).filter(|flight| flight.id == id)?;

@@ -87,13 +87,13 @@ impl<'a, T: DeserializeOwned> Get<'a, T> {
         self.returning(|entry, keys| entry.shared(keys), None)
     }
 
-    /// Runs an operation with the value, and again with a newer version of the secret when its error
-    /// says that the credentials were refused. What the closures mean, and how often the operation
-    /// runs, is as in [`Live::with_fresh`](crate::Live::with_fresh).
+    /// Runs an operation with the value, and again with a newer version of the secret when its
+    /// error says that the credentials were refused. What the closures mean, and how often the
+    /// operation runs, is as in [`Live::with_fresh`](crate::Live::with_fresh).
     ///
-    /// Newer versions are searched for by the same rules, too: all callers of one secret share a few
-    /// reads within a budget ([`Lookup::refresh_past_budget`]), and after a search that found nothing
-    /// there is a rest as long as the budget.
+    /// Newer versions are searched for by the same rules, too: all callers of one secret share a
+    /// few reads within a budget ([`Lookup::refresh_past_budget`]), and after a search that found
+    /// nothing there is a rest as long as the budget.
     ///
     /// # Errors
     ///
@@ -170,9 +170,10 @@ impl<'a, T, O> Get<'a, T, O> {
         self
     }
 
-    /// Looks the secret up and blocks the calling thread: outside a runtime, in `spawn_blocking`, or
-    /// inside a runtime, as [`SecretsManager::fetch_blocking`](crate::SecretsManager::fetch_blocking)
-    /// does. A hit needs no other thread.
+    /// Looks the secret up and blocks the calling thread: outside a runtime, in `spawn_blocking`,
+    /// or inside a runtime, as
+    /// [`SecretsManager::fetch_blocking`](crate::SecretsManager::fetch_blocking) does. A hit needs
+    /// no other thread.
     ///
     /// # Errors
     ///

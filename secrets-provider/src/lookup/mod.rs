@@ -2,9 +2,10 @@
 //!
 //! `name` checks what may be asked for, `cache` has what was read, `flights` reads each secret once
 //! for all who ask, `inner` decides what a caller gets and what becomes of an answer, `entry` reads
-//! values by type, `failures` knows which are in the log, `search` finds newer versions after refused credentials, and `variables` has the
-//! values where AWS is off. What is read, and how, is the manager's (`load`); when to try again are
-//! the rules of `load/retry`, which [`Live`](crate::Live) follows, too.
+//! values by type, `failures` knows which are in the log, `search` finds newer versions after
+//! refused credentials, and `variables` has the values where AWS is off. What is read, and how, is
+//! the manager's (`load`); when to try again are the rules of `load/retry`, which
+//! [`Live`](crate::Live) follows, too.
 
 mod cache;
 mod entry;
@@ -44,9 +45,9 @@ const DEFAULT_CAPACITY: usize = 1000;
 
 /// Secrets by name, cached: a cheap handle to clone into application state.
 ///
-/// A value is served from the cache for 300 s, and read again by the next one who asks. Whoever asks
-/// meanwhile, there is one call for each secret. If AWS fails then, the last good value is served,
-/// and the call is tried again behind it. At most 1,000 secrets are kept.
+/// A value is served from the cache for 300 s, and read again by the next one who asks. Whoever
+/// asks meanwhile, there is one call for each secret. If AWS fails then, the last good value is
+/// served, and the call is tried again behind it. At most 1,000 secrets are kept.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
@@ -80,10 +81,10 @@ impl SecretsManager {
     /// - Each secret is one `GetSecretValue` call, which is all that the policy has to allow.
     /// - The cache's time to live is the interval that the switches of [`from_env`](Self::from_env)
     ///   set, or 300 s.
-    /// - If the switches turn AWS off, or with [`fallback_to_env`](Self::fallback_to_env) if a secret
-    ///   cannot be read at first, the values are variables.
-    /// - [`with_previous`](Self::with_previous) gives a [`Rotating`](crate::Rotating) both versions.
-    ///   [`rename`](Self::rename) and [`optional`](Self::optional) have no effect here.
+    /// - If the switches turn AWS off, or with [`fallback_to_env`](Self::fallback_to_env) if a
+    ///   secret cannot be read at first, the values are variables.
+    /// - [`with_previous`](Self::with_previous) gives a [`Rotating`](crate::Rotating) both
+    ///   versions. [`rename`](Self::rename) and [`optional`](Self::optional) have no effect here.
     pub fn lookup(&self) -> Lookup {
         metrics::describe();
         let ttl = self.description().interval.unwrap_or(DEFAULT_TTL);
@@ -160,9 +161,9 @@ impl Lookup {
         self.change(|options| options.variables.given = Some(variables))
     }
 
-    /// Looks a secret up by its name below the manager's prefix (or, without a prefix, by one of the
-    /// manager's names): from the cache, or else from AWS. The result is plain text, a JSON object
-    /// as a struct or a map, or `{"value": …}` as a scalar, as the type wants it.
+    /// Looks a secret up by its name below the manager's prefix (or, without a prefix, by one of
+    /// the manager's names): from the cache, or else from AWS. The result is plain text, a JSON
+    /// object as a struct or a map, or `{"value": …}` as a scalar, as the type wants it.
     ///
     /// The name may come from a user: it is checked before any call, and cannot leave the prefix.
     /// What does not exist or may not be read is remembered for five seconds, so that the same name

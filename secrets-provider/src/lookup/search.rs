@@ -1,8 +1,8 @@
 //! The search for a version newer than one whose credentials were refused.
 //!
 //! The rules are those of [`Live`](crate::Live) (`load/retry/search`): all callers of one secret
-//! share a few reads within a budget, and a search that found nothing is followed by a rest. Here is
-//! what drives them for a lookup: one search for each secret, and a task while anyone waits.
+//! share a few reads within a budget, and a search that found nothing is followed by a rest. Here
+//! is what drives them for a lookup: one search for each secret, and a task while anyone waits.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, Weak};

@@ -34,8 +34,8 @@ impl Counters {
 
 /// What [`Lookup::stats`](crate::Lookup::stats) returns: what is cached, and what callers got.
 ///
-/// It serializes as an object with the accessors' names, with `cached` for the number of secrets and
-/// durations in seconds. It holds names, never a value.
+/// It serializes as an object with the accessors' names, with `cached` for the number of secrets
+/// and durations in seconds. It holds names, never a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LookupStats {
     pub(super) secrets: Vec<String>,
@@ -94,7 +94,8 @@ impl LookupStats {
         self.ttl
     }
 
-    /// What `ENVIRONMENT` says, if the manager is from [`from_env`](crate::SecretsManager::from_env).
+    /// What `ENVIRONMENT` says, if the manager is from
+    /// [`from_env`](crate::SecretsManager::from_env).
     pub fn environment(&self) -> Option<&str> {
         self.environment.as_deref()
     }

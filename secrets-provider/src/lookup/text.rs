@@ -44,7 +44,7 @@ pub(super) fn wants_table<T: DeserializeOwned>() -> bool {
     asked.get()
 }
 
-/// What a type is told here: nothing, since no value is shown.
+/// What a type learns here: nothing, since no value is shown.
 #[derive(Debug)]
 struct Refused;
 

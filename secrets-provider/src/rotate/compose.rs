@@ -123,7 +123,7 @@ impl Run<'_> {
                 Ok(Some((member, user)))
             }
             _ => Err(self
-                .error(ErrorKind::Invalid, "its user is none of the two that take turns")
+                .error(ErrorKind::Invalid, "its user is not one of the two that take turns")
                 .with_hint(
                     "`.alternate(..)` names both users as they are in the member `username` or \
                      `user`",

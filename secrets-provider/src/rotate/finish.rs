@@ -153,11 +153,11 @@ impl Run<'_> {
 
     /// Sets the value in use again if a program that stood still has set its own over it.
     ///
-    /// A value that works is left as it is, be it the current one or that of a rotation under way,
-    /// which becomes current next. After each set the labels are read again. So if a rotation moves
-    /// the label before that, this program sees it; and if after that, the rotation's own last test
-    /// ([`check_again`](Self::check_again)) sees what this program has set, and this program is
-    /// done.
+    /// A value that works is left as it is, whether the current one or that of a rotation under
+    /// way, which becomes current next. After each set the labels are read again. So if a rotation
+    /// moves the label before that, this program sees it; and if after that, the rotation's own
+    /// last test ([`check_again`](Self::check_again)) sees what this program has set, and this
+    /// program is done.
     async fn heal(&self, versions: &Versions<'_>) -> Result<(), Error> {
         let mut known = versions.pending.clone();
         let mut failed = None;

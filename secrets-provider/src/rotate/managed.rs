@@ -48,7 +48,7 @@ impl SecretsManager {
     ///
     /// - `Conflict` if an earlier rotation is still in progress;
     /// - `Rejected` if the rotation failed: its pending version is left behind, or gone. A rotation
-    ///   that takes more than five minutes cannot be told from a failed one;
+    ///   that takes more than five minutes cannot be distinguished from a failed one;
     /// - `Config` if the secret has no rotation function;
     /// - those of the store.
     ///

@@ -25,7 +25,7 @@ pub struct RotationPlan {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Action {
-    /// There is none.
+    /// No pending version.
     Begin,
     /// It is taken up.
     Resume(String),

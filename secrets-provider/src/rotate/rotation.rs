@@ -86,8 +86,8 @@ const DEFAULT_STEP_TIMEOUT: Duration = Duration::from_secs(60);
 /// # Members
 ///
 /// A member is named by its key in the JSON object, with dots for an object within it. A secret
-/// that is no JSON object (text, or binary that is no JSON) is replaced as a whole, whatever the
-/// name; `""` says so.
+/// that is no JSON object (text, or binary that is no JSON) is replaced as a whole, under any
+/// name, such as `""`.
 #[must_use = "nothing is rotated before `run`"]
 pub struct Rotation {
     pub(super) manager: SecretsManager,
@@ -163,7 +163,7 @@ impl Rotation {
         self
     }
 
-    /// Makes this member anew, by a closure that gets the secret with its new values: for a
+    /// Makes this member again, by a closure that gets the secret with its new values: for a
     /// connection string that contains the password. Without it, a new secret in which the old
     /// value still occurs is an error, before anything is stored.
     pub fn also<T, F, V>(mut self, member: impl Into<String>, closure: F) -> Self

@@ -78,7 +78,7 @@ impl Fetched {
         }
     }
 
-    /// The bytes of the value, be it text or binary, as a [`Writer`](crate::Writer) stores them. Do
+    /// The bytes of the value, text or binary, as a [`Writer`](crate::Writer) stores them. Do
     /// not log them.
     pub fn expose_bytes(&self) -> &[u8] {
         match &self.payload {

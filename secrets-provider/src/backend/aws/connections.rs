@@ -18,8 +18,8 @@ use tokio::runtime::Handle;
 
 use super::https;
 
-/// How many runtimes are told apart, which bounds the pools of a client. Runtimes are numbered as
-/// they are made, so two that live at once share a number only if hundreds were made in between.
+/// How many runtimes are distinguished, which bounds the pools of a client. Runtimes are numbered
+/// as they are made, so two that live at once share a number only if hundreds were made in between.
 const RUNTIMES: u64 = 1_021;
 
 /// A limit that limits nothing, for settings without one.

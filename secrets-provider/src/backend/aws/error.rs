@@ -2,7 +2,7 @@
 //!
 //! The SDK's own errors quote whole responses in `Debug`, and a server's message may contain
 //! anything. So only kind, error code and request id are kept, and for a denial which policy
-//! refused the call. `codes` has what the codes of Secrets Manager mean, `unreached` tells why no
+//! refused the call. `codes` has what the codes of Secrets Manager mean, `unreached` says why no
 //! answer came; all wording of this backend's failed calls is in this file and in `denied`.
 
 use aws_credential_types::provider::error::CredentialsError;

@@ -3,10 +3,10 @@
 //!
 //! `connect` makes the client, with `connections` of its own, `listing` finds names, `fetch` reads
 //! values, `answer` and `error` turn the SDK's types into ours (the SDK's errors quote whole
-//! responses, so none is passed on), `rotation` keeps the dates that listings report, `write` has the
-//! calls that rotate a secret, `variables` hands over what only a `.env` file sets, and `setup` names
-//! a slip in the SDK's variables and files, `quiet` drops a warning that says less. One [`Aws`]
-//! belongs to one tokio runtime, which drives its connections.
+//! responses, so none is passed on), `rotation` keeps the dates that listings report, `write` has
+//! the calls that rotate a secret, `variables` hands over what only a `.env` file sets, and `setup`
+//! names a slip in the SDK's variables and files, `quiet` drops a warning that says less. One
+//! [`Aws`] belongs to one tokio runtime, which drives its connections.
 
 mod answer;
 mod calls;

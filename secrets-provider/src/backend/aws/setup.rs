@@ -55,7 +55,8 @@ impl Setup {
     }
 
     /// Refuses variables of the process environment on which the SDK would panic, which it would
-    /// take for an endpoint that cannot be reached, or with which it would ask STS although there is no token.
+    /// take for an endpoint that cannot be reached, or with which it would ask STS although there
+    /// is no token.
     pub(super) fn check(&self) -> Result<(), Error> {
         let process = |name: &str| self.process(name);
         let bad = |name: &str, expected: &str| Err(self.environment.bad(name, expected));

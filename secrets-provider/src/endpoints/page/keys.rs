@@ -2,7 +2,7 @@
 //! environment, for each `.env` file, and for the sources of figment and config-rs.
 //!
 //! A group is open if there are few keys. Groups, their keys and what a key hides are shown up to a
-//! bound, each with the number of the others, so that the page stays small whatever a secret holds.
+//! bound, each with the number of the others, so that the page stays small for any secret.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Formatter, Write as _};

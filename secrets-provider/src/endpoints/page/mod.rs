@@ -1,8 +1,8 @@
 //! The status of settings as one HTML page for operators.
 //!
 //! `StatusPage` arranges the page, what needs attention first; `tables` and `keys` fill the tables,
-//! `html` has the pieces of markup and `text` escapes every name. The `/status` route serves it, and
-//! programs can print it themselves.
+//! `html` has the pieces of markup and `text` escapes every name. The `/status` route serves it,
+//! and programs can print it themselves.
 //!
 //! The page shows names and versions, never a value. It needs no script, font or image, and its
 //! policy allows only its own style.
@@ -40,8 +40,8 @@ const MIN_RELOAD_INTERVAL: Duration = Duration::from_secs(1);
 /// what failed and what to do about it, what is live and since when, and where each key comes from.
 /// `Display` writes the HTML.
 ///
-/// The heading is the [title](crate::LiveBuilder::title) that the program gives, or else the name of
-/// the settings type, with the region and account of the secrets below it. Keys are grouped by
+/// The heading is the [title](crate::LiveBuilder::title) that the program gives, or else the name
+/// of the settings type, with the region and account of the secrets below it. Keys are grouped by
 /// secret. Of each secret, a hundred keys are shown, and the number of the others.
 ///
 /// The page holds names and versions, no values. It is self-contained (no script, font or image)

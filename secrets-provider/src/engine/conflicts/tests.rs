@@ -1,6 +1,6 @@
 //! Which secrets go on when two of them claim one key, as examples and as properties.
 //!
-//! Whatever the claims, what is kept fits together, and the work grows with the number of secrets.
+//! For any claims, what is kept fits together, and the work grows with the number of secrets.
 
 use std::cell::Cell;
 
@@ -98,7 +98,7 @@ fn the_work_grows_with_the_number_of_secrets() {
 }
 
 proptest! {
-    /// Whatever is found beside secrets that fit together, what is kept fits together.
+    /// For any trees beside secrets that fit together, what is kept fits together.
     #[test]
     fn what_is_kept_fits_together(
         before in secrets_of("1"),

@@ -335,7 +335,7 @@ fn at_most_a_hundred_wrong_values_are_reported() {
 }
 
 /// A type that contains itself twice in each of its variants but the last one, and 15 of them, so
-/// that a placeholder bounded by depth alone would have millions of values.
+/// that a placeholder bounded only by depth would have millions of values.
 #[derive(Debug, Deserialize)]
 #[allow(dead_code, reason = "only serde reads it")]
 enum Rule {

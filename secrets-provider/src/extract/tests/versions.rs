@@ -1,7 +1,7 @@
 //! `Rotating` and `Key`: fields that know of versions, and of lengths.
 //!
-//! A previous version that doesn't fit is none; a current one that doesn't is an error, which shows
-//! the length of a key at most.
+//! A previous version that doesn't fit is left out; a current one that doesn't is an error, which
+//! shows the length of a key at most.
 
 use super::*;
 use crate::{Key, Memory, Rotating, SecretsManager};

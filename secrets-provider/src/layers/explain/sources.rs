@@ -51,8 +51,8 @@ impl Sources {
         &self.overlooked
     }
 
-    /// With what merges the layers below the secrets, if they are not among the layers. It is called
-    /// when an explanation is asked for.
+    /// With what merges the layers below the secrets, if they are not among the layers. It is
+    /// called when an explanation is asked for.
     #[must_use]
     pub(crate) fn with_below(self, below: Option<Below>) -> Self {
         Self { below, ..self }

@@ -96,7 +96,7 @@ impl<T: Send + Sync + 'static> Live<T> {
 
     /// The same as [`derive`](Self::derive), with a name of the program's choice: the log, the
     /// status ([`DerivedStatus::label`](crate::DerivedStatus::label)) and the status page show it
-    /// beside the path. It tells several values apart that follow one path. It is shown as it is,
+    /// beside the path. It distinguishes several values that follow one path. It is shown as it is,
     /// so put no value into it.
     ///
     /// ```

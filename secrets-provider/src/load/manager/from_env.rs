@@ -10,9 +10,9 @@ use crate::observe::events;
 
 impl SecretsManager {
     /// The secrets that variables describe: those of the environment, over those of the `.env` file
-    /// in the working directory (or the nearest parent). The process environment is not changed. The
-    /// file is read on the calling thread: if it may block, as on a network mount, call this before
-    /// the runtime is started, or in `spawn_blocking`. A pipe is waited for a second.
+    /// in the working directory (or the nearest parent). The process environment is not changed.
+    /// The file is read on the calling thread: if it may block, as on a network mount, call this
+    /// before the runtime is started, or in `spawn_blocking`. A pipe is waited for a second.
     ///
     /// | variable | meaning |
     /// | --- | --- |

@@ -1,7 +1,7 @@
 //! The IAM policy that a description needs.
 //!
-//! The statements and the words of AWS are in `backend/iam`, which the hints of denied calls use too;
-//! here the plan says which statements are needed. No call is made.
+//! The statements and the words of AWS are in `backend/iam`, which the hints of denied calls use
+//! too; here the plan says which statements are needed. No call is made.
 
 use super::{Description, SecretsManager};
 use crate::backend::iam::{self, Needs};
@@ -14,7 +14,8 @@ impl SecretsManager {
     ///
     /// - `GetSecretValue` on the named secrets, or on those at and below the prefix;
     /// - `BatchGetSecretValue`, unless [`batch`](Self::batch) is off or [`stage`](Self::stage) is
-    ///   set. Without it, each secret costs a call. IAM only accepts it on `*`, and each secret still needs `GetSecretValue`;
+    ///   set. Without it, each secret costs a call. IAM only accepts it on `*`, and each secret
+    ///   still needs `GetSecretValue`;
     /// - `ListSecrets`, only for a prefix without [`only`](Self::only). IAM only accepts it on `*`;
     /// - `DescribeSecret`, only if [`rotation_windows`](Self::rotation_windows) is on and nothing
     ///   is listed;

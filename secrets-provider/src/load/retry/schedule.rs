@@ -11,7 +11,7 @@ use tokio::time::Instant;
 /// The longest wait after a first failure; it doubles with each further one.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 
-/// How long a secret rests at most that is asked for in vain again and again.
+/// How long a secret rests at most if every read of it fails.
 const MAX_REST: Duration = Duration::from_secs(3600);
 
 /// The shortest wait while a rotation is expected.
@@ -134,7 +134,7 @@ impl Schedule {
         doubled(failures).min(longest).mul_f64(random)
     }
 
-    /// How long a secret rests that was asked for in vain so many times in a row: an optional one
+    /// How long a secret rests after so many failed reads in a row: an optional one
     /// that is denied, because each read is another denied call in CloudTrail, or one that was
     /// deleted. Twice the interval, doubling up to an hour.
     pub(crate) fn rest(self, times: u32) -> Duration {

@@ -89,8 +89,8 @@ impl SecretStatus {
         self.error
     }
 
-    /// When a refresh first found that it was deleted: a listing leaves it out, and the store has no
-    /// value for it. `None` if it was not.
+    /// When a refresh first found that it was deleted: a listing leaves it out, and the store has
+    /// no value for it. `None` if it was not.
     pub fn deleted_since(&self) -> Option<SystemTime> {
         self.deleted_since.map(system_time)
     }

@@ -1,7 +1,7 @@
 //! How files are read: newlines at the end, sizes, generations that change meanwhile, and files
 //! that are no files.
 //!
-//! They use real folders. Whatever could wait forever has a test that it doesn't.
+//! They use real folders. Each read that could wait forever has a test that it doesn't.
 
 use super::*;
 use crate::backend::directory::root::GENERATION;

@@ -175,8 +175,8 @@ async fn names_that_come_and_go_neither_add_calls_nor_stay_for_ever() {
         settings.refresh().await.unwrap_err();
         let made = calls() - before;
         before += made;
-        // A listing, and a batch each of what is there, what is gone since the last round, a turn of
-        // what was deleted, and what leaves.
+        // A listing, and a batch each of what is there, what is gone since the last round, a turn
+        // of what was deleted, and what leaves.
         assert!(made <= 5, "round {round}: {made} calls");
         tokio::time::advance(DAY / 20).await;
     }
