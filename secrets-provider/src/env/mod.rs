@@ -44,6 +44,12 @@ impl Environment {
         self.process.contains_key(name)
     }
 
+    /// The value in the process environment, as it is.
+    #[cfg(feature = "aws")]
+    pub(crate) fn raw(&self, name: &str) -> Option<&str> {
+        self.process.get(name).map(|value| value.as_str())
+    }
+
     /// The value, if `.env` sets it and the process environment does not.
     #[cfg(feature = "aws")]
     pub(crate) fn of_dotenv(&self, name: &str) -> Option<&str> {

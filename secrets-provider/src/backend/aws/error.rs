@@ -297,7 +297,8 @@ impl Call<'_> {
             return self.error(ErrorKind::Config, &format!("{what}: {cause}")).with_hint(hint);
         }
         let not_loaded = matches!(error, CredentialsError::CredentialsNotLoaded(_));
-        let kind = match not_loaded && setup.asks_no_server() {
+        let invalid = matches!(error, CredentialsError::InvalidConfiguration(_));
+        let kind = match invalid || (not_loaded && setup.asks_no_server()) {
             true => ErrorKind::Config,
             false => ErrorKind::Unavailable,
         };

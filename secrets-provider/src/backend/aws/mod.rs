@@ -18,6 +18,7 @@ mod error;
 mod fetch;
 mod https;
 mod listing;
+mod profile;
 mod quiet;
 mod rotation;
 mod setup;

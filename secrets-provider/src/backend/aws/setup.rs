@@ -6,12 +6,13 @@
 //! before it makes a client, `error` when credentials fail. A slip is `Config`, never an outage.
 //! Of all values, only a profile's name is shown.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
+use super::profile::{self, Profile};
 use super::variables::{
     CONFIG_FILE, CREDENTIALS_FILE, ENDPOINTS, KEY_ID, MAX_ATTEMPTS, RETRY_MODE, SECRET_KEY, TOKEN,
 };
@@ -76,6 +77,21 @@ impl Setup {
         for name in REGIONS {
             if process(name).is_some_and(is_zone) {
                 return bad(name, "a region such as `us-east-1`, not an availability zone");
+            }
+            if process(name).is_some_and(|region| !is_region(region)) {
+                return bad(name, "a region such as `us-east-1`: lower case, digits and `-`");
+            }
+        }
+        for name in [KEY_ID, SECRET_KEY, TOKEN] {
+            // The SDK panics on some of them, and signs with the others.
+            if process(name).is_some_and(|_| !self.is_visible(name)) {
+                return bad(name, "visible ASCII characters, without white space or a line's end");
+            }
+        }
+        for name in REGIONS.into_iter().chain(ENDPOINTS).chain([PROFILE]) {
+            let padded = |value: &&str| self.environment.raw(name).is_some_and(|raw| raw != *value);
+            if process(name).filter(padded).is_some() {
+                return bad(name, "no white space around the value, which the SDK does not remove");
             }
         }
         match self.token_slip_of_the_only_source() {
@@ -177,10 +193,19 @@ impl Setup {
                 ));
             }
         }
-        let profile = self.environment.value(PROFILE)?;
-        if self.profiles().contains_key(profile) {
-            return None;
+        let name = self.environment.value(PROFILE)?;
+        match self.profiles().get(name) {
+            Some(profile) if profile.without_its_word => {
+                let shown = if is_plain(name) { name } else { "<name>" };
+                return Some((
+                    format!("`~/.aws/config` has `[{shown}]` without the word `profile`"),
+                    format!("write `[profile {shown}]`: only `[default]` has no such word there"),
+                ));
+            }
+            Some(_) => return None,
+            None => {}
         }
+        let profile = name;
         let shown = if is_plain(profile) { format!("`{profile}` ") } else { String::new() };
         Some((
             format!("the profile {shown}that `{PROFILE}` names is in no file"),
@@ -195,8 +220,8 @@ impl Setup {
     fn profile_content_slip(&self) -> Option<(String, String)> {
         let profiles = self.profiles();
         let name = self.environment.value(PROFILE).unwrap_or("default");
-        let keys = profiles.get(name)?;
-        let has = |key: &str| keys.contains(key);
+        let profile = profiles.get(name)?;
+        let has = |key: &str| profile.keys.contains(key);
         let shown =
             if is_plain(name) { format!("the profile `{name}`") } else { "the profile".to_owned() };
         let pair = ["aws_access_key_id", "aws_secret_access_key"];
@@ -229,6 +254,11 @@ impl Setup {
             let what = format!("{shown} has `role_arn`, but no source of credentials for it");
             return Some((what, "add `source_profile` or `credential_source` to it".to_owned()));
         }
+        let source = profile.source.as_deref().filter(|_| has("role_arn"))?;
+        if !profiles.contains_key(source) {
+            let what = format!("`source_profile` of {shown} names a profile that is in no file");
+            return Some((what, "correct `source_profile`, or add the profile".to_owned()));
+        }
         None
     }
 
@@ -245,6 +275,11 @@ impl Setup {
             (Some(path), Some(_)) => self.file_slip(TOKEN_FILE, path),
             (None, None) => None,
         }
+    }
+
+    fn is_visible(&self, name: &str) -> bool {
+        let raw = self.environment.raw(name);
+        raw.is_none_or(|value| value.bytes().all(|byte| byte.is_ascii_graphic()))
     }
 
     /// A token file that is not there or empty, where the SDK reads no other source before it. The
@@ -284,9 +319,9 @@ impl Setup {
         Some((format!("the file that `{name}` names {what}"), hint))
     }
 
-    /// The keys of each profile in both files. A file that cannot be read has none.
-    fn profiles(&self) -> BTreeMap<String, BTreeSet<String>> {
-        let mut profiles = BTreeMap::<String, BTreeSet<String>>::new();
+    /// The profiles in both files. A file that cannot be read has none.
+    fn profiles(&self) -> BTreeMap<String, Profile> {
+        let mut profiles = BTreeMap::new();
         for (variable, default) in [(CONFIG_FILE, "config"), (CREDENTIALS_FILE, "credentials")] {
             let path = match self.environment.value(variable) {
                 Some(path) => PathBuf::from(path),
@@ -295,22 +330,8 @@ impl Setup {
                     home.join(".aws").join(default)
                 }
             };
-            let Ok(text) = read(&path) else { continue };
-            let mut current = None;
-            for line in text.lines() {
-                let section = line.trim().strip_prefix('[').and_then(|line| line.split_once(']'));
-                if let Some((section, _)) = section {
-                    let section = section.trim();
-                    let name = section.strip_prefix("profile ").unwrap_or(section).trim();
-                    profiles.entry(name.to_owned()).or_default();
-                    current = Some(name.to_owned());
-                } else if let (Some(current), Some((key, _))) = (&current, line.split_once('=')) {
-                    // An indented line belongs to the setting above.
-                    if !line.starts_with([' ', '\t']) {
-                        let keys = profiles.entry(current.clone()).or_default();
-                        keys.insert(key.trim().to_ascii_lowercase());
-                    }
-                }
+            if let Ok(text) = read(&path) {
+                profile::add(&mut profiles, &text, variable == CREDENTIALS_FILE);
             }
         }
         profiles
@@ -362,6 +383,11 @@ pub(super) fn is_http(url: &str) -> bool {
 fn is_zone(text: &str) -> bool {
     let Some(region) = text.strip_suffix(|c: char| c.is_ascii_lowercase()) else { return false };
     region.ends_with(|c: char| c.is_ascii_digit()) && region.matches('-').count() >= 2
+}
+
+/// Whether this may be a region's name, of AWS or an emulator.
+fn is_region(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
 fn is_plain(name: &str) -> bool {

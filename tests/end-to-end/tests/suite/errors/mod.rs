@@ -1,9 +1,10 @@
 //! The messages that an operator reads: each failure with its whole message.
 
+mod slips;
+
 use std::process::Command;
 use std::time::Duration;
 
-use aws_config::BehaviorVersion;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
@@ -29,7 +30,7 @@ const CHAIN: &str = "hint: by default, the SDK tries, in this order, the environ
                      needs the feature of that name), web identity (AWS_WEB_IDENTITY_TOKEN_FILE and AWS_ROLE_ARN), \
                      the container (AWS_CONTAINER_CREDENTIALS_RELATIVE_URI or _FULL_URI) and the instance's metadata";
 
-fn seeded() -> FakeSecretsManager {
+pub(super) fn seeded() -> FakeSecretsManager {
     let fake = FakeSecretsManager::new();
     for name in ["app/prod/database", "app/prod/jwt-secret", "app/staging/database"] {
         fake.put(name, "hunter2");
@@ -39,7 +40,7 @@ fn seeded() -> FakeSecretsManager {
 
 /// The message of an error, after a check that neither it nor `Debug` shows a secret or the words
 /// of a server.
-fn message(error: &Error) -> String {
+pub(super) fn message(error: &Error) -> String {
     let shown = format!("{error} {error:?}");
     for secret in ["hunter2", "canary"] {
         assert!(!shown.contains(secret), "{shown}");
@@ -523,294 +524,6 @@ fn a_missing_region_or_missing_credentials_name_where_the_sdk_looked() {
     }
 }
 
-/// What a row of the table of slips sets up: variables, and files below the home folder, which is
-/// the working directory, too. `HOME` in a variable's value is replaced by that folder.
-type Slip = (
-    &'static [(&'static str, &'static str)],
-    &'static [(&'static str, &'static str)],
-    &'static str,
-    &'static str,
-    &'static str,
-);
-
-const KEYS: [(&str, &str); 2] =
-    [("AWS_ACCESS_KEY_ID", "canary"), ("AWS_SECRET_ACCESS_KEY", "canary")];
-
-/// Variables, files, then what kind, sentence and hint contain.
-const SLIPS: [Slip; 37] = [
-    (&[], &[], "config", "no AWS region is configured", "AWS_REGION"),
-    (&[("AWS_REGION", "")], &[], "config", "`AWS_REGION` is empty", "set AWS_REGION"),
-    (
-        &[],
-        &[(".env", "AWS_REGION=canary")],
-        "config",
-        "`AWS_REGION` is set only in `.env`",
-        "from_env",
-    ),
-    (
-        &[],
-        &[(".env", "AWS_DEFAULT_REGION=canary")],
-        "config",
-        "`AWS_DEFAULT_REGION` is set only in `.env`",
-        "from_env",
-    ),
-    (&[("AWS_REGION", "us-east-1a")], &[], "config", "`AWS_REGION`", "correct"),
-    (
-        &[("AWS_PROFILE", "admin")],
-        &[],
-        "config",
-        "profile `admin` that `AWS_PROFILE` names is in no file",
-        "~/.aws/config",
-    ),
-    (
-        &[("AWS_PROFILE", "a canary?")],
-        &[],
-        "config",
-        "the profile that `AWS_PROFILE` names is in no file",
-        "~/.aws",
-    ),
-    (
-        &[("AWS_CONFIG_FILE", "/nowhere/canary")],
-        &[],
-        "config",
-        "the file that `AWS_CONFIG_FILE` names cannot be read",
-        "correct `AWS_CONFIG_FILE`",
-    ),
-    (REGION, &[], "config", "no AWS credentials were found", "AWS_ACCESS_KEY_ID"),
-    (
-        &[REGION[0], ("AWS_PROFILE", "admin")],
-        &[(".aws/config", "[default]\nregion = us-east-1\n")],
-        "config",
-        "profile `admin` that `AWS_PROFILE` names is in no file",
-        "~/.aws/credentials",
-    ),
-    (
-        &[REGION[0], ("AWS_SHARED_CREDENTIALS_FILE", "HOME/canary")],
-        &[],
-        "config",
-        "the file that `AWS_SHARED_CREDENTIALS_FILE` names cannot be read",
-        "correct",
-    ),
-    (
-        &[REGION[0], KEYS[0]],
-        &[],
-        "config",
-        "`AWS_SECRET_ACCESS_KEY` is not set, but `AWS_ACCESS_KEY_ID` is",
-        "set both",
-    ),
-    (
-        &[REGION[0], KEYS[1]],
-        &[],
-        "config",
-        "`AWS_ACCESS_KEY_ID` is not set, but `AWS_SECRET_ACCESS_KEY` is",
-        "set both",
-    ),
-    (
-        &[REGION[0], KEYS[0], ("AWS_SECRET_ACCESS_KEY", "")],
-        &[],
-        "config",
-        "`AWS_SECRET_ACCESS_KEY` is empty, but `AWS_ACCESS_KEY_ID` is set",
-        "set both",
-    ),
-    (
-        &[REGION[0], ("AWS_SESSION_TOKEN", "canary")],
-        &[],
-        "config",
-        "but `AWS_SESSION_TOKEN` is set",
-        "set both",
-    ),
-    (
-        REGION,
-        &[(".env", "AWS_ACCESS_KEY_ID=canary")],
-        "config",
-        "`AWS_ACCESS_KEY_ID` is set only in `.env`",
-        "from_env",
-    ),
-    (
-        REGION,
-        &[(".aws/credentials", "[default]\naws_access_key_id = canary\n")],
-        "config",
-        "profile `default` has no `aws_secret_access_key`",
-        "both keys",
-    ),
-    (
-        &[REGION[0], ("AWS_PROFILE", "app")],
-        &[(".aws/config", "[profile app]\nrole_arn = canary\n")],
-        "config",
-        "profile `app` has `role_arn`, but no source",
-        "source_profile",
-    ),
-    (
-        &[REGION[0], ("AWS_WEB_IDENTITY_TOKEN_FILE", "HOME/canary"), ("AWS_ROLE_ARN", "canary")],
-        &[],
-        "config",
-        "the file that `AWS_WEB_IDENTITY_TOKEN_FILE` names cannot be read",
-        "mount the token",
-    ),
-    (
-        &[REGION[0], ("AWS_WEB_IDENTITY_TOKEN_FILE", "HOME/token"), ("AWS_ROLE_ARN", "canary")],
-        &[("token", "\n")],
-        "config",
-        "the file that `AWS_WEB_IDENTITY_TOKEN_FILE` names is empty",
-        "mount the token",
-    ),
-    (
-        &[REGION[0], ("AWS_WEB_IDENTITY_TOKEN_FILE", "HOME/token")],
-        &[("token", "canary")],
-        "config",
-        "`AWS_ROLE_ARN` is not set, but `AWS_WEB_IDENTITY_TOKEN_FILE` is",
-        "set `AWS_ROLE_ARN`",
-    ),
-    (
-        &[REGION[0], ("AWS_ROLE_ARN", "canary")],
-        &[],
-        "config",
-        "`AWS_WEB_IDENTITY_TOKEN_FILE` is not set, but `AWS_ROLE_ARN` is",
-        "EKS",
-    ),
-    (
-        &[REGION[0], ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "canary")],
-        &[],
-        "config",
-        "`AWS_CONTAINER_CREDENTIALS_FULL_URI` is not a URL",
-        "http://",
-    ),
-    (
-        &[
-            REGION[0],
-            ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://127.0.0.1:1/x"),
-            ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "HOME/canary"),
-        ],
-        &[],
-        "config",
-        "the file that `AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE` names cannot be read",
-        "correct",
-    ),
-    (
-        &[REGION[0], KEYS[0], KEYS[1], ("AWS_ENDPOINT_URL", "canary:4566")],
-        &[],
-        "config",
-        "`AWS_ENDPOINT_URL`: expected a URL",
-        "correct",
-    ),
-    (
-        &[REGION[0], KEYS[0], KEYS[1], ("AWS_ENDPOINT_URL", "ftp://canary")],
-        &[],
-        "config",
-        "scheme `https://` or `http://`",
-        "correct",
-    ),
-    (
-        &[REGION[0], KEYS[0], KEYS[1], ("AWS_ENDPOINT_URL", "http://")],
-        &[],
-        "config",
-        "`AWS_ENDPOINT_URL`: expected a URL",
-        "correct",
-    ),
-    (
-        &[REGION[0], KEYS[0], KEYS[1], ("AWS_ENDPOINT_URL_SECRETS_MANAGER", "canary")],
-        &[],
-        "config",
-        "`AWS_ENDPOINT_URL_SECRETS_MANAGER`: expected a URL",
-        "correct",
-    ),
-    (
-        &[REGION[0], KEYS[0], KEYS[1], ("AWS_ENDPOINT_URL", "http://[canary")],
-        &[],
-        "config",
-        "`AWS_ENDPOINT_URL`: expected a URL",
-        "correct",
-    ),
-    (
-        &[REGION[0], ("AWS_MAX_ATTEMPTS", "canary")],
-        &[],
-        "config",
-        "`AWS_MAX_ATTEMPTS`: expected a whole number",
-        "correct",
-    ),
-    (
-        &[REGION[0], ("AWS_MAX_ATTEMPTS", "0")],
-        &[],
-        "config",
-        "`AWS_MAX_ATTEMPTS`: expected a whole number",
-        "correct",
-    ),
-    (
-        &[REGION[0], ("AWS_RETRY_MODE", "canary")],
-        &[],
-        "config",
-        "`AWS_RETRY_MODE`: expected `standard` or",
-        "correct",
-    ),
-    (
-        &[REGION[0], KEYS[0], KEYS[1], ("AWS_ENDPOINT_URL", "http://127.0.0.1:1")],
-        &[],
-        "unavailable",
-        "refuses connections",
-        "AWS_ENDPOINT_URL",
-    ),
-    (
-        &[REGION[0], KEYS[0], KEYS[1], ("AWS_ENDPOINT_URL", "http://canary.invalid")],
-        &[],
-        "unavailable",
-        "name is not found by DNS",
-        "DNS",
-    ),
-    (
-        &[
-            REGION[0],
-            KEYS[0],
-            KEYS[1],
-            ("AWS_ENDPOINT_URL", ""),
-            ("AWS_ENDPOINT_URL_SECRETS_MANAGER", "http://127.0.0.1:1"),
-        ],
-        &[],
-        "unavailable",
-        "refuses connections",
-        "AWS_ENDPOINT_URL",
-    ),
-    (
-        &[
-            REGION[0],
-            KEYS[0],
-            KEYS[1],
-            ("AWS_ENDPOINT_URL_SECRETS_MANAGER", ""),
-            ("AWS_ENDPOINT_URL", "http://127.0.0.1:1"),
-        ],
-        &[],
-        "unavailable",
-        "refuses connections",
-        "AWS_ENDPOINT_URL",
-    ),
-    (
-        // An empty endpoint counts as unset, and this region has no such host.
-        &[("AWS_REGION", "xx-nowhere-1"), KEYS[0], KEYS[1], ("AWS_ENDPOINT_URL", "")],
-        &[],
-        "unavailable",
-        "name is not found by DNS",
-        "DNS",
-    ),
-];
-
-const REGION: &[(&str, &str)] = &[("AWS_REGION", "us-east-1")];
-
-/// A slip in the set-up is named, shows no value, and fails the start even where an outage would
-/// not.
-#[test]
-fn a_slip_in_the_set_up_is_named_and_never_an_outage() {
-    let mut wrong = Vec::new();
-    for (variables, files, kind, sentence, hint) in SLIPS {
-        let output = with_set_up("errors::with_a_slip", variables, files);
-        let all = [kind, sentence, hint].iter().all(|part| output.contains(part));
-        let starts = output.contains("fallback starts: true");
-        let whole = output.contains("1 passed");
-        if !all || !whole || starts != (kind == "unavailable") {
-            wrong.push(format!("{variables:?} {files:?}: {output}"));
-        }
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n---\n"));
-}
-
 /// An endpoint that answers without TLS where TLS is asked for.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_endpoint_without_tls_is_named_as_such() {
@@ -822,46 +535,6 @@ async fn an_endpoint_without_tls_is_named_as_such() {
     assert_eq!(error.kind(), ErrorKind::Config);
     assert!(message(&error).contains("the endpoint does not speak TLS"), "{error}");
     assert!(error.hint().unwrap().contains("`http://`"), "{error}");
-}
-
-/// Runs a test of this program in a process of its own, with nothing but these variables and files,
-/// and returns what it printed.
-fn with_set_up(test: &str, variables: &[(&str, &str)], files: &[(&str, &str)]) -> String {
-    let folder = tempfile::tempdir().unwrap();
-    for (path, content) in files {
-        let path = folder.path().join(path);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, content).unwrap();
-    }
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args([test, "--exact", "--ignored", "--nocapture"]).current_dir(folder.path());
-    command.env_clear().env("HOME", folder.path()).env("AWS_EC2_METADATA_DISABLED", "true");
-    for (name, value) in variables {
-        command.env(name, value.replace("HOME", &folder.path().display().to_string()));
-    }
-    let output = command.output().unwrap();
-    let text =
-        [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
-    text.concat()
-}
-
-#[test]
-#[ignore = "run by the test above, in an environment of its own"]
-#[allow(clippy::print_stdout, reason = "how it answers the test above")]
-fn with_a_slip() {
-    let manager = || SecretsManager::names(["a"]).timeout(Duration::from_secs(5));
-    let error = manager().fetch_blocking().unwrap_err();
-    let starts = manager().fallback_to_env().fetch_blocking().is_ok();
-    println!("<<{}: {}>> fallback starts: {starts}", error.kind(), message(&error));
-    if std::env::var("AWS_ENDPOINT_URL").as_deref() == Ok("") {
-        // A configuration that the program loads has the empty endpoint in it.
-        let runtime = tokio::runtime::Runtime::new().unwrap();
-        let given = runtime.block_on(async {
-            let config = aws_config::load_defaults(BehaviorVersion::v2026_01_12()).await;
-            manager().aws_config(&config).fetch().await.unwrap_err()
-        });
-        assert_eq!(given.to_string(), error.to_string());
-    }
 }
 
 #[test]
