@@ -201,7 +201,7 @@ impl Selection {
         let (prefix, _) = self.ids()?;
         match prefix {
             None if name.is_empty() => Err(empty("the name is empty")),
-            None => Ok(name.to_owned()),
+            None => of_name(name).map_or_else(|| Ok(name.to_owned()), Err),
             Some(prefix) if is_arn(name) => {
                 if names_of(name).iter().any(|name| below(&prefix, name).is_some()) {
                     return Ok(name.to_owned());
@@ -209,11 +209,15 @@ impl Selection {
                 let message = format!("secret `{name}` is not below the prefix `{prefix}`");
                 Err(Error::new(ErrorKind::Config, message).with_secret(name))
             }
-            Some(prefix) if name.split('/').any(|part| part == "..") => {
-                let message = format!("secret `{name}` leaves the prefix `{prefix}`");
-                Err(Error::new(ErrorKind::Config, message).with_secret(name))
+            Some(prefix) => {
+                let length = prefix.len() + 1 + name.len();
+                match slip::of_name_below(name, length) {
+                    None => Ok(joined(&prefix, name)),
+                    Some((why, hint)) => {
+                        Err(config(&format!("secret `{name}`: {why}")).with_hint(hint))
+                    }
+                }
             }
-            Some(prefix) => Ok(joined(&prefix, name)),
         }
     }
 }

@@ -60,6 +60,34 @@ pub(crate) fn of_name(id: &str) -> Option<Error> {
     Some(error.with_secret(id))
 }
 
+/// How long a name may be, its prefix included
+/// (<https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html>).
+const MAX_LENGTH: usize = 512;
+
+/// What to do about a name that is not below the prefix.
+pub(crate) const BELOW: &str = "give the name below the prefix, as in `database/primary`";
+
+/// What is wrong with a name that a user may have given: AWS allows no such name, or it could leave
+/// the prefix; and what to do. `length` is that of the whole name, with its prefix.
+pub(crate) fn of_name_below(name: &str, length: usize) -> Option<(&'static str, &'static str)> {
+    let characters = "use ASCII letters, digits and `/_+=.@!-`, at most 512 with the prefix";
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || "/_+=.@!-".contains(c);
+    match () {
+        () if name.is_empty() => Some(("it is empty", BELOW)),
+        () if length > MAX_LENGTH => Some(("it is longer than 512 characters", characters)),
+        () if !name.chars().all(is_allowed) => {
+            Some(("it has a character that no name has", characters))
+        }
+        () if name.starts_with('/') || name.ends_with('/') => {
+            Some(("it begins or ends with `/`", BELOW))
+        }
+        () if name.split('/').any(|part| matches!(part, "." | "..")) => {
+            Some(("`.` and `..` lead nowhere: a name is not a path", BELOW))
+        }
+        () => None,
+    }
+}
+
 /// What is wrong with an ARN in any store.
 fn arn_slip(id: &str) -> Option<(&'static str, String)> {
     let whole = "an ARN has the form `arn:aws:secretsmanager:region:account:secret:name-AbCdEf`";
@@ -255,11 +283,11 @@ mod tests {
             ("ap", "app", None),
         ] {
             let found = between(wanted, existing);
-            assert_eq!(found.is_some(), words.is_some(), "{wanted}");
-            assert!(
-                words.is_none_or(|words| found.unwrap().contains(words)),
-                "{wanted}: {found:?}"
-            );
+            let fits = match (found, words) {
+                (Some(found), Some(words)) => found.contains(words),
+                (found, words) => found.is_none() && words.is_none(),
+            };
+            assert!(fits, "{wanted}: {found:?}");
         }
     }
 }

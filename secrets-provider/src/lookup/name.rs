@@ -7,11 +7,9 @@
 use crate::error::{Error, ErrorKind};
 use crate::load::mapping::Mapping;
 use crate::load::plan::Plan;
+use crate::load::slip::{self, BELOW};
 use crate::secret::id::{below, is_arn, names_of, same_secret};
 
-/// How long a name may be, its prefix included
-/// (<https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html>).
-const MAX_LENGTH: usize = 512;
 /// How much of a wrong name an error shows.
 const MAX_SHOWN: usize = 80;
 
@@ -70,28 +68,12 @@ fn check_below(prefix: &str, name: &str) -> Result<(), Error> {
     Ok(())
 }
 
-const BELOW: &str = "give the name below the prefix, as in `database/primary`";
-
 /// Checks a name; `length` is that of the whole name, with its prefix.
 fn check(name: &str, length: usize) -> Result<(), Error> {
-    let characters = "use ASCII letters, digits and `/_+=.@!-`, at most 512 with the prefix";
-    let is_allowed = |c: char| c.is_ascii_alphanumeric() || "/_+=.@!-".contains(c);
-    if name.is_empty() {
-        return Err(wrong(name, "it is empty", BELOW));
+    match slip::of_name_below(name, length) {
+        Some((why, hint)) => Err(wrong(name, why, hint)),
+        None => Ok(()),
     }
-    if length > MAX_LENGTH {
-        return Err(wrong(name, &format!("it is longer than {MAX_LENGTH} characters"), characters));
-    }
-    if !name.chars().all(is_allowed) {
-        return Err(wrong(name, "it has a character that no name has", characters));
-    }
-    if name.starts_with('/') || name.ends_with('/') {
-        return Err(wrong(name, "it begins or ends with `/`", BELOW));
-    }
-    if name.split('/').any(|part| matches!(part, "." | "..")) {
-        return Err(wrong(name, "`.` and `..` lead nowhere: a name is not a path", BELOW));
-    }
-    Ok(())
 }
 
 fn path(name: &str) -> String {

@@ -20,7 +20,7 @@ fn of_secrets<T: DeserializeOwned>(
     env: &[(&str, &str)],
 ) -> Result<T, Error> {
     let memory = crate::Memory::new();
-    secrets.iter().for_each(|(name, text)| _ = memory.put(*name, *text));
+    secrets.iter().for_each(|(name, text)| _ = memory.put(name, *text));
     let manager = crate::SecretsManager::prefix("app").backend(memory).fallback_to_env();
     let snapshot = manager.fetch_blocking().expect("a snapshot");
     crate::Layers::new().environment_from(env.iter().copied()).secrets(&snapshot).extract()

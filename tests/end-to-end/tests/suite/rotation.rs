@@ -118,6 +118,12 @@ async fn only_secrets_of_the_selection_are_rotated() {
     for (name, kind) in [
         ("../other", ErrorKind::Config),
         ("db/../../other", ErrorKind::Config),
+        ("", ErrorKind::Config),
+        ("/db", ErrorKind::Config),
+        ("a name", ErrorKind::Config),
+        ("db\u{e9}", ErrorKind::Config),
+        ("db*", ErrorKind::Config),
+        (&"x".repeat(505), ErrorKind::Config),
         ("arn:aws:secretsmanager:us-east-1:123456789012:secret:other-a1b2c3", ErrorKind::Config),
         ("none", ErrorKind::NotFound),
     ] {
