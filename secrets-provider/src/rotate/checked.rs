@@ -43,13 +43,16 @@ async fn check<S: DeserializeOwned>(
         Layers::standard(&fetcher.snapshot(&secrets)?).extract::<S>().map(drop)
     };
     let Err(error) = extract(pending) else { return Ok(()) };
-    // What is wrong already is not the new value's fault.
+    // What is wrong already in other secrets and layers is not the new value's fault.
     let Err(before) = extract(current) else { return Err(refused(current, &error)) };
+    let own = fetcher.key_path(current.name());
+    let is_own = |key: &str| {
+        let below = key.strip_prefix(&own).map(|rest| rest.is_empty() || rest.starts_with('.'));
+        own.is_empty() || below == Some(true)
+    };
     let known = |error: &Error| {
-        before
-            .errors()
-            .iter()
-            .any(|other| other.kind() == error.kind() && other.key() == error.key())
+        let same = |other: &Error| other.kind() == error.kind() && other.key() == error.key();
+        !error.key().is_none_or(is_own) && before.errors().iter().any(same)
     };
     match Error::all(error.errors().iter().filter(|error| !known(error)).cloned()) {
         None => Ok(()),

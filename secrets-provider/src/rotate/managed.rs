@@ -20,6 +20,10 @@ use crate::unwind;
 /// steps, but those for databases need seconds.
 const MAX_ROTATION: Duration = Duration::from_secs(5 * 60);
 
+/// How long the new version may be without a label: an answer may lag behind, and a managed rotation
+/// labels it when it begins.
+const UNSEEN: Duration = Duration::from_secs(10);
+
 /// The wait before the second look; each one is half as long again, up to the longest.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 const MAX_WAIT: Duration = Duration::from_secs(10);
@@ -95,6 +99,7 @@ impl SecretsManager {
         }
 
         let begun = Instant::now();
+        let mut seen = false;
         let mut wait = FIRST_WAIT;
         loop {
             // The rotation goes on whether or not it can be watched for a moment.
@@ -110,21 +115,27 @@ impl SecretsManager {
                         resumed: false,
                     });
                 }
-                if labels.pending.as_deref() != Some(&token) {
+                seen |= labels.pending.as_deref() == Some(&token);
+                let is_gone = labels.pending.as_deref() != Some(&token)
+                    && (seen || labels.current != before.current || begun.elapsed() >= UNSEEN);
+                if is_gone {
                     let what =
                         "its rotation failed: the new version is neither current nor pending";
                     return Err(error(ErrorKind::Rejected, what).with_hint(
                         "another version was made current meanwhile, or the rotation was cancelled",
                     ));
                 }
-                if begun.elapsed() >= MAX_ROTATION {
+                if seen && begun.elapsed() >= MAX_ROTATION {
                     let what = format!(
                         "its rotation failed, or takes more than {MAX_ROTATION:?}: AWSPENDING is \
                          left on version `{token}`"
                     );
                     return Err(error(ErrorKind::Rejected, &what).with_hint(
                         "look at the log of the rotation function, and at the event \
-                         RotationFailed in CloudTrail; the next rotation tries this version again",
+                         RotationFailed in CloudTrail. No other rotation starts while AWSPENDING is on \
+                         that version: take it off with `aws secretsmanager \
+                         update-secret-version-stage --version-stage AWSPENDING \
+                         --remove-from-version-id ..`",
                     ));
                 }
             }

@@ -252,7 +252,10 @@ impl Rotation {
     ///
     /// # Errors
     ///
-    /// After any error, the current version is what it was, and the rotation may be run again.
+    /// After any error, the rotation may be run again. The current version is what it was, unless
+    /// another program has finished a rotation, the answer of the last step was lost, or the test
+    /// that follows the move of the label has failed. In doubt, read the secret; don't set the old
+    /// value again by hand.
     ///
     /// - `Conflict` if another rotation of the secret came first: see
     ///   [`is_superseded`](Error::is_superseded). Also if the pending version is of a rotation of

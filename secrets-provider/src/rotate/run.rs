@@ -77,21 +77,29 @@ impl<'a> Run<'a> {
             other => (run.put(&start, other).await?, matches!(other, Pending::Outdated(_))),
         };
         let versions = Versions { current, pending: &pending, previous: previous.as_ref() };
-        let mut has_set = false;
-        if let Err(error) = run.set_and_test(&versions, resumed, &mut has_set).await {
-            return Err(run.overtaken(&versions, has_set).await?.unwrap_or(error));
-        }
-        run.make_current(&versions, has_set).await?;
-        // The rotation is over; the label only shows that it was.
-        let _ = run.call(|writer| writer.remove_pending(&run.id, pending.version_id())).await;
-        let checked = run.check_again(&versions).await;
+        let finished = run.finish(&versions, resumed).await;
+        // After an error, too: another program may have moved the label, or this one, if only the
+        // answer was lost.
         rotation.manager.notifier().changed(current.name()).await;
-        checked?;
+        finished?;
         Ok(Rotated {
             version_id: pending.version_id().to_owned(),
             previous_version_id: current.version_id().to_owned(),
             resumed,
         })
+    }
+
+    /// Everything after the new value is stored.
+    async fn finish(&self, versions: &Versions<'_>, resumed: bool) -> Result<(), Error> {
+        let mut has_set = false;
+        if let Err(error) = self.set_and_test(versions, resumed, &mut has_set).await {
+            return Err(self.overtaken(versions, has_set).await?.unwrap_or(error));
+        }
+        self.make_current(versions, has_set).await?;
+        // The rotation is over; the label only shows that it was.
+        let pending = versions.pending.version_id();
+        let _ = self.call(|writer| writer.remove_pending(&self.id, pending)).await;
+        self.check_again(versions).await
     }
 
     pub(super) async fn plan(rotation: &'a Rotation) -> Result<RotationPlan, Error> {

@@ -110,7 +110,7 @@ async fn a_rotation_that_fails_one_in_progress_and_none_at_all_are_told_apart() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pending_version_that_goes_away_is_a_failure_at_once() {
+async fn a_pending_version_that_is_gone_is_a_failure_soon() {
     let fake = fake();
     fake.on_rotation(NAME, |step: RotationStep| async move {
         if step.step() == Step::CreateSecret {
@@ -125,7 +125,9 @@ async fn a_pending_version_that_goes_away_is_a_failure_at_once() {
     let begun = tokio::time::Instant::now();
     let error = manager(&fake).rotate("database").await.expect_err("a failed rotation");
     assert_eq!(error.kind(), ErrorKind::Rejected, "{error}");
-    assert!(begun.elapsed() < Duration::from_secs(1));
+    // It was never seen, so it may only be late.
+    let took = begun.elapsed();
+    assert!((10..16).contains(&took.as_secs()), "{took:?}");
 }
 
 #[tokio::test(start_paused = true)]

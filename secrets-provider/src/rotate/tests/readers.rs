@@ -22,6 +22,19 @@ struct ShortLogin {
     password: ShortText,
 }
 
+#[derive(Deserialize)]
+#[allow(dead_code, reason = "only serde uses it")]
+struct WithLimits {
+    database: Login,
+    limits: Limits,
+}
+
+#[derive(Debug, Deserialize)]
+#[allow(dead_code, reason = "only serde uses it")]
+struct Limits {
+    connections: u16,
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(try_from = "String")]
 #[allow(dead_code, reason = "only serde uses it")]
@@ -83,10 +96,14 @@ async fn a_value_that_the_settings_refuse_never_becomes_current() {
     let labels = memory.writer().expect("a writer").labels(NAME).await.expect("labels");
     assert_eq!(labels, Labels::new("v1"), "nothing was stored");
 
-    // What is wrong with the current value as well is not the new one's fault.
+    // Even if the current value is refused as well.
     memory.put(NAME, TEXT.replace("the-first-one", "longer than twenty characters"));
-    rotation().checked_by::<Short>().run().await.expect("a rotation");
+    rotation().checked_by::<Short>().run().await.expect_err("refused");
     rotation().checked_by::<Settings>().run().await.expect("a rotation");
+
+    // What is wrong in another secret is not the new value's fault.
+    memory.put("app/limits", r#"{"connections": "many"}"#);
+    rotation().checked_by::<WithLimits>().run().await.expect("a rotation");
 }
 
 /// A pending version that another program has made is checked before it is taken up.
