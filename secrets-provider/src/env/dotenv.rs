@@ -19,6 +19,7 @@ use zeroize::{Zeroize as _, Zeroizing};
 use super::off_thread::reading;
 use super::open;
 use crate::error::{Error, ErrorKind};
+use crate::tree::encoding;
 
 /// For how long a pipe may bring nothing. It bounds what a missing writer costs.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -185,7 +186,7 @@ const MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// The assignments, or why there are none.
 pub(crate) fn parse(content: &[u8]) -> Result<Vec<(String, String)>, BadFile> {
-    if let Some(encoding) = foreign_encoding(content) {
+    if let Some(encoding) = encoding::foreign(content) {
         return Err(BadFile::Encoding(encoding));
     }
     let content = content.strip_prefix(MARK).unwrap_or(content);
@@ -204,19 +205,6 @@ pub(crate) fn parse(content: &[u8]) -> Result<Vec<(String, String)>, BadFile> {
         }
     }
     Ok(variables)
-}
-
-/// The encoding, if the file begins as no text in UTF-8 does: with another byte order mark, or with
-/// an ASCII character of two bytes.
-fn foreign_encoding(content: &[u8]) -> Option<&'static str> {
-    match content {
-        [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] => Some("UTF-32"),
-        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Some("UTF-16"),
-        [first, 0, second, 0, ..] | [0, first, 0, second, ..] if *first != 0 && *second != 0 => {
-            Some("UTF-16")
-        }
-        _ => None,
-    }
 }
 
 /// What is wrong with the line of this number.

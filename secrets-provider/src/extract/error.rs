@@ -60,7 +60,7 @@ impl Objection {
             true => {
                 rejected
                     + "; inside `flatten`, untagged and internally tagged types, serde hides the target type, so text \
-                       stays text and cannot fill a number or a bool"
+                       stays text and cannot fill a number or a bool, and a number cannot fill text"
             }
         }
     }

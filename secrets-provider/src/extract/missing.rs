@@ -342,7 +342,14 @@ impl<'a> Context<'a> {
                 node.is_leaf() && (node.origin.is_variable() || is_secret(node))
             });
         nodes
-            .map(|(name, node)| (name.to_ascii_lowercase(), node))
+            .map(|(name, node)| match is_secret(node) {
+                // A secret's key may have any spelling (rule T3).
+                true => {
+                    let [parted, _] = variables_of(name);
+                    (parted, node)
+                }
+                false => (name.to_ascii_lowercase(), node),
+            })
             .filter(|(name, node)| is_secret(node) || !is_service_link(name, node))
     }
 }

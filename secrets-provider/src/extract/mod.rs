@@ -30,6 +30,7 @@ use serde::de::DeserializeOwned;
 
 use crate::error::{Error, ErrorKind};
 use crate::secret::Text;
+use crate::tree::encoding;
 use crate::tree::names::Names;
 use crate::tree::payload;
 use crate::tree::spelling::is_service_link;
@@ -228,6 +229,12 @@ impl<'a> Extractor<'a> {
                 if is_service_link(&variable.to_ascii_lowercase(), node) =>
             {
                 Some(error::service_link(variable))
+            }
+            (_, value)
+                if (expected == "a table" || expected.starts_with("a sequence"))
+                    && encoding::advice(value).is_some() =>
+            {
+                encoding::advice(value)
             }
             _ if expected.starts_with("a sequence") || self.context.is_listed(&self.at) => {
                 Some(lists::HOW.to_owned())

@@ -9,6 +9,7 @@
 //! Everything here is pure.
 
 mod diff;
+pub(crate) mod encoding;
 pub(crate) mod names;
 pub(crate) mod origin;
 pub(crate) mod payload;

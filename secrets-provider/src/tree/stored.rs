@@ -51,9 +51,12 @@ impl Node {
         spelling.name.as_deref()
     }
 
-    /// The same node with the JSON text that it was read from.
-    pub(super) fn with_source_text(mut self, text: Text) -> Self {
-        self.spelling.get_or_insert_default().source_text = Some(text);
+    /// The same node with the text that its table or array was read from.
+    pub(crate) fn with_source_text(mut self, text: Text) -> Self {
+        match &mut self.value {
+            Value::Table(table) => table.source_text = Some(text),
+            _ => self.spelling.get_or_insert_default().source_text = Some(text),
+        }
         self
     }
 

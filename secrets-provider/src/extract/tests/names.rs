@@ -174,6 +174,20 @@ fn only_a_missing_required_nested_field_is_looked_up_as_a_variable() {
             dotenv: "",
             expected: url("e"),
         },
+        // A secret's key may have any spelling, and comes first.
+        Case {
+            secret: r#"{"databaseUrl": "s"}"#,
+            env: &[("DATABASE_URL", "e")],
+            dotenv: "",
+            expected: url("s"),
+        },
+        Case {
+            secret: r#"{"database-url": "s"}"#,
+            env: &[("DATABASE_URL", "e")],
+            dotenv: "DATABASE_URL=d",
+            expected: url("s"),
+        },
+        Case { secret: r#"{"DatabaseUrl": "s"}"#, env: &[], dotenv: "", expected: url("s") },
         // There is no table.
         Case { secret: "{}", env: &[("DATABASE_URL", "e")], dotenv: "", expected: url("e") },
         Case {

@@ -11,8 +11,9 @@ use crate::error::{Error, ErrorKind};
 use crate::load::slip;
 use crate::secret::Fetched;
 use crate::secret::id::{below, is_arn, names_of};
+use crate::tree::encoding;
 use crate::tree::names::Names;
-use crate::tree::payload;
+use crate::tree::payload::{self, PayloadError};
 use crate::tree::{Node, Origin, Table, Value, join};
 
 /// How names become key paths: by the prefix that is cut off, and by renames.
@@ -199,10 +200,19 @@ fn at_key_path(secret: &Fetched, path: &[String]) -> Result<Table, Error> {
     });
     let Some((last, parents)) = path.split_last() else {
         let mut table = payload::parse_root(secret.payload(), &origin).map_err(|error| {
-            malformed(secret, &error).with_hint(
-                "a secret whose name is the prefix (or that is renamed to the root) has no key of its own: \
-                 store a JSON object, or give it a key with `.rename(..)`",
-            )
+            let malformed = malformed(secret, &error);
+            match (&error, payload::parse(secret.payload(), &origin)) {
+                (PayloadError::NotAnObject(_), Ok(node))
+                    if let Some(advice) = encoding::advice(&node.value) =>
+                {
+                    malformed.with_hint(advice)
+                }
+                (PayloadError::DuplicateKey(_), _) => malformed,
+                _ => malformed.with_hint(
+                    "a secret whose name is the prefix (or that is renamed to the root) has no key of its own: \
+                     store a JSON object, or give it a key with `.rename(..)`",
+                ),
+            }
         })?;
         if let Some(Value::Table(previous)) = previous.map(|node| node.value) {
             table.set_previous(&previous);
@@ -221,9 +231,17 @@ fn at_key_path(secret: &Fetched, path: &[String]) -> Result<Table, Error> {
     }))
 }
 
-fn malformed(secret: &Fetched, error: &payload::PayloadError) -> Error {
-    Error::new(ErrorKind::Malformed, format!("secret `{}`: {error}", secret.name()))
-        .with_secret(secret.name())
+fn malformed(secret: &Fetched, error: &PayloadError) -> Error {
+    let malformed =
+        Error::new(ErrorKind::Malformed, format!("secret `{}`: {error}", secret.name()))
+            .with_secret(secret.name());
+    match error {
+        PayloadError::DuplicateKey(_) => malformed.with_hint(
+            "a key in SCREAMING_CASE is read as its name in lower case, nested at `__`: keep one of \
+             the two",
+        ),
+        _ => malformed,
+    }
 }
 
 /// Merges one secret's table into the tree. Two tables may meet at a key, anything else is a

@@ -200,10 +200,16 @@ impl<'a> Providers<'a> {
                         .map(ToOwned::to_owned),
                 };
                 let texts = at.and_then(|at| self.texts[at].as_deref());
-                let value = texts
-                    .and_then(|texts| as_written(texts.get(&path.join("."))?, &value))
-                    .unwrap_or_else(|| self.value(value, path));
-                Node::new(value, Arc::new(origin))
+                let text = texts.and_then(|texts| texts.get(&path.join(".")));
+                let text = text.filter(|text| is_text_of(text, &value));
+                let origin = Arc::new(origin);
+                match text.and_then(|text| as_written(text, &value)) {
+                    Some(written) => Node::new(written, origin),
+                    None => {
+                        let node = Node::new(self.value(value, path), origin);
+                        text.iter().fold(node, |node, text| node.with_source_text((*text).clone()))
+                    }
+                }
             }
         }
         .ranked(rank)
@@ -253,14 +259,26 @@ impl<'a> Providers<'a> {
     }
 }
 
-/// A value of a `.env` file as the file has it, if it is the one that figment has. A number keeps
-/// its text and stays a number, because buffered text fills none. figment's arrays and tables have
-/// a syntax of their own, and stay as they were parsed.
+/// Whether figment has made this value of the text.
+fn is_text_of(text: &Text, value: &FigmentValue) -> bool {
+    text.as_str().parse::<FigmentValue>().is_ok_and(|parsed| parsed == *value)
+}
+
+/// A value of a `.env` file as the file has it. A number keeps its text and stays a number, because
+/// buffered text fills none. figment's arrays and tables have a syntax of their own, and stay as
+/// they were parsed; but a plain list of numbers, which may be codes with leading zeros, is left to
+/// the type.
 fn as_written(text: &Text, value: &FigmentValue) -> Option<Value> {
-    let parsed: FigmentValue = text.as_str().parse().ok()?;
     match value {
-        _ if parsed != *value => None,
-        FigmentValue::Array(..) | FigmentValue::Dict(..) => None,
+        FigmentValue::Array(_, items) => {
+            let is_plain = |item: &FigmentValue| {
+                !matches!(item, FigmentValue::Array(..) | FigmentValue::Dict(..))
+            };
+            let has_number = items.iter().any(|item| matches!(item, FigmentValue::Num(..)));
+            let is_plain = items.iter().all(is_plain) && !text.as_str().contains(['"', '\'']);
+            (is_plain && has_number).then(|| Value::Text(text.clone()))
+        }
+        FigmentValue::Dict(..) => None,
         FigmentValue::Num(..) => Some(Value::Number(Text::new(text.as_str().trim()))),
         _ => Some(Value::Text(text.clone())),
     }

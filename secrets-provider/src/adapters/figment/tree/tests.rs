@@ -162,11 +162,16 @@ fn a_dotenv_file_keeps_its_text() {
         nested: BTreeMap<String, String>,
         over: String,
         none: Option<u16>,
+        bracketed: String,
+        braced: String,
+        codes: Vec<String>,
+        words: Vec<String>,
     }
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join(".env");
     let lines = "PIN=0042\nFLAG=true\nRATIO=1.50\nQUOTED='\"x\"'\nPORT=0080\nDEBUG=true\n\
-                 LIST='[1, 2]'\nNESTED__PIN=007\nOVER=0042\nNONE=\n";
+                 LIST='[1, 2]'\nNESTED__PIN=007\nOVER=0042\nNONE=\n\
+                 BRACKETED=[a,b]\nBRACED={a=1}\nCODES=[0042,7]\nWORDS=[a,b]\n";
     std::fs::write(&file, lines).expect("a file");
     let dotenv = || crate::Dotenv::file(&file).split("__");
     let over = || text("over = 'file'");
@@ -181,6 +186,9 @@ fn a_dotenv_file_keeps_its_text() {
         assert_eq!(texts, ["0042", "true", "1.50", "\"x\"", "007"]);
         assert_eq!((read.port, read.debug, &*read.over, read.none), (80, true, "file", None));
         assert_eq!(read.list, [1, 2]);
+        assert_eq!((&*read.bracketed, &*read.braced), ("[a,b]", "{a=1}"));
+        assert_eq!(read.codes, ["0042", "7"]);
+        assert_eq!(read.words, ["a", "b"]);
     }
 }
 
