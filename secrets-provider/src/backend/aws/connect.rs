@@ -53,6 +53,9 @@ impl Aws {
                 };
                 let setup = Setup::of_process();
                 setup.check()?;
+                if !variables.choose_credentials() {
+                    setup.check_token_file()?;
+                }
                 let load = unwind::catch_future(async { variables.hand_over(loader).load().await });
                 let load = quiet::without_region_warning(load);
                 let config = load.await.map_err(panicked)?;

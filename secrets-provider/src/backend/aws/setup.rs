@@ -55,9 +55,8 @@ impl Setup {
         Self { environment: Environment::new(process, dotenv), home: std::env::home_dir() }
     }
 
-    /// Refuses variables of the process environment on which the SDK would panic, which it would
-    /// take for an endpoint that cannot be reached, or with which it would ask STS although there
-    /// is no token.
+    /// Refuses variables of the process environment on which the SDK would panic, or which it
+    /// would take for an endpoint that cannot be reached.
     pub(super) fn check(&self) -> Result<(), Error> {
         let process = |name: &str| self.process(name);
         let bad = |name: &str, expected: &str| Err(self.environment.bad(name, expected));
@@ -94,12 +93,29 @@ impl Setup {
                 return bad(name, "no white space around the value, which the SDK does not remove");
             }
         }
-        match self.token_slip_of_the_only_source() {
-            Some((cause, hint)) => {
-                let message = format!("AWS credentials could not be loaded: {cause}");
-                Err(Error::new(ErrorKind::Config, message).with_hint(hint))
-            }
+        Ok(())
+    }
+
+    /// Refuses a token file that is sure to be used and holds no token, so that this does not take a
+    /// call to STS and its retries to find out.
+    pub(super) fn check_token_file(&self) -> Result<(), Error> {
+        let (Some(path), Some(_)) = (self.process(TOKEN_FILE), self.process(ROLE)) else {
+            return Ok(());
+        };
+        let has_keys = [KEY_ID, SECRET_KEY].iter().any(|name| self.process(name).is_some());
+        // The SDK asks the profile first. Other settings of it give no credentials.
+        let profile = self.process(PROFILE).unwrap_or("default");
+        let has_profile = self.profiles().get(profile).is_some_and(|profile| {
+            let gives =
+                ["aws_", "role_", "source_", "credential_", "web_identity_", "sso_", "login_"];
+            profile.keys.iter().any(|key| gives.iter().any(|start| key.starts_with(start)))
+        });
+        match self.file_slip(TOKEN_FILE, path).filter(|_| !has_keys && !has_profile) {
             None => Ok(()),
+            Some((what, hint)) => {
+                let what = format!("AWS credentials could not be loaded: {what}");
+                Err(Error::new(ErrorKind::Config, what).with_hint(hint))
+            }
         }
     }
 
@@ -280,15 +296,6 @@ impl Setup {
     fn is_visible(&self, name: &str) -> bool {
         let raw = self.environment.raw(name);
         raw.is_none_or(|value| value.bytes().all(|byte| byte.is_ascii_graphic()))
-    }
-
-    /// A token file that is not there or empty, where the SDK reads no other source before it. The
-    /// SDK would send even an empty token, and ask again until the time is over.
-    fn token_slip_of_the_only_source(&self) -> Option<(String, String)> {
-        self.process(ROLE)?;
-        let path = self.process(TOKEN_FILE)?;
-        let is_first = self.process(KEY_ID).is_none() && self.profiles().is_empty();
-        is_first.then(|| self.file_slip(TOKEN_FILE, path))?
     }
 
     fn container_slip(&self) -> Option<(String, String)> {

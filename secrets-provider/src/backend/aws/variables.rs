@@ -106,6 +106,14 @@ impl Variables {
         self.region.as_deref()
     }
 
+    /// Whether `.env` has a say in where credentials come from.
+    pub(super) fn choose_credentials(&self) -> bool {
+        self.credentials.is_some()
+            || self.profile.is_some()
+            || self.config_file.is_some()
+            || self.credentials_file.is_some()
+    }
+
     /// The loader with these settings.
     pub(super) fn hand_over(&self, mut loader: ConfigLoader) -> ConfigLoader {
         if let Some(region) = &self.region {

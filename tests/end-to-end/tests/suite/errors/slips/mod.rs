@@ -1,8 +1,7 @@
 //! Slips in the set-up: each is named, with what to do, and is never an outage.
 //!
-//! `selection` has those in what is selected and what the secrets hold; `set_ups` has those in variables
-//! and files, which the SDK reads, so each runs in a process of its
-//! own.
+//! `selection` has those in what is selected and what the secrets hold; `set_ups` has those in
+//! variables and files, which the SDK reads, so each runs in a process of its own.
 
 mod selection;
 mod set_ups;
@@ -55,6 +54,8 @@ fn with_set_up(test: &str, variables: &[(&str, &str)], files: &[(&str, &str)]) -
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args([test, "--exact", "--ignored", "--nocapture"]).current_dir(folder.path());
     command.env_clear().env("HOME", folder.path()).env("AWS_EC2_METADATA_DISABLED", "true");
+    // One attempt each, and a name server that does not answer is given up after a second.
+    command.env("AWS_MAX_ATTEMPTS", "1").env("RES_OPTIONS", "timeout:1 attempts:1");
     for (name, value) in variables {
         command.env(name, value.replace("HOME", &folder.path().display().to_string()));
     }
@@ -68,7 +69,8 @@ fn with_set_up(test: &str, variables: &[(&str, &str)], files: &[(&str, &str)]) -
 #[ignore = "run by the test above, in an environment of its own"]
 #[allow(clippy::print_stdout, reason = "how it answers the test above")]
 fn with_a_slip() {
-    let manager = || SecretsManager::names(["a"]).timeout(Duration::from_secs(5));
+    // Longer than any row takes on a busy machine: running out of time is another error.
+    let manager = || SecretsManager::names(["a"]).timeout(Duration::from_secs(120));
     let error = manager().fetch_blocking().unwrap_err();
     let starts = manager().fallback_to_env().fetch_blocking().is_ok();
     println!("<<{}: {}>> fallback starts: {starts}", error.kind(), message(&error));

@@ -161,6 +161,17 @@ pub(super) const SLIPS: &[Slip] = &[
         hint: "mount the token",
     },
     Slip {
+        variables: &[
+            REGION[0],
+            ("AWS_WEB_IDENTITY_TOKEN_FILE", "HOME/token"),
+            ("AWS_ROLE_ARN", "canary"),
+        ],
+        files: &[("token", ""), (".aws/config", "[default]\nregion = us-east-1\n")],
+        kind: "config",
+        sentence: "the file that `AWS_WEB_IDENTITY_TOKEN_FILE` names is empty",
+        hint: "mount the token",
+    },
+    Slip {
         variables: &[REGION[0], ("AWS_WEB_IDENTITY_TOKEN_FILE", "HOME/token")],
         files: &[("token", "canary")],
         kind: "config",
