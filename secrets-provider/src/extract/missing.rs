@@ -5,6 +5,7 @@
 //! reported once for each table, with the other absent fields (rule T4), and a placeholder takes
 //! its place on the next walk.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -227,6 +228,7 @@ impl<'a> Context<'a> {
             let Some((_, name, near)) =
                 nearest.min_by_key(|(distance, name, _)| (*distance, *name))
             else {
+                shown.extend(elsewhere(field, &others));
                 continue;
             };
             let what = match &*near.origin {
@@ -352,6 +354,31 @@ impl<'a> Context<'a> {
             })
             .filter(|(name, node)| is_secret(node) || !is_service_link(name, node))
     }
+}
+
+/// Where a field may be: a level deeper, because the prefix ends too early, or under keys that begin
+/// with its name and a separator that does not nest.
+fn elsewhere(field: &str, members: &[(&str, Cow<'_, Node>)]) -> Option<String> {
+    members.iter().find_map(|(name, node)| match &node.value {
+        Value::Table(table) => {
+            let inner = |(inner, child): &(&str, Cow<'_, Node>)| {
+                let Origin::Secret { name: secret, .. } = &*child.origin else { return None };
+                let is_it = near::differ_in_separators(field, inner) && near::is_part(name, secret);
+                is_it.then(|| format!("`{name}.{inner}` ({}) instead of `{field}`", child.origin))
+            };
+            table.stored().iter().take(near::MAX_KEYS).find_map(inner)
+        }
+        _ => {
+            let start = near::beginning(field, name).filter(|_| is_secret(node))?;
+            let separator = &start[start.len() - 1..];
+            let variable = variables_of(field)[0].to_ascii_uppercase();
+            Some(format!(
+                "`{start}…` ({}) instead of `{field}`, where `{separator}` does not nest as a JSON \
+                 object or `{variable}__…` does",
+                node.origin
+            ))
+        }
+    })
 }
 
 fn relaxed_names(table: &Table) -> BTreeSet<String> {

@@ -53,6 +53,18 @@ pub(super) fn differ_in_separators(one: &str, other: &str) -> bool {
     !one.is_empty() && one == letters(other)
 }
 
+/// The beginning of `Database:Url` or `database.url`, with the separator, if it is this field's name
+/// in any spelling. Only `__` nests in a name.
+pub(super) fn beginning<'a>(field: &str, name: &'a str) -> Option<&'a str> {
+    let at = name.find([':', '.', '/'])?;
+    (differ_in_separators(field, &name[..at]) && at + 1 < name.len()).then(|| &name[..=at])
+}
+
+/// Whether a key is a part of a secret's name, which vouches for it.
+pub(super) fn is_part(key: &str, secret: &str) -> bool {
+    secret.split('/').any(|part| differ_in_separators(part, key))
+}
+
 fn letters(name: &str) -> String {
     name.chars().filter(|c| c.is_alphanumeric()).map(|c| c.to_ascii_lowercase()).collect()
 }
@@ -88,6 +100,18 @@ mod tests {
         ] {
             assert_eq!(distance(field, name, source).is_some(), near, "{field} {name}");
         }
+        for (field, name, start) in [
+            ("database", "Database:Url", Some("Database:")),
+            ("redis_cache", "redis-cache.url", Some("redis-cache.")),
+            ("database", "database/url", Some("database/")),
+            ("database", "database:", None),
+            ("database", "databases:url", None),
+            ("database", ":url", None),
+            ("a", "é:url", None),
+        ] {
+            assert_eq!(beginning(field, name), start, "{field} {name}");
+        }
+        assert!(is_part("prod_eu", "app/Prod-EU/db") && !is_part("prod", "app/Prod-EU/db"));
         let long = "a".repeat(100_000);
         assert_eq!(distance("password", &long, Secret), None);
     }

@@ -94,10 +94,32 @@ fn near_names_are_looked_for_at_the_root_among_secrets_and_among_variables() {
             &[],
             "`Database:Password` (secret `app`) instead of `database.password`",
         ),
+        (
+            "a prefix that ends too early",
+            &[("app/prod/database", section), ("app/prod/redis", section)],
+            &[],
+            "there is `prod.database` (secret `app/prod/database`) instead of `database`",
+        ),
+        (
+            "sections by a colon",
+            &[("app", r#"{"Database:Username": "u", "Database:Password": "p"}"#)],
+            &[],
+            "there is `Database:…` (secret `app`) instead of `database`, where `:` does not nest as a \
+             JSON object or `DATABASE__…` does",
+        ),
+        (
+            "sections by a dot",
+            &[("app", r#"{"database.username": "u", "database.password": "p"}"#)],
+            &[],
+            "there is `database.…` (secret `app`) instead of `database`, where `.` does not nest",
+        ),
     ] {
         let hint = hint(secrets, env);
         assert!(hint.contains(mention), "{about}: {hint}");
     }
+    // A key that nothing vouches for is content.
+    let inner = r#"{"hunter2": {"database": {"username": "u", "password": "p"}}}"#;
+    assert!(!hint(&[("app", inner)], &[]).contains("hunter2"));
     // What is set for every process is no slip.
     let ambient = [
         ("DATABASE_PORT", "tcp://10.0.0.1:5432"),
