@@ -188,10 +188,8 @@ pub(crate) fn between(wanted: &str, existing: &str) -> Option<&'static str> {
         () if lower(wanted) == lower(existing.trim_start_matches('/')) => {
             "a `/` in front is a part of the name"
         }
-        () if wanted.starts_with(existing) => {
-            "a prefix is given without the separator, and what is below it follows a `/`"
-        }
-        () => "separators are a part of the name, and only what follows a `/` is below a prefix",
+        () if wanted.starts_with(existing) => "it is given without the separator at its end",
+        () => "separators are a part of the name",
     })
 }
 
