@@ -9,8 +9,10 @@ use aws_config::timeout::TimeoutConfig;
 use aws_sdk_secretsmanager::Client;
 
 use super::setup::Setup;
+use super::values::region_slip;
 use super::{Access, Aws, connections, https, quiet, variables};
 use crate::backend::store::Store as _;
+use crate::env::bad;
 use crate::error::{Error, ErrorKind};
 use crate::unwind::{self, Panicked};
 
@@ -61,6 +63,10 @@ impl Aws {
                 let config = load.await.map_err(panicked)?;
                 if config.region().is_none_or(|region| region.as_ref().is_empty()) {
                     return Err(Setup::with_dotenv().no_region());
+                }
+                // Variables have been checked, so it comes from the profile.
+                if let Some(expected) = config.region().and_then(|r| region_slip(r.as_ref())) {
+                    return Err(bad("`region` of the AWS profile", expected));
                 }
                 unwind::catch(|| variables.client(&config, &setup)).map_err(panicked)
             }

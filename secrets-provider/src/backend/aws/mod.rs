@@ -4,9 +4,10 @@
 //! `connect` makes the client, with `connections` of its own, `listing` finds names, `fetch` reads
 //! values, `answer` and `error` turn the SDK's types into ours (the SDK's errors quote whole
 //! responses, so none is passed on), `rotation` keeps the dates that listings report, `write` has
-//! the calls that rotate a secret, `variables` hands over what only a `.env` file sets, and `setup`
-//! names a slip in the SDK's variables and files, `quiet` drops a warning that says less. One
-//! [`Aws`] belongs to one tokio runtime, which drives its connections.
+//! the calls that rotate a secret, `variables` hands over what only a `.env` file sets, `setup`
+//! names a slip in the SDK's variables and files (`values` and `profile` say what they look like),
+//! `quiet` drops a warning that says less. One [`Aws`] belongs to one tokio runtime, which drives
+//! its connections.
 
 mod answer;
 mod calls;
@@ -23,6 +24,7 @@ mod quiet;
 mod rotation;
 mod setup;
 mod unreached;
+mod values;
 mod variables;
 mod write;
 

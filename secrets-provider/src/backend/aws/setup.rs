@@ -13,13 +13,14 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use super::profile::{self, Profile};
+use super::values::{is_http, is_plain, key_slip, region_slip};
 use super::variables::{
-    CONFIG_FILE, CREDENTIALS_FILE, ENDPOINTS, KEY_ID, MAX_ATTEMPTS, RETRY_MODE, SECRET_KEY, TOKEN,
+    CONFIG_FILE, CREDENTIALS_FILE, ENDPOINTS, KEY_ID, MAX_ATTEMPTS, REGIONS, RETRY_MODE,
+    SECRET_KEY, TOKEN,
 };
 use crate::env::{Environment, dotenv};
 use crate::error::{Error, ErrorKind};
 
-const REGIONS: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
 const PROFILE: &str = "AWS_PROFILE";
 const ROLE: &str = "AWS_ROLE_ARN";
 const TOKEN_FILE: &str = "AWS_WEB_IDENTITY_TOKEN_FILE";
@@ -74,17 +75,14 @@ impl Setup {
             return bad(MAX_ATTEMPTS, "a whole number of at least 1");
         }
         for name in REGIONS {
-            if process(name).is_some_and(is_zone) {
-                return bad(name, "a region such as `us-east-1`, not an availability zone");
-            }
-            if process(name).is_some_and(|region| !is_region(region)) {
-                return bad(name, "a region such as `us-east-1`: lower case, digits and `-`");
+            if let Some(expected) = process(name).and_then(region_slip) {
+                return bad(name, expected);
             }
         }
         for name in [KEY_ID, SECRET_KEY, TOKEN] {
-            // The SDK panics on some of them, and signs with the others.
-            if process(name).is_some_and(|_| !self.is_visible(name)) {
-                return bad(name, "visible ASCII characters, without white space or a line's end");
+            let raw = process(name).and_then(|_| self.environment.raw(name));
+            if let Some(expected) = raw.and_then(key_slip) {
+                return bad(name, expected);
             }
         }
         for name in REGIONS.into_iter().chain(ENDPOINTS).chain([PROFILE]) {
@@ -293,11 +291,6 @@ impl Setup {
         }
     }
 
-    fn is_visible(&self, name: &str) -> bool {
-        let raw = self.environment.raw(name);
-        raw.is_none_or(|value| value.bytes().all(|byte| byte.is_ascii_graphic()))
-    }
-
     fn container_slip(&self) -> Option<(String, String)> {
         if self.process(CONTAINER_URI).is_some_and(|uri| !is_http(uri)) {
             let what = format!("`{CONTAINER_URI}` is not a URL with a scheme");
@@ -369,58 +362,4 @@ fn only_in_dotenv(name: &str) -> String {
         "the SDK reads only the process environment: set `{name}` there, or use \
          `SecretsManager::from_env`, which hands over what `.env` sets"
     )
-}
-
-/// Whether this is a URL of HTTP with a host and, if any, a port that is a number.
-pub(super) fn is_http(url: &str) -> bool {
-    let rest = ["http://", "https://"].iter().find_map(|scheme| url.strip_prefix(scheme));
-    let Some(rest) = rest.filter(|rest| !rest.contains(char::is_whitespace)) else { return false };
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let address = authority.rsplit('@').next().unwrap_or_default();
-    let (host, port) = match address.strip_prefix('[').map(|address| address.split_once(']')) {
-        Some(None) => return false,
-        Some(Some((host, port))) => (host, port),
-        None => address.split_at(address.find(':').unwrap_or(address.len())),
-    };
-    let number = |port: &str| port.parse::<u16>().is_ok();
-    !host.is_empty() && (port.is_empty() || port.strip_prefix(':').is_some_and(number))
-}
-
-/// Whether this is an availability zone: a region and a letter.
-fn is_zone(text: &str) -> bool {
-    let Some(region) = text.strip_suffix(|c: char| c.is_ascii_lowercase()) else { return false };
-    region.ends_with(|c: char| c.is_ascii_digit()) && region.matches('-').count() >= 2
-}
-
-/// Whether this may be a region's name, of AWS or an emulator.
-fn is_region(text: &str) -> bool {
-    text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-}
-
-fn is_plain(name: &str) -> bool {
-    name.len() <= 64
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | '@'))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_endpoint_is_a_url_of_http_with_a_host() {
-        for url in ["http://a", "https://a.b:4566/c?d#e", "http://u:p@a:1", "http://[::1]:80"] {
-            assert!(is_http(url), "{url}");
-        }
-        for url in
-            ["", "a:1", "ftp://a", "http://", "http://a:b", "http://[a", "http://:1", "http://a b"]
-        {
-            assert!(!is_http(url), "{url}");
-        }
-    }
-
-    #[test]
-    fn a_zone_is_not_a_region() {
-        assert!(["us-east-1a", "us-gov-west-1b"].into_iter().all(is_zone));
-        assert!(!["us-east-1", "local", "a", ""].into_iter().any(is_zone));
-    }
 }

@@ -12,11 +12,14 @@ use aws_credential_types::Credentials;
 use aws_sdk_secretsmanager::Client;
 use aws_types::SdkConfig;
 
-use super::setup::{Setup, is_http};
+use super::setup::Setup;
+use super::values::{is_http, key_slip, region_slip};
 use crate::env::Environment;
 use crate::error::{Error, ErrorKind};
 use crate::observe::events;
 
+/// The region's variables. The SDK prefers the first.
+pub(super) const REGIONS: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
 pub(super) const KEY_ID: &str = "AWS_ACCESS_KEY_ID";
 pub(super) const SECRET_KEY: &str = "AWS_SECRET_ACCESS_KEY";
 pub(super) const TOKEN: &str = "AWS_SESSION_TOKEN";
@@ -85,11 +88,20 @@ impl Variables {
             let expected = "a URL that starts with the scheme `https://` or `http://`";
             return Err(environment.bad(name, expected));
         }
+        let region = |name: &&str| environment.of_dotenv(name).and_then(region_slip);
+        let key = |name: &&str| environment.of_dotenv(name).and_then(key_slip);
+        let regions = REGIONS.iter().map(|name| (*name, region(name)));
+        let keys = [KEY_ID, SECRET_KEY, TOKEN].into_iter().map(|name| (name, key(&name)));
+        if let Some((name, Some(expected))) =
+            regions.chain(keys).find(|(_, expected)| expected.is_some())
+        {
+            return Err(environment.bad(name, expected));
+        }
         let ignores_endpoints = environment
             .value("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")
             .is_some_and(|value| value.eq_ignore_ascii_case("true"));
         Ok(Self {
-            region: first(["AWS_REGION", "AWS_DEFAULT_REGION"]),
+            region: first(REGIONS),
             endpoint: first(ENDPOINTS).filter(|_| !ignores_endpoints),
             credentials: credentials(environment)?,
             profile: text("AWS_PROFILE"),
@@ -225,5 +237,35 @@ impl fmt::Debug for Variables {
             .field("profile", &self.profile)
             .field("credentials", &self.credentials.is_some())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use zeroize::Zeroizing;
+
+    use super::*;
+
+    #[test]
+    fn a_slip_in_dotenv_is_named_as_one_in_the_environment_is() {
+        let keys = [(KEY_ID, "hunter2"), (SECRET_KEY, "hunter2")];
+        for (name, value, expected) in [
+            ("AWS_REGION", "us-east-1a", "availability zone"),
+            ("AWS_DEFAULT_REGION", "HUNTER2", "lower case"),
+            (KEY_ID, "hunter2\nhunter2", "visible ASCII"),
+            (SECRET_KEY, "'hunter2'", "without quotes"),
+            (TOKEN, "hunter2 é", "visible ASCII"),
+            ("AWS_ENDPOINT_URL", "hunter2:1", "a URL"),
+        ] {
+            let others = keys.into_iter().filter(|(other, _)| *other != name);
+            let dotenv = others.chain([(name, value)]);
+            let dotenv = dotenv.map(|(n, value)| (n.to_owned(), Zeroizing::new(value.to_owned())));
+            let environment = Environment::new([], dotenv);
+            let error = Variables::only_of_dotenv(&environment).expect_err(name).to_string();
+            assert!(error.contains(&format!("variable `{name}` in `.env`")), "{error}");
+            assert!(error.contains(expected) && !error.contains("unter2"), "{error}");
+        }
+        let dotenv = keys.map(|(name, value)| (name.to_owned(), Zeroizing::new(value.to_owned())));
+        assert!(Variables::only_of_dotenv(&Environment::new([], dotenv)).is_ok());
     }
 }

@@ -13,6 +13,27 @@ const NO_FILES: Slip = Slip { variables: &[], files: &[], kind: "", sentence: ""
 
 pub(super) const SLIPS: &[Slip] = &[
     Slip {
+        variables: &[("AWS_REGION", "\"canary\"")],
+        kind: "config",
+        sentence: "`AWS_REGION`: expected a value without quotes",
+        hint: "correct",
+        ..NO_FILES
+    },
+    Slip {
+        variables: &[REGION[0], KEYS[0], ("AWS_SECRET_ACCESS_KEY", "'canary'")],
+        kind: "config",
+        sentence: "`AWS_SECRET_ACCESS_KEY`: expected a value without quotes",
+        hint: "correct",
+        ..NO_FILES
+    },
+    Slip {
+        variables: &[],
+        files: &[(".aws/config", "[default]\nregion = us-east-1a\n")],
+        kind: "config",
+        sentence: "`region` of the AWS profile: expected a region",
+        hint: "correct",
+    },
+    Slip {
         variables: &[],
         kind: "config",
         sentence: "no AWS region is configured",
