@@ -27,23 +27,35 @@ pub(super) type Texts = BTreeMap<String, Text>;
 /// A key that no settings have.
 const TEXTS: &str = "\0secrets-provider texts\0";
 
+/// What reading the file has come to.
+type Read = Result<Arc<Texts>, Error>;
+
 /// Metadata whose data have not been asked for yet.
 struct Announced {
     /// Identifies the provider: another one may be asked in between.
     filter_map: FilterMap,
-    texts: Arc<OnceLock<Arc<Texts>>>,
+    read: Arc<OnceLock<Read>>,
 }
 
 thread_local! {
     /// The metadata that a `Dotenv` made last on this thread.
     static ANNOUNCED: RefCell<Option<Announced>> = const { RefCell::new(None) };
 
-    /// The texts that an interpolater was just asked for.
-    static ASKED: RefCell<Option<Arc<Texts>>> = const { RefCell::new(None) };
+    /// What an interpolater was just asked for.
+    static ASKED: RefCell<Option<Read>> = const { RefCell::new(None) };
 }
 
 /// The texts behind a provider's metadata; `None` if it is not a `Dotenv` that was read.
 pub(super) fn texts_of(metadata: &Metadata) -> Option<Arc<Texts>> {
+    read_of(metadata)?.ok()
+}
+
+/// Why the file behind a provider's metadata could not be read, if it is a `Dotenv`.
+pub(super) fn error_of(metadata: &Metadata) -> Option<Error> {
+    read_of(metadata)?.err()
+}
+
+fn read_of(metadata: &Metadata) -> Option<Read> {
     ASKED.take();
     // Another provider's interpolater may panic on such a key.
     let _ = unwind::catch(|| metadata.interpolate(&Profile::Default, &[TEXTS]));
@@ -215,12 +227,12 @@ impl Provider for Dotenv {
             Some(prefix) => format!("`{}` variable(s)", prefix.to_ascii_uppercase()),
             None => "variable(s)".to_owned(),
         };
-        let texts = Arc::<OnceLock<Arc<Texts>>>::default();
+        let read = Arc::<OnceLock<Read>>::default();
         let filter_map = self.filter_map.clone();
-        ANNOUNCED.set(Some(Announced { filter_map, texts: texts.clone() }));
+        ANNOUNCED.set(Some(Announced { filter_map, read: read.clone() }));
         Metadata::from(name, self.file.as_path()).interpolater(move |_, keys| {
             if keys == [TEXTS] {
-                ASKED.set(texts.get().cloned());
+                ASKED.set(read.get().cloned());
                 return String::new();
             }
             keys.iter().map(|key| key.to_ascii_uppercase()).collect::<Vec<_>>().join(".")
@@ -228,8 +240,18 @@ impl Provider for Dotenv {
     }
 
     fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
-        let variables =
-            self.variables().map_err(|error| figment::Error::from(error.to_string()))?;
+        let ours = |announced: &Announced| Arc::ptr_eq(&announced.filter_map, &self.filter_map);
+        let announced = ANNOUNCED.take().filter(ours);
+        // `metadata` made the cell, and each cell is filled once.
+        let note = |read: Read| _ = announced.map(|announced| announced.read.set(read));
+        let variables = match self.variables() {
+            Ok(variables) => variables,
+            Err(error) => {
+                let text = error.to_string();
+                note(Err(error));
+                return Err(text.into());
+            }
+        };
         let mut merged = Dict::new();
         let mut texts = Texts::new();
         for (name, value) in variables {
@@ -240,11 +262,7 @@ impl Provider for Dotenv {
                 merge(&mut merged, dict);
             }
         }
-        let ours = |announced: &Announced| Arc::ptr_eq(&announced.filter_map, &self.filter_map);
-        if let Some(announced) = ANNOUNCED.take().filter(ours) {
-            // `metadata` made the cell, and each cell is filled once.
-            let _ = announced.texts.set(Arc::new(texts));
-        }
+        note(Ok(Arc::new(texts)));
         Ok(self.profile.collect(merged))
     }
 }

@@ -12,7 +12,7 @@ use figment::value::{Dict, Value as FigmentValue};
 use figment::{Figment, Metadata, Profile, Provider as _};
 use serde::de::DeserializeOwned;
 
-use super::dotenv::{Texts, texts_of};
+use super::dotenv::{Texts, error_of, texts_of};
 use super::side_channel::fetch_of;
 use super::values::{self, number_text};
 use crate::adapters::variables::ByName;
@@ -128,7 +128,11 @@ fn rebuilt(figment: &Figment, error: figment::Error) -> Error {
     let error = figment.find_value("").err().unwrap_or(error);
     let failures = error.into_iter().map(|error| {
         let metadata = error.metadata.as_ref();
-        metadata.and_then(|metadata| fetch_of(metadata)?.err()).unwrap_or_else(|| {
+        let ours = |metadata| {
+            let fetch = fetch_of(metadata).and_then(Result::err);
+            fetch.or_else(|| error_of(metadata))
+        };
+        metadata.and_then(ours).unwrap_or_else(|| {
             let provider = metadata.map_or_else(|| "a provider".to_owned(), describe);
             Error::new(ErrorKind::Invalid, format!("the figment cannot be read: {provider} failed"))
         })

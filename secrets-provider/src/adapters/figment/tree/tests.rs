@@ -192,6 +192,24 @@ fn a_dotenv_file_keeps_its_text() {
     }
 }
 
+/// figment keeps only the words of an error.
+#[test]
+fn a_file_that_cannot_be_read_keeps_its_line_and_hint() {
+    #[derive(Debug, Deserialize)]
+    struct Any {}
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join(".env");
+    std::fs::write(&file, "A=1\nhunter2 hunter2\n").expect("a file");
+    for figment in [
+        Figment::new().merge(crate::Dotenv::file(&file)),
+        Figment::new().merge(text("a = 1")).merge(crate::Dotenv::file(&file).split("__")),
+    ] {
+        let error = figment.settings::<Any>().expect_err("a line that is no variable");
+        assert!(error.to_string().contains("line 2"), "{error}");
+        assert!(error.hint().is_some() && !format!("{error:?}").contains("hunter2"), "{error}");
+    }
+}
+
 /// figment's own types ask its deserializer for what it knows about a value's source.
 #[test]
 fn figments_magic_types_are_read_as_by_figment() {
