@@ -248,11 +248,11 @@ impl<'a> Extractor<'a> {
 
     /// A table is wanted where there is none. A variable's text never fills a section, because the
     /// environment is full of variables that are not meant: the member is left out, and reported
-    /// only if its field is missing then.
+    /// only if its field is missing then. JSON is meant.
     fn no_table<T>(&self) -> Result<T, ExtractError> {
         if let Some(node) = self.node()
             && node.origin.is_variable()
-            && !matches!(node.value, Value::Array(_))
+            && !is_json(&node.value)
             && !self.context.is_tried(&self.at)
             && self.context.leave_out(&self.at, node)
         {
@@ -307,6 +307,15 @@ impl<'a> Extractor<'a> {
             optional: self.optional,
             context: self.context,
         }
+    }
+}
+
+/// Whether this is a list, or text that begins as a table or a list.
+fn is_json(value: &Value) -> bool {
+    match value {
+        Value::Array(_) => true,
+        Value::Text(text) => payload::json_in(text).is_some(),
+        _ => false,
     }
 }
 

@@ -107,12 +107,6 @@ fn near_names_are_looked_for_at_the_root_among_secrets_and_among_variables() {
             "there is `Database:…` (secret `app`) instead of `database`, where `:` does not nest as a \
              JSON object or `DATABASE__…` does",
         ),
-        (
-            "sections by a dot",
-            &[("app", r#"{"database.username": "u", "database.password": "p"}"#)],
-            &[],
-            "there is `database.…` (secret `app`) instead of `database`, where `.` does not nest",
-        ),
     ] {
         let hint = hint(secrets, env);
         assert!(hint.contains(mention), "{about}: {hint}");

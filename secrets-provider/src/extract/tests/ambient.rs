@@ -93,7 +93,7 @@ fn json_does_fill_an_optional_section_and_a_secret_that_does_not_is_an_error() {
     let mail = [("MAIL", r#"{"host": "h", "port": "1"}"#)];
     let read: Optional = layered("{}", &mail, "").expect("JSON");
     assert_eq!(read.mail.expect("a section").port, 1);
-    for broken in [r#"{"host": "h""#, r#"{"host": "h", "port": "x"}"#] {
+    for broken in [r#"{"host": "h""#, r#"{"host": "h", "port": "x"}"#, r#"["h"]"#] {
         let error = layered::<Optional>("{}", &[("MAIL", broken)], "").expect_err("an error");
         assert!(error.to_string().contains("environment variable `MAIL`"), "{error}");
     }

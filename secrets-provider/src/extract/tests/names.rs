@@ -188,6 +188,7 @@ fn only_a_missing_required_nested_field_is_looked_up_as_a_variable() {
             expected: url("s"),
         },
         Case { secret: r#"{"DatabaseUrl": "s"}"#, env: &[], dotenv: "", expected: url("s") },
+        Case { secret: r#"{"database.url": "s"}"#, env: &[], dotenv: "", expected: url("s") },
         // There is no table.
         Case { secret: "{}", env: &[("DATABASE_URL", "e")], dotenv: "", expected: url("e") },
         Case {
