@@ -5,7 +5,6 @@
 
 use serde::de::value::SeqDeserializer;
 use serde::de::{Deserializer, Visitor};
-use serde::forward_to_deserialize_any;
 
 use super::access::{Items, Members, Versions};
 use super::error::{ExtractError, Objection};
@@ -314,7 +313,11 @@ impl<'de> Deserializer<'de> for Extractor<'_> {
         visitor.visit_unit()
     }
 
-    forward_to_deserialize_any! { identifier }
+    /// Outside of the keys of a table, serde asks for a name where a tag is.
+    fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ExtractError> {
+        self.context.know_tag(&self.at);
+        self.deserialize_any(visitor)
+    }
 }
 
 impl Extractor<'_> {

@@ -54,6 +54,8 @@ pub(super) struct Mark {
     pub(super) absent: bool,
     /// The member does not count: another spelling of its field wins, or its name does not fit.
     pub(super) ignored: bool,
+    /// The text here is the tag of an enum, which names the fields beside it.
+    pub(super) tag: bool,
     /// The type of this table does not take the names as they are stored.
     pub(super) by_tree_names: bool,
     /// A type has recovered from an error at this path or below it.
@@ -167,6 +169,19 @@ impl Context<'_> {
 
     pub(super) fn is_dropped(&self, path: &str) -> bool {
         self.state.borrow().mark(path).is_some_and(|mark| mark.dropped)
+    }
+
+    /// Notes that the text at this path names a variant.
+    pub(super) fn know_tag(&self, path: &str) {
+        self.state.borrow_mut().marks.entry(path.to_owned()).or_default().tag = true;
+    }
+
+    /// Whether the tag of this table was refused, so that its fields are not known.
+    pub(super) fn has_refused_tag(&self, table: &str) -> bool {
+        let state = self.state.borrow();
+        let start = if table.is_empty() { 0 } else { table.len() + 1 };
+        let is_refused = |mark: &Mark| mark.tag && mark.wrong;
+        state.below(table).any(|(path, mark)| is_refused(mark) && !path[start..].contains('.'))
     }
 
     /// Whether the value at this path is read as absent.

@@ -151,7 +151,7 @@ impl<'a> Context<'a> {
         let path = join(table, field);
         self.know_field(table, field);
         // It is there, but left out because no placeholder fits. An alias hides under which name.
-        if self.is_spent(&path) || self.has_dropped_member(table) {
+        if self.is_spent(&path) || self.has_dropped_member(table) || self.has_refused_tag(table) {
             return;
         }
         let is_misfit = self.state.borrow().mark(&path).is_some_and(|mark| mark.misfit.is_some());

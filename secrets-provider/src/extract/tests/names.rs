@@ -467,3 +467,18 @@ fn a_new_value_of_such_a_secret_changes_the_key_that_it_fills() {
     };
     assert_eq!(tree("a").changed_keys(&tree("b")), ["database.url", "database_url"]);
 }
+
+/// The fields of a variant are those of the tag, which is refused.
+#[test]
+fn an_unknown_tag_is_one_error() {
+    #[derive(Debug, Deserialize)]
+    #[serde(tag = "type", rename_all = "snake_case")]
+    #[allow(dead_code, reason = "the error is read")]
+    enum Store {
+        S3 { bucket: String, port: u16 },
+        Disk { path: String },
+    }
+    let error = read::<Store>(r#"{"type": "hunter2", "bucket": "b"}"#).expect_err("no such tag");
+    assert_eq!(error.errors().len(), 1, "{error}");
+    assert!(error.to_string().contains("expected one of `s3`, `disk`"), "{error}");
+}
