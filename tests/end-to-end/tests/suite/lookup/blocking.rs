@@ -48,6 +48,33 @@ fn a_lookup_is_awaited_outside_of_tokio() {
     assert_eq!(futures_executor(text(&secrets, "database-url")).unwrap(), "postgres://one");
 }
 
+/// The search for a newer version needs no runtime either.
+#[test]
+fn refused_credentials_are_replaced_outside_of_tokio() {
+    #[derive(Debug)]
+    struct Failed;
+    impl From<Error> for Failed {
+        fn from(_: Error) -> Self {
+            Self
+        }
+    }
+    let (send, receive) = std::sync::mpsc::channel();
+    // On a thread of its own, because it hangs if it fails.
+    std::thread::spawn(move || {
+        let memory = secrets_provider::Memory::new();
+        memory.put("app/password", "old");
+        let secrets = SecretsManager::prefix("app").backend(memory.clone()).lookup();
+        assert_eq!(futures_executor(text(&secrets, "password")).unwrap(), "old");
+        memory.put("app/password", "new");
+        let log_in = |password: Arc<String>| async move {
+            if *password == "new" { Ok(()) } else { Err(Failed) }
+        };
+        let operation = secrets.get("password").with_fresh(log_in, |_: &Failed| true);
+        send.send(futures_executor(operation).is_ok()).unwrap();
+    });
+    assert_eq!(receive.recv_timeout(Duration::from_secs(60)), Ok(true));
+}
+
 /// Polls a future to its end on a thread without a runtime.
 fn futures_executor<F: Future>(future: F) -> F::Output {
     struct Unpark(std::thread::Thread);
