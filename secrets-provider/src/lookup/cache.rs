@@ -55,6 +55,8 @@ pub(super) struct Failing {
     pub(super) used: u64,
     /// What distinguishes the last failure from others.
     pub(super) mark: u64,
+    /// Whether there is a newer version since then: the next caller waits for a read.
+    pub(super) superseded: bool,
 }
 
 /// What to do for a caller.
@@ -76,7 +78,7 @@ impl Stored {
     pub(super) fn served(&self, now: Instant, max_stale: Duration) -> Served<'_> {
         match (&self.found, self.failing) {
             (Ok(entry), _) if now < self.until => Served::Fresh(entry),
-            (Ok(entry), Some(failing)) if self.lasts(now, max_stale) => {
+            (Ok(entry), Some(failing)) if !failing.superseded && self.lasts(now, max_stale) => {
                 Served::Stale(entry, now >= failing.retry)
             }
             (Err(error), _) if now < self.until => Served::Refused(error),
