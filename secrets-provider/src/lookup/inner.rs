@@ -28,7 +28,8 @@ use crate::secret::Fetched;
 use crate::secret::id::same_secret;
 use crate::tree::{Origin, payload};
 
-/// How long it is remembered that a secret does not exist or may not be read.
+/// How long it is remembered that a secret does not exist or may not be read. While the store
+/// itself fails twice in a row, a secret without a value is tried again by a backoff up to this.
 const REMEMBERED: Duration = Duration::from_secs(5);
 
 /// What the setters of a lookup change.
@@ -78,11 +79,6 @@ pub(super) enum Report {
     Nothing,
     Read { entry: Arc<Entry>, is_new: bool, recovered: u32, fallback: Option<Error> },
     Stale { entry: Arc<Entry>, failures: u32, error: Error, repeated: bool, next_try: Duration },
-}
-
-/// Whether an error is the answer for a moment: another call would only get it again.
-fn is_remembered(error: &Error) -> bool {
-    !error.is_transient() && !error.errors().iter().any(Error::is_of_caller)
 }
 
 impl Inner {
@@ -273,17 +269,37 @@ impl Inner {
                 let report = Report::Stale { entry, failures, error, repeated, next_try };
                 failed(report, Some(retry))
             }
-            _ if is_remembered(&error) => {
-                let until = now + REMEMBERED.min(self.options.ttl);
-                let stored = Stored { found: Err(error.clone()), until, failing: None };
-                self.cache.put(name, stored);
-                failed(Report::Nothing, None)
-            }
-            _ => {
+            // It says nothing about the secret: the next caller may have other credentials.
+            _ if error.errors().iter().any(Error::is_of_caller) => {
                 self.cache.remove(name);
                 failed(Report::Nothing, None)
             }
+            _ => {
+                let before = known.as_ref().and_then(|(stored, _)| stored.failing);
+                let stored = self.refusal(&error, before, now);
+                self.cache.put(name, stored);
+                failed(Report::Nothing, None)
+            }
         }
+    }
+
+    /// An error that is the answer for a moment: another call would only get it again.
+    fn refusal(&self, error: &Error, before: Option<Failing>, now: Instant) -> Stored {
+        let longest = REMEMBERED.min(self.options.ttl);
+        if !error.is_transient() {
+            return Stored { found: Err(error.clone()), until: now + longest, failing: None };
+        }
+        let failures = before.map_or(0, |failing| failing.failures).saturating_add(1);
+        let wait = match failures {
+            // A short fault is over for the next caller.
+            1 => Duration::ZERO,
+            // Half of the wait at least, because nothing else bounds the calls.
+            _ => Schedule::backoff(failures - 1, longest, 0.5 + 0.5 * fastrand::f64()),
+        };
+        let until = now + wait;
+        let mark = error.fingerprint();
+        let failing = Failing { failures, retry: until, used: 0, mark, superseded: false };
+        Stored { found: Err(error.clone()), until, failing: Some(failing) }
     }
 
     /// Logs and counts what became of a read. Errors that callers get are counted with them.

@@ -167,7 +167,8 @@ impl Lookup {
     ///
     /// The name may come from a user: it is checked before any call, and cannot leave the prefix.
     /// What does not exist or may not be read is remembered for five seconds, so that the same name
-    /// makes no more calls.
+    /// makes no more calls; that AWS failed, for up to five, from the second time in a
+    /// row.
     ///
     /// # Errors
     ///

@@ -100,7 +100,41 @@ async fn after_max_stale_the_value_is_gone() {
     fake.inject(Fault::unavailable());
     assert_eq!(text(&strict, "database-url").await.unwrap_err().kind(), ErrorKind::Unavailable);
     fake.clear_faults();
-    text(&strict, "database-url").await.expect("an outage is not remembered");
+    text(&strict, "database-url").await.expect("one failure is not remembered");
+}
+
+/// A secret without a value fails, and its callers share the calls that find the store unavailable.
+#[tokio::test(start_paused = true)]
+async fn an_outage_makes_few_calls_for_a_secret_that_was_never_read() {
+    for fault in [Fault::unavailable(), Fault::throttled(), Fault::drop_connection()] {
+        let case = format!("{fault:?}");
+        let fake = fake();
+        let secrets = manager(&fake).lookup();
+        fake.inject(fault);
+        let fails = async || text(&secrets, "database-url").await.unwrap_err().kind();
+        let kind = fails().await;
+        assert!(matches!(kind, ErrorKind::Unavailable | ErrorKind::Throttled), "{case}: {kind:?}");
+        let of_one = reads(&fake);
+        for _ in 0..50 {
+            assert_eq!(fails().await, kind, "{case}");
+        }
+        assert_eq!(reads(&fake), 2 * of_one, "{case}: the second failure is remembered");
+        for _ in 0..600 {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            fails().await;
+        }
+        let calls = reads(&fake) / of_one;
+        assert!((5..=30).contains(&calls), "{case}: {calls} reads in a minute");
+
+        fake.clear_faults();
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        assert_eq!(text(&secrets, "database-url").await.unwrap(), "postgres://one", "{case}");
+        secrets.forget("database-url");
+        fake.inject(Fault::unavailable().times(1));
+        let refreshed = async || secrets.get::<String>("database-url").refresh().await;
+        let _ = refreshed().await;
+        refreshed().await.expect("past what is remembered");
+    }
 }
 
 /// A value that came with the last read is served even if it does not fit one caller's type.
