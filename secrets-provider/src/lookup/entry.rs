@@ -15,6 +15,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use super::text;
+use super::variables::Named;
 use crate::error::{Error, ErrorKind};
 use crate::extract;
 use crate::tree::names::Names;
@@ -40,6 +41,8 @@ pub(super) struct Entry {
     /// The whole secret, and its members where they have names of their own: variables.
     node: Node,
     members: Table,
+    /// What variables it is looked for in, if it is not a secret.
+    variables: Option<Named>,
     typed: ArcSwap<Vec<Typed>>,
 }
 
@@ -60,12 +63,14 @@ impl Entry {
             path,
             node,
             members: Table::default(),
+            variables: None,
             typed: ArcSwap::default(),
         }
     }
 
-    /// The same with members that have names of their own.
-    pub(super) fn with_members(mut self, members: Table) -> Self {
+    /// The same as the value of variables, with members that have variables of their own.
+    pub(super) fn of_variables(mut self, named: Named, members: Table) -> Self {
+        self.variables = Some(named);
         self.members = members;
         self
     }
@@ -99,7 +104,7 @@ impl Entry {
             let found = found.map_err(|error| error.with_secret(&self.id).with_key(&*path))?;
             node = match found {
                 Some(found) => Cow::Owned(found.into_owned()),
-                None => return Err(self.without(key, &path)),
+                None => return Err(self.without(keys, key, &path)),
             };
         }
         self.read(&node, path)
@@ -134,8 +139,10 @@ impl Entry {
     fn whole<T: DeserializeOwned>(&self) -> Result<T, Error> {
         if matches!(self.node.value, Value::Null) {
             // Only variables named after members are set.
-            if !text::wants_table::<T>() {
-                return Err(self.unset());
+            if let Some(variables) = &self.variables
+                && !text::wants_table::<T>()
+            {
+                return Err(variables.unset(&self.id, &[]));
             }
             let node = Node::new(Value::Table(self.members.clone()), self.node.origin.clone());
             return self.read(&node, self.path.clone());
@@ -182,20 +189,17 @@ impl Entry {
         }
     }
 
-    fn without(&self, key: &str, path: &str) -> Error {
-        let origin = &self.node.origin;
-        let message = match self.version_id {
-            Some(_) => format!("{origin}: it has no member `{key}`"),
-            None => {
-                format!("variable `{}` is not set", path.replace('.', "_").to_ascii_uppercase())
-            }
-        };
-        Error::new(ErrorKind::NotFound, message).with_secret(&self.id).with_key(path)
-    }
-
-    fn unset(&self) -> Error {
-        let variable = self.path.replace('.', "_").to_ascii_uppercase();
-        super::variables::unset(&self.id, &variable)
+    /// The error for keys of which this one, at this path, has no value.
+    fn without(&self, keys: &[Cow<'_, str>], key: &str, path: &str) -> Error {
+        if let Some(variables) = &self.variables {
+            let path = keys.iter().fold(self.path.clone(), |path, key| join(&path, key));
+            return variables.unset(&self.id, keys).with_key(path);
+        }
+        let message = format!("{}: it has no member `{key}`", self.node.origin);
+        Error::new(ErrorKind::NotFound, message)
+            .with_secret(&self.id)
+            .with_key(path)
+            .with_hint("add the member to the secret's JSON, or correct the key")
     }
 }
 

@@ -223,7 +223,8 @@ impl<'a, T, O> Get<'a, T, O> {
 
     /// Counts a failure, and makes nothing of one where that is allowed.
     fn finish(&self, result: Result<O, Error>) -> Result<O, Error> {
-        result.or_else(|error| match self.absent {
+        let at_key = |error| self.inner().at(error, &self.name, &self.keys);
+        result.map_err(at_key).or_else(|error| match self.absent {
             Some(absent) if required::missing(error.kind()) && !error.is_of_caller() => {
                 Ok(absent())
             }
@@ -297,6 +298,7 @@ impl<T: DeserializeOwned> Sourced<'_, T> {
 
 impl<T> Get<'_, T> {
     fn finish_shared(&self, result: Result<Arc<T>, Error>) -> Result<Arc<T>, Error> {
+        let result = result.map_err(|error| self.inner().at(error, &self.name, &self.keys));
         result.inspect_err(|error| self.inner().failed(error))
     }
 }

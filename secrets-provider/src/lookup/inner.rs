@@ -1,6 +1,7 @@
 //! What the clones of a lookup share: how a secret is read, what becomes of the answer, and what a
 //! caller gets from the cache.
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -15,7 +16,7 @@ use super::flights::{Flights, Found};
 use super::name::{Target, target};
 use super::search::Searches;
 use super::stats::Counters;
-use super::variables::{self, Variables};
+use super::variables::Variables;
 use crate::error::{Error, ErrorKind};
 use crate::load::fetch::{Known, Scope};
 use crate::load::manager::SecretsManager;
@@ -163,14 +164,25 @@ impl Inner {
         }
     }
 
+    /// The error of a lookup with keys: where AWS is off and nothing is set, it names the variable
+    /// of the member.
+    pub(super) fn at(&self, error: Error, name: &str, keys: &[Cow<'_, str>]) -> Error {
+        let is_unset = error.kind() == ErrorKind::NotFound && error.key().is_none();
+        match self.target(name) {
+            Ok(target) if is_unset && !keys.is_empty() && self.is_off() => {
+                self.options.variables.unset(name, &target, keys)
+            }
+            _ => error,
+        }
+    }
+
     /// One read of the store, or of the variables where it is off.
     pub(super) async fn read_now(&self, name: &str) -> Result<Read, Error> {
         let target = self.target(name)?;
         let variables = &self.options.variables;
         if self.is_off() {
             let entry = variables.entry(name, &target, self.next_generation())?;
-            let entry = entry
-                .ok_or_else(|| variables::unset(&target.id, &variables.name_of(name, &target)))?;
+            let entry = entry.ok_or_else(|| variables.unset(name, &target, &[]))?;
             return Ok(Read { entry, lasts: self.options.ttl, fallback: None });
         }
         let fetcher = self.options.manager.fetcher()?;

@@ -5,6 +5,7 @@
 //! environment lies over `.env`, as in the layers of a [`Live`](crate::Live). The process
 //! environment is never written.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use super::name::Target;
 use crate::env::dotenv;
 use crate::error::{Error, ErrorKind};
 use crate::secret::Text;
-use crate::tree::spelling::is_service_link;
+use crate::tree::spelling::{is_service_link, relaxed};
 use crate::tree::{Node, Origin, Table, Value};
 
 /// Which variables there are, and which of them are named otherwise than their secrets.
@@ -24,6 +25,37 @@ pub(super) struct Variables {
     pub(super) given: Option<Vec<(String, Text)>>,
     /// The variable of a secret, or of `secret#member`, in lower case.
     pub(super) assigned: BTreeMap<String, String>,
+}
+
+/// The variables that one secret is looked for in, in lower case.
+pub(super) struct Named {
+    whole: String,
+    /// Of members that have one of another name.
+    members: BTreeMap<String, String>,
+}
+
+impl Named {
+    /// The variable of the secret or, with keys, of a member, as it is usually written.
+    fn of(&self, keys: &[Cow<'_, str>]) -> String {
+        if let [key] = keys
+            && let Some((_, variable)) =
+                self.members.iter().find(|(member, _)| relaxed(member) == relaxed(key))
+        {
+            return upper(variable);
+        }
+        match keys.iter().map(|key| in_words(key)).collect::<Vec<_>>().join("__") {
+            member if member.is_empty() => upper(&self.whole),
+            member => upper(&format!("{}_{member}", self.whole)),
+        }
+    }
+
+    /// The error of a secret or a member whose variable is not set.
+    pub(super) fn unset(&self, id: &str, keys: &[Cow<'_, str>]) -> Error {
+        let message = format!("secret `{id}`: variable `{}` is not set", self.of(keys));
+        Error::new(ErrorKind::NotFound, message)
+            .with_secret(id)
+            .with_hint("set it in the environment or in `.env`")
+    }
 }
 
 impl Variables {
@@ -39,9 +71,9 @@ impl Variables {
         generation: u64,
     ) -> Result<Option<Entry>, Error> {
         let all = self.all()?;
-        let of_secret = self.assigned.get(name).cloned().unwrap_or_else(|| target.variable());
+        let named = self.named(name, target);
         let mut members = Table::default();
-        let below = format!("{of_secret}_");
+        let below = format!("{}_", named.whole);
         for (variable, node) in &all {
             let Some(member) = variable.strip_prefix(&below) else { continue };
             let path: Vec<String> =
@@ -50,27 +82,46 @@ impl Variables {
                 members.overlay_keeping_tables(Table::nested(&path, node.clone()));
             }
         }
-        let assigned = self.assigned.iter().filter_map(|(of, variable)| {
-            let (secret, member) = of.split_once('#')?;
-            (secret == name).then_some((member, all.get(variable)?))
-        });
+        let assigned = named
+            .members
+            .iter()
+            .filter_map(|(member, variable)| Some((member.clone(), all.get(variable)?)));
         for (member, node) in assigned {
-            members.entries.insert(member.to_owned(), node.clone());
+            members.entries.insert(member, node.clone());
         }
-        let whole = all.get(&of_secret).cloned();
+        let whole = all.get(&named.whole).cloned();
         if whole.is_none() && members.entries.is_empty() {
             return Ok(None);
         }
         let node = whole.unwrap_or_else(|| {
-            Node::new(Value::Null, Arc::new(Origin::Environment { variable: upper(&of_secret) }))
+            Node::new(Value::Null, Arc::new(Origin::Environment { variable: upper(&named.whole) }))
         });
         let entry = Entry::new(target.id.clone(), target.path.clone(), generation, node);
-        Ok(Some(entry.with_members(members)))
+        Ok(Some(entry.of_variables(named, members)))
     }
 
-    /// The variable that a secret is looked for in, as it is usually written.
-    pub(super) fn name_of(&self, name: &str, target: &Target) -> String {
-        upper(&self.assigned.get(name).cloned().unwrap_or_else(|| target.variable()))
+    /// The variables that a secret is looked for in.
+    fn named(&self, name: &str, target: &Target) -> Named {
+        let members = self.assigned.iter().filter_map(|(of, variable)| {
+            let (secret, member) = of.split_once('#')?;
+            (secret == name).then(|| (member.to_owned(), variable.clone()))
+        });
+        let whole = self.assigned.get(name).cloned().unwrap_or_else(|| target.variable());
+        Named { whole, members: members.collect() }
+    }
+
+    /// The error of a secret or a member for which no variable is set where AWS is off.
+    pub(super) fn unset(&self, name: &str, target: &Target, keys: &[Cow<'_, str>]) -> Error {
+        let variable = self.named(name, target).of(keys);
+        let id = &target.id;
+        let message = format!("secret `{id}`: variable `{variable}` is not set, and AWS is off");
+        let error = Error::new(ErrorKind::NotFound, message).with_secret(id).with_hint(
+            "set it in the environment or in `.env`, or turn AWS on: USE_SECRETS_MANAGER=true",
+        );
+        match keys {
+            [] => error,
+            keys => error.with_key(format!("{}.{}", target.path, keys.join("."))),
+        }
     }
 
     /// All variables by their names in lower case, the environment's over those of `.env`.
@@ -108,12 +159,18 @@ fn upper(variable: &str) -> String {
     variable.to_ascii_uppercase()
 }
 
-/// The error of a secret whose variable is not set where AWS is off.
-pub(super) fn unset(id: &str, variable: &str) -> Error {
-    let message = format!("secret `{id}`: variable `{variable}` is not set, and AWS is off");
-    Error::new(ErrorKind::NotFound, message).with_secret(id).with_hint(
-        "set it in the environment or in `.env`, or turn AWS on: USE_SECRETS_MANAGER=true",
-    )
+/// A key in the words of a variable's name: `max_connections` for `maxConnections`.
+fn in_words(key: &str) -> String {
+    let mut words = String::new();
+    let mut follows_lower = false;
+    for char in key.chars() {
+        if char.is_ascii_uppercase() && follows_lower {
+            words.push('_');
+        }
+        follows_lower = char.is_ascii_lowercase() || char.is_ascii_digit();
+        words.push(if char.is_alphanumeric() { char } else { '_' });
+    }
+    words
 }
 
 #[cfg(test)]
@@ -184,5 +241,28 @@ mod tests {
         assert!(error.to_string().contains("port"), "{error}");
         let error = incomplete.value::<String>(&[]).expect_err("no `DB`");
         assert_eq!(error.kind(), ErrorKind::NotFound, "a scalar is not its members: {error}");
+    }
+
+    #[test]
+    fn an_error_names_the_variable_that_is_looked_for() {
+        for (name, keys, expected) in [
+            ("database/primary", &["port"][..], "PGPORT"),
+            ("database/primary", &["PORT"], "PGPORT"),
+            ("database/primary", &["tls", "ca"], "DATABASE_PRIMARY_TLS__CA"),
+            ("database/primary", &["maxConnections"], "DATABASE_PRIMARY_MAX_CONNECTIONS"),
+            ("database/primary", &["ca-file"], "DATABASE_PRIMARY_CA_FILE"),
+            ("database/primary", &[], "DATABASE_PRIMARY"),
+            ("clerk", &[], "CLERK_SECRET_KEY"),
+            ("clerk", &["id"], "CLERK_SECRET_KEY_ID"),
+        ] {
+            let keys: Vec<_> = keys.iter().map(|key| Cow::Borrowed(*key)).collect();
+            let others = [("DATABASE_PRIMARY_X", "1"), ("CLERK_SECRET_KEY_X", "1")];
+            let entry = entry(&others, name).expect("an entry");
+            let error = entry.value::<String>(&keys).expect_err("not set");
+            assert_eq!(error.kind(), ErrorKind::NotFound);
+            let text = error.to_string();
+            assert!(text.contains(&format!("`{expected}`")), "{name} {keys:?}: {text}");
+            assert!(error.hint().is_some(), "{text}");
+        }
     }
 }

@@ -31,6 +31,8 @@ async fn child() {
         "clerk": shown(secrets.get("api-keys/clerk").await),
         "missing": shown(secrets.get("smtp-password").await),
         "optional": secrets.get::<String>("smtp-password").optional().await.unwrap(),
+        "member": shown(secrets.get("database/other").key("port").await),
+        "again": shown(secrets.get("database/other").key("tls").key("ca").await),
         "outside": shown(secrets.get("../database-url").await),
         "login": login.map(|login| login.username).map_err(|error| error.to_string()),
         "port": port.map_err(|error| error.to_string()),
@@ -78,6 +80,13 @@ async fn where_aws_is_off_the_variables_have_the_values_and_no_call_is_made() {
             outcome["missing"]["text"].as_str().unwrap().contains("SMTP_PASSWORD"),
             "{outcome}"
         );
+        for (case, variable) in
+            [("member", "`DATABASE_OTHER_PORT`"), ("again", "`DATABASE_OTHER_TLS__CA`")]
+        {
+            assert_eq!(outcome[case]["kind"], "not_found");
+            let text = outcome[case]["text"].as_str().unwrap();
+            assert!(text.contains(variable) && text.contains("AWS is off"), "{text}");
+        }
         assert_eq!(outcome["outside"]["kind"], "invalid");
         let stats = &outcome["stats"];
         assert_eq!((&stats["aws"], &stats["ttl"]), (&false.into(), &60.0.into()));
