@@ -75,11 +75,13 @@ impl Entry {
         self
     }
 
-    /// Whether this is the same version, so that it need not be replaced.
+    /// Whether this is the same version, so that it need not be replaced. Variables have none: they
+    /// are the same if they have the same values.
     pub(super) fn is_same_version(&self, other: &Self) -> bool {
-        self.version_id.is_some()
-            && (&self.id, &self.version_id, &self.previous_version_id)
-                == (&other.id, &other.version_id, &other.previous_version_id)
+        (&self.id, &self.version_id, &self.previous_version_id)
+            == (&other.id, &other.version_id, &other.previous_version_id)
+            && (self.version_id.is_some()
+                || (&self.node, &self.members) == (&other.node, &other.members))
     }
 
     /// The value as a type; that of a member, and of a member of that, if keys are given.

@@ -7,8 +7,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use serde::de::DeserializeOwned;
@@ -18,10 +17,14 @@ use super::entry::Entry;
 use super::flights::Found;
 use super::inner::Inner;
 use crate::backend::BoxFuture;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::load::blocking;
 use crate::load::required;
 use crate::load::retry::fresh::{self, Retry, Source};
+use crate::unwind::lock;
+
+/// How often a search begins again because it only found the refused version, forgotten meanwhile.
+const MAX_SEARCHES: usize = 3;
 
 /// One lookup, which [`Lookup::get`] begins: `.await` it, or call [`blocking`](Self::blocking).
 ///
@@ -133,8 +136,8 @@ impl<'a, T: DeserializeOwned> Get<'a, T> {
         E: From<Error>,
         R: Into<Retry>,
     {
-        let source = Sourced { get: self, generation: AtomicU64::new(0) };
-        let first = source.read().await?;
+        let source = Sourced { get: self, last: Mutex::default() };
+        let first = source.read(source.get.refresh).await?;
         fresh::with_fresh(first, &source, operation, retry).await
     }
 }
@@ -272,26 +275,50 @@ impl<T, O> Future for Getting<'_, T, O> {
 /// Where [`Get::with_fresh`] has its values from.
 struct Sourced<'a, T> {
     get: Get<'a, T>,
-    /// Of the value that was handed out last.
-    generation: AtomicU64,
+    /// What was handed out last.
+    last: Mutex<Option<Arc<Entry>>>,
 }
 
 impl<T: DeserializeOwned> Sourced<'_, T> {
-    async fn read(&self) -> Result<Arc<T>, Error> {
+    async fn read(&self, refresh: bool) -> Result<Arc<T>, Error> {
         let (inner, name) = (self.get.inner(), &*self.get.name);
-        let value = match inner.cached(name, |entry| self.value_of(entry)) {
-            Some(value) if !self.get.refresh => value,
-            _ => {
+        let cached = match refresh {
+            true => None,
+            false => inner.cached(name, |entry| self.value_of(entry)),
+        };
+        let value = match cached {
+            Some(value) => value,
+            None => {
                 inner.check(name)?;
-                let entry = inner.obtain(name, self.get.refresh).await;
+                let entry = inner.obtain(name, refresh).await;
                 entry.and_then(|entry| self.value_of(&entry))
             }
         };
         self.get.finish_shared(value)
     }
 
-    fn value_of(&self, entry: &Entry) -> Result<Arc<T>, Error> {
-        self.generation.store(entry.generation, Ordering::Relaxed);
+    /// A version newer than the last one: not the same one, read again after it was forgotten.
+    async fn newer_entry(&self) -> Found {
+        let last = lock(&self.last).clone();
+        let mut seen = last.as_ref().map_or(0, |last| last.generation);
+        let is_last = |entry: &Entry| last.as_ref().is_some_and(|last| last.is_same_version(entry));
+        for _ in 0..MAX_SEARCHES {
+            let entry = self.get.inner().newer(&self.get.name, seen).await?;
+            if !is_last(&entry) {
+                return Ok(entry);
+            }
+            seen = entry.generation;
+        }
+        let name = &*self.get.name;
+        let message =
+            format!("secret `{name}`: no newer version came, and it is forgotten again and again");
+        Err(Error::new(ErrorKind::Unavailable, message).with_secret(name))
+    }
+
+    fn value_of(&self, entry: &Arc<Entry>) -> Result<Arc<T>, Error> {
+        let before = lock(&self.last).replace(entry.clone());
+        // What the program keeps in it is dropped without the lock.
+        drop(before);
         entry.value(&self.get.keys).map(Arc::new)
     }
 }
@@ -307,12 +334,11 @@ impl<T: DeserializeOwned> Source for Sourced<'_, T> {
     type Value = Arc<T>;
 
     async fn current(&self) -> Option<Arc<T>> {
-        self.read().await.ok()
+        self.read(false).await.ok()
     }
 
     async fn newer(&self, _: &Arc<T>) -> Option<Arc<T>> {
-        let seen = self.generation.load(Ordering::Relaxed);
-        let entry = self.get.inner().newer(&self.get.name, seen).await;
+        let entry = self.newer_entry().await;
         self.get.finish_shared(entry.and_then(|entry| self.value_of(&entry))).ok()
     }
 }

@@ -125,7 +125,7 @@ impl Inner {
     pub(super) fn cached<R>(
         self: &Arc<Self>,
         name: &str,
-        take: impl FnOnce(&Entry) -> Result<R, Error>,
+        take: impl FnOnce(&Arc<Entry>) -> Result<R, Error>,
     ) -> Option<Result<R, Error>> {
         let (now, max_stale) = (Instant::now(), self.options.max_stale);
         self.cache.with(name, |stored| match stored?.served(now, max_stale) {

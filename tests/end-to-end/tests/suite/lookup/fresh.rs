@@ -82,3 +82,48 @@ async fn a_lookup_that_fails_is_the_error_of_the_operation() {
     let outside = secrets.get("../other").with_fresh(never, refused).await;
     assert_eq!(outside, Err(Failed::Lookup(ErrorKind::Invalid)));
 }
+
+/// Where variables have the values, a search finds nothing newer as long as they stay.
+#[tokio::test(start_paused = true)]
+async fn an_operation_runs_once_with_variables_that_do_not_change() {
+    let fake = fake();
+    fake.inject(Fault::unavailable());
+    let secrets = manager(&fake).fallback_to_env().lookup();
+    let secrets = secrets.environment_from([("DATABASE_URL", "local")]);
+    let tries = AtomicUsize::new(0);
+    assert_eq!(log_in(&secrets, "another", &tries).await, Err(Failed::Refused));
+    assert_eq!(tries.load(Ordering::Relaxed), 1);
+}
+
+/// A version that was forgotten, and is read again, is not a newer one.
+#[tokio::test(start_paused = true)]
+async fn a_version_that_was_forgotten_is_not_tried_again() {
+    let fake = fake();
+    let secrets = manager(&fake).lookup();
+    let tries = AtomicUsize::new(0);
+    let operation = |_: Arc<String>| {
+        tries.fetch_add(1, Ordering::Relaxed);
+        secrets.clear();
+        async { Err::<(), _>(Failed::Refused) }
+    };
+    let outcome = secrets.get("database-url").with_fresh(operation, refused).await;
+    assert_eq!((outcome, tries.load(Ordering::Relaxed)), (Err(Failed::Refused), 1));
+}
+
+/// Only the first run gets a value past the cache, and what is cached is not counted for it.
+#[tokio::test(start_paused = true)]
+async fn a_refreshed_operation_reads_once_past_the_cache() {
+    let fake = fake();
+    let secrets = manager(&fake).lookup();
+    text(&secrets, "database-url").await.unwrap();
+    let tries = AtomicUsize::new(0);
+    let operation = |_: Arc<String>| {
+        let run = tries.fetch_add(1, Ordering::Relaxed);
+        async move { if run == 2 { Ok(()) } else { Err(Failed::Refused) } }
+    };
+    let again = |_: &Failed| secrets_provider::Retry::Now;
+    secrets.get("database-url").refresh().with_fresh(operation, again).await.unwrap();
+    assert_eq!((tries.load(Ordering::Relaxed), reads(&fake)), (3, 2));
+    let stats = secrets.stats();
+    assert_eq!((stats.hits(), stats.misses()), (2, 2), "two runs take what is cached");
+}
