@@ -25,6 +25,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
+use tokio::time::Instant;
 
 pub use get::{Get, Getting};
 pub use stats::LookupStats;
@@ -115,7 +116,8 @@ impl Lookup {
     }
 
     /// For how long the last good value is served after its time if the secret cannot be read
-    /// again. By default, as long as the process lives. Then lookups fail, and the value is wiped.
+    /// again. By default, as long as the process lives. Then lookups fail, and the value is wiped
+    /// at the next lookup of it.
     pub fn max_stale(self, max_stale: Duration) -> Self {
         self.change(|options| options.max_stale = max_stale)
     }
@@ -197,8 +199,9 @@ impl Lookup {
     pub fn stats(&self) -> LookupStats {
         let options = &self.0.options;
         let mut stats = LookupStats::of(&self.0.counters, options.ttl);
+        let now = Instant::now();
         for (name, stored) in self.0.cache.all() {
-            if stored.found.is_ok() {
+            if stored.lasts(now, options.max_stale) {
                 stats.secrets.push(name.to_string());
                 if stored.failing.is_some() {
                     stats.stale.push(name.to_string());

@@ -1,7 +1,8 @@
 //! Where AWS is off, or cannot be read and the manager falls back: variables in place of secrets.
 //!
 //! `database-url` is the variable `DATABASE_URL`; the members of `database/primary` are
-//! `DATABASE_PRIMARY` as JSON, or variables of their own such as `DATABASE_PRIMARY_PORT`. The
+//! `DATABASE_PRIMARY` as JSON, or variables of their own such as `DATABASE_PRIMARY_PORT`. Names of
+//! variables do not tell where a secret's name ends, so `database` has them as members, too. The
 //! environment lies over `.env`, as in the layers of a [`Live`](crate::Live). The process
 //! environment is never written.
 
@@ -209,6 +210,7 @@ mod tests {
             (&[("DATABASE_URL", "")], "database-url", &[], Some("")),
             (&[("DATABASE_URL", "u")], "database", &[], None),
             (&[("DATABASE_URL", "u")], "database", &["url"], Some("u")),
+            (&[("DATABASE_PRIMARY_PORT", "1")], "database", &["primary_port"], Some("1")),
             (&[("DATABASE_PRIMARY_PORT", "1")], "database/primary", &["port"], Some("1")),
             (
                 &[("PGPORT", "2"), ("DATABASE_PRIMARY_PORT", "1")],

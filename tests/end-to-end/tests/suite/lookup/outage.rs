@@ -90,6 +90,7 @@ async fn after_max_stale_the_value_is_gone() {
     tokio::time::sleep(LATER).await;
     text(&secrets, "database-url").await.unwrap();
     tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(secrets.stats().secrets().is_empty(), "before the next lookup, too");
     assert_eq!(text(&secrets, "database-url").await.unwrap_err().kind(), ErrorKind::AccessDenied);
     assert!(secrets.stats().secrets().is_empty());
 
