@@ -229,6 +229,7 @@ impl<'a, T, O> Get<'a, T, O> {
         let at_key = |error| self.inner().at(error, &self.name, &self.keys);
         result.map_err(at_key).or_else(|error| match self.absent {
             Some(absent) if required::missing(error.kind()) && !error.is_of_caller() => {
+                self.inner().absent(&error);
                 Ok(absent())
             }
             _ => {

@@ -24,7 +24,7 @@ use crate::load::notify::Subscriber;
 use crate::load::plan::Plan;
 use crate::load::required::Verdict;
 use crate::load::retry::schedule::{Budget, Schedule};
-use crate::observe::events;
+use crate::observe::{events, metrics};
 use crate::secret::Fetched;
 use crate::secret::id::same_secret;
 use crate::tree::{Origin, payload};
@@ -352,6 +352,18 @@ impl Inner {
                 ErrorKind::AccessDenied => events::secret_access_denied(error),
                 _ => events::secret_failed(error),
             }
+        }
+    }
+
+    /// Logs an optional secret that a caller does without, and counts a denial among the failures of
+    /// the process: an alarm on any denial has to see it. For this lookup it is no failure.
+    pub(super) fn absent(&self, error: &Error) {
+        // A key that does not exist says nothing about its secret.
+        if let (Some(secret), None) = (error.secret(), error.key()) {
+            events::optional_secret_absent(secret, error.kind());
+        }
+        if matches!(error.kind(), ErrorKind::AccessDenied | ErrorKind::Kms) {
+            metrics::record_failure(error);
         }
     }
 

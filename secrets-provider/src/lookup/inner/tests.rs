@@ -44,3 +44,21 @@ async fn a_secret_that_is_changed_after_an_outage_is_read_at_once() {
     assert_eq!([read().await, read().await], ["new", "new"], "if the read fails");
     assert_eq!(secrets.stats().stale(), ["a"]);
 }
+
+#[cfg(feature = "metrics")]
+#[test]
+fn an_optional_secret_that_is_denied_is_counted_among_the_failures_of_the_process() {
+    use crate::error::{Error, ErrorKind};
+
+    let failures = |kind| {
+        let recorder = metrics_util::debugging::DebuggingRecorder::new();
+        let secrets = SecretsManager::prefix("app").backend(Memory::new()).lookup();
+        metrics::with_local_recorder(&recorder, || {
+            secrets.0.absent(&Error::new(kind, "secret `app/a`").with_secret("app/a"));
+        });
+        let counted = recorder.snapshotter().snapshot().into_vec().into_iter();
+        counted.filter(|(key, ..)| key.key().name() == "secrets_failed_total").count()
+    };
+    use ErrorKind::{AccessDenied, Kms, NotFound};
+    assert_eq!([AccessDenied, Kms, NotFound].map(failures), [1, 1, 0]);
+}

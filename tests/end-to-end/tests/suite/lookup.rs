@@ -115,6 +115,25 @@ async fn what_may_be_absent_is_an_option() {
 }
 
 #[tokio::test]
+async fn an_optional_secret_that_is_absent_is_in_the_log() {
+    let fake = fake();
+    fake.put("app/denied", "d");
+    fake.deny_secret("app/denied");
+    let secrets = manager(&fake).lookup();
+    let (log, _logging) = end_to_end::Log::start();
+    secrets.get::<u16>("database/primary").key("nothing").optional().await.unwrap();
+    assert!(!log.text().contains("optional_secret_absent"), "its key is absent");
+    for name in ["missing", "denied"] {
+        secrets.get::<String>(name).optional().await.unwrap();
+        let text = log.text();
+        let line = text.lines().find(|line| {
+            line.contains("optional_secret_absent") && line.contains(&format!("app/{name}"))
+        });
+        assert!(line.is_some(), "{name}: {text}");
+    }
+}
+
+#[tokio::test]
 async fn a_name_is_checked_before_any_call() {
     let fake = fake();
     fake.put("other", "not below the prefix");
