@@ -294,7 +294,9 @@ impl Call<'_> {
         };
         let setup = Setup::with_dotenv();
         if let Some((cause, hint)) = setup.no_credentials() {
-            return self.error(ErrorKind::Config, &format!("{what}: {cause}")).with_hint(hint);
+            // The cause first: it is what someone has to mend.
+            let message = format!("{cause} ({what})");
+            return self.error(ErrorKind::Config, &message).with_hint(hint);
         }
         let not_loaded = matches!(error, CredentialsError::CredentialsNotLoaded(_));
         let invalid = matches!(error, CredentialsError::InvalidConfiguration(_));

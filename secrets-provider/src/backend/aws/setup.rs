@@ -111,7 +111,7 @@ impl Setup {
         match self.file_slip(TOKEN_FILE, path).filter(|_| !has_keys && !has_profile) {
             None => Ok(()),
             Some((what, hint)) => {
-                let what = format!("AWS credentials could not be loaded: {what}");
+                let what = format!("{what} (AWS credentials could not be loaded)");
                 Err(Error::new(ErrorKind::Config, what).with_hint(hint))
             }
         }
