@@ -15,6 +15,7 @@ mod service;
 mod single_user;
 mod wrong_password;
 
+use std::future::ready;
 use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,9 +39,12 @@ fn hasty(stage: &Stage) -> LiveBuilder<Settings> {
 }
 
 /// A pool that reconnects every second, as a pool does over days: open connections outlive any
-/// password.
+/// password. A connection's age is looked at before its use, and not by `max_lifetime`: the task
+/// that sqlx 0.8 and 0.9 run for that can spin for ever (launchbadge/sqlx issue 3645).
 fn restless() -> PgPoolOptions {
-    PgPoolOptions::new().max_connections(4).max_lifetime(Duration::from_secs(1))
+    PgPoolOptions::new().max_connections(4).max_lifetime(None).idle_timeout(None).before_acquire(
+        |_, connection| Box::pin(ready(Ok(connection.age < Duration::from_secs(1)))),
+    )
 }
 
 async fn restless_pool(settings: Arc<Settings>) -> Result<PgPool, Rejected> {
