@@ -248,7 +248,10 @@ pub(crate) fn policy(location: &Location, needs: Needs<'_>, batch: bool, describ
     let mut statements = Vec::new();
     if !resources.is_empty() {
         statements.push(Statement::allow("GetSecretValue", resources.clone()).named("ReadSecrets"));
-        if batch {
+        // One secret is read by a single call.
+        let is_one =
+            matches!(needs, Needs::Secrets(ids) if ids.windows(2).all(|pair| pair[0] == pair[1]));
+        if batch && !is_one {
             let any = vec![ANY.to_owned()];
             statements.push(Statement::allow("BatchGetSecretValue", any).named("ReadManyAtOnce"));
         }

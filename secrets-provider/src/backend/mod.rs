@@ -103,6 +103,12 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
     /// id, with that id, as soon as it is known. The caller may drop the stream at a deadline.
     fn fetch<'a>(&'a self, ids: &'a [String]) -> BoxStream<'a, Outcome>;
 
+    /// The same by a call for each secret, where the store also has a call for many: for a few
+    /// secrets that are said to have changed, which are wanted soon. By default, [`fetch`](Self::fetch).
+    fn fetch_each<'a>(&'a self, ids: &'a [String]) -> BoxStream<'a, Outcome> {
+        self.fetch(ids)
+    }
+
     /// A stream that yields each time something may have changed, for a store that notices changes;
     /// by default there is none. A [`Live`](crate::Live) asks for it once, after its first fetch,
     /// and refreshes at each signal in addition to its interval. Signals that come during a refresh

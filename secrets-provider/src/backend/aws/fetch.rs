@@ -28,10 +28,20 @@ const BATCH_REST: usize = 10;
 
 impl Aws {
     pub(super) fn current<'a>(&'a self, ids: &'a [String]) -> BoxStream<'a, Outcome> {
-        let work = match self.reads_one_by_one() {
-            true => ids.iter().cloned().map(Work::One).collect(),
-            false => ids.chunks(BATCH_SIZE).map(|batch| Work::Batch(batch.to_vec())).collect(),
-        };
+        // A batch of one costs as much, counts against the smaller quota, and needs one more
+        // permission.
+        if ids.len() == 1 || self.reads_one_by_one() {
+            return self.each(ids);
+        }
+        let batches = ids.chunks(BATCH_SIZE).map(|batch| Work::Batch(batch.to_vec()));
+        self.outcomes(batches.collect())
+    }
+
+    pub(super) fn each<'a>(&'a self, ids: &'a [String]) -> BoxStream<'a, Outcome> {
+        self.outcomes(ids.iter().cloned().map(Work::One).collect())
+    }
+
+    fn outcomes(&self, work: VecDeque<Work>) -> BoxStream<'_, Outcome> {
         let state = Fetch {
             aws: self,
             work,

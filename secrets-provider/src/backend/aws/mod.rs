@@ -170,6 +170,10 @@ impl Backend for Aws {
         self.current(ids)
     }
 
+    fn fetch_each<'a>(&'a self, ids: &'a [String]) -> BoxStream<'a, Outcome> {
+        self.each(ids)
+    }
+
     fn calls(&self) -> Calls {
         self.counter.calls()
     }

@@ -32,7 +32,7 @@ fn assert_counted(settings: &Live<Value>, fake: &FakeSecretsManager) {
 
 #[tokio::test(start_paused = true)]
 async fn a_refresh_makes_one_batch_call_for_twenty_secrets() {
-    for (secrets, batches) in [(1, 1), (20, 1), (21, 2), (100, 5)] {
+    for (secrets, batches) in [(2, 1), (20, 1), (21, 2), (100, 5)] {
         let fake = many(secrets);
         let settings = values(manager(&fake)).refresh_every(NEVER).start().await.unwrap();
         fake.reset_calls();
@@ -41,6 +41,15 @@ async fn a_refresh_makes_one_batch_call_for_twenty_secrets() {
         assert_eq!(fake.calls("ListSecrets"), 1, "{secrets}");
         assert_eq!(fake.total_calls(), batches + 1, "{secrets}");
     }
+}
+
+/// A batch of one counts against the smaller quota, and is no faster.
+#[tokio::test(start_paused = true)]
+async fn one_secret_is_read_by_a_single_call() {
+    let fake = many(1);
+    let settings = values(manager(&fake)).refresh_every(NEVER).start().await.unwrap();
+    settings.refresh().await.unwrap();
+    assert_eq!((fake.calls("GetSecretValue"), fake.calls("BatchGetSecretValue")), (2, 0));
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,6 +1,6 @@
 //! Where AWS is off, the environment and `.env` have the values; in a process of its own.
 
-use std::process::Command;
+use tokio::process::Command;
 
 use super::*;
 
@@ -50,7 +50,8 @@ async fn run(dotenv: &str, environment: &[(&str, &str)]) -> serde_json::Value {
     // No profile and no metadata service of this machine.
     command.env("HOME", folder.path()).env("AWS_EC2_METADATA_DISABLED", "true");
     command.env(PROGRAM, "1").envs(environment.iter().copied());
-    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    // A program that hangs ends with the test.
+    let output = command.kill_on_drop(true).output().await.unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
     let printed =

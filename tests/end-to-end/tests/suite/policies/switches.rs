@@ -1,9 +1,8 @@
 //! `from_env` in a process of its own, with the environment and the `.env` file of each guide.
 
-use std::process::Command;
-
 use fake_secrets_manager::FakeSecretsManager;
 use secrets_provider::{Layers, Live, SecretsManager};
+use tokio::process::Command;
 
 /// The program is this test binary, run with one test. That test does nothing without the variable
 /// below.
@@ -66,7 +65,8 @@ async fn run(program: &str, dotenv: &str, environment: &[(&str, &str)]) -> serde
     // No profile and no metadata service of this machine.
     command.env("HOME", folder.path()).env("AWS_EC2_METADATA_DISABLED", "true");
     command.env(PROGRAM, program).envs(environment.iter().copied());
-    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    // A program that hangs ends with the test.
+    let output = command.kill_on_drop(true).output().await.unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
     let printed =
@@ -208,7 +208,7 @@ async fn the_dotenv_file_sets_the_refresh_interval() {
     );
     let program = run("waits", &dotenv, &[]);
     let rotation = async {
-        fake.wait_for_calls("BatchGetSecretValue", 2).await;
+        fake.wait_for_calls("GetSecretValue", 2).await;
         fake.put("pazpaz/encryption-key-v1", "rotated");
     };
     let both = futures_util::future::join(program, rotation);
