@@ -10,7 +10,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{ACCEPT, AUTHORIZATION, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, Route, web};
 use secrets_provider::Live;
-use secrets_provider::endpoints::{self, Answer, RefreshToken};
+use secrets_provider::endpoints::{self, Answer, MAX_REFRESH_BODY, RefreshToken};
 
 /// `GET /live` and `GET /ready`, for probes. `/live` is 200 as long as the process serves; `/ready`
 /// is 200, or 503 once the settings are [not ready](secrets_provider::Status::is_ready). They name
@@ -79,8 +79,9 @@ pub fn status_routes<T: 'static>(settings: Live<T>) -> impl FnOnce(&mut web::Ser
 }
 
 /// `POST /refresh`: refreshes the settings now, for requests with the header
-/// `Authorization: Bearer` and the token. There is no such route unless you mount it. See
-/// [`endpoints::refresh`] for the answers.
+/// `Authorization: Bearer` and the token; with the body `{"secret": "<name or ARN>"}`, only that
+/// secret. There is no such route unless you mount it. See [`endpoints::refresh`] for the answers,
+/// and [`endpoints::refresh_request`] for the body.
 ///
 /// ```
 /// # actix_web::rt::System::new().block_on(async {
@@ -101,12 +102,15 @@ pub fn refresh_route<T: 'static>(
     token: RefreshToken,
 ) -> impl FnOnce(&mut web::ServiceConfig) {
     let of = Rc::new((settings, token));
-    let refresh = Route::new().guard(Post()).to(move |request: HttpRequest| {
+    let refresh = Route::new().guard(Post()).to(move |request: HttpRequest, body: web::Payload| {
         let of = of.clone();
         async move {
             let (settings, token) = &*of;
             let authorization = request.headers().get(AUTHORIZATION).map(HeaderValue::as_bytes);
-            response(endpoints::refresh(settings, token, authorization).await)
+            let body = body.to_bytes_limited(MAX_REFRESH_BODY).await;
+            let body = body.ok().and_then(Result::ok);
+            let body = body.as_deref();
+            response(endpoints::refresh_request(settings, token, authorization, body).await)
         }
     });
     |routes| {

@@ -53,8 +53,15 @@ where
 impl Framework for Actix {
     type App = Call;
 
-    async fn call(app: &Call, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
+    async fn send(
+        app: &Call,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Answer {
         let mut request = TestRequest::with_uri(path).method(method.parse().unwrap());
+        request = request.set_payload(body.to_owned());
         for header in headers {
             request = request.append_header(*header);
         }

@@ -6,13 +6,14 @@
 use std::sync::Arc;
 
 use axum::Router;
+use axum::body::to_bytes;
 use axum::extract::RawQuery;
 use axum::routing::{get, post};
 use axum_core::body::Body;
 use http::header::{ACCEPT, AUTHORIZATION};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use secrets_provider::Live;
-use secrets_provider::endpoints::{self, Answer, RefreshToken};
+use secrets_provider::endpoints::{self, Answer, MAX_REFRESH_BODY, RefreshToken};
 
 /// `GET /live` and `GET /ready`, for probes. `/live` is 200 as long as the process serves; `/ready`
 /// is 200, or 503 once the settings are [not ready](secrets_provider::Status::is_ready). They name
@@ -79,8 +80,9 @@ where
 }
 
 /// `POST /refresh`: refreshes the settings now, for requests with the header
-/// `Authorization: Bearer` and the token. There is no such route unless you mount it. See
-/// [`endpoints::refresh`] for the answers.
+/// `Authorization: Bearer` and the token; with the body `{"secret": "<name or ARN>"}`, only that
+/// secret. There is no such route unless you mount it. See [`endpoints::refresh`] for the answers,
+/// and [`endpoints::refresh_request`] for the body.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
@@ -103,10 +105,11 @@ where
     S: Clone + Send + Sync + 'static,
 {
     let of = Arc::new((settings, token));
-    let refresh = async move |headers: HeaderMap| {
+    let refresh = async move |headers: HeaderMap, body: Body| {
         let (settings, token) = &*of;
         let authorization = headers.get(AUTHORIZATION).map(HeaderValue::as_bytes);
-        response(endpoints::refresh(settings, token, authorization).await)
+        let body = to_bytes(body, MAX_REFRESH_BODY).await.ok();
+        response(endpoints::refresh_request(settings, token, authorization, body.as_deref()).await)
     };
     Router::new().route("/refresh", post(refresh))
 }

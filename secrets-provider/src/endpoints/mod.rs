@@ -9,12 +9,13 @@
 //! | `GET /live` | [`live`] | 200 while the process serves |
 //! | `GET /ready` | [`ready`] | 200, or 503 if [`Status::is_ready`] is false |
 //! | `GET /status` | [`status`] | the whole status: as JSON, or as a [page](StatusPage) |
-//! | `POST /refresh` | [`refresh`] | refreshes now; requires the token |
+//! | `POST /refresh` | [`refresh_request`] | refreshes now, or reads one secret; requires the token |
 //!
 //! **Do not expose `/status` to the public.** It holds no values, but it names the secrets and
 //! variables. Serve it on an internal port or behind authentication.
 
 mod accept;
+mod hint;
 pub(crate) mod page;
 mod token;
 
@@ -27,6 +28,9 @@ use crate::live::Live;
 use crate::observe::status::{Health, Status};
 use page::StatusPage;
 pub use token::RefreshToken;
+
+/// How many bytes the body of a `POST /refresh` may have.
+pub const MAX_REFRESH_BODY: usize = 4096;
 
 const JSON: &str = "application/json";
 const HTML: &str = "text/html; charset=utf-8";
@@ -182,6 +186,40 @@ pub async fn refresh<T>(
     token: &RefreshToken,
     authorization: Option<&[u8]>,
 ) -> Answer {
+    refresh_request(settings, token, authorization, Some(b"")).await
+}
+
+/// The same as [`refresh`], with the body of the request: empty, or a hint that one secret changed,
+/// as with [`Trigger::secret`](crate::Trigger::secret):
+///
+/// ```json
+/// {"secret": "gaara/prod/database", "version": "6fbe3b2e-9b37-4a3d-9c0f-8d6a3f2c9e51"}
+/// ```
+///
+/// `version` may be left out. Only that secret is read, and only if another version of it is live;
+/// a secret that is not selected is `{"changed": false}`. If the store still answers with the
+/// version that was live before, so does this, and the secret is read again in the background.
+///
+/// Pass `None` as the body if it is longer than [`MAX_REFRESH_BODY`]: the answer is 413. A body
+/// that is neither of the two is 400. Both are checked after the token.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// use secrets_provider::{Live, endpoints};
+///
+/// let token = endpoints::RefreshToken::new("a-long-random-token")?;
+/// let settings = Live::constant(8080);
+/// let (bearer, body) = (Some(&b"Bearer a-long-random-token"[..]), br#"{"secret": "app/database"}"#);
+/// let answer = endpoints::refresh_request(&settings, &token, bearer, Some(body)).await;
+/// assert_eq!(answer.into_body(), r#"{"generation":1,"changed":false}"#);
+/// # Ok::<(), secrets_provider::Error>(()) }).unwrap();
+/// ```
+pub async fn refresh_request<T>(
+    settings: &Live<T>,
+    token: &RefreshToken,
+    authorization: Option<&[u8]>,
+    body: Option<&[u8]>,
+) -> Answer {
     let challenge = match authorization {
         Some(given) if token.allows(given) => None,
         // A request without a token gets no error code (RFC 6750, section 3.1).
@@ -196,7 +234,20 @@ pub async fn refresh<T>(
         )
         .with("www-authenticate", challenge);
     }
-    match settings.refresh().await {
+    let refreshed = match hint::parse(body) {
+        Ok(None) => settings.refresh().await,
+        Ok(Some(hint)) => settings.refresh_hinted(hint).await,
+        Err(hint::Refused::TooLong) => {
+            let message = format!("the body is longer than {MAX_REFRESH_BODY} bytes");
+            return failure(413, "invalid", &message);
+        }
+        Err(hint::Refused::Malformed) => {
+            let message = "the body must be empty or `{\"secret\": \"<name or ARN>\"}`, where \
+                           `\"version\"` may be added";
+            return failure(400, "invalid", message);
+        }
+    };
+    match refreshed {
         Ok(refreshed) => Answer::json(200, &refreshed),
         Err(error) => failure(status_code(&error), error.kind().as_str(), &error.to_string()),
     }

@@ -60,7 +60,15 @@ impl<T: Send + Sync + 'static> Refresher<T> {
     async fn read_and_apply(&mut self, scope: &Scope) -> Result<Refreshed, Error> {
         let begun = Instant::now();
         let known = self.missing.known(&self.used, self.valid_listing(), self.schedule, begun);
-        let mut result = self.fetcher.read(scope, &known).await?;
+        let read = self.fetcher.read(scope, &known).await;
+        let nothing = FetchResult::default();
+        let given_up =
+            self.hints.found(read.as_ref().unwrap_or(&nothing), &self.used, Instant::now());
+        given_up.iter().for_each(|id| events::hinted_version_not_found(id));
+        let mut result = read?;
+        if matches!(scope, Scope::Only(_)) {
+            self.sort_out_unknown(&mut result);
+        }
         if let Some(names) = result.listed.take() {
             (self.listing.names, self.listing.at) = (Some(names), begun);
             self.rotation.listed(self.used.ids());
@@ -112,6 +120,22 @@ impl<T: Send + Sync + 'static> Refresher<T> {
             (Some(error), _) => Err(error),
             (None, None) => Ok(refreshed),
             (None, Some(_)) => Ok(Refreshed { changed: true, ..self.unchanged() }),
+        }
+    }
+
+    /// Hints may name secrets that were never read. Of those that have a value, each gets the id
+    /// that a listing would give it; about the others there is nothing to report.
+    fn sort_out_unknown(&self, result: &mut FetchResult) {
+        let is_unknown = |id: &String| !self.used.contains(id) && !self.missing.contains(id);
+        let unknown = result.outcomes.extract_if(.., |id, _| is_unknown(id));
+        let unknown: Vec<_> = unknown.collect();
+        for (id, outcome) in unknown {
+            match outcome {
+                Ok(secret) => {
+                    result.outcomes.insert(self.fetcher.id_of(&secret, id), Ok(secret));
+                }
+                Err(unread) => events::hinted_secret_unread(&id, unread.error.kind()),
+            }
         }
     }
 
@@ -233,7 +257,7 @@ impl<T: Send + Sync + 'static> Refresher<T> {
         Ok(self.swap(candidate, self.used.clone(), complete))
     }
 
-    fn unchanged(&self) -> Refreshed {
+    pub(super) fn unchanged(&self) -> Refreshed {
         Refreshed { generation: self.cell.status().generation(), changed: false }
     }
 

@@ -13,6 +13,7 @@ use serde::ser::SerializeStruct as _;
 use serde::{Serialize, Serializer};
 use tokio::sync::{mpsc, watch};
 
+use super::hints::Hint;
 use crate::error::{Error, ErrorKind, escape};
 use crate::load::notify::{Notifier, Subscriber};
 use crate::load::retry::answer::{Refreshed, Reply, Waiting};
@@ -59,7 +60,7 @@ impl Handle {
         let requests = self.requests.downgrade();
         let subscriber: Arc<Subscriber> = Arc::new(move |id| {
             let (reply, answer) = Reply::channel();
-            let request = Request::Changed(id.to_owned(), reply);
+            let request = Request::Changed(Hint { secret: id.to_owned(), version: None }, reply);
             let sent = requests.upgrade().is_some_and(|requests| requests.send(request).is_ok());
             async move {
                 if sent {
@@ -132,8 +133,8 @@ pub(crate) fn spawn(
 pub(crate) enum Request {
     /// A refresh of everything.
     Refresh(Reply),
-    /// A read of this secret, by name or ARN, which has changed.
-    Changed(String, Reply),
+    /// A read of this secret, which is said to have changed.
+    Changed(Hint, Reply),
     /// Settings newer than those the caller saw.
     Past(Waiting),
 }

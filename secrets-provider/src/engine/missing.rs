@@ -102,6 +102,13 @@ impl Missing {
         }
     }
 
+    /// Whether it is known that this secret is missing.
+    pub(crate) fn contains(&self, id: &str) -> bool {
+        self.failed.contains_key(id)
+            || self.fallback.contains_key(id)
+            || self.absent.contains_key(id)
+    }
+
     /// These deleted secrets are no longer in use.
     pub(crate) fn left(&mut self, ids: &[String]) {
         self.deleted.left(ids);

@@ -13,6 +13,7 @@ mod conflicts;
 mod cycle;
 mod deleted;
 pub(crate) mod handle;
+pub(crate) mod hints;
 mod missing;
 mod refresher;
 mod rotation;
@@ -29,6 +30,7 @@ use tokio::time::Instant;
 use candidate::Pipeline;
 use cell::Cell;
 use handle::Handle;
+use hints::Hints;
 use missing::Missing;
 use refresher::{Listing, Refresher};
 use rotation::RotationSchedule;
@@ -117,6 +119,7 @@ where
         failure_logged: None,
         rejection_logged: None,
         all_checked: true,
+        hints: Hints::default(),
         search: Search::new("settings", schedule.search),
         rotation,
     };

@@ -5,6 +5,7 @@
 //! backend's own signals, triggers, a search for newer values, and answers about rotation dates; it
 //! never waits for a reader.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,10 +17,11 @@ use tokio::time::{Instant, sleep_until};
 use super::candidate::Pipeline;
 use super::cell::Cell;
 use super::handle::{Change, Request};
+use super::hints::{Hint, Hints};
 use super::missing::Missing;
 use super::rotation::RotationSchedule;
 use super::secrets::Secrets;
-use super::trigger::{self, Trigger};
+use super::trigger::{self, Asks, Trigger};
 use crate::error::Error;
 use crate::load::fetch::{Failures, Fetcher, Scope};
 use crate::load::notify::Subscriber;
@@ -62,6 +64,7 @@ pub(super) struct Refresher<T> {
     pub(super) all_checked: bool,
     pub(super) listing: Listing,
     pub(super) search: Search,
+    pub(super) hints: Hints,
     pub(super) rotation: RotationSchedule,
     /// Hears of secrets that this program rotates.
     pub(super) _subscription: Arc<Subscriber>,
@@ -96,6 +99,7 @@ impl<T: Send + Sync + 'static> Refresher<T> {
 
             let mut replies = Vec::new();
             let search_due = self.search.due();
+            let hints_due = self.hints.due();
             let scope = tokio::select! {
                 request = queue.recv() => match request {
                     Some(request) => match self.accept(request, &mut replies) {
@@ -109,6 +113,9 @@ impl<T: Send + Sync + 'static> Refresher<T> {
                 () = sleep_until(search_due.unwrap_or(next)), if search_due.is_some() => {
                     Scope::in_use()
                 }
+                () = sleep_until(hints_due.unwrap_or(next)), if hints_due.is_some() => {
+                    Scope::Only(self.hints.take_due(Instant::now()))
+                }
                 _ = signals.next() => {
                     // A backend with endless signals must not keep the thread to itself.
                     tokio::task::yield_now().await;
@@ -116,9 +123,14 @@ impl<T: Send + Sync + 'static> Refresher<T> {
                     Scope::everything()
                 }
                 trigger = async { sleep_until(triggers_allowed_at).await; triggers.next().await } => {
-                    triggers_allowed_at = Instant::now() + TRIGGER_MIN_INTERVAL;
                     let more = drain_ready(&mut triggers).await;
-                    triggered(trigger.into_iter().chain(more))
+                    let Some(scope) = self.triggered(trigger.into_iter().chain(more)) else {
+                        // Endless hints that are ignored must not keep the thread to themselves.
+                        tokio::task::yield_now().await;
+                        continue;
+                    };
+                    triggers_allowed_at = Instant::now() + TRIGGER_MIN_INTERVAL;
+                    scope
                 }
             };
             // Requests that came before the first call goes out are served by it.
@@ -162,9 +174,13 @@ impl<T: Send + Sync + 'static> Refresher<T> {
                 replies.push(reply);
                 Some(Scope::everything())
             }
-            Request::Changed(id, reply) => {
-                replies.push(reply);
-                Some(Scope::only([id]))
+            Request::Changed(hint, reply) => {
+                let scope = self.hear(&[hint]);
+                match scope {
+                    Some(_) => replies.push(reply),
+                    None => reply.send(Ok(self.unchanged())),
+                }
+                scope
             }
             Request::Past(waiting) => {
                 let generation = self.cell.status().generation();
@@ -175,6 +191,44 @@ impl<T: Send + Sync + 'static> Refresher<T> {
                 (due <= Instant::now()).then_some(Scope::in_use())
             }
         }
+    }
+
+    /// What triggers that came together ask for, if anything.
+    fn triggered(&mut self, triggers: impl Iterator<Item = Trigger>) -> Option<Scope> {
+        let mut scope = None;
+        let mut hints = Vec::new();
+        for trigger in triggers {
+            match &trigger.asks {
+                Asks::Secret(hint) => hints.push(hint.clone()),
+                Asks::Read(asked) => {
+                    events::refresh_triggered(trigger.reason());
+                    scope = [scope, Some(asked.clone())].into_iter().flatten().reduce(Scope::and);
+                }
+            }
+        }
+        [scope, self.hear(&hints)].into_iter().flatten().reduce(Scope::and)
+    }
+
+    /// What hints ask for, if they are not ignored.
+    fn hear(&mut self, hints: &[Hint]) -> Option<Scope> {
+        if hints.is_empty() {
+            return None;
+        }
+        let selector = self.fetcher.selector(self.used.ids());
+        let mut ids = BTreeSet::new();
+        let mut ignored = 0;
+        for hint in hints {
+            let of_hint = self.hints.hear(hint, &selector, &self.used);
+            ignored += usize::from(of_hint.is_empty());
+            ids.extend(of_hint);
+        }
+        if ignored > 0 {
+            events::hints_ignored(ignored);
+        }
+        (!ids.is_empty()).then(|| {
+            events::secrets_hinted(&ids);
+            Scope::Only(ids)
+        })
     }
 
     /// Lets the search for newer settings know what a refresh found.
@@ -219,15 +273,6 @@ impl<T: Send + Sync + 'static> Refresher<T> {
         let valid = self.listing.at.elapsed() < self.schedule.rediscover.max(rotating);
         self.listing.names.clone().filter(|_| valid)
     }
-}
-
-/// What triggers that came together ask for.
-fn triggered(triggers: impl Iterator<Item = Trigger>) -> Scope {
-    let scopes = triggers.map(|trigger| {
-        events::refresh_triggered(trigger.reason());
-        trigger.scope
-    });
-    scopes.reduce(Scope::and).unwrap_or_else(Scope::due)
 }
 
 /// All items that are ready now, up to a bound.

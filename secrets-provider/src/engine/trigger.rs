@@ -1,7 +1,7 @@
 //! [`Trigger`]: what makes a refresh come before its time.
 //!
-//! A trigger carries the reason, which is logged, and the scope of what to read. Streams of
-//! triggers are foreign code, so [`fuse_quietly`] keeps one that ends or panics from ending the
+//! A trigger carries the reason, which is logged, and what it asks for: a read of some scope, or of
+//! one secret that is said to have changed. Streams of triggers are foreign code, so [`fuse_quietly`] keeps one that ends or panics from ending the
 //! others.
 
 use std::borrow::Cow;
@@ -14,10 +14,15 @@ use futures_util::{Stream, StreamExt as _, stream};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
+use super::hints::Hint;
 use super::watched_file;
+use crate::error::escape;
 use crate::load::fetch::Scope;
 use crate::observe::events;
 use crate::unwind;
+
+/// How much of a secret's name is logged: a name has 512 characters at most, an ARN about 600.
+const MAX_SHOWN: usize = 640;
 
 /// A reason to refresh now: the item of the streams that
 /// [`LiveBuilder::refresh_on`](crate::LiveBuilder::refresh_on) takes. Any stream that can be mapped
@@ -49,15 +54,81 @@ use crate::unwind;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trigger {
     reason: Cow<'static, str>,
-    /// What is read because of it.
-    pub(crate) scope: Scope,
+    pub(crate) asks: Asks,
+}
+
+/// What a trigger asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Asks {
+    /// A read of this scope.
+    Read(Scope),
+    /// A read of this secret, if it is not known to be current.
+    Secret(Hint),
 }
 
 impl Trigger {
     /// A trigger that reads everything, with its reason. The reason is logged, so do not put a
     /// value into it.
     pub fn new(reason: impl Into<Cow<'static, str>>) -> Self {
-        Self { reason: reason.into(), scope: Scope::everything() }
+        Self { reason: reason.into(), asks: Asks::Read(Scope::everything()) }
+    }
+
+    /// A hint that this secret changed, by its name or ARN: for messages from a queue, such as
+    /// NATS, Redis, PostgreSQL's `NOTIFY`, or SQS.
+    ///
+    /// That secret is read, by `GetSecretValue`; nothing is listed and no other secret is read. A
+    /// secret that is not selected is ignored. Hints that come together are one refresh and one
+    /// generation. A hint is only a reason to look: what is served is what the store answers, so a
+    /// forged one costs one read, at most once a second. Repeat a hint, or lose one, and nothing is
+    /// wrong: the interval finds what no hint names.
+    ///
+    /// Name the [`version`](Self::version) if the message has it.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// use futures_util::stream;
+    /// use secrets_provider::{Live, Memory, SecretsManager, Trigger};
+    ///
+    /// #[derive(serde::Deserialize)]
+    /// struct Settings { jwt_secret: String }
+    ///
+    /// # let secrets = Memory::new();
+    /// # secrets.put("gaara/prod/jwt-secret", "first");
+    /// # let (send, received) = tokio::sync::mpsc::unbounded_channel::<String>();
+    /// // The messages of a subscription, each the name of a secret.
+    /// let messages = stream::unfold(received, async |mut received| {
+    ///     received.recv().await.map(|name| (name, received))
+    /// });
+    /// use futures_util::StreamExt as _;
+    /// let settings: Live<Settings> = Live::builder(SecretsManager::prefix("gaara/prod").backend(secrets.clone()))
+    ///     .refresh_on(messages.map(Trigger::secret))
+    ///     .start()
+    ///     .await?;
+    ///
+    /// let mut changes = settings.changes();
+    /// secrets.put("gaara/prod/jwt-secret", "second");
+    /// send.send("gaara/prod/jwt-secret".to_owned()).unwrap();
+    /// assert_eq!(changes.next().await.unwrap().keys(), ["jwt_secret"]);
+    /// # Ok::<(), secrets_provider::Error>(()) }).unwrap();
+    /// ```
+    pub fn secret(name_or_arn: impl Into<String>) -> Self {
+        let secret = name_or_arn.into();
+        // It comes from outside, of any length.
+        let shown: String = secret.chars().take(MAX_SHOWN).collect();
+        let reason = format!("secret {}", escape(&shown));
+        Self { reason: reason.into(), asks: Asks::Secret(Hint { secret, version: None }) }
+    }
+
+    /// The version that the [`secret`](Self::secret) has now. If it is live already, nothing is
+    /// read. If the store still answers with the version that was live before, its replicas may
+    /// lag, and it is read again after 0.5, 1 and 2 s. Another version than this one is served too:
+    /// messages may come late or out of order. It changes nothing in a trigger that names no
+    /// secret.
+    pub fn version(mut self, id: impl Into<String>) -> Self {
+        if let Asks::Secret(hint) = &mut self.asks {
+            hint.version = Some(id.into());
+        }
+        self
     }
 
     /// Why the refresh is asked for.
@@ -80,7 +151,7 @@ impl Trigger {
                 timer
             });
             timer.tick().await;
-            Some((Self { reason: "interval".into(), scope: Scope::due() }, Some(timer)))
+            Some((Self { reason: "interval".into(), asks: Asks::Read(Scope::due()) }, Some(timer)))
         })
     }
 

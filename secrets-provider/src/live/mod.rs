@@ -31,6 +31,7 @@ use link::{Input, Link};
 
 use crate::engine::cell::Cell;
 use crate::engine::handle::{Handle, Request};
+use crate::engine::hints::Hint;
 use crate::error::Error;
 use crate::layers::explain::{Explanation, Sources};
 use crate::load::retry::answer::Refreshed;
@@ -247,6 +248,14 @@ impl<T> Live<T> {
             return Ok(Refreshed { generation: self.pair().1, changed: false });
         }
         self.link.handle.ask(Request::Refresh).await
+    }
+
+    /// Reads one secret that is said to have changed, and waits for the result.
+    pub(crate) async fn refresh_hinted(&self, hint: Hint) -> Result<Refreshed, Error> {
+        if self.is_constant() {
+            return Ok(Refreshed { generation: self.pair().1, changed: false });
+        }
+        self.link.handle.ask(|reply| Request::Changed(hint, reply)).await
     }
 
     /// Stops the background task and waits until it has ended, but no more than some seconds for a

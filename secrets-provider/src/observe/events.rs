@@ -149,6 +149,27 @@ pub(crate) fn refresh_triggered(reason: &str) {
     tracing::debug!(target: TARGET, reason, "refresh_triggered");
 }
 
+/// These secrets are read because someone says that they changed.
+pub(crate) fn secrets_hinted<'a>(secrets: impl IntoIterator<Item = &'a String>) {
+    let secrets: Vec<&str> = secrets.into_iter().map(String::as_str).collect();
+    tracing::debug!(target: TARGET, count = secrets.len(), secrets = list(&secrets), "secrets_hinted");
+}
+
+/// So many hints that came together are of secrets that are not selected, or are current already.
+pub(crate) fn hints_ignored(count: usize) {
+    tracing::debug!(target: TARGET, count, "hints_ignored");
+}
+
+/// A secret that was never read before, and that a hint names, could not be read.
+pub(crate) fn hinted_secret_unread(secret: &str, kind: ErrorKind) {
+    tracing::debug!(target: TARGET, secret = %escape(secret), error.kind = %kind, "hinted_secret_unread");
+}
+
+/// The store has not answered with the version that a hint names, nor with a newer one.
+pub(crate) fn hinted_version_not_found(secret: &str) {
+    tracing::debug!(target: TARGET, secret = %escape(secret), "hinted_version_not_found");
+}
+
 /// A refresh failed, wholly or for some secrets. The message of a failure that is `repeated` is a
 /// summary.
 pub(crate) fn refresh_failed(attempts: u32, error: &Error, repeated: bool, next_try: Duration) {

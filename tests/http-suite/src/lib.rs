@@ -32,7 +32,18 @@ pub trait Framework {
     type App;
 
     /// Sends one request, with these headers added in their order.
-    async fn call(app: &Self::App, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer;
+    async fn send(
+        app: &Self::App,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Answer;
+
+    /// Sends one request without a body.
+    async fn call(app: &Self::App, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
+        Self::send(app, method, path, headers, "").await
+    }
 
     /// Runs a future as this framework's programs do, on the current thread.
     fn block_on<F: Future>(future: F) -> F::Output;
@@ -222,6 +233,7 @@ macro_rules! tests {
             routes_nest_below_a_prefix
             derived_values_have_routes_too
             only_the_token_refreshes_and_only_by_post
+            a_refresh_may_name_one_secret
             head_has_no_body_on_the_wire
         }
 

@@ -167,6 +167,50 @@ pub async fn only_the_token_refreshes_and_only_by_post<F: Framework>() {
     assert_eq!(F::call(&app, "POST", "/refresh", &allowed).await.status, 503);
 }
 
+/// The body of a refresh may name one secret: only that one is read, if it is selected and not known
+/// to be current. Anything else in the body is refused.
+pub async fn a_refresh_may_name_one_secret<F: Framework>() {
+    let secrets = Memory::new();
+    let settings = untyped(&secrets).await;
+    let app = F::refresh(settings.clone(), token()).await;
+    let bearer = format!("Bearer {TOKEN}");
+    let allowed = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+    let current = settings.status().secrets()[0].version_id().to_owned();
+    secrets.put("app/database", r#"{"username": "value-user", "password": "value-next"}"#);
+
+    let long = format!(r#"{{"secret": "{}"}}"#, "x".repeat(5000));
+    for (body, status, kind) in [
+        (r#"{"secret": "app/database", "version": 1}"#, 400, "invalid"),
+        (r#"{"secrets": "app/database"}"#, 400, "invalid"),
+        ("app/database", 400, "invalid"),
+        (&long, 413, "invalid"),
+    ] {
+        let answer = F::send(&app, "POST", "/refresh", &allowed, body).await;
+        assert_eq!(answer.status, status, "{body}");
+        assert_eq!(answer.json()["error"]["kind"], kind, "{body}");
+        let answer = F::send(&app, "POST", "/refresh", &[], body).await;
+        assert_eq!(answer.status, 401, "the token is checked first");
+    }
+    for ignored in
+        [json!({"secret": "other/database"}), json!({"secret": "app/database", "version": current})]
+    {
+        let answer = F::send(&app, "POST", "/refresh", &allowed, &ignored.to_string()).await;
+        assert_eq!(answer.status, 200, "{ignored}");
+        assert_eq!(answer.json(), json!({"generation": 1, "changed": false}), "{ignored}");
+    }
+    assert_eq!(settings.load()["database"]["password"], "value-password");
+
+    let hint = json!({"secret": "app/database", "version": "another"});
+    let answer = F::send(&app, "POST", "/refresh", &allowed, &hint.to_string()).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.json(), json!({"generation": 2, "changed": true}));
+    assert_eq!(settings.load()["database"]["password"], "value-next");
+    for whole in ["", "{}"] {
+        let answer = F::send(&app, "POST", "/refresh", &allowed, whole).await;
+        assert_eq!(answer.json(), json!({"generation": 2, "changed": false}), "{whole}");
+    }
+}
+
 /// What a client sees on a socket, such as that `HEAD` brings no body.
 pub async fn head_has_no_body_on_the_wire<F: Framework>() {
     let server = F::serve(untyped(&Memory::new()).await).await;

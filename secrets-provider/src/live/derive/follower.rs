@@ -164,10 +164,13 @@ impl<T: Send + Sync + 'static, U: Send + Sync + 'static> Follower<T, U> {
         let generation = self.generation();
         let (reply, answer) = Reply::channel();
         let (asked, request) = match request {
-            // No one announces secrets to a follower: the settings that it follows hear of them.
-            Request::Refresh(caller) | Request::Changed(_, caller) => {
+            Request::Refresh(caller) => {
                 let asked = Asked::Refresh { reply: caller, generation, builds: self.builds };
                 (asked, Request::Refresh(reply))
+            }
+            Request::Changed(hint, caller) => {
+                let asked = Asked::Refresh { reply: caller, generation, builds: self.builds };
+                (asked, Request::Changed(hint, reply))
             }
             Request::Past(waiting) if generation > waiting.seen => {
                 waiting.reply.send(Ok(Refreshed { generation, changed: true }));

@@ -9,6 +9,7 @@ mod explain;
 mod failures;
 mod result;
 mod scope;
+mod selector;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use tokio::time::{Instant, timeout_at};
 pub(crate) use failures::Failures;
 pub(crate) use result::{FetchResult, Unread, each_once};
 pub(crate) use scope::{Known, Scope};
+pub(crate) use selector::Selector;
 
 use crate::backend::{Backend, Outcome, RotationWindow};
 use crate::error::{Error, ErrorKind};
@@ -31,7 +33,7 @@ use crate::load::snapshot::Snapshot;
 use crate::observe::events::{self, WarnOnce};
 use crate::observe::status::Calls;
 use crate::secret::Fetched;
-use crate::secret::id::{below, names_of, same_secret};
+use crate::secret::id::{below, names_of};
 use crate::tree::Table;
 use crate::unwind;
 
@@ -111,7 +113,12 @@ impl Fetcher {
         };
         let (rested, ids) = ids.into_iter().partition(rests);
         result.rested = rested;
-        self.values(&Vec::from_iter::<BTreeSet<String>>(ids), deadline, &mut result).await;
+        let ids = Vec::from_iter::<BTreeSet<String>>(ids);
+        let outcomes = match names_it {
+            true => self.backend.fetch_each(&ids),
+            false => self.backend.fetch(&ids),
+        };
+        self.values(&ids, outcomes, deadline, &mut result).await;
         self.previous(deadline, &mut result).await;
         if !matches!(scope, Scope::Only(_)) {
             self.check_renames(&result);
@@ -130,7 +137,10 @@ impl Fetcher {
     ) -> Vec<String> {
         let known_ids = || [&known.in_use[..], &known.awaited].concat();
         match (scope, &self.plan.ids, &self.plan.mapping.prefix) {
-            (Scope::Only(wanted), ..) => self.selected(wanted, known),
+            (Scope::Only(wanted), ..) => {
+                let selector = self.selector(&known.in_use);
+                wanted.iter().flat_map(|id| selector.ids(id)).collect()
+            }
             (Scope::InUse, ..) if !known.in_use.is_empty() => known_ids(),
             (_, Some(ids), _) => ids.clone(),
             (Scope::Due, None, Some(_)) if let Some(listed) = &known.listed => {
@@ -157,25 +167,20 @@ impl Fetcher {
         }
     }
 
-    /// Those of these secrets that this plan reads, each by the id that it has here: someone else
-    /// may know it by its name or by its ARN.
-    fn selected(&self, wanted: &BTreeSet<String>, known: &Known) -> Vec<String> {
-        let ours = |ids: &[String], id: &str| {
-            ids.iter().filter(|ours| same_secret(ours, id)).cloned().collect::<Vec<_>>()
-        };
-        let selected =
-            wanted.iter().flat_map(|id| match (&self.plan.ids, &self.plan.mapping.prefix) {
-                (Some(ids), _) => ours(ids, id),
-                (None, Some(prefix)) => match ours(&known.in_use, id) {
-                    used if !used.is_empty() => used,
-                    _ if names_of(id).iter().any(|name| below(prefix, name).is_some()) => {
-                        vec![id.clone()]
-                    }
-                    _ => Vec::new(),
-                },
-                (None, None) => Vec::new(),
-            });
-        selected.collect()
+    /// What ids from outside mean here, for a plan of which these secrets are in use.
+    pub(crate) fn selector<'a>(
+        &'a self,
+        in_use: impl IntoIterator<Item = &'a String>,
+    ) -> Selector<'a> {
+        Selector::new(&self.plan, in_use)
+    }
+
+    /// The id by which a secret is read in the future that was read by another one.
+    pub(crate) fn id_of(&self, secret: &Fetched, asked: String) -> String {
+        match &self.plan.ids {
+            None => secret.name().to_owned(),
+            Some(_) => asked,
+        }
     }
 
     /// The secrets as one snapshot.
@@ -241,9 +246,14 @@ impl Fetcher {
         }
     }
 
-    async fn values(&self, ids: &[String], deadline: Instant, result: &mut FetchResult) {
+    async fn values(
+        &self,
+        ids: &[String],
+        outcomes: BoxStream<'_, Outcome>,
+        deadline: Instant,
+        result: &mut FetchResult,
+    ) {
         let time = time_until(deadline);
-        let outcomes = self.backend.fetch(ids);
         let end = answers(ids, outcomes, deadline, |id, outcome| {
             let outcome = outcome.map_err(|error| self.classify(&id, error));
             result.outcomes.insert(id, outcome);

@@ -1,0 +1,142 @@
+//! What someone says has changed: secrets by name or ARN, with the version where it is known.
+//!
+//! A hint is no proof, only a reason to read that secret. One whose version is live, or whose
+//! secret is not selected, is ignored. If a read brings the version that was live before and not
+//! the one that a hint names, the store's replicas may lag: the secret is read again after 0.5, 1
+//! and 2 s. The refresher brings hints here, and says what each read found. Pure except for the
+//! clock, which is passed in; bounded, because hints may be forged.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::engine::secrets::Secrets;
+use crate::load::fetch::{FetchResult, Selector};
+
+/// When a secret is read again that a hint names and a read did not show.
+const LAGS: [Duration; 3] =
+    [Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2)];
+
+/// How many secrets are waited for. Hints for more are ignored, as lost ones would be.
+const MAX_WANTED: usize = 1024;
+
+/// How many secrets that were never read may be waited for: names below a prefix can be made up.
+const MAX_UNKNOWN: usize = 20;
+
+/// How many versions of one secret are waited for; any of them will do.
+const MAX_VERSIONS: usize = 8;
+
+/// A hint that a secret changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Hint {
+    /// Its name or ARN.
+    pub(crate) secret: String,
+    /// The version that is current since.
+    pub(crate) version: Option<String>,
+}
+
+/// The secrets to look for, by the id that each has here.
+#[derive(Debug, Default)]
+pub(super) struct Hints(BTreeMap<String, Wanted>);
+
+#[derive(Debug, Default)]
+struct Wanted {
+    /// Empty if no hint names a version: then any read is enough.
+    versions: BTreeSet<String>,
+    tries: usize,
+    /// When it is read again; `None` while the read for it is under way.
+    due: Option<Instant>,
+}
+
+impl Hints {
+    /// Takes a hint, and returns the ids to read now because of it. None if it is ignored.
+    pub(super) fn hear(
+        &mut self,
+        hint: &Hint,
+        selector: &Selector<'_>,
+        used: &Secrets,
+    ) -> Vec<String> {
+        let is_live = |id: &String| {
+            let live = used.get(id).map(|secret| secret.version_id());
+            live.is_some() && live == hint.version.as_deref()
+        };
+        let mut ids = selector.ids(&hint.secret);
+        ids.retain(|id| !is_live(id) && self.wants(id, hint.version.as_deref(), used));
+        ids
+    }
+
+    /// Notes that a version is wanted, unless there are too many already.
+    fn wants(&mut self, id: &str, version: Option<&str>, used: &Secrets) -> bool {
+        if !self.0.contains_key(id) {
+            let unknown = || self.0.keys().filter(|id| !used.contains(id)).count();
+            if self.0.len() >= MAX_WANTED || !used.contains(id) && unknown() >= MAX_UNKNOWN {
+                return false;
+            }
+        }
+        let wanted = self.0.entry(id.to_owned()).or_default();
+        if let Some(version) = version
+            && wanted.versions.len() < MAX_VERSIONS
+        {
+            wanted.versions.insert(version.to_owned());
+        }
+        (wanted.tries, wanted.due) = (0, None);
+        true
+    }
+
+    /// When the next secret is read again.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.0.values().filter_map(|wanted| wanted.due).min()
+    }
+
+    /// The secrets that are to be read again by now.
+    pub(super) fn take_due(&mut self, now: Instant) -> BTreeSet<String> {
+        let due = self.0.iter_mut().filter(|(_, wanted)| wanted.due.is_some_and(|due| due <= now));
+        due.map(|(id, wanted)| {
+            wanted.due = None;
+            id.clone()
+        })
+        .collect()
+    }
+
+    /// Compares what a read found with what is wanted; `used` is what was live before it. Returns
+    /// the secrets that are given up.
+    pub(super) fn found(
+        &mut self,
+        result: &FetchResult,
+        used: &Secrets,
+        now: Instant,
+    ) -> Vec<String> {
+        let mut given_up = Vec::new();
+        self.0.retain(|id, wanted| {
+            let is_done = match result.outcomes.get(id) {
+                Some(_) if wanted.versions.is_empty() => true,
+                Some(Ok(secret)) => {
+                    let before = used.get(id).map(|secret| secret.version_id());
+                    // Another version than before is the truth, even if no hint names it.
+                    wanted.versions.contains(secret.version_id())
+                        || before != Some(secret.version_id())
+                }
+                Some(Err(_)) | None => false,
+            };
+            if is_done || wanted.due.is_some() {
+                return !is_done;
+            }
+            match LAGS.get(wanted.tries) {
+                Some(lag) => {
+                    wanted.tries += 1;
+                    wanted.due = Some(now + *lag);
+                    true
+                }
+                None => {
+                    given_up.push(id.clone());
+                    false
+                }
+            }
+        });
+        given_up
+    }
+}
+
+#[cfg(test)]
+mod tests;
