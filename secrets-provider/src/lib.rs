@@ -15,6 +15,8 @@ mod live;
 mod load;
 mod lookup;
 mod observe;
+#[cfg(feature = "sqs")]
+mod push;
 mod rotate;
 mod secret;
 mod tree;
@@ -44,6 +46,10 @@ pub use engine::trigger::{Trigger, TriggerSender};
 pub use live::{Changes, Guard, Live, LiveBuilder, Mapped, Part, Pins, Reader, View};
 pub use load::retry::answer::Refreshed;
 pub use load::retry::fresh::Retry;
+#[cfg(feature = "sqs")]
+pub use observe::status::{PushState, PushStatus};
+#[cfg(feature = "sqs")]
+pub use push::Push;
 
 // Secrets by name.
 pub use lookup::{Get, Getting, Lookup, LookupStats};

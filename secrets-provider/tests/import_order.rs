@@ -18,6 +18,7 @@ const ROOMS: &[&[&str]] = &[
     &["load"],
     &["layers", "lookup"],
     &["adapters", "engine", "rotate"],
+    &["push"],
     &["live"],
     &["endpoints"],
 ];

@@ -41,6 +41,15 @@ pub(crate) trait Store: fmt::Debug + Send + Sync {
     /// A backend for the current runtime.
     fn connect(&self, options: Options) -> Result<Arc<dyn Backend>, Error>;
 
+    /// The configuration of the SDK, for calls of other services.
+    #[cfg(feature = "sqs")]
+    fn sdk_config(&self) -> super::BoxFuture<'_, Result<aws_types::SdkConfig, Error>> {
+        let message = "this store has no AWS configuration to receive a queue with";
+        let error = Error::new(ErrorKind::Config, message)
+            .with_hint("give `Push` a client, by `Push::client(..)`");
+        Box::pin(std::future::ready(Err(error)))
+    }
+
     /// The AWS region that the description sets, if it does.
     fn region(&self) -> Option<&str> {
         None

@@ -36,7 +36,7 @@ pub(super) fn parse(body: Option<&[u8]>) -> Result<Option<Hint>, Refused> {
         serde_json::from_value(members.into()).map_err(|_| Refused::Malformed)?;
     match secret.is_empty() || version.as_deref() == Some("") {
         true => Err(Refused::Malformed),
-        false => Ok(Some(Hint { secret, version })),
+        false => Ok(Some(Hint { secret, version, changed_at: None })),
     }
 }
 
@@ -47,7 +47,11 @@ mod tests {
     #[test]
     fn a_body_is_empty_or_a_hint() {
         let hint = |secret: &str, version: Option<&str>| {
-            Some(Hint { secret: secret.to_owned(), version: version.map(str::to_owned) })
+            Some(Hint {
+                secret: secret.to_owned(),
+                version: version.map(str::to_owned),
+                changed_at: None,
+            })
         };
         let long = format!(r#"{{"secret": "{}"}}"#, "x".repeat(MAX_REFRESH_BODY));
         for (body, expected) in [

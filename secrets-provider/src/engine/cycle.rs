@@ -62,9 +62,9 @@ impl<T: Send + Sync + 'static> Refresher<T> {
         let known = self.missing.known(&self.used, self.valid_listing(), self.schedule, begun);
         let read = self.fetcher.read(scope, &known).await;
         let nothing = FetchResult::default();
-        let given_up =
+        let hinted =
             self.hints.found(read.as_ref().unwrap_or(&nothing), &self.used, Instant::now());
-        given_up.iter().for_each(|id| events::hinted_version_not_found(id));
+        hinted.given_up.iter().for_each(|id| events::hinted_version_not_found(id));
         let mut result = read?;
         if matches!(scope, Scope::Only(_)) {
             self.sort_out_unknown(&mut result);
@@ -100,6 +100,11 @@ impl<T: Send + Sync + 'static> Refresher<T> {
         let reads_layers = scope.reads_layers();
         let mut conflict = None;
         let refreshed = self.apply(found, reads_layers, complete, &mut conflict).await;
+        if let Some(changed_at) = hinted.changed_at
+            && refreshed.as_ref().is_ok_and(Refreshed::changed)
+        {
+            self.cell.status().record_lag(changed_at);
+        }
         let left = match complete {
             true => self.leave_out_deleted(read_at).await,
             false => None,

@@ -60,7 +60,10 @@ impl Handle {
         let requests = self.requests.downgrade();
         let subscriber: Arc<Subscriber> = Arc::new(move |id| {
             let (reply, answer) = Reply::channel();
-            let request = Request::Changed(Hint { secret: id.to_owned(), version: None }, reply);
+            let request = Request::Changed(
+                Hint { secret: id.to_owned(), version: None, changed_at: None },
+                reply,
+            );
             let sent = requests.upgrade().is_some_and(|requests| requests.send(request).is_ok());
             async move {
                 if sent {

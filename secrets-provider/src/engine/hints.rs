@@ -7,7 +7,7 @@
 //! clock, which is passed in; bounded, because hints may be forged.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
@@ -34,6 +34,8 @@ pub(crate) struct Hint {
     pub(crate) secret: String,
     /// The version that is current since.
     pub(crate) version: Option<String>,
+    /// When it changed, by the clock of whoever says so.
+    pub(crate) changed_at: Option<SystemTime>,
 }
 
 /// The secrets to look for, by the id that each has here.
@@ -44,9 +46,20 @@ pub(super) struct Hints(BTreeMap<String, Wanted>);
 struct Wanted {
     /// Empty if no hint names a version: then any read is enough.
     versions: BTreeSet<String>,
+    /// When the change happened, as the first hint of it says.
+    changed_at: Option<SystemTime>,
     tries: usize,
     /// When it is read again; `None` while the read for it is under way.
     due: Option<Instant>,
+}
+
+/// What a read means for the hints.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// The secrets that are no longer looked for, although no hinted version has come.
+    pub(super) given_up: Vec<String>,
+    /// When the first of the changes that were found happened.
+    pub(super) changed_at: Option<SystemTime>,
 }
 
 impl Hints {
@@ -62,12 +75,12 @@ impl Hints {
             live.is_some() && live == hint.version.as_deref()
         };
         let mut ids = selector.ids(&hint.secret);
-        ids.retain(|id| !is_live(id) && self.wants(id, hint.version.as_deref(), used));
+        ids.retain(|id| !is_live(id) && self.wants(id, hint, used));
         ids
     }
 
     /// Notes that a version is wanted, unless there are too many already.
-    fn wants(&mut self, id: &str, version: Option<&str>, used: &Secrets) -> bool {
+    fn wants(&mut self, id: &str, hint: &Hint, used: &Secrets) -> bool {
         if !self.0.contains_key(id) {
             let unknown = || self.0.keys().filter(|id| !used.contains(id)).count();
             if self.0.len() >= MAX_WANTED || !used.contains(id) && unknown() >= MAX_UNKNOWN {
@@ -75,11 +88,12 @@ impl Hints {
             }
         }
         let wanted = self.0.entry(id.to_owned()).or_default();
-        if let Some(version) = version
+        if let Some(version) = &hint.version
             && wanted.versions.len() < MAX_VERSIONS
         {
-            wanted.versions.insert(version.to_owned());
+            wanted.versions.insert(version.clone());
         }
+        wanted.changed_at = wanted.changed_at.or(hint.changed_at);
         (wanted.tries, wanted.due) = (0, None);
         true
     }
@@ -99,15 +113,9 @@ impl Hints {
         .collect()
     }
 
-    /// Compares what a read found with what is wanted; `used` is what was live before it. Returns
-    /// the secrets that are given up.
-    pub(super) fn found(
-        &mut self,
-        result: &FetchResult,
-        used: &Secrets,
-        now: Instant,
-    ) -> Vec<String> {
-        let mut given_up = Vec::new();
+    /// Compares what a read found with what is wanted; `used` is what was live before it.
+    pub(super) fn found(&mut self, result: &FetchResult, used: &Secrets, now: Instant) -> Found {
+        let mut found = Found::default();
         self.0.retain(|id, wanted| {
             let is_done = match result.outcomes.get(id) {
                 Some(_) if wanted.versions.is_empty() => true,
@@ -119,8 +127,13 @@ impl Hints {
                 }
                 Some(Err(_)) | None => false,
             };
-            if is_done || wanted.due.is_some() {
-                return !is_done;
+            if is_done {
+                found.changed_at =
+                    [found.changed_at, wanted.changed_at].into_iter().flatten().min();
+                return false;
+            }
+            if wanted.due.is_some() {
+                return true;
             }
             match LAGS.get(wanted.tries) {
                 Some(lag) => {
@@ -129,12 +142,12 @@ impl Hints {
                     true
                 }
                 None => {
-                    given_up.push(id.clone());
+                    found.given_up.push(id.clone());
                     false
                 }
             }
         });
-        given_up
+        found
     }
 }
 

@@ -116,7 +116,16 @@ impl Trigger {
         // It comes from outside, of any length.
         let shown: String = secret.chars().take(MAX_SHOWN).collect();
         let reason = format!("secret {}", escape(&shown));
-        Self { reason: reason.into(), asks: Asks::Secret(Hint { secret, version: None }) }
+        Self {
+            reason: reason.into(),
+            asks: Asks::Secret(Hint { secret, version: None, changed_at: None }),
+        }
+    }
+
+    /// What a message of a queue says.
+    #[cfg(feature = "sqs")]
+    pub(crate) fn hinted(hint: Hint) -> Self {
+        Self { reason: "push".into(), asks: Asks::Secret(hint) }
     }
 
     /// The version that the [`secret`](Self::secret) has now. If it is live already, nothing is

@@ -28,6 +28,8 @@ use crate::load::rejected::Rejected;
 use crate::load::retry::schedule::{Budget, Schedule};
 use crate::load::snapshot::Snapshot;
 use crate::observe::events;
+#[cfg(feature = "sqs")]
+use crate::push::Push;
 use crate::secret::Fetched;
 use crate::tree::Table;
 use crate::unwind;
@@ -80,6 +82,8 @@ pub struct LiveBuilder<T> {
     forget_deleted: Option<Duration>,
     search: Budget,
     triggers: Vec<BoxStream<'static, Trigger>>,
+    #[cfg(feature = "sqs")]
+    push: Option<Push>,
     title: Option<String>,
 }
 
@@ -108,6 +112,8 @@ impl<T> LiveBuilder<T> {
             forget_deleted: None,
             search: Budget::default(),
             triggers: Vec::new(),
+            #[cfg(feature = "sqs")]
+            push: None,
             title: None,
         }
     }
@@ -218,6 +224,15 @@ impl<T> LiveBuilder<T> {
         S: Stream<Item = Trigger> + Send + 'static,
     {
         self.triggers.push(trigger::fuse_quietly(triggers));
+        self
+    }
+
+    /// Reads a secret as soon as AWS announces through this queue that it changed (feature `sqs`).
+    /// The interval goes on: give a longer one to [`refresh_every`](Self::refresh_every), such as 15
+    /// minutes, for messages that are lost. A second call replaces the first.
+    #[cfg(feature = "sqs")]
+    pub fn push(mut self, push: Push) -> Self {
+        self.push = Some(push);
         self
     }
 
@@ -343,11 +358,26 @@ impl<T: DeserializeOwned + Send + Sync + 'static> LiveBuilder<T> {
         if let Some(bound) = self.max_staleness.filter(|bound| *bound < schedule.next(1.0)) {
             events::max_staleness_too_short(bound, interval);
         }
-        let (triggers, notifier) = (self.triggers, manager.notifier());
+        let notifier = manager.notifier();
+        #[cfg(feature = "sqs")]
+        let push = self.push.map(|push| push.hints(&manager)).transpose()?;
+        #[cfg(feature = "sqs")]
+        let (hints, progress) = push.unzip();
+        #[cfg(feature = "sqs")]
+        let triggers = {
+            let hints = hints.map(trigger::fuse_quietly);
+            self.triggers.into_iter().chain(hints).collect()
+        };
+        #[cfg(not(feature = "sqs"))]
+        let triggers = self.triggers;
         let (cell, handle) =
             engine::start(fetcher, pipeline, schedule, self.max_staleness, triggers, notifier)
                 .await?;
         cell.status().set_title(self.title);
+        #[cfg(feature = "sqs")]
+        if let Some(progress) = progress {
+            cell.status().set_push(progress);
+        }
         Ok(Live::new(cell, handle, Input::Secrets))
     }
 }

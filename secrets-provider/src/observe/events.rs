@@ -170,6 +170,53 @@ pub(crate) fn hinted_version_not_found(secret: &str) {
     tracing::debug!(target: TARGET, secret = %escape(secret), "hinted_version_not_found");
 }
 
+/// A queue that pushes changes answers, for the first time or again.
+#[cfg(feature = "sqs")]
+pub(crate) fn push_connected(queue: &str) {
+    tracing::info!(target: TARGET, queue = %escape(queue), "push_connected");
+}
+
+/// Receiving from a queue failed. A failure that is `repeated` is at DEBUG.
+#[cfg(feature = "sqs")]
+pub(crate) fn push_failed(queue: &str, error: &Error, repeated: bool, next_try: Duration) {
+    let (queue, next_try_ms) = (escape(queue), millis(next_try));
+    if repeated {
+        tracing::debug!(target: TARGET, queue = %queue, error.kind = %error.kind(), next_try_ms, "push_failed");
+    } else {
+        tracing::warn!(
+            target: TARGET,
+            queue = %queue,
+            error.kind = %error.kind(),
+            error.message = %error,
+            next_try_ms,
+            "push_failed"
+        );
+    }
+}
+
+/// A message was no event about a secret. The first of a queue is at WARN.
+#[cfg(feature = "sqs")]
+pub(crate) fn push_message_unknown(queue: &str, first: bool) {
+    let queue = escape(queue);
+    if first {
+        tracing::warn!(target: TARGET, queue = %queue, "push_message_unknown");
+    } else {
+        tracing::debug!(target: TARGET, queue = %queue, "push_message_unknown");
+    }
+}
+
+/// Messages were taken and could not be deleted: they come again.
+#[cfg(feature = "sqs")]
+pub(crate) fn push_messages_not_deleted(queue: &str, error: &Error) {
+    tracing::debug!(
+        target: TARGET,
+        queue = %escape(queue),
+        error.kind = %error.kind(),
+        error.message = %error,
+        "push_messages_not_deleted"
+    );
+}
+
 /// A refresh failed, wholly or for some secrets. The message of a failure that is `repeated` is a
 /// summary.
 pub(crate) fn refresh_failed(attempts: u32, error: &Error, repeated: bool, next_try: Duration) {

@@ -236,6 +236,42 @@ impl FakeSecretsManager {
     }
 }
 
+/// Queues of the events that AWS sends when a label moves, as EventBridge and SQS hand them on.
+impl FakeSecretsManager {
+    /// Makes a queue that gets the event `Secret Label Updated` of every secret whose name starts
+    /// with `prefix`, and returns its URL. Any client of SQS for this endpoint, or with this
+    /// [HTTP client](Self::http_client), may receive it. A queue of the same name is replaced.
+    pub fn queue(&self, name: &str, prefix: &str) -> String {
+        self.shared.state().queues.create(name, prefix);
+        let origin = match self.server.address() {
+            Some(address) => format!("http://{address}"),
+            None => format!("https://sqs.{REGION}.amazonaws.com"),
+        };
+        format!("{origin}/{ACCOUNT}/{name}")
+    }
+
+    /// Sends a message of any text to a queue.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such queue.
+    pub fn send_message(&self, queue: &str, body: impl Into<String>) {
+        let sent = self.shared.state().queues.send(queue, body.into());
+        assert!(sent, "there is no queue named {queue}");
+    }
+
+    /// Deletes a queue. Whoever receives it gets an error.
+    pub fn delete_queue(&self, name: &str) {
+        self.shared.state().queues.delete(name);
+    }
+
+    /// How many messages a queue has that were not deleted; `None` if there is no such queue.
+    #[must_use]
+    pub fn messages(&self, queue: &str) -> Option<usize> {
+        self.shared.state().queues.len(queue)
+    }
+}
+
 /// Observing what callers did.
 impl FakeSecretsManager {
     /// How many requests for an operation arrived, such as `GetSecretValue`: denied, throttled

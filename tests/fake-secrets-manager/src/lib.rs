@@ -5,6 +5,9 @@
 //! labels that move as AWS documents; names, sizes and tokens are checked; errors carry AWS's
 //! codes.
 //!
+//! A [queue](FakeSecretsManager::queue) gets the events that EventBridge has when a label moves; the
+//! same endpoint answers for it as SQS does.
+//!
 //! What a test controls: an IAM policy to be enforced, denials of single actions or secrets, KMS
 //! keys, [faults](Fault), quotas, how late a listing is, and a closure in place of a rotation
 //! function. What it observes: how many calls of each operation arrived.
@@ -18,11 +21,13 @@
 //! - There is one region and one account; signatures aren't checked, and every caller is the same
 //!   one.
 //! - Rotation schedules are kept and shown, but nothing rotates by itself.
+//! - Of SQS, there are only messages: received, deleted, and sent. No policy is checked for them.
 //! - Resource policies and replication aren't there: `UnknownOperationException`.
 
 mod access;
 mod controls;
 mod error;
+mod events;
 mod fake;
 mod fault;
 mod filter;

@@ -13,11 +13,12 @@ use tokio::sync::Notify;
 
 use crate::access::Caller;
 use crate::error::ApiError;
+use crate::events;
 use crate::fault::{Effect, Faults};
 use crate::operations;
 use crate::rotation::{self, Rotators};
 use crate::state::State;
-use crate::wire::{self, Answer, AnswerBody};
+use crate::wire::{self, Answer, AnswerBody, Service};
 
 /// What handles, clients and connections share.
 pub(crate) struct Shared {
@@ -121,12 +122,12 @@ impl Shared {
         target: Option<&str>,
         body: Bytes,
     ) -> Result<Response<AnswerBody>, Dropped> {
-        let Some(operation) = wire::operation(target) else {
+        let Some((service, operation)) = wire::operation(target) else {
             let unknown = ApiError::new("UnknownOperationException", 400, "");
             return Ok(Answer::error(&unknown).into_response(false));
         };
         if caller == Caller::Trusted {
-            return Ok(self.run(caller, operation, &body).await.into_response(false));
+            return Ok(self.run(caller, service, operation, &body).await.into_response(false));
         }
         let secrets = operations::named_secrets(&self.state(), &body);
         let met = self.faults().meet(operation, &secrets);
@@ -136,24 +137,35 @@ impl Shared {
             tokio::time::sleep(met.delay).await;
         }
         let answer = match met.effect {
-            None => self.run(caller, operation, &body).await,
+            None => self.run(caller, service, operation, &body).await,
             Some(Effect::Error(error)) => Answer::error(&error),
             Some(Effect::Html(status)) => Answer::html(status),
             Some(Effect::Answer(status, body)) => Answer::raw(status, body),
-            Some(Effect::MalformedBody) => self.run(caller, operation, &body).await.garbled(),
+            Some(Effect::MalformedBody) => {
+                self.run(caller, service, operation, &body).await.garbled()
+            }
             Some(Effect::TruncatedBody) => {
-                let answer = self.run(caller, operation, &body).await;
+                let answer = self.run(caller, service, operation, &body).await;
                 return Ok(answer.into_response(true));
             }
             Some(Effect::DropConnection) => return Err(Dropped),
             Some(Effect::Hang) => std::future::pending().await,
             // Slowness is in the delay.
-            Some(Effect::Slow(_)) => self.run(caller, operation, &body).await,
+            Some(Effect::Slow(_)) => self.run(caller, service, operation, &body).await,
         };
         Ok(answer.into_response(false))
     }
 
-    async fn run(self: &Arc<Self>, caller: Caller, operation: &str, body: &[u8]) -> Answer {
+    async fn run(
+        self: &Arc<Self>,
+        caller: Caller,
+        service: Service,
+        operation: &str,
+        body: &[u8],
+    ) -> Answer {
+        if service == Service::Sqs {
+            return Answer::of(events::run(self, operation, body).await);
+        }
         let done = operations::run(&mut self.state(), caller, operation, body);
         if caller == Caller::Client && done.answer.as_ref().is_err_and(ApiError::is_denial) {
             *lock(&self.calls).denied.entry(operation.to_owned()).or_default() += 1;

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use crate::access::Access;
 use crate::error::{ApiError, ApiResult};
+use crate::events::Queues;
 use crate::secret::Secret;
 
 pub(crate) const REGION: &str = "us-east-1";
@@ -36,6 +37,7 @@ pub(crate) struct State {
     serial: u64,
     start: (Instant, SystemTime),
     pub(crate) access: Access,
+    pub(crate) queues: Queues,
     /// Names with a closure in place of the rotation function.
     pub(crate) rotatable: BTreeSet<String>,
     pub(crate) rotation_errors: BTreeMap<String, String>,
@@ -50,6 +52,7 @@ impl State {
             serial: 0,
             start: Self::start(),
             access: Access::default(),
+            queues: Queues::default(),
             rotatable: BTreeSet::new(),
             rotation_errors: BTreeMap::new(),
         }
@@ -128,6 +131,10 @@ impl State {
 
     pub(crate) fn insert(&mut self, secret: Secret) {
         self.record(&secret.name, Some(Arc::new(secret.outline())));
+        let now = self.now();
+        if let Some(before) = self.secrets.get(&secret.name) {
+            self.queues.changed(before, &secret, now);
+        }
         self.secrets.insert(secret.name.clone(), Arc::new(secret));
     }
 

@@ -11,9 +11,20 @@ use serde_json::{Value as Json, json};
 
 use crate::error::{ApiError, ApiResult};
 
-/// The operation that a request's `X-Amz-Target` names.
-pub(crate) fn operation(target: Option<&str>) -> Option<&str> {
-    target?.strip_prefix("secretsmanager.")
+/// The service that a request is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Service {
+    SecretsManager,
+    Sqs,
+}
+
+/// The service and the operation that a request's `X-Amz-Target` names.
+pub(crate) fn operation(target: Option<&str>) -> Option<(Service, &str)> {
+    match target?.split_once('.')? {
+        ("secretsmanager", operation) => Some((Service::SecretsManager, operation)),
+        ("AmazonSQS", operation) => Some((Service::Sqs, operation)),
+        _ => None,
+    }
 }
 
 /// An answer before it is sent.

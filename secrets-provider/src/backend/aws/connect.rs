@@ -4,13 +4,17 @@
 //! configuration of the program is used with its settings, and with connections of each runtime's
 //! own.
 
+use std::time::Duration;
+
 use aws_config::BehaviorVersion;
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_secretsmanager::Client;
+use aws_types::SdkConfig;
 
 use super::setup::Setup;
 use super::values::region_slip;
-use super::{Access, Aws, connections, https, quiet, variables};
+use super::variables::{self, Variables};
+use super::{Access, Aws, connections, https, quiet};
 use crate::backend::store::Store as _;
 use crate::env::bad;
 use crate::error::{Error, ErrorKind};
@@ -35,43 +39,52 @@ impl Aws {
                 let client = unwind::catch(|| variables::client(config, &Setup::of_process()));
                 Ok(connections::of_its_own(&client.map_err(panicked)?))
             }
-            Access::Environment(_) if !https::COMPILED_IN => {
-                let message = "no HTTPS client is compiled in";
-                Err(Error::new(ErrorKind::Config, message).with_hint(
-                    "turn on the feature `rustls-aws-lc` or `rustls-ring` of secrets-provider, or \
-                     give a client by `.client(..)` or `.aws_config(..)`",
-                ))
-            }
             Access::Environment(variables) => {
                 // One attempt may not use up the whole time: a server that hangs is asked again.
-                let timeouts =
-                    TimeoutConfig::builder().operation_attempt_timeout(self.timeout / 3).build();
-                // Pinned, so that an update of the SDK does not change retries and timeouts.
-                let loader =
-                    aws_config::defaults(BehaviorVersion::v2026_01_12()).timeout_config(timeouts);
-                let loader = match https::client() {
-                    Some(client) => loader.http_client(client),
-                    None => loader,
-                };
+                let config = loaded(variables, Some(self.timeout / 3)).await?;
                 let setup = Setup::of_process();
-                setup.check()?;
-                if !variables.choose_credentials() {
-                    setup.check_token_file()?;
-                }
-                let load = unwind::catch_future(async { variables.hand_over(loader).load().await });
-                let load = quiet::without_region_warning(load);
-                let config = load.await.map_err(panicked)?;
-                if config.region().is_none_or(|region| region.as_ref().is_empty()) {
-                    return Err(Setup::with_dotenv().no_region());
-                }
-                // Variables have been checked, so it comes from the profile.
-                if let Some(expected) = config.region().and_then(|r| region_slip(r.as_ref())) {
-                    return Err(bad("`region` of the AWS profile", expected));
-                }
                 unwind::catch(|| variables.client(&config, &setup)).map_err(panicked)
             }
         }
     }
+}
+
+/// The SDK's own configuration, checked, with what only `.env` sets.
+pub(super) async fn loaded(
+    variables: &Variables,
+    attempt: Option<Duration>,
+) -> Result<SdkConfig, Error> {
+    if !https::COMPILED_IN {
+        let message = "no HTTPS client is compiled in";
+        return Err(Error::new(ErrorKind::Config, message).with_hint(
+            "turn on the feature `rustls-aws-lc` or `rustls-ring` of secrets-provider, or give a \
+             client by `.client(..)` or `.aws_config(..)`",
+        ));
+    }
+    let mut timeouts = TimeoutConfig::builder();
+    timeouts.set_operation_attempt_timeout(attempt);
+    let timeouts = timeouts.build();
+    // Pinned, so that an update of the SDK does not change retries and timeouts.
+    let loader = aws_config::defaults(BehaviorVersion::v2026_01_12()).timeout_config(timeouts);
+    let loader = match https::client() {
+        Some(client) => loader.http_client(client),
+        None => loader,
+    };
+    let setup = Setup::of_process();
+    setup.check()?;
+    if !variables.choose_credentials() {
+        setup.check_token_file()?;
+    }
+    let load = unwind::catch_future(async { variables.hand_over(loader).load().await });
+    let config = quiet::without_region_warning(load).await.map_err(panicked)?;
+    if config.region().is_none_or(|region| region.as_ref().is_empty()) {
+        return Err(Setup::with_dotenv().no_region());
+    }
+    // Variables have been checked, so it comes from the profile.
+    if let Some(expected) = config.region().and_then(|region| region_slip(region.as_ref())) {
+        return Err(bad("`region` of the AWS profile", expected));
+    }
+    Ok(config)
 }
 
 /// The SDK panics on a configuration that it cannot use.

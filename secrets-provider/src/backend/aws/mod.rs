@@ -89,6 +89,25 @@ impl Store for Access {
         }))
     }
 
+    #[cfg(feature = "sqs")]
+    fn sdk_config(&self) -> BoxFuture<'_, Result<SdkConfig, Error>> {
+        async move {
+            match self {
+                Self::Environment(variables) => connect::loaded(variables, None).await,
+                Self::Config(config) => Ok(SdkConfig::clone(config)),
+                Self::Client(_) => {
+                    let message = "a client of Secrets Manager is no configuration to receive a \
+                                   queue with";
+                    Err(Error::new(ErrorKind::Config, message).with_hint(
+                        "give `Push` a client too, by `Push::client(..)`, or the manager an \
+                         `SdkConfig`, by `.aws_config(..)`",
+                    ))
+                }
+            }
+        }
+        .boxed()
+    }
+
     /// The region that the program or only `.env` sets. Otherwise the SDK finds it elsewhere.
     fn region(&self) -> Option<&str> {
         match self {

@@ -14,7 +14,7 @@ fn used(version: &str) -> Secrets {
 }
 
 fn hint(secret: &str, version: Option<&str>) -> Hint {
-    Hint { secret: secret.to_owned(), version: version.map(str::to_owned) }
+    Hint { secret: secret.to_owned(), version: version.map(str::to_owned), changed_at: None }
 }
 
 fn answer(id: &str, version: Option<&str>) -> FetchResult {
@@ -72,7 +72,7 @@ fn a_read_that_shows_only_what_was_live_is_repeated_after_half_a_second_one_and_
         let mut at = now;
         for version in answers {
             assert!(hints.take_due(at).is_empty(), "the read is under way");
-            let given_up = hints.found(&answer("p/a", *version), &used, at);
+            let given_up = hints.found(&answer("p/a", *version), &used, at).given_up;
             let Some(due) = hints.due() else {
                 assert_eq!(given_up.is_empty(), answers.len() <= LAGS.len() + 1, "{answers:?}");
                 break;

@@ -7,6 +7,8 @@ use std::time::Duration;
 use super::SecretsManager;
 use crate::backend::Backend;
 use crate::backend::iam::Location;
+#[cfg(feature = "sqs")]
+use crate::backend::store::Store;
 use crate::error::{Error, ErrorKind};
 
 impl SecretsManager {
@@ -31,6 +33,18 @@ impl SecretsManager {
     /// How long one call may take.
     pub(crate) fn call_timeout(&self) -> Duration {
         self.description().options.timeout
+    }
+
+    /// The description of the store.
+    #[cfg(feature = "sqs")]
+    pub(crate) fn store(&self) -> Arc<dyn Store> {
+        self.description().store.clone()
+    }
+
+    /// The staging label of the versions that are read.
+    #[cfg(feature = "sqs")]
+    pub(crate) fn label(&self) -> &str {
+        self.description().options.stage.as_deref().unwrap_or("AWSCURRENT")
     }
 
     /// Where calls go, for the ARNs of a policy.

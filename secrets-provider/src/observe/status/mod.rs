@@ -11,6 +11,8 @@ mod clock;
 mod derived;
 mod health;
 mod last_error;
+#[cfg(feature = "sqs")]
+mod push;
 mod record;
 mod secret;
 
@@ -24,6 +26,10 @@ use tokio::time::Instant;
 pub use derived::DerivedStatus;
 pub use health::Health;
 pub use last_error::LastError;
+#[cfg(feature = "sqs")]
+pub(crate) use push::Progress;
+#[cfg(feature = "sqs")]
+pub use push::{PushState, PushStatus};
 pub use secret::{SecretState, SecretStatus};
 
 use clock::{Epoch, system_time};
@@ -69,6 +75,9 @@ pub struct Status {
     has_succeeded: bool,
     /// What the program calls these settings.
     title: Option<String>,
+    /// The queue that changes are pushed through.
+    #[cfg(feature = "sqs")]
+    push: Option<std::sync::Arc<Progress>>,
 }
 
 impl Status {
@@ -187,6 +196,14 @@ impl Status {
         &self.derived
     }
 
+    /// The state of the queue that [`LiveBuilder::push`](crate::LiveBuilder::push) receives, at the
+    /// time of this call; `None` without one. It does not count for [`health`](Self::health):
+    /// secrets are read at the interval in any case.
+    #[cfg(feature = "sqs")]
+    pub fn push(&self) -> Option<PushStatus> {
+        self.push.as_ref().map(|progress| progress.status())
+    }
+
     /// The number of the live generation: 1 at the start, one more after each swap.
     pub fn generation(&self) -> u64 {
         self.generation
@@ -228,7 +245,8 @@ impl Status {
 impl Serialize for Status {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let seconds = |duration: Option<Duration>| duration.map(|duration| duration.as_secs_f64());
-        let mut fields = serializer.serialize_struct("Status", 15)?;
+        let mut fields =
+            serializer.serialize_struct("Status", 15 + usize::from(cfg!(feature = "sqs")))?;
         fields.serialize_field("title", &self.title)?;
         fields.serialize_field("generation", &self.generation)?;
         fields.serialize_field("health", &self.health())?;
@@ -245,6 +263,8 @@ impl Serialize for Status {
         fields.serialize_field("secrets", &self.secrets)?;
         fields.serialize_field("derived", &self.derived)?;
         fields.serialize_field("calls", &self.calls)?;
+        #[cfg(feature = "sqs")]
+        fields.serialize_field("push", &self.push())?;
         fields.end()
     }
 }

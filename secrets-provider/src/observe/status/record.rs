@@ -41,6 +41,8 @@ impl Status {
             search_failed: false,
             has_succeeded: true,
             title: None,
+            #[cfg(feature = "sqs")]
+            push: None,
         }
     }
 
@@ -52,6 +54,21 @@ impl Status {
     /// Sets what the program calls these settings.
     pub(crate) fn set_title(&mut self, title: Option<String>) {
         self.title = title;
+    }
+
+    /// Sets the queue that changes are pushed through.
+    #[cfg(feature = "sqs")]
+    pub(crate) fn set_push(&mut self, progress: std::sync::Arc<super::Progress>) {
+        self.push = Some(progress);
+    }
+
+    /// A change that a hint announced went live; it happened at this time.
+    #[cfg_attr(not(feature = "sqs"), allow(unused_variables, reason = "only a queue announces"))]
+    pub(crate) fn record_lag(&self, changed_at: std::time::SystemTime) {
+        #[cfg(feature = "sqs")]
+        if let Some(push) = &self.push {
+            push.served(changed_at);
+        }
     }
 
     /// A new generation went live.

@@ -14,6 +14,7 @@ mod logged;
 mod lower_layers;
 mod outcomes;
 mod probe;
+mod push;
 mod refresh_past;
 mod rotation_windows;
 mod signals;

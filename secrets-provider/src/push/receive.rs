@@ -1,0 +1,202 @@
+//! The task that receives a queue's messages and hands hints on.
+//!
+//! One receive is in flight. What it brings is deleted at once and gathered; the first hint of a
+//! group sets a random wait within the spread, so that a fleet does not read at the same moment,
+//! and what comes meanwhile joins it. The task runs beside the refresher, so that a refresh that
+//! takes long delays no receive; it ends with the stream of its hints. If receiving fails, it is
+//! tried again after 1 s to 60 s, and polling stays in charge.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt as _, Stream, StreamExt as _, stream};
+use tokio::sync::mpsc::{self, Sender};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::envelope::{Said, read};
+use crate::engine::hints::Hint;
+use crate::engine::trigger::Trigger;
+use crate::error::Error;
+use crate::observe::events;
+use crate::observe::status::Progress;
+use crate::unwind;
+
+/// The waits after a failed receive: the first, and the longest.
+const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+
+/// How many secrets are gathered at most; hints for more are dropped, and the interval finds them.
+const MAX_GATHERED: usize = 1024;
+
+/// A message of a queue.
+pub(crate) struct Message {
+    pub(crate) body: String,
+    /// What deletes it.
+    pub(crate) receipt: Option<String>,
+}
+
+/// A queue of messages.
+pub(crate) trait Queue: Send + Sync + 'static {
+    /// Waits for messages, for some seconds. An empty result is no failure.
+    fn receive(&self) -> BoxFuture<'_, Result<Vec<Message>, Error>>;
+
+    /// Deletes messages. What fails is logged and comes again, which does no harm.
+    fn delete(&self, receipts: Vec<String>) -> BoxFuture<'_, Result<(), Error>>;
+}
+
+/// How a queue is received.
+#[derive(Debug, Clone)]
+pub(crate) struct Options {
+    /// The label of the versions that are read.
+    pub(crate) label: String,
+    pub(crate) spread: Duration,
+}
+
+/// The hints of a queue, from when the stream is polled first, which is in a runtime.
+pub(crate) fn hints(
+    queue: Arc<dyn Queue>,
+    options: Options,
+    progress: Arc<Progress>,
+) -> impl Stream<Item = Trigger> + Send + 'static {
+    let starting = async move {
+        let (sender, receiver) = mpsc::channel(1);
+        let receiving = unwind::catch_future(run(queue, options, progress, sender));
+        let task = Ends(tokio::spawn(async move {
+            if receiving.await.is_err() {
+                events::trigger_panicked();
+            }
+        }));
+        stream::unfold((receiver, task), async |(mut receiver, task)| {
+            let hints: Vec<Hint> = mpsc::Receiver::recv(&mut receiver).await?;
+            Some((stream::iter(hints.into_iter().map(Trigger::hinted)), (receiver, task)))
+        })
+        .flatten()
+    };
+    starting.into_stream().flatten()
+}
+
+/// A task that ends when this is dropped.
+struct Ends(JoinHandle<()>);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// What has come and was not handed on yet, by secret and version.
+#[derive(Default)]
+struct Gathered {
+    hints: BTreeMap<(String, Option<String>), Hint>,
+    due: Option<Instant>,
+}
+
+impl Gathered {
+    fn add(&mut self, hint: Hint, spread: Duration) {
+        let key = (hint.secret.clone(), hint.version.clone());
+        if self.hints.len() < MAX_GATHERED || self.hints.contains_key(&key) {
+            self.due.get_or_insert_with(|| Instant::now() + spread.mul_f64(fastrand::f64()));
+            // The first event's time: it is how long the change has waited.
+            self.hints.entry(key).or_insert(hint);
+        }
+    }
+
+    fn take(&mut self) -> Vec<Hint> {
+        self.due = None;
+        std::mem::take(&mut self.hints).into_values().collect()
+    }
+}
+
+async fn run(
+    queue: Arc<dyn Queue>,
+    options: Options,
+    progress: Arc<Progress>,
+    sender: Sender<Vec<Hint>>,
+) {
+    let mut gathered = Gathered::default();
+    let mut failures: u32 = 0;
+    let mut received = receive(&queue, &progress, Duration::ZERO);
+    loop {
+        let due = gathered.due;
+        let hand_on = async {
+            sleep_until(due.unwrap_or_else(Instant::now)).await;
+            sender.reserve().await
+        };
+        tokio::select! {
+            permit = hand_on, if due.is_some() => match permit {
+                Ok(permit) => permit.send(gathered.take()),
+                // The settings are gone.
+                Err(_) => return,
+            },
+            result = &mut received => {
+                let wait = match result {
+                    Ok(bodies) => {
+                        failures = 0;
+                        if progress.connected() {
+                            events::push_connected(progress.queue());
+                        }
+                        for body in bodies {
+                            match read(&body, &options.label) {
+                                Said::Changed(hint) => {
+                                    progress.hinted();
+                                    gathered.add(hint, options.spread);
+                                }
+                                Said::OtherLabel => {}
+                                Said::Unknown => {
+                                    let first = progress.unknown();
+                                    events::push_message_unknown(progress.queue(), first);
+                                }
+                            }
+                        }
+                        Duration::ZERO
+                    }
+                    Err(error) => {
+                        failures = failures.saturating_add(1);
+                        let repeated = !progress.failed(&error);
+                        let wait = backoff(failures);
+                        events::push_failed(progress.queue(), &error, repeated, wait);
+                        wait
+                    }
+                };
+                received = receive(&queue, &progress, wait);
+            }
+        }
+    }
+}
+
+/// Waits, receives, and deletes what came: a hint that is lost afterwards is found by the interval.
+fn receive(
+    queue: &Arc<dyn Queue>,
+    progress: &Arc<Progress>,
+    wait: Duration,
+) -> BoxFuture<'static, Result<Vec<String>, Error>> {
+    let (queue, progress) = (queue.clone(), progress.clone());
+    async move {
+        if !wait.is_zero() {
+            sleep(wait).await;
+        }
+        let received = unwind::catch_future(queue.receive()).await;
+        let messages = received.map_err(|panic| panic.rejection("the queue's client"))??;
+        let receipts: Vec<String> =
+            messages.iter().filter_map(|message| message.receipt.clone()).collect();
+        if !receipts.is_empty()
+            && let Err(error) = queue.delete(receipts).await
+        {
+            events::push_messages_not_deleted(progress.queue(), &error);
+        }
+        Ok(messages.into_iter().map(|message| message.body).collect())
+    }
+    .boxed()
+}
+
+/// Doubling, with half of it at random.
+fn backoff(failures: u32) -> Duration {
+    let (first, longest) = BACKOFF;
+    let wait = first.saturating_mul(1 << (failures - 1).min(10)).min(longest);
+    wait.mul_f64(0.5 + fastrand::f64() / 2.0)
+}
+
+#[cfg(test)]
+mod tests;
