@@ -85,6 +85,20 @@ impl Secrets {
         self.manager.clone()
     }
 
+    /// The URL of a queue that announces changes of these secrets: that of the embedded fake, or the
+    /// one that `SECRET_CHANGES_QUEUE` names.
+    ///
+    /// # Errors
+    ///
+    /// If nothing is embedded and the variable is not set.
+    pub fn queue(&self) -> Result<String, Failure> {
+        match &self.embedded {
+            Some(server) => Ok(server.queue("secret-changes", PREFIX)),
+            None => Ok(env::var("SECRET_CHANGES_QUEUE")
+                .map_err(|_| "set SECRET_CHANGES_QUEUE to the URL of the queue")?),
+        }
+    }
+
     /// The settings, kept current: the secrets over the environment over `.env`. Read again
     /// every two seconds, or as often as `SECRET_CACHE_TTL` (seconds) says.
     ///

@@ -247,6 +247,22 @@ fn figment_reads_once() {
 }
 
 #[test]
+fn push_prints_a_rotation_long_before_the_interval() {
+    let mut program = Program::start(env!("CARGO_BIN_EXE_push"), &[]);
+    let embedded = address(&program.stdout_line("Embedded Secrets Manager on http://"));
+    program.stdout_line("The login is gaara.");
+    put(
+        &embedded,
+        "gaara/prod/database",
+        r#"{"host":"db.internal","port":5432,"username":"next","password":"rotated-password"}"#,
+    );
+    program.stdout_line("generation 2: database.password, database.username: the login is next.");
+    let (status, output) = program.interrupt();
+    assert!(status.success(), "{status}");
+    assert!(!output.contains("seeded") && !output.contains("rotated-password"), "{output}");
+}
+
+#[test]
 fn live_prints_each_rotation() {
     let mut program = Program::start(env!("CARGO_BIN_EXE_live"), &[]);
     let embedded = address(&program.stdout_line("Embedded Secrets Manager on http://"));

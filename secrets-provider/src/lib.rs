@@ -91,6 +91,9 @@ pub mod docs {
     #[doc = include_str!("../docs/operations.md")]
     pub mod operations {}
 
+    #[doc = include_str!("../docs/push.md")]
+    pub mod push {}
+
     #[doc = include_str!("../docs/testing.md")]
     pub mod testing {}
 

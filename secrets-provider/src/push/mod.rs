@@ -3,11 +3,12 @@
 //! [`Push`] describes the queue, [`LiveBuilder::push`](crate::LiveBuilder::push) takes it. The
 //! messages become hints (`envelope`, `receive`), as those of
 //! [`Trigger::secret`](crate::Trigger::secret) are, so that the engine does with them what it does
-//! with any; `sqs` receives them. Polling goes on beside it, and is all there is when the queue
+//! with any; `sqs` receives them. `setup` writes the template of what has to exist in AWS. Polling goes on beside it, and is all there is when the queue
 //! fails.
 
 mod envelope;
-pub(crate) mod receive;
+mod receive;
+mod setup;
 mod sqs;
 
 use std::fmt;

@@ -31,14 +31,14 @@ const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_se
 const MAX_GATHERED: usize = 1024;
 
 /// A message of a queue.
-pub(crate) struct Message {
-    pub(crate) body: String,
+pub(super) struct Message {
+    pub(super) body: String,
     /// What deletes it.
-    pub(crate) receipt: Option<String>,
+    pub(super) receipt: Option<String>,
 }
 
 /// A queue of messages.
-pub(crate) trait Queue: Send + Sync + 'static {
+pub(super) trait Queue: Send + Sync + 'static {
     /// Waits for messages, for some seconds. An empty result is no failure.
     fn receive(&self) -> BoxFuture<'_, Result<Vec<Message>, Error>>;
 
@@ -48,14 +48,14 @@ pub(crate) trait Queue: Send + Sync + 'static {
 
 /// How a queue is received.
 #[derive(Debug, Clone)]
-pub(crate) struct Options {
+pub(super) struct Options {
     /// The label of the versions that are read.
-    pub(crate) label: String,
-    pub(crate) spread: Duration,
+    pub(super) label: String,
+    pub(super) spread: Duration,
 }
 
 /// The hints of a queue, from when the stream is polled first, which is in a runtime.
-pub(crate) fn hints(
+pub(super) fn hints(
     queue: Arc<dyn Queue>,
     options: Options,
     progress: Arc<Progress>,

@@ -1,5 +1,5 @@
 //! The programs that `.ci/external` installs: moto, the `aws` client and boto3 in a Python venv,
-//! and Chromium.
+//! MiniStack in another, because they need different versions of the same packages, and Chromium.
 
 mod chromium;
 
@@ -24,6 +24,8 @@ pub use chromium::{Chromium, Look, OpenPage};
 
 const VENV: &str = "external-venv";
 
+const MINISTACK_VENV: &str = "ministack-venv";
+
 /// Far more than any child takes: one that hangs fails its test.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -32,15 +34,27 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// # Panics
 /// If it is not installed: no test is skipped.
 pub fn tool(name: &str) -> PathBuf {
+    tool_of(VENV, name)
+}
+
+/// The path of cfn-lint.
+///
+/// # Panics
+/// If it is not installed.
+pub fn cfn_lint() -> PathBuf {
+    tool_of(MINISTACK_VENV, "cfn-lint")
+}
+
+fn tool_of(venv: &str, name: &str) -> PathBuf {
     let asked = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
     let ours = std::env::current_exe().unwrap_or_default();
     // A relative CARGO_TARGET_DIR is relative to cargo's own folder, but this binary lies below it.
     let folders = asked.iter().map(PathBuf::as_path).filter(|folder| folder.is_absolute());
     folders
         .chain(ours.ancestors())
-        .map(|folder| folder.join(VENV).join("bin").join(name))
+        .map(|folder| folder.join(venv).join("bin").join(name))
         .find(|tool| tool.is_file())
-        .unwrap_or_else(|| panic!("no `{name}` in `{VENV}` of the target folder: run .ci/external"))
+        .unwrap_or_else(|| panic!("no `{name}` in `{venv}` of the target folder: run .ci/external"))
 }
 
 /// A child process whose environment has only `PATH` of ours, with AWS at `endpoint_url`.
@@ -53,7 +67,7 @@ fn command(program: &Path, endpoint_url: &str, home: &Path) -> Command {
         .env("AWS_ACCESS_KEY_ID", "test")
         .env("AWS_SECRET_ACCESS_KEY", "test")
         .env("AWS_DEFAULT_REGION", "us-east-1")
-        .env("AWS_ENDPOINT_URL_SECRETS_MANAGER", endpoint_url)
+        .env("AWS_ENDPOINT_URL", endpoint_url)
         .env("AWS_EC2_METADATA_DISABLED", "true")
         .kill_on_drop(true)
         .stdin(Stdio::null());
@@ -89,14 +103,37 @@ impl Aws {
         &self,
         arguments: impl IntoIterator<Item = A>,
     ) -> Result<Value, String> {
+        self.try_run_in("secretsmanager", arguments).await
+    }
+
+    async fn try_run_in<A: AsRef<OsStr>>(
+        &self,
+        service: &str,
+        arguments: impl IntoIterator<Item = A>,
+    ) -> Result<Value, String> {
         let mut command = command(&tool("aws"), &self.endpoint_url, self.home.path());
-        command.args(["--output", "json", "secretsmanager"]).args(arguments);
+        // For SQS, the client leaves the variable out of account.
+        command.args(["--endpoint-url", &self.endpoint_url, "--output", "json", service]);
+        command.args(arguments);
         let (success, stdout, stderr) = run(command).await;
         match (success, stdout.trim()) {
             (false, _) => Err(stderr),
             (true, "") => Ok(Value::Null),
             (true, json) => Ok(serde_json::from_str(json).expect("JSON")),
         }
+    }
+
+    /// Runs `aws SERVICE ARGUMENTS`. Returns its output.
+    ///
+    /// # Panics
+    /// If it fails, with its error message.
+    pub async fn run_in<A: AsRef<OsStr>>(
+        &self,
+        service: &str,
+        arguments: impl IntoIterator<Item = A>,
+    ) -> Value {
+        let result = self.try_run_in(service, arguments).await;
+        result.unwrap_or_else(|complaint| panic!("{complaint}"))
     }
 
     /// Runs `aws secretsmanager ARGUMENTS`. Returns its output.
@@ -121,17 +158,22 @@ pub async fn python(script: &str, endpoint_url: &str) -> Value {
     serde_json::from_str(&stdout).expect("JSON")
 }
 
-/// A server of moto with its own state. It ends with this handle, or with the process of the test.
-pub struct Moto {
+/// A server that emulates AWS, with its own state. It ends with this handle, or with the process of
+/// the test.
+pub struct Emulator {
+    name: &'static str,
     child: Child,
     stdin: Option<ChildStdin>,
     address: SocketAddr,
     log: Log,
 }
 
-impl fmt::Debug for Moto {
+impl fmt::Debug for Emulator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Moto").field("address", &self.address).finish_non_exhaustive()
+        f.debug_struct("Emulator")
+            .field("name", &self.name)
+            .field("address", &self.address)
+            .finish_non_exhaustive()
     }
 }
 
@@ -165,14 +207,26 @@ impl Log {
     }
 }
 
-impl Moto {
-    /// Starts a server, and returns when it serves.
+impl Emulator {
+    /// Starts moto, and returns when it serves.
     ///
     /// # Panics
     /// If it does not start, with its log.
-    pub fn start() -> Self {
-        let mut child = std::process::Command::new(tool("python"))
-            .args(["-u", "-c", include_str!("moto.py")])
+    pub fn moto() -> Self {
+        Self::start("moto", VENV, include_str!("moto.py"))
+    }
+
+    /// Starts MiniStack, which sends the events of Secrets Manager through EventBridge, SNS and SQS.
+    ///
+    /// # Panics
+    /// If it does not start, with its log.
+    pub fn ministack() -> Self {
+        Self::start("MiniStack", MINISTACK_VENV, include_str!("ministack.py"))
+    }
+
+    fn start(name: &'static str, venv: &str, script: &str) -> Self {
+        let mut child = std::process::Command::new(tool_of(venv, "python"))
+            .args(["-u", "-c", script])
             .env_clear()
             .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
             .stdin(Stdio::piped())
@@ -196,9 +250,9 @@ impl Moto {
             // The process may have ended already.
             let _ = child.kill();
             let _ = child.wait();
-            panic!("moto did not start:\n{}", log.finish());
+            panic!("{name} did not start:\n{}", log.finish());
         };
-        Self { child, stdin, address: ([127, 0, 0, 1], port).into(), log }
+        Self { name, child, stdin, address: ([127, 0, 0, 1], port).into(), log }
     }
 
     /// The URL of the server.
@@ -206,7 +260,7 @@ impl Moto {
         format!("http://{}", self.address)
     }
 
-    /// How many requests for an operation the server received.
+    /// How many requests for an operation moto received.
     pub async fn calls(&self, operation: &str) -> usize {
         let mut stream = TcpStream::connect(self.address).await.expect("moto answers");
         stream.write_all(b"GET /calls HTTP/1.0\r\n\r\n").await.expect("a request");
@@ -218,7 +272,7 @@ impl Moto {
     }
 }
 
-impl Drop for Moto {
+impl Drop for Emulator {
     #[allow(clippy::print_stderr, reason = "it belongs to the output of the failed test")]
     fn drop(&mut self) {
         drop(self.stdin.take());
@@ -226,7 +280,7 @@ impl Drop for Moto {
         let _ = self.child.kill();
         let _ = self.child.wait();
         if std::thread::panicking() {
-            eprintln!("moto said:\n{}", self.log.finish());
+            eprintln!("{} said:\n{}", self.name, self.log.finish());
         }
     }
 }

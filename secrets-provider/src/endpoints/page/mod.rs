@@ -167,6 +167,8 @@ impl StatusPage {
         self.success_card(f, now)?;
         self.next_refresh_card(f, now)?;
         self.calls_card(f)?;
+        #[cfg(feature = "sqs")]
+        self.push_card(f, now)?;
         f.write_str("</dl>\n")
     }
 
@@ -220,6 +222,31 @@ impl StatusPage {
         let of_operation = |(name, count): (&&str, &u64)| format!("{count} {}", one_line(name));
         let by_operation: Vec<_> = calls.iter().map(of_operation).collect();
         card(f, "Calls", &calls.values().sum::<u64>().to_string(), &by_operation.join("<br />"))
+    }
+
+    /// The queue that changes are pushed through, if there is one.
+    #[cfg(feature = "sqs")]
+    fn push_card(&self, f: &mut Formatter<'_>, now: SystemTime) -> fmt::Result {
+        use crate::observe::status::PushState;
+        let Some(push) = self.status.push() else { return Ok(()) };
+        let mut lines = Vec::new();
+        if matches!(push.state(), PushState::Retrying | PushState::Denied)
+            && let Some(error) = push.last_error()
+        {
+            lines.push(tag("bad", error.kind().as_str()));
+            lines.push(format!(r#"<span class="words">{}</span>"#, multi_line(error.message())));
+        }
+        match push.last_hint() {
+            Some(at) => lines.push(format!("last hint {}", ago(at, now))),
+            None => lines.push("no hint yet".to_owned()),
+        }
+        if let Some(lag) = push.lag() {
+            lines.push(format!("live {} after its event", duration(lag)));
+        }
+        if let more @ 1.. = push.unknown() {
+            lines.push(format!("{more} other messages"));
+        }
+        card(f, "Push", push.state().as_str(), &lines.join("<br />"))
     }
 
     /// The last error. It is highlighted while it persists, and still shown after a success.

@@ -218,6 +218,31 @@ async fn hints_are_shown() {
     assert_eq!(all(&parsed(&html), "pre"), ["denied hint: add the statement"]);
 }
 
+#[cfg(feature = "sqs")]
+#[test]
+fn the_queue_of_a_push_is_shown_with_what_is_wrong_with_it() {
+    use crate::observe::status::Progress;
+    let progress = Arc::new(Progress::new("https://queue/1/q".into()));
+    let mut page = StatusPage::of(&Live::constant(1));
+    page.status.set_push(progress.clone());
+    let card = |page: &StatusPage| all(&parsed(&page.to_string()), "dd").pop().expect("a card");
+    assert_eq!(card(&page), "connecting no hint yet");
+    let error = crate::Error::new(crate::ErrorKind::AccessDenied, format!("queue: <{SHOWN}>"));
+    progress.failed(&error.with_hint("allow it"));
+    progress.unknown();
+    let shown = card(&page);
+    assert!(shown.starts_with("denied access_denied queue: <"), "{shown}");
+    assert!(
+        shown.contains("allow it") && shown.ends_with("no hint yet 1 other messages"),
+        "{shown}"
+    );
+    progress.connected();
+    progress.hinted();
+    progress.served(std::time::SystemTime::now());
+    let shown = card(&page);
+    assert!(shown.starts_with("connected last hint just now live 0"), "{shown}");
+}
+
 /// A store that answers once it may.
 #[derive(Debug, Default, Clone)]
 struct Unreachable(Arc<AtomicBool>);

@@ -28,6 +28,10 @@ const AGE: &str = "secrets_age_seconds";
 const GENERATION: &str = "secrets_generation";
 const READY: &str = "secrets_ready";
 const FALLBACK: &str = "secrets_fallback";
+#[cfg(feature = "sqs")]
+const PUSH_CONNECTED: &str = "secrets_push_connected";
+#[cfg(feature = "sqs")]
+const PUSH_LAG: &str = "secrets_push_lag_seconds";
 
 /// How often the age is set while nothing else happens: the usual scrape interval.
 const AGE_INTERVAL: Duration = Duration::from_secs(15);
@@ -128,6 +132,24 @@ pub(crate) fn record_status(status: &Status) {
         gauge!(GENERATION).set(status.generation() as f64);
         gauge!(READY).set(f64::from(u8::from(status.is_ready())));
         gauge!(FALLBACK).set(f64::from(u8::from(status.is_on_fallback())));
+    });
+    #[cfg(feature = "sqs")]
+    if let Some(push) = status.push() {
+        record_push(&push);
+    }
+}
+
+#[cfg(feature = "sqs")]
+fn record_push(push: &crate::observe::status::PushStatus) {
+    use crate::observe::status::PushState;
+    let connected = f64::from(u8::from(push.state() == PushState::Connected));
+    guarded(|| {
+        describe_gauge!(PUSH_CONNECTED, Unit::Count, "1 while the queue answers, else 0");
+        gauge!(PUSH_CONNECTED).set(connected);
+        if let Some(lag) = push.lag() {
+            describe_gauge!(PUSH_LAG, Unit::Seconds, "From the last change's event to its swap");
+            gauge!(PUSH_LAG).set(lag.as_secs_f64());
+        }
     });
 }
 

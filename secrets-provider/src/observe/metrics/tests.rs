@@ -80,6 +80,28 @@ fn reads_failures_and_generations_are_counted() {
     );
 }
 
+#[cfg(feature = "sqs")]
+#[test]
+fn the_queue_of_a_push_has_gauges() {
+    use crate::observe::status::Progress;
+    let lines = recorded(async || {
+        let memory = Memory::new();
+        memory.put("app/a", "a-1");
+        let settings = live(settings(&memory)).await;
+        let progress = std::sync::Arc::new(Progress::new("https://queue/1/q".into()));
+        let mut status = settings.status();
+        status.set_push(progress.clone());
+        record_status(&status);
+        progress.connected();
+        progress.served(std::time::SystemTime::now() - Duration::from_secs(90));
+        record_status(&status);
+    });
+    let of_push: Vec<_> = lines.iter().filter(|line| line.contains("push")).collect();
+    assert_eq!(of_push[0], "secrets_push_connected{} 1");
+    let lag = of_push[1].strip_prefix("secrets_push_lag_seconds{} ").expect("the lag");
+    assert!(lag.starts_with("90"), "{lag}");
+}
+
 #[test]
 fn lookups_are_counted_as_hits_misses_and_failures() {
     let lines = recorded(async || {

@@ -10,10 +10,13 @@ use crate::observe::status::PushState;
 
 const SPREAD: Duration = Duration::from_millis(1500);
 
+/// The bodies that a receive brings, or why it fails.
+type Received = Result<Vec<String>, ErrorKind>;
+
 /// A queue that answers as it is scripted, each answer after a wait; then it has no messages.
 #[derive(Default)]
 struct Scripted {
-    answers: Mutex<VecDeque<(Duration, Result<Vec<String>, ErrorKind>)>>,
+    answers: Mutex<VecDeque<(Duration, Received)>>,
     received_at: Mutex<Vec<Instant>>,
     deleted: Mutex<Vec<String>>,
     refuses_deletion: bool,
@@ -52,7 +55,7 @@ fn event(secret: &str, version: &str) -> String {
 }
 
 fn started(
-    answers: impl IntoIterator<Item = (u64, Result<Vec<String>, ErrorKind>)>,
+    answers: impl IntoIterator<Item = (u64, Received)>,
     spread: Duration,
 ) -> (Arc<Scripted>, Arc<Progress>, impl Stream<Item = Trigger> + Send + 'static) {
     let answers = answers.into_iter().map(|(ms, answer)| (Duration::from_millis(ms), answer));

@@ -6,7 +6,7 @@
 
 use aws_sdk_secretsmanager::config::Credentials;
 use aws_sdk_secretsmanager::{Client, Config};
-use end_to_end::external::{Moto, python};
+use end_to_end::external::{Emulator, python};
 use secrets_provider::{Error, ErrorKind, SecretsManager};
 use serde_json::{Value, json};
 
@@ -19,14 +19,14 @@ fn modes() -> [(&'static str, SecretsManager, usize); 4] {
     ]
 }
 
-fn config(moto: &Moto, key: &Value) -> Config {
+fn config(moto: &Emulator, key: &Value) -> Config {
     let part = |at: usize| key[at].as_str().unwrap();
     let credentials = Credentials::new(part(0), part(1), None, None, "test");
     end_to_end::config(&moto.endpoint_url()).credentials_provider(credentials).build()
 }
 
 /// Sets the policy of the application, as the administrator.
-async fn allow(moto: &Moto, administrator: &Value, policy: &Value) {
+async fn allow(moto: &Emulator, administrator: &Value, policy: &Value) {
     let script = format!(
         "import boto3, os\n\
          iam = boto3.client('iam', endpoint_url=os.environ['AWS_ENDPOINT_URL_SECRETS_MANAGER'], \
@@ -47,14 +47,14 @@ fn widened(mut policy: Value) -> Value {
     policy
 }
 
-async fn fetch(moto: &Moto, key: &Value, manager: &SecretsManager) -> Result<usize, Error> {
+async fn fetch(moto: &Emulator, key: &Value, manager: &SecretsManager) -> Result<usize, Error> {
     let manager = manager.clone().client(Client::from_conf(config(moto, key)));
     Ok(manager.fetch().await?.secrets().len())
 }
 
 #[tokio::test]
 async fn each_selection_needs_every_action_of_its_policy() {
-    let moto = Moto::start();
+    let moto = Emulator::moto();
     let keys = python(include_str!("iam.py"), &moto.endpoint_url()).await;
     let (administrator, application) = (&keys["administrator"], &keys["application"]);
     for (mode, manager, found) in modes() {

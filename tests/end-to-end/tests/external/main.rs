@@ -12,3 +12,4 @@ mod page;
 mod peer;
 mod peers;
 mod product;
+mod push;

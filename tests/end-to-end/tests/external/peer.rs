@@ -5,7 +5,7 @@ use std::fmt::Debug;
 
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
-use end_to_end::external::Moto;
+use end_to_end::external::Emulator;
 use fake_secrets_manager::FakeSecretsManager;
 
 /// A server in place of AWS, on a socket, without any secret.
@@ -17,7 +17,7 @@ pub(crate) struct Peer {
 
 enum StandIn {
     Fake(FakeSecretsManager),
-    Moto(Moto),
+    Emulator(Emulator),
 }
 
 /// A known difference of moto 5.2.5 from AWS: a description, and moto's result.
@@ -30,8 +30,8 @@ impl Peer {
     }
 
     pub(crate) async fn moto() -> Self {
-        let moto = Moto::start();
-        Self::new(moto.endpoint_url(), StandIn::Moto(moto))
+        let moto = Emulator::moto();
+        Self::new(moto.endpoint_url(), StandIn::Emulator(moto))
     }
 
     fn new(endpoint_url: String, stand_in: StandIn) -> Self {
@@ -43,7 +43,7 @@ impl Peer {
     pub(crate) async fn calls(&self, operation: &str) -> usize {
         match &self.stand_in {
             StandIn::Fake(fake) => fake.calls(operation),
-            StandIn::Moto(moto) => moto.calls(operation).await,
+            StandIn::Emulator(moto) => moto.calls(operation).await,
         }
     }
 
@@ -65,7 +65,7 @@ impl Peer {
         let MotoFault(fault, instead) = moto;
         match self.stand_in {
             StandIn::Fake(_) => assert_eq!(found, aws),
-            StandIn::Moto(_) => {
+            StandIn::Emulator(_) => {
                 assert_ne!(found, aws, "moto does as AWS does, no more: {fault}");
                 assert_eq!(found, instead, "moto does something else, not: {fault}");
             }
