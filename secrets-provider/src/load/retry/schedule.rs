@@ -236,11 +236,18 @@ mod tests {
                     (replicas * (secrets / 100.0).ceil() / names_last.max(interval), 100.0),
                     (replicas * secrets / interval, 10_000.0),
                 ];
-                for (shown, (expected, quota)) in column.split(" · ").zip(calls) {
+                for (at, (shown, (expected, quota))) in column.split(" · ").zip(calls).enumerate()
+                {
+                    cells += 1;
+                    // A single secret is never read in a batch.
+                    let has_no_batches = at == 0 && secrets < 2.0;
+                    assert_eq!(shown == "–", has_no_batches, "{line}");
+                    if has_no_batches {
+                        continue;
+                    }
                     let off = (number(shown) - expected).abs() / expected;
                     assert!(off < 0.05, "{line}: {shown} is {expected}");
                     assert_eq!(shown.contains('*'), expected > quota, "{line}: {shown}");
-                    cells += 1;
                 }
             }
         }
