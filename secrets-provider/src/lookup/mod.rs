@@ -15,8 +15,8 @@ mod get;
 mod inner;
 mod name;
 mod search;
+mod shape;
 mod stats;
-mod text;
 mod variables;
 
 use std::borrow::Cow;
