@@ -127,8 +127,7 @@ impl Inner {
         name: &str,
         take: impl FnOnce(&Arc<Entry>) -> Result<R, Error>,
     ) -> Option<Result<R, Error>> {
-        let (now, max_stale) = (Instant::now(), self.options.max_stale);
-        self.cache.with(name, |stored| match stored?.served(now, max_stale) {
+        self.cache.serve(name, self.options.max_stale, |served| match served {
             Served::Fresh(entry) => {
                 self.counters.looked_up(true);
                 Some(take(entry))
@@ -154,10 +153,9 @@ impl Inner {
         match self.read(name, fresh).await {
             // The last good value, if it may be served.
             Err(error) if !fresh => {
-                let (now, max_stale) = (Instant::now(), self.options.max_stale);
-                self.cache.with(name, |stored| match stored.map(|s| s.served(now, max_stale)) {
-                    Some(Served::Fresh(entry) | Served::Stale(entry, _)) => Ok(entry.clone()),
-                    _ => Err(error),
+                self.cache.serve(name, self.options.max_stale, |served| match served {
+                    Served::Fresh(entry) | Served::Stale(entry, _) => Ok(entry.clone()),
+                    Served::Refused(_) | Served::Read => Err(error),
                 })
             }
             found => found,

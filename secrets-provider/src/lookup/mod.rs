@@ -8,6 +8,7 @@
 //! [`Live`](crate::Live) follows, too.
 
 mod cache;
+mod clock;
 mod entry;
 mod failures;
 mod flights;
