@@ -13,6 +13,7 @@ mod entry;
 mod failures;
 mod flights;
 mod get;
+mod hits;
 mod inner;
 mod name;
 mod search;

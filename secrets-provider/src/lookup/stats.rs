@@ -1,11 +1,12 @@
 //! What a lookup has done: its counters, and the picture of them that programs get.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde::ser::SerializeStruct as _;
 use serde::{Serialize, Serializer};
 
+use super::hits::Hits;
 use crate::error::Error;
 use crate::observe::metrics;
 
@@ -32,35 +33,6 @@ impl Counters {
     pub(super) fn failed(&self, error: &Error) {
         self.failures.fetch_add(1, Ordering::Relaxed);
         metrics::record_failure(error);
-    }
-}
-
-/// How many threads count their hits without getting in each other's way.
-const STRIPES: usize = 16;
-
-thread_local! {
-    static STRIPE: usize = {
-        static THREADS: AtomicUsize = AtomicUsize::new(0);
-        THREADS.fetch_add(1, Ordering::Relaxed) % STRIPES
-    };
-}
-
-/// A count that threads keep in cache lines of their own.
-#[derive(Debug, Default)]
-struct Hits([Stripe; STRIPES]);
-
-#[derive(Debug, Default)]
-#[repr(align(128))]
-struct Stripe(AtomicU64);
-
-impl Hits {
-    #[inline]
-    fn add(&self) {
-        self.0[STRIPE.with(|stripe| *stripe)].0.fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn sum(&self) -> u64 {
-        self.0.iter().map(|stripe| stripe.0.load(Ordering::Relaxed)).sum()
     }
 }
 
