@@ -357,7 +357,9 @@ impl Inner {
     /// the process: an alarm on any denial has to see it. For this lookup it is no failure.
     pub(super) fn absent(&self, error: &Error) {
         // A key that does not exist says nothing about its secret.
-        if let (Some(secret), None) = (error.secret(), error.key()) {
+        if let (Some(secret), None) = (error.secret(), error.key())
+            && self.failures.leaves_out(error, Instant::now())
+        {
             events::optional_secret_absent(secret, error.kind());
         }
         if matches!(error.kind(), ErrorKind::AccessDenied | ErrorKind::Kms) {
