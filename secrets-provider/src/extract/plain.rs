@@ -9,6 +9,7 @@
 //! a type at each hit.
 
 use std::cell::Cell;
+use std::collections::btree_map;
 use std::fmt;
 
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
@@ -19,6 +20,10 @@ use super::serde_internals::{KEY, ROTATING};
 use crate::secret::Text;
 use crate::tree::spelling::is_same_relaxed;
 use crate::tree::{Node, Origin, Table, Value};
+
+/// How many fields and members a plain struct and its table have at most.
+const MAX_FIELDS: usize = 32;
+const MAX_MEMBERS: usize = 64;
 
 /// A node as a value of `T`; `None` if only the full walk knows what it is.
 pub(crate) fn read<T: DeserializeOwned>(node: &Node) -> Option<T> {
@@ -178,9 +183,11 @@ impl<'de> Deserializer<'de> for Plain<'_> {
     ) -> Result<V::Value, NotPlain> {
         match &self.node.value {
             // figment's own structs have a prefix.
-            Value::Table(table) if !name.starts_with('_') && is_plain(table, fields) => {
-                let members = Members::new(table, fields, self.gave_up);
-                self.gave_up.noted(visitor.visit_map(members))
+            Value::Table(table) if !name.starts_with('_') => {
+                match Members::of(table, fields, self.gave_up) {
+                    Some(members) => self.gave_up.noted(visitor.visit_map(members)),
+                    None => self.give_up(),
+                }
             }
             _ => self.give_up(),
         }
@@ -226,44 +233,59 @@ impl<'de> Deserializer<'de> for Plain<'_> {
     }
 }
 
-/// Whether each member of a table is a field by its exact name, or no field by any spelling.
-fn is_plain(table: &Table, fields: &[&str]) -> bool {
-    let mut ranks = table.entries.values().map(|node| node.rank);
-    let rank = ranks.next();
-    ranks.all(|other| Some(other) == rank)
-        && table.entries.iter().all(|(name, node)| {
-            let is_field = |name: &str| fields.contains(&name);
-            node.is_stored_whole()
-                && node.stored_name().is_none_or(|stored| !is_field(stored))
-                && (is_field(name) || !fields.iter().any(|field| is_same_relaxed(field, name)))
-        })
-}
-
 /// The members of a table: first those that are no fields, then the fields, in their own order.
 struct Members<'a> {
-    table: &'a Table,
-    fields: &'static [&'static str],
-    others: std::collections::btree_map::Iter<'a, String, Node>,
-    ordered: std::slice::Iter<'static, &'static str>,
+    others: std::iter::Enumerate<btree_map::Iter<'a, String, Node>>,
+    /// Which members are no fields, as bits.
+    is_other: u64,
+    names: &'static [&'static str],
+    fields: [Option<&'a Node>; MAX_FIELDS],
+    next_field: usize,
     next: Option<&'a Node>,
     gave_up: &'a GaveUp,
 }
 
 impl<'a> Members<'a> {
-    fn new(table: &'a Table, fields: &'static [&'static str], gave_up: &'a GaveUp) -> Self {
-        let others = table.entries.iter();
-        Self { table, fields, others, ordered: fields.iter(), next: None, gave_up }
+    /// Or nothing, unless each member is a field by its exact name, or no field by any spelling.
+    fn of(table: &'a Table, names: &'static [&'static str], gave_up: &'a GaveUp) -> Option<Self> {
+        if names.len() > MAX_FIELDS || table.entries.len() > MAX_MEMBERS {
+            return None;
+        }
+        let rank = table.entries.values().next().map(|node| node.rank);
+        let (mut fields, mut is_other) = ([None; MAX_FIELDS], 0_u64);
+        for (index, (name, node)) in table.entries.iter().enumerate() {
+            let field = |name: &str| names.iter().position(|field| *field == name);
+            let is_stored_field = || node.stored_name().and_then(field).is_some();
+            if Some(node.rank) != rank || !node.is_stored_whole() || is_stored_field() {
+                return None;
+            }
+            match field(name) {
+                Some(field) => fields[field] = Some(node),
+                None if names.iter().any(|field| is_same_relaxed(field, name)) => return None,
+                None if matches!(&*node.origin, Origin::Secret { .. }) => is_other |= 1 << index,
+                // Variables that are no fields are not handed out.
+                None => {}
+            }
+        }
+        let others = table.entries.iter().enumerate();
+        Some(Self { others, is_other, names, fields, next_field: 0, next: None, gave_up })
     }
 
     fn next(&mut self) -> Option<(&'a str, &'a Node)> {
-        // Variables that are no fields are not handed out.
-        let other = self.others.find(|(name, node)| {
-            matches!(&*node.origin, Origin::Secret { .. }) && !self.fields.contains(&name.as_str())
-        });
-        match other {
-            Some((name, node)) => Some((name, node)),
-            None => self.ordered.find_map(|field| Some((*field, self.table.entries.get(*field)?))),
+        while self.is_other != 0 {
+            let (index, (name, node)) = self.others.next()?;
+            if self.is_other & (1 << index) != 0 {
+                self.is_other &= !(1 << index);
+                return Some((name, node));
+            }
         }
+        while let Some(name) = self.names.get(self.next_field) {
+            self.next_field += 1;
+            if let Some(node) = self.fields[self.next_field - 1] {
+                return Some((name, node));
+            }
+        }
+        None
     }
 }
 
