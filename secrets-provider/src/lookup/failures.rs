@@ -1,8 +1,8 @@
 //! Which failures of lookups are in the log already: each is logged when it begins or changes.
 //!
-//! Of errors, only those that an operator has to mend are logged: a name that does not exist may be a user's
-//! input, an outage is logged with the value that is served through it, and the caller gets both as
-//! errors. That an optional secret is absent is logged by the same rule, at DEBUG. What is
+//! Of errors, only those that an operator has to mend are logged: a name that does not exist may be
+//! a user's input, an outage is logged with the value that is served through it, and the caller gets
+//! both as errors. That an optional secret is absent is logged by the same rule, at DEBUG. What is
 //! remembered, and so what is logged, is bounded: a hundred secrets an hour, of each.
 
 use std::collections::BTreeMap;
