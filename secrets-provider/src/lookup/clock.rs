@@ -4,7 +4,9 @@
 //! which it moves on every few milliseconds, and which costs little to read. So a secret that was
 //! hit [`EXACT`] times within one such tick, and has time left, is taken for fresh until the tick is
 //! over. It is never served for longer than its time, because that ends [`LONGER`] later at least.
-//! tokio's clock may be paused and moved in tests: a tick says nothing about it, and is not used.
+//!
+//! tokio's clock may be paused and moved in tests. While it is, ticks are not used; only a test that
+//! pauses it within the very tick of a hundred hits may see one of them too many.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
