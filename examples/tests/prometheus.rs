@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use promql_parser::parser::token::{T_ADD, T_DIV, T_EQLC, T_GTR, T_LOR, T_LSS, T_MUL, T_SUM};
 use promql_parser::parser::{Expr, LabelModifier, VectorSelector, parse};
+use promql_parser::util::parse_duration;
 
 const RULES: &str = include_str!("../prometheus/secrets-provider.rules.yml");
 
@@ -26,12 +27,36 @@ const KINDS: [&str; 11] = [
 
 type Labels = BTreeMap<String, String>;
 
-/// One series of a service: its value now, and how much it grew in each second of the last hours.
+/// What a service does, or a gauge: the name, its label, and how often in an hour, or its value.
+type Rate = (&'static str, &'static str, f64);
+
+/// How often Prometheus evaluates its rules.
+const INTERVAL: f64 = 30.0;
+/// Longer than every range and `for` of the rules.
+const LATER: f64 = 3.0 * 3600.0;
+
+/// One series of a service in which something begins: the value of a gauge before and since then, or
+/// by how much a counter grows in each second.
 struct Series {
     name: &'static str,
     labels: Labels,
-    value: f64,
-    per_second: f64,
+    value: [f64; 2],
+    per_second: [f64; 2],
+}
+
+impl Series {
+    /// By how much it grew in the last `range` seconds, so many seconds after the beginning.
+    fn increase(&self, at: f64, range: f64) -> f64 {
+        let [before, since] = self.per_second;
+        let new = at.clamp(0.0, range);
+        since * new + before * (range - new)
+    }
+}
+
+struct Rule {
+    expr: Expr,
+    /// For how many seconds it has to be true until it fires.
+    hold: f64,
 }
 
 /// A value for each set of labels.
@@ -41,7 +66,7 @@ enum Value {
 }
 
 /// The rules of the file, alarms and recordings, by name.
-fn rules() -> BTreeMap<&'static str, Expr> {
+fn rules() -> BTreeMap<&'static str, Rule> {
     let mut rules = BTreeMap::new();
     let mut lines = RULES.lines().peekable();
     let mut name = "";
@@ -49,6 +74,10 @@ fn rules() -> BTreeMap<&'static str, Expr> {
         let line = line.trim_start().trim_start_matches("- ");
         if let Some(("alert" | "record", found)) = line.split_once(": ") {
             name = found;
+        }
+        if let Some(hold) = line.strip_prefix("for: ") {
+            let rule: &mut Rule = rules.get_mut(name).unwrap();
+            rule.hold = parse_duration(hold).unwrap().as_secs_f64();
         }
         let Some(expr) = line.strip_prefix("expr: ") else { continue };
         let mut expr = expr.to_owned();
@@ -59,15 +88,17 @@ fn rules() -> BTreeMap<&'static str, Expr> {
                 expr += more;
             }
         }
-        let parsed = parse(&expr).unwrap_or_else(|error| panic!("{name}: {error}"));
-        assert!(rules.insert(name, parsed).is_none(), "{name} comes twice");
+        let expr = parse(&expr).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert!(rules.insert(name, Rule { expr, hold: 0.0 }).is_none(), "{name} comes twice");
     }
     rules
 }
 
 struct Prometheus<'a> {
-    rules: &'a BTreeMap<&'static str, Expr>,
+    rules: &'a BTreeMap<&'static str, Rule>,
     series: &'a [Series],
+    /// How many seconds after the beginning it is; before that, it is negative.
+    now: f64,
 }
 
 impl Prometheus<'_> {
@@ -76,8 +107,10 @@ impl Prometheus<'_> {
             Expr::NumberLiteral(number) => Value::Number(number.val),
             Expr::Paren(inner) => self.evaluate(&inner.expr),
             Expr::VectorSelector(selector) => match selector.name.as_deref() {
-                Some(name) if self.rules.contains_key(name) => self.evaluate(&self.rules[name]),
-                _ => self.select(selector, |series| series.value),
+                Some(name) if self.rules.contains_key(name) => {
+                    self.evaluate(&self.rules[name].expr)
+                }
+                _ => self.select(selector, |series| series.value[usize::from(self.now >= 0.0)]),
             },
             Expr::Call(call) => {
                 let Some(Expr::MatrixSelector(matrix)) = call.args.args.first().map(|arg| &**arg)
@@ -86,8 +119,11 @@ impl Prometheus<'_> {
                 };
                 let seconds = matrix.range.as_secs_f64();
                 match call.func.name {
-                    "rate" => self.select(&matrix.vs, |series| series.per_second),
-                    "increase" => self.select(&matrix.vs, |series| series.per_second * seconds),
+                    "rate" => self
+                        .select(&matrix.vs, |series| series.increase(self.now, seconds) / seconds),
+                    "increase" => {
+                        self.select(&matrix.vs, |series| series.increase(self.now, seconds))
+                    }
                     other => panic!("{other} is not known here"),
                 }
             }
@@ -148,14 +184,20 @@ impl Prometheus<'_> {
         Value::Vector(met.collect())
     }
 
-    /// The alarms that fire, in order.
+    /// The alarms that fire, in order: those that were true at each evaluation of their `for`.
     fn firing(&self) -> Vec<&'static str> {
-        let fires = |expr: &Expr| match self.evaluate(expr) {
+        let is_true = |expr: &Expr, ago: f64| match (Prometheus { now: self.now - ago, ..*self })
+            .evaluate(expr)
+        {
             Value::Vector(vector) => !vector.is_empty(),
             Value::Number(_) => panic!("an alarm is a vector"),
         };
+        let fires = |rule: &Rule| {
+            let evaluations = 0..=(rule.hold / INTERVAL).ceil() as u32;
+            evaluations.into_iter().all(|n| is_true(&rule.expr, f64::from(n) * INTERVAL))
+        };
         let alarms = self.rules.iter().filter(|(name, _)| name.starts_with("Secrets"));
-        alarms.filter(|(_, expr)| fires(expr)).map(|(name, _)| *name).collect()
+        alarms.filter(|(_, rule)| fires(rule)).map(|(name, _)| *name).collect()
     }
 }
 
@@ -165,44 +207,47 @@ fn service<const N: usize>(labels: [(&str, &str); N]) -> Labels {
 }
 
 /// What a healthy service has: a counter of each kind of failure, and of hits and misses, from the
-/// start; these rates in an hour, or others that a case adds.
-fn series(per_hour: &[(&'static str, &str, f64)]) -> Vec<Series> {
+/// start; these rates in an hour, and what is added to them at the beginning.
+fn series(healthy: &[Rate], also: &[Rate]) -> Vec<Series> {
     let rate = |name: &str, label: &str| {
-        let of_it = per_hour.iter().filter(|(other, of, _)| (*other, *of) == (name, label));
-        of_it.map(|(.., rate)| rate).sum::<f64>() / 3600.0
+        let of_it = |rates: &[Rate]| {
+            let of_it = rates.iter().filter(|(other, of, _)| (*other, *of) == (name, label));
+            of_it.map(|(.., rate)| rate).sum::<f64>() / 3600.0
+        };
+        [of_it(healthy), of_it(healthy) + of_it(also)]
     };
     let mut all = Vec::new();
     let mut add = |name, labels, value, per_second| {
         all.push(Series { name, labels, value, per_second });
     };
     for kind in KINDS {
-        add("secrets_failed_total", service([("kind", kind)]), 1.0, rate("failed", kind));
+        add("secrets_failed_total", service([("kind", kind)]), [1.0; 2], rate("failed", kind));
     }
     for (name, short) in
         [("secrets_cache_hits_total", "hits"), ("secrets_cache_misses_total", "misses")]
     {
-        add(name, service([]), 1.0, rate(short, ""));
+        add(name, service([]), [1.0; 2], rate(short, ""));
     }
     for result in ["new", "unchanged"] {
         let per_second = rate("access", result);
-        if per_second > 0.0 {
+        if per_second != [0.0; 2] {
             let labels = service([("secret", "app/a"), ("result", result)]);
-            add("secrets_access_total", labels, 1.0, per_second);
+            add("secrets_access_total", labels, [1.0; 2], per_second);
         }
     }
     // Only a program that rotates has these.
     for result in ["rotated", "failed"] {
         let per_second = rate("rotations", result);
-        if per_second > 0.0 {
-            add("secrets_rotations_total", service([("result", result)]), 1.0, per_second);
+        if per_second != [0.0; 2] {
+            add("secrets_rotations_total", service([("result", result)]), [1.0; 2], per_second);
         }
     }
-    let gauge = |name: &str, healthy: f64| {
-        per_hour.iter().find(|(other, ..)| *other == name).map_or(healthy, |(.., value)| *value)
-    };
-    add("secrets_ready", service([]), gauge("secrets_ready", 1.0), 0.0);
-    add("secrets_age_seconds", service([]), gauge("secrets_age_seconds", 10.0), 0.0);
-    add("secrets_fallback", service([]), gauge("secrets_fallback", 0.0), 0.0);
+    for (name, healthy) in
+        [("secrets_ready", 1.0), ("secrets_age_seconds", 10.0), ("secrets_fallback", 0.0)]
+    {
+        let given = also.iter().find(|(other, ..)| *other == name);
+        add(name, service([]), [healthy, given.map_or(healthy, |(.., value)| *value)], [0.0; 2]);
+    }
     all
 }
 
@@ -285,8 +330,46 @@ fn an_alarm_fires_for_what_it_names_and_for_nothing_else() {
         ("old", &live, &[("secrets_age_seconds", "", 901.0)], &["SecretsFailing"]),
         ("on fallback", &live, &[("secrets_fallback", "", 1.0)], &["SecretsOnFallback"]),
     ] {
-        let series = series(&[healthy, also].concat());
-        let prometheus = Prometheus { rules: &rules, series: &series };
+        let series = series(healthy, also);
+        let prometheus = Prometheus { rules: &rules, series: &series, now: LATER };
+        assert_eq!(prometheus.firing(), expected, "{case}");
+    }
+}
+
+/// What is over soon wakes no one, and what lasts is not missed.
+#[test]
+fn an_alarm_fires_once_it_was_true_for_its_time() {
+    let rules = rules();
+    let lookups = [("hits", "", 900.0), ("misses", "", 12.0), ("access", "unchanged", 12.0)];
+    let ratio = ["SecretsFailureRatio"];
+    let hits = ["SecretsLookupHitRatioLow"];
+    for (case, also, minutes, expected) in [
+        ("before it began", ("secrets_ready", "", 0.0), -1.0, &[][..]),
+        ("not ready for half a minute", ("secrets_ready", "", 0.0), 0.5, &[]),
+        ("not ready for a minute", ("secrets_ready", "", 0.0), 1.0, &["SecretsNotReady"]),
+        ("on fallback for four minutes", ("secrets_fallback", "", 1.0), 4.0, &[]),
+        (
+            "on fallback for five minutes",
+            ("secrets_fallback", "", 1.0),
+            5.0,
+            &["SecretsOnFallback"],
+        ),
+        ("old, without a time", ("secrets_age_seconds", "", 901.0), 0.0, &["SecretsFailing"]),
+        (
+            "a denial, without a time",
+            ("failed", "access_denied", 1.0),
+            0.5,
+            &["SecretsAccessDenied"],
+        ),
+        // Five percent of what 15 minutes had are reached after six of them.
+        ("one of nine fails for ten minutes", ("failed", "not_found", 120.0), 10.0, &[]),
+        ("one of nine fails for twelve", ("failed", "not_found", 120.0), 12.0, &ratio),
+        // A fifth of what 15 minutes had is reached after four of them.
+        ("half are no hits for 33 minutes", ("misses", "", 900.0), 33.0, &[]),
+        ("half are no hits for 35 minutes", ("misses", "", 900.0), 35.0, &hits),
+    ] {
+        let series = series(&lookups, &[also]);
+        let prometheus = Prometheus { rules: &rules, series: &series, now: minutes * 60.0 };
         assert_eq!(prometheus.firing(), expected, "{case}");
     }
 }

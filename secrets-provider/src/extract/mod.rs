@@ -20,6 +20,7 @@ mod missing;
 mod near;
 mod numbers;
 mod placeholder;
+pub(crate) mod plain;
 mod recovery;
 pub(crate) mod rotating;
 mod scalar;

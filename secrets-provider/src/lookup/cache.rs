@@ -1,36 +1,49 @@
 //! What was read, by name: bounded, and free of locks for whoever finds it there.
 //!
-//! Readers load a map from an `ArcSwap`, and a slot in it has its content in another one, so that a
-//! hit waits for nothing. Writers replace the content of a slot, or copy the map when a name comes
-//! or goes; they take turns by a lock that no one holds while reading a secret. So a new name costs
-//! time in proportion to the capacity. If the map is full, the least recently used name leaves,
-//! those without a value first, because a user's input may bring any number of them.
+//! A hash table of chains, each in an `ArcSwap`: a hit loads one, and waits for nothing. Writers
+//! replace the chain that they change, which has about one name; they take turns by a lock that no
+//! one holds while reading a secret. If the table is full, the least recently used name leaves,
+//! those without a value first, because a user's input may bring any number of them. Names are
+//! hashed with a random seed; whatever they are, a chain has no more of them than the cache.
 
-use std::collections::HashMap;
+use std::hash::BuildHasher as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use foldhash::quality::RandomState;
 use tokio::time::Instant;
 
+use super::clock::{Freshness, Tick};
 use super::entry::Entry;
 use crate::error::Error;
 use crate::unwind::lock;
 
-type Slots = HashMap<Arc<str>, Arc<Slot>>;
+/// How many chains there are at most: beyond that, names share them.
+const MAX_CHAINS: usize = 1 << 16;
+
+/// The names with one hash; nearly always none or one.
+type Chain = Vec<Slot>;
 
 pub(super) struct Cache {
-    slots: ArcSwap<Slots>,
-    writing: Mutex<()>,
+    chains: Box<[ArcSwap<Chain>]>,
+    hasher: RandomState,
+    /// How many names there are.
+    writing: Mutex<usize>,
     /// Grows with each use of a slot that was not the last one used.
     clock: AtomicU64,
     capacity: usize,
 }
 
+/// What is stored under a name: never changed, only replaced.
+#[derive(Clone)]
 struct Slot {
-    used: AtomicU64,
-    stored: ArcSwap<Stored>,
+    name: Arc<str>,
+    stored: Arc<Stored>,
+    /// Shared with what replaces it.
+    used: Arc<AtomicU64>,
+    freshness: Freshness,
 }
 
 /// What is known of one secret.
@@ -95,9 +108,12 @@ impl Stored {
 
 impl Cache {
     pub(super) fn new(capacity: usize) -> Self {
+        let chains = capacity.min(MAX_CHAINS).next_power_of_two();
+        let empty = Arc::new(Chain::new());
         Self {
-            slots: ArcSwap::default(),
-            writing: Mutex::new(()),
+            chains: (0..chains).map(|_| ArcSwap::new(empty.clone())).collect(),
+            hasher: RandomState::default(),
+            writing: Mutex::new(0),
             clock: AtomicU64::new(1),
             capacity,
         }
@@ -107,20 +123,38 @@ impl Cache {
         self.capacity
     }
 
-    /// Looks at what is stored under a name, and counts that as a use. Takes no lock.
-    pub(super) fn with<R>(&self, name: &str, look: impl FnOnce(Option<&Arc<Stored>>) -> R) -> R {
-        let slots = self.slots.load();
-        match slots.get(name) {
-            None => look(None),
-            Some(slot) => {
-                // The one used last writes nothing, so that a hot secret stays in every core's
-                // cache.
-                if slot.used.load(Ordering::Relaxed) != self.clock.load(Ordering::Relaxed) {
-                    slot.used.store(self.tick(), Ordering::Relaxed);
-                }
-                look(Some(&slot.stored.load()))
-            }
+    #[inline]
+    fn chain(&self, name: &str) -> &ArcSwap<Chain> {
+        // A power of two.
+        let last = self.chains.len() - 1;
+        &self.chains[self.hasher.hash_one(name) as usize & last]
+    }
+
+    /// What a caller of this name gets now, which counts as a use. Takes no lock.
+    pub(super) fn serve<R>(
+        &self,
+        name: &str,
+        max_stale: Duration,
+        take: impl FnOnce(Served<'_>) -> R,
+    ) -> R {
+        let chain = self.chain(name).load();
+        let Some(slot) = find(&chain, name) else { return take(Served::Read) };
+        let tick = Tick::now();
+        if slot.freshness.is_known(tick)
+            && let Ok(entry) = &slot.stored.found
+        {
+            return take(Served::Fresh(entry));
         }
+        // The one used last writes nothing, so that a hot secret stays in every core's cache.
+        if slot.used.load(Ordering::Relaxed) != self.clock.load(Ordering::Relaxed) {
+            slot.used.store(self.tick(), Ordering::Relaxed);
+        }
+        let now = Instant::now();
+        let served = slot.stored.served(now, max_stale);
+        if matches!(served, Served::Fresh(_)) {
+            slot.freshness.seen(tick, slot.stored.until.saturating_duration_since(now));
+        }
+        take(served)
     }
 
     fn tick(&self) -> u64 {
@@ -129,78 +163,105 @@ impl Cache {
 
     /// What is stored under a name, without a use, and when it was last used.
     pub(super) fn peek(&self, name: &str) -> Option<(Arc<Stored>, u64)> {
-        let slots = self.slots.load();
-        let slot = slots.get(name)?;
-        Some((slot.stored.load_full(), slot.used.load(Ordering::Relaxed)))
+        let chain = self.chain(name).load();
+        let slot = find(&chain, name)?;
+        Some((slot.stored.clone(), slot.used.load(Ordering::Relaxed)))
     }
 
     /// Stores something under a name. If that makes too many, the least recently used ones leave.
     pub(super) fn put(&self, name: &Arc<str>, stored: Stored) {
         let stored = Arc::new(stored);
         // Dropped after the lock, because the program's types may be in it.
-        let replaced;
+        let mut replaced = Vec::new();
         {
-            let _writing = lock(&self.writing);
-            let slots = self.slots.load_full();
-            if let Some(slot) = slots.get(name) {
-                replaced = (Some(slot.stored.swap(stored)), None);
-            } else {
-                let slot = Slot { used: AtomicU64::new(self.tick()), stored: ArcSwap::new(stored) };
-                let mut new = Slots::clone(&slots);
-                while new.len() >= self.capacity {
-                    let Some(least) = least_used(&new) else { break };
-                    new.remove(&least);
+            let mut names = lock(&self.writing);
+            let is_new = find(&self.chain(name).load(), name).is_none();
+            if is_new {
+                while *names >= self.capacity {
+                    let Some(least) = self.least_used() else { break };
+                    replaced.push(self.without(&least));
+                    *names -= 1;
                 }
-                new.insert(name.clone(), Arc::new(slot));
-                replaced = (None, Some((slots, self.slots.swap(Arc::new(new)))));
+                *names += 1;
             }
+            let used = is_new.then(|| Arc::new(AtomicU64::new(self.tick())));
+            replaced.push(self.replace(name, |slot| {
+                let used = slot.map(|slot| slot.used.clone()).or(used).unwrap_or_default();
+                Some(Slot { name: name.clone(), stored, used, freshness: Freshness::default() })
+            }));
         }
         drop(replaced);
     }
 
     /// Changes what is stored under a name, if anything is.
     pub(super) fn change(&self, name: &str, change: impl FnOnce(&Stored) -> Stored) {
-        let replaced;
-        {
+        let replaced = {
             let _writing = lock(&self.writing);
-            let slots = self.slots.load();
-            let Some(slot) = slots.get(name) else { return };
-            let new = change(&slot.stored.load());
-            replaced = slot.stored.swap(Arc::new(new));
-        }
+            self.replace(name, |slot| {
+                let slot = slot?;
+                let stored = Arc::new(change(&slot.stored));
+                Some(Slot { stored, freshness: Freshness::default(), ..slot.clone() })
+            })
+        };
         drop(replaced);
     }
 
     pub(super) fn remove(&self, name: &str) {
-        let replaced;
-        {
-            let _writing = lock(&self.writing);
-            let mut new = Slots::clone(&self.slots.load());
-            if new.remove(name).is_none() {
-                return;
-            }
-            replaced = self.slots.swap(Arc::new(new));
-        }
+        let replaced = {
+            let mut names = lock(&self.writing);
+            *names -= usize::from(find(&self.chain(name).load(), name).is_some());
+            self.without(name)
+        };
         drop(replaced);
     }
 
     pub(super) fn clear(&self) {
-        let replaced = {
-            let _writing = lock(&self.writing);
-            self.slots.swap(Arc::default())
+        let replaced: Vec<_> = {
+            let mut names = lock(&self.writing);
+            *names = 0;
+            self.chains.iter().map(|chain| chain.swap(Arc::default())).collect()
         };
         drop(replaced);
     }
 
     /// Everything that is stored, by name, in no order.
     pub(super) fn all(&self) -> Vec<(Arc<str>, Arc<Stored>)> {
-        let slots = self.slots.load();
-        slots.iter().map(|(name, slot)| (name.clone(), slot.stored.load_full())).collect()
+        let chains = self.chains.iter().map(ArcSwap::load);
+        chains
+            .flat_map(|chain| {
+                let stored = chain.iter().map(|slot| (slot.name.clone(), slot.stored.clone()));
+                stored.collect::<Vec<_>>()
+            })
+            .collect()
+    }
+
+    fn without(&self, name: &str) -> Arc<Chain> {
+        self.replace(name, |_| None)
+    }
+
+    /// Replaces the slot of a name, if there is one, and returns the chain that was there. Called
+    /// under the lock.
+    fn replace(&self, name: &str, slot: impl FnOnce(Option<&Slot>) -> Option<Slot>) -> Arc<Chain> {
+        let chain = self.chain(name);
+        let before = chain.load_full();
+        let slot = slot(find(&before, name));
+        let others = before.iter().filter(|slot| *slot.name != *name).cloned();
+        chain.swap(Arc::new(others.chain(slot).collect()))
+    }
+
+    /// The name to leave out: one without a value, or else the least recently used.
+    fn least_used(&self) -> Option<Arc<str>> {
+        let order = |slot: &Slot| (slot.stored.found.is_ok(), slot.used.load(Ordering::Relaxed));
+        let chains = self.chains.iter().map(ArcSwap::load);
+        let least = chains.filter_map(|chain| {
+            let least = chain.iter().min_by_key(|slot| order(slot))?;
+            Some((order(least), least.name.clone()))
+        });
+        least.min_by(|(one, _), (other, _)| one.cmp(other)).map(|(_, name)| name)
     }
 }
 
-/// The name to leave out: one without a value, or else the least recently used.
-fn least_used(slots: &Slots) -> Option<Arc<str>> {
-    let order = |slot: &Slot| (slot.stored.load().found.is_ok(), slot.used.load(Ordering::Relaxed));
-    slots.iter().min_by_key(|(_, slot)| order(slot)).map(|(name, _)| name.clone())
+#[inline]
+fn find<'a>(chain: &'a Chain, name: &str) -> Option<&'a Slot> {
+    chain.iter().find(|slot| *slot.name == *name)
 }

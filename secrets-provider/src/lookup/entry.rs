@@ -4,27 +4,26 @@
 //! by the typed extraction (rules T1, T2, T4). Values that are handed out as an `Arc` are kept with
 //! the entry, so that they are parsed once for each version and leave the cache with it.
 
-use std::any::{Any, TypeId};
+mod typed;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer, IgnoredAny, MapAccess, Visitor};
 
-use super::text;
+use typed::Typed;
+
+use super::shape;
 use super::variables::Named;
 use crate::error::{Error, ErrorKind};
-use crate::extract;
+use crate::extract::{self, plain};
 use crate::tree::names::Names;
 use crate::tree::spelling::relaxed;
 use crate::tree::{Node, Table, Value, join, payload};
 use crate::unwind;
-
-/// How many values of one secret are kept by type and key.
-const MAX_TYPED: usize = 16;
 
 /// One version of a secret.
 pub(super) struct Entry {
@@ -43,14 +42,7 @@ pub(super) struct Entry {
     members: Table,
     /// What variables it is looked for in, if it is not a secret.
     variables: Option<Named>,
-    typed: ArcSwap<Vec<Typed>>,
-}
-
-#[derive(Clone)]
-struct Typed {
-    id: TypeId,
-    keys: String,
-    value: Arc<dyn Any + Send + Sync>,
+    typed: Typed,
 }
 
 impl Entry {
@@ -64,7 +56,7 @@ impl Entry {
             node,
             members: Table::default(),
             variables: None,
-            typed: ArcSwap::default(),
+            typed: Typed::default(),
         }
     }
 
@@ -117,48 +109,37 @@ impl Entry {
     where
         T: DeserializeOwned + Send + Sync + 'static,
     {
-        let is_wanted =
-            |typed: &&Typed| typed.id == TypeId::of::<T>() && is_joined(&typed.keys, keys);
-        if let Some(typed) = self.typed.load().iter().find(is_wanted)
-            && let Ok(value) = typed.value.clone().downcast()
-        {
-            return Ok(value);
+        match self.typed.find(keys) {
+            Some(value) => Ok(value),
+            None => Ok(self.typed.keep(keys, Arc::new(self.value::<T>(keys)?))),
         }
-        let value = Arc::new(self.value::<T>(keys)?);
-        let keys = keys.join("\0");
-        let kept = Typed { id: TypeId::of::<T>(), keys, value: value.clone() };
-        self.typed.rcu(|typed| match typed.len() {
-            MAX_TYPED.. => typed.clone(),
-            _ => {
-                let mut typed = Vec::clone(typed);
-                typed.push(kept.clone());
-                Arc::new(typed)
-            }
-        });
-        Ok(value)
     }
 
     fn whole<T: DeserializeOwned>(&self) -> Result<T, Error> {
         if matches!(self.node.value, Value::Null) {
             // Only variables named after members are set.
             if let Some(variables) = &self.variables
-                && !text::wants_table::<T>()
+                && !shape::wants_table::<T>()
             {
                 return Err(variables.unset(&self.id, &[]));
             }
             let node = Node::new(Value::Table(self.members.clone()), self.node.origin.clone());
             return self.read(&node, self.path.clone());
         }
-        match text::read(&self.node) {
+        match plain::read(&self.node) {
             Some(value) => Ok(value),
-            None => self.read(&self.node, self.path.clone()),
+            None => self.read_in_full(&self.node, self.path.clone()),
         }
     }
 
     fn read<T: DeserializeOwned>(&self, node: &Node, path: String) -> Result<T, Error> {
-        if let Some(value) = text::read(node) {
-            return Ok(value);
+        match plain::read(node) {
+            Some(value) => Ok(value),
+            None => self.read_in_full(node, path),
         }
+    }
+
+    fn read_in_full<T: DeserializeOwned>(&self, node: &Node, path: String) -> Result<T, Error> {
         let names = Names::of_paths([path.as_str()]);
         let tree = Table { entries: [(path, node.clone())].into(), source_text: None };
         extract::extract::<Only<T>>(&tree, names).map(|Only(value)| value)
@@ -202,15 +183,6 @@ impl Entry {
             .with_secret(&self.id)
             .with_key(path)
             .with_hint("add the member to the secret's JSON, or correct the key")
-    }
-}
-
-/// Whether keys joined by NUL are these.
-fn is_joined(joined: &str, keys: &[Cow<'_, str>]) -> bool {
-    match keys {
-        [] => joined.is_empty(),
-        [key] => joined == key,
-        keys => joined.split('\0').eq(keys.iter().map(|key| &**key)),
     }
 }
 

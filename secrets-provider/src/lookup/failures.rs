@@ -1,8 +1,9 @@
 //! Which failures of lookups are in the log already: each is logged when it begins or changes.
 //!
-//! Only those that an operator has to mend are logged: a name that does not exist may be a user's
-//! input, an outage is logged with the value that is served through it, and the caller gets both as
-//! errors. What is remembered, and so what is logged, is bounded: a hundred secrets an hour.
+//! Of errors, only those that an operator has to mend are logged: a name that does not exist may be
+//! a user's input, an outage is logged with the value that is served through it, and the caller gets
+//! both as errors. That an optional secret is absent is logged by the same rule, at DEBUG. What is
+//! remembered, and so what is logged, is bounded: a hundred secrets an hour, of each.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -18,9 +19,16 @@ const MAX_LOGGED: usize = 100;
 /// After this, a full record is begun again.
 const PERIOD: Duration = Duration::from_secs(3600);
 
-/// The failures that were logged and have not ended.
+/// The failures that were logged and have not ended, and the optional secrets that were logged as
+/// absent.
 #[derive(Debug, Default)]
-pub(super) struct Failures(Mutex<Record>);
+pub(super) struct Failures {
+    failed: Logged,
+    absent: Logged,
+}
+
+#[derive(Debug, Default)]
+struct Logged(Mutex<Record>);
 
 #[derive(Debug, Default)]
 struct Record {
@@ -33,9 +41,24 @@ impl Failures {
     /// Whether this failure is to be logged.
     pub(super) fn begins(&self, error: &Error, now: Instant) -> bool {
         use ErrorKind::{AccessDenied, Kms, Malformed, PendingDeletion};
-        if !matches!(error.kind(), AccessDenied | Kms | Malformed | PendingDeletion) {
-            return false;
-        }
+        matches!(error.kind(), AccessDenied | Kms | Malformed | PendingDeletion)
+            && self.failed.begins(error, now)
+    }
+
+    /// Whether it is to be logged that an optional secret is absent, for this reason.
+    pub(super) fn leaves_out(&self, error: &Error, now: Instant) -> bool {
+        self.absent.begins(error, now)
+    }
+
+    /// Whether a failure of this secret was logged, now that it was read.
+    pub(super) fn ends(&self, secret: &str) -> bool {
+        self.absent.ends(secret);
+        self.failed.ends(secret)
+    }
+}
+
+impl Logged {
+    fn begins(&self, error: &Error, now: Instant) -> bool {
         let Some(secret) = error.secret() else { return false };
         let mark = error.fingerprint();
         let mut record = lock(&self.0);
@@ -59,8 +82,7 @@ impl Failures {
         true
     }
 
-    /// Whether a failure of this secret was logged, now that it was read.
-    pub(super) fn ends(&self, secret: &str) -> bool {
+    fn ends(&self, secret: &str) -> bool {
         lock(&self.0).marks.remove(secret).is_some()
     }
 }
@@ -89,6 +111,22 @@ mod tests {
         }
         assert!(failures.ends("a") && !failures.ends("a"));
         assert!(failures.begins(&error(Malformed, "a"), now), "begins again");
+    }
+
+    /// It does not take the place of a failure that has to be mended.
+    #[test]
+    fn an_optional_secret_is_logged_as_absent_when_that_begins_or_changes() {
+        use ErrorKind::{AccessDenied, NotFound};
+        let (failures, now) = (Failures::default(), Instant::now());
+        let leaves_out = |kind, secret: &str| failures.leaves_out(&error(kind, secret), now);
+        let logged =
+            [NotFound, NotFound, AccessDenied, AccessDenied].map(|kind| leaves_out(kind, "a"));
+        assert_eq!(logged, [true, false, true, false]);
+        assert!(!failures.ends("a"), "it was no failure");
+        assert!(leaves_out(NotFound, "a"), "absent again, after it was read");
+        let many = (0..1000).filter(|n| leaves_out(NotFound, &n.to_string())).count();
+        assert_eq!(many, MAX_LOGGED - 3);
+        assert!(failures.begins(&error(AccessDenied, "a"), now));
     }
 
     #[test]

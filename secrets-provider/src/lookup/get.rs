@@ -81,8 +81,10 @@ impl<'a, T: DeserializeOwned> Get<'a, T> {
     }
 
     /// Returns the value as an `Arc` that is kept with the secret, so that it is parsed once for
-    /// each version and a hit clones nothing else. At most 16 are kept of one secret, by type and
-    /// key.
+    /// each version and a hit clones nothing else. At most 16 are kept of one version, by type and
+    /// key; beyond that, each call parses its own. They are dropped when the version leaves the
+    /// cache and no one holds them. What is in them is wiped if its type does that, as
+    /// `SecretString` does.
     pub fn shared(self) -> Get<'a, T, Arc<T>>
     where
         T: Send + Sync + 'static,

@@ -1,12 +1,13 @@
 //! What the clones of a lookup share: how a secret is read, what becomes of the answer, and what a
 //! caller gets from the cache.
 
+mod expire;
+
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use futures_util::FutureExt as _;
 use tokio::time::Instant;
 
 use super::cache::{Cache, Failing, Served, Stored};
@@ -26,7 +27,6 @@ use crate::load::required::Verdict;
 use crate::load::retry::schedule::{Budget, Schedule};
 use crate::observe::{events, metrics};
 use crate::secret::Fetched;
-use crate::secret::id::same_secret;
 use crate::tree::{Origin, payload};
 
 /// How long it is remembered that a secret does not exist or may not be read. While the store
@@ -127,8 +127,7 @@ impl Inner {
         name: &str,
         take: impl FnOnce(&Arc<Entry>) -> Result<R, Error>,
     ) -> Option<Result<R, Error>> {
-        let (now, max_stale) = (Instant::now(), self.options.max_stale);
-        self.cache.with(name, |stored| match stored?.served(now, max_stale) {
+        self.cache.serve(name, self.options.max_stale, |served| match served {
             Served::Fresh(entry) => {
                 self.counters.looked_up(true);
                 Some(take(entry))
@@ -154,10 +153,9 @@ impl Inner {
         match self.read(name, fresh).await {
             // The last good value, if it may be served.
             Err(error) if !fresh => {
-                let (now, max_stale) = (Instant::now(), self.options.max_stale);
-                self.cache.with(name, |stored| match stored.map(|s| s.served(now, max_stale)) {
-                    Some(Served::Fresh(entry) | Served::Stale(entry, _)) => Ok(entry.clone()),
-                    _ => Err(error),
+                self.cache.serve(name, self.options.max_stale, |served| match served {
+                    Served::Fresh(entry) | Served::Stale(entry, _) => Ok(entry.clone()),
+                    Served::Refused(_) | Served::Read => Err(error),
                 })
             }
             found => found,
@@ -359,7 +357,9 @@ impl Inner {
     /// the process: an alarm on any denial has to see it. For this lookup it is no failure.
     pub(super) fn absent(&self, error: &Error) {
         // A key that does not exist says nothing about its secret.
-        if let (Some(secret), None) = (error.secret(), error.key()) {
+        if let (Some(secret), None) = (error.secret(), error.key())
+            && self.failures.leaves_out(error, Instant::now())
+        {
             events::optional_secret_absent(secret, error.kind());
         }
         if matches!(error.kind(), ErrorKind::AccessDenied | ErrorKind::Kms) {
@@ -375,38 +375,6 @@ impl Inner {
             return false;
         };
         self.schedule().is_backing_off(failing.failures) || used > failing.used
-    }
-}
-
-impl Inner {
-    /// The secret with this name or ARN has a new version. A read under way may have been too early
-    /// for it, and the next lookup reads again; the value stays in case that fails.
-    fn expire(&self, id: &str) {
-        let asks_for_it = |name: &str| self.target(name).is_ok_and(|own| same_secret(&own.id, id));
-        let cached = self.cache.all().into_iter().map(|(name, _)| name);
-        let names: Vec<Arc<str>> =
-            cached.chain(self.flights.names()).filter(|name| asks_for_it(name)).collect();
-        for name in names {
-            self.flights.forget(Some(&name), || {
-                self.cache.change(&name, |stored| Stored {
-                    // What is older than its time does not become younger.
-                    until: stored.until.min(Instant::now()),
-                    failing: stored.failing.map(|failing| Failing { superseded: true, ..failing }),
-                    ..stored.clone()
-                });
-            });
-        }
-    }
-
-    /// What the manager's notifier calls, as long as the lookup lives.
-    fn subscriber(lookup: &Weak<Self>) -> Arc<Subscriber> {
-        let lookup = lookup.clone();
-        Arc::new(move |id| {
-            if let Some(lookup) = lookup.upgrade() {
-                lookup.expire(id);
-            }
-            std::future::ready(()).boxed()
-        })
     }
 }
 

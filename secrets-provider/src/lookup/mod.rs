@@ -1,22 +1,24 @@
 //! [`Lookup`]: secrets by name, cached, where a program needs them.
 //!
-//! `name` checks what may be asked for, `cache` has what was read, `flights` reads each secret once
-//! for all who ask, `inner` decides what a caller gets and what becomes of an answer, `entry` reads
-//! values by type, `failures` knows which are in the log, `search` finds newer versions after
-//! refused credentials, and `variables` has the values where AWS is off. What is read, and how, is
-//! the manager's (`load`); when to try again are the rules of `load/retry`, which
-//! [`Live`](crate::Live) follows, too.
+//! `name` checks what may be asked for, `cache` has what was read, with a `clock` that costs
+//! little, `flights` reads each secret once for all who ask, `inner` decides what a caller gets and
+//! what becomes of an answer, `entry` reads values by type, `failures` knows which are in the log,
+//! `search` finds newer versions after refused credentials, and `variables` has the values where
+//! AWS is off. What is read, and how, is the manager's (`load`); when to try again are the rules of
+//! `load/retry`, which [`Live`](crate::Live) follows, too.
 
 mod cache;
+mod clock;
 mod entry;
 mod failures;
 mod flights;
 mod get;
+mod hits;
 mod inner;
 mod name;
 mod search;
+mod shape;
 mod stats;
-mod text;
 mod variables;
 
 use std::borrow::Cow;
@@ -123,7 +125,7 @@ impl Lookup {
     }
 
     /// How many secrets are kept, at least one; by default 1,000. The least recently used one
-    /// leaves, and is wiped. A name that comes or goes costs time in proportion to this.
+    /// leaves, and is wiped. Once the cache is full, a new name costs time in proportion to this.
     pub fn capacity(self, secrets: usize) -> Self {
         self.change(|options| options.capacity = secrets.max(1))
     }

@@ -6,22 +6,26 @@ use std::time::Duration;
 use serde::ser::SerializeStruct as _;
 use serde::{Serialize, Serializer};
 
+use super::hits::Hits;
 use crate::error::Error;
 use crate::observe::metrics;
 
 /// Counts what callers got.
 #[derive(Debug, Default)]
 pub(super) struct Counters {
-    hits: AtomicU64,
+    hits: Hits,
     misses: AtomicU64,
     failures: AtomicU64,
 }
 
 impl Counters {
     /// A caller was answered from the cache, or had to wait.
+    #[inline]
     pub(super) fn looked_up(&self, hit: bool) {
-        let counter = if hit { &self.hits } else { &self.misses };
-        counter.fetch_add(1, Ordering::Relaxed);
+        match hit {
+            true => self.hits.add(),
+            false => _ = self.misses.fetch_add(1, Ordering::Relaxed),
+        }
         metrics::record_lookup(hit);
     }
 
@@ -53,7 +57,7 @@ impl LookupStats {
         Self {
             secrets: Vec::new(),
             stale: Vec::new(),
-            hits: counters.hits.load(Ordering::Relaxed),
+            hits: counters.hits.sum(),
             misses: counters.misses.load(Ordering::Relaxed),
             failures: counters.failures.load(Ordering::Relaxed),
             ttl,

@@ -51,6 +51,12 @@ impl Node {
         spelling.name.as_deref()
     }
 
+    /// Whether it is one member of the object that it is stored in, with all that is below it.
+    pub(crate) fn is_stored_whole(&self) -> bool {
+        let spelling = self.spelling.as_deref();
+        spelling.is_none_or(|spelling| !spelling.nests && spelling.hidden.is_none())
+    }
+
     /// The same node with the text that its table or array was read from.
     pub(crate) fn with_source_text(mut self, text: Text) -> Self {
         match &mut self.value {

@@ -58,6 +58,22 @@ fn our_own_buffers_are_wiped_before_they_are_freed() {
     });
     assert_eq!(unwiped, 0, "load, merge, extract, drop");
 
+    let unwiped = ALLOCATOR.unwiped(NEEDLE, || {
+        let memory = Memory::new();
+        for name in ["app/a", "app/b", "app/c"] {
+            memory.put(name, needle());
+        }
+        let secrets = SecretsManager::prefix("app").backend(memory).lookup().capacity(2);
+        for name in ["a", "b", "c", "a", "a"] {
+            let text: SecretString = secrets.get(name).blocking().expect("a value");
+            assert_eq!(text.expose_secret().as_bytes(), NEEDLE);
+            drop(secrets.get::<SecretString>(name).shared().blocking().expect("a value"));
+        }
+        secrets.forget("a");
+        secrets.clear();
+    });
+    assert_eq!(unwiped, 0, "looked up");
+
     let folder = tempfile::tempdir().expect("a folder");
     for (file, after) in [("text", &b"\n"[..]), ("binary", b"\xff")] {
         std::fs::write(folder.path().join(file), [NEEDLE, after].concat()).expect("a file");

@@ -91,6 +91,7 @@ mod ambient;
 mod conversions;
 mod lists;
 mod names;
+mod plain;
 mod properties;
 mod recovery;
 mod redaction;

@@ -116,13 +116,13 @@ fn values_are_kept_by_type_and_key_up_to_a_bound() {
     assert!(Arc::ptr_eq(&shared(&["a", "b"]), &shared(&["a", "b"])));
     assert!(Arc::ptr_eq(&shared(&[]), &shared(&[])));
     assert!(entry.shared::<u16>(&[Cow::Borrowed("port")]).is_ok(), "by another type");
-    for _ in 0..2 * MAX_TYPED {
+    for _ in 0..2 * typed::MAX_TYPED {
         // None of these is equal to another spelling's.
         shared(&["PORT"]);
     }
-    for n in 0..2 * MAX_TYPED {
+    for n in 0..2 * typed::MAX_TYPED {
         let key = format!("{}port{}", "_".repeat(n), "-".repeat(n));
         assert_eq!(*entry.shared::<String>(&[Cow::Owned(key)]).expect("a value"), "5432");
     }
-    assert_eq!(entry.typed.load().len(), MAX_TYPED);
+    assert_eq!(entry.typed.len(), typed::MAX_TYPED);
 }

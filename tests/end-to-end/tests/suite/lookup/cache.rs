@@ -61,6 +61,34 @@ async fn a_shared_value_is_parsed_once_for_each_version() {
     assert_eq!(one.username, "u", "what is held stays whole");
 }
 
+/// Many hits in a row read no clock; what was replaced or forgotten meanwhile is not served.
+#[tokio::test]
+async fn a_hot_secret_is_replaced_at_once_and_leaves_at_once() {
+    let fake = fake();
+    let secrets = manager(&fake).lookup();
+    let heat = async |expected: &str| {
+        for _ in 0..2_000 {
+            assert_eq!(text(&secrets, "database-url").await.unwrap(), expected);
+        }
+    };
+    heat("postgres://one").await;
+    fake.put("app/database-url", "postgres://two");
+    heat("postgres://one").await;
+    secrets.get::<String>("database-url").refresh().await.unwrap();
+    heat("postgres://two").await;
+    fake.put("app/database-url", "postgres://three");
+    secrets.forget("database-url");
+    heat("postgres://three").await;
+    assert_eq!((reads(&fake), secrets.stats().hits()), (3, 7_998));
+
+    let shared = secrets.get::<String>("database-url").shared().await.unwrap();
+    let left = Arc::downgrade(&shared);
+    drop(shared);
+    assert!(left.upgrade().is_some(), "kept with the secret");
+    secrets.clear();
+    assert!(left.upgrade().is_none(), "no thread keeps what it has read");
+}
+
 #[tokio::test]
 async fn a_hundred_callers_share_one_call() {
     let fake = fake();

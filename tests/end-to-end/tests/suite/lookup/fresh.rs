@@ -92,7 +92,15 @@ async fn an_operation_runs_once_with_variables_that_do_not_change() {
     let secrets = secrets.environment_from([("DATABASE_URL", "local")]);
     let tries = AtomicUsize::new(0);
     assert_eq!(log_in(&secrets, "another", &tries).await, Err(Failed::Refused));
-    assert_eq!(tries.load(Ordering::Relaxed), 1);
+    assert_eq!(tries.load(Ordering::Relaxed), 1, "they are kept while the store fails");
+    let operation = |_: Arc<String>| {
+        tries.fetch_add(1, Ordering::Relaxed);
+        // They are read again then.
+        secrets.clear();
+        async { Err::<(), _>(Failed::Refused) }
+    };
+    let outcome = secrets.get("database-url").with_fresh(operation, refused).await;
+    assert_eq!((outcome, tries.load(Ordering::Relaxed)), (Err(Failed::Refused), 2), "the same");
 }
 
 /// A version that was forgotten, and is read again, is not a newer one.

@@ -1,5 +1,7 @@
 //! What is served while AWS fails.
 
+use end_to_end::Log;
+
 use super::*;
 
 /// The store answers again, and the value is fresh without anyone asking.
@@ -94,6 +96,21 @@ async fn after_max_stale_the_value_is_gone() {
     assert_eq!(text(&secrets, "database-url").await.unwrap_err().kind(), ErrorKind::AccessDenied);
     assert!(secrets.stats().secrets().is_empty());
 
+    // A value that is still there, because the read behind it has not ended, is none of them.
+    fake.clear_faults();
+    let hanging = manager(&fake).timeout(Duration::from_secs(3600)).lookup();
+    let hanging = hanging.max_stale(Duration::from_secs(60));
+    text(&hanging, "database-url").await.unwrap();
+    fake.inject(Fault::error("AccessDeniedException", 400, "denied"));
+    tokio::time::sleep(LATER).await;
+    text(&hanging, "database-url").await.unwrap();
+    fake.clear_faults();
+    fake.inject(Fault::hang());
+    assert_eq!(hanging.stats().stale(), ["database-url"]);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(hanging.stats().secrets().is_empty() && hanging.stats().stale().is_empty());
+    drop(hanging);
+
     let strict = manager(&fake).lookup().max_stale(Duration::ZERO);
     fake.clear_faults();
     text(&strict, "database-url").await.unwrap();
@@ -136,6 +153,52 @@ async fn an_outage_makes_few_calls_for_a_secret_that_was_never_read() {
         let _ = refreshed().await;
         refreshed().await.expect("past what is remembered");
     }
+}
+
+/// Who watches the log sees each try, and the whole message only when it is a new one.
+#[tokio::test(start_paused = true)]
+async fn a_failure_that_is_repeated_is_logged_in_one_line() {
+    let (log, _logging) = Log::start();
+    let fake = fake();
+    let secrets = manager(&fake).lookup();
+    text(&secrets, "database-url").await.unwrap();
+    let repeated = async |fault, tries: usize| {
+        let before = log.text().len();
+        fake.clear_faults();
+        fake.inject(fault);
+        let events = || log.text()[before..].matches("stale_secret_served").count();
+        while events() < tries {
+            let _ = text(&secrets, "database-url").await;
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        let logged = log.text()[before..].to_owned();
+        let events: Vec<_> =
+            logged.lines().filter(|line| line.contains("stale_secret_served")).collect();
+        events.iter().map(|line| line.contains("repeated=true")).collect::<Vec<_>>()
+    };
+    tokio::time::sleep(LATER).await;
+    let denied = || Fault::error("AccessDeniedException", 400, "denied");
+    assert_eq!(repeated(denied(), 3).await[..3], [false, true, true]);
+    let gone = Fault::error("ResourceNotFoundException", 400, "gone");
+    assert_eq!(repeated(gone, 2).await[..2], [false, true], "another failure");
+    assert_eq!(repeated(denied(), 1).await[..1], [false], "and the first one again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_optional_secret_that_is_absent_is_logged_once() {
+    let (log, _logging) = Log::start();
+    let fake = fake();
+    fake.put("app/denied", "d");
+    fake.deny_secret("app/denied");
+    let secrets = manager(&fake).lookup();
+    for _ in 0..100 {
+        for name in ["missing", "denied"] {
+            let found = secrets.get::<String>(name).optional().await.unwrap();
+            assert_eq!(found, None);
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    assert_eq!(log.text().matches("optional_secret_absent").count(), 2);
 }
 
 /// A value that came with the last read is served even if it does not fit one caller's type.
