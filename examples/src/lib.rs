@@ -7,6 +7,8 @@
 //! of your own, `explain` shows where each key comes from, `rotate` rotates the password of a
 //! database, and `postgres-rotation` does so under load.
 
+#[cfg(feature = "hints")]
+pub mod hints;
 pub mod jwt;
 pub mod postgres;
 mod process;

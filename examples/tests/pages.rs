@@ -28,6 +28,15 @@ fn the_page_on_postgres_quotes_the_example() {
 }
 
 #[test]
+fn the_page_on_push_quotes_the_recipes() {
+    let page = include_str!("../../secrets-provider/docs/push.md");
+    let (_, recipes) = page.split_once("# Other queues").unwrap();
+    for quote in quotes(recipes, "rust,ignore") {
+        assert!(include_str!("../src/hints.rs").contains(quote), "not in the recipes:\n{quote}");
+    }
+}
+
+#[test]
 fn the_page_on_testing_quotes_the_tests() {
     let page = include_str!("../../secrets-provider/docs/testing.md");
     for quote in quotes(page, "rust,ignore") {
