@@ -99,10 +99,7 @@ impl<'a> Members<'a> {
         context: &'a Context<'a>,
     ) -> Self {
         let (mut members, ambiguities) = fields::fields(table, fields);
-        for ambiguity in ambiguities {
-            let [one, other] = ambiguity.spellings.map(|name| join(at, name));
-            context.report_ambiguous(&join(at, ambiguity.field), &one, &other);
-        }
+        context.report_ambiguities(at, ambiguities);
         members.retain(|(name, _)| !context.is_ignored(&join(at, name)));
         for (field, node) in context.found(at) {
             members.push((Cow::Borrowed(field), Cow::Owned(node)));

@@ -12,6 +12,7 @@
 use std::cell::RefCell;
 
 use super::error::{self, Objection};
+use super::fields::Ambiguity;
 use super::marks::State;
 use super::missing::Shape;
 use crate::error::Error;
@@ -106,8 +107,16 @@ impl<'a> Context<'a> {
         state.set(&join(table, loser), |mark| &mut mark.ignored);
     }
 
+    /// Fields of the table at a path that are spelled in two ways.
+    pub(super) fn report_ambiguities(&self, at: &str, ambiguities: Vec<Ambiguity<'_>>) {
+        for ambiguity in ambiguities {
+            let [one, other] = ambiguity.spellings.map(|name| join(at, name));
+            self.report_ambiguous(&join(at, ambiguity.field), &one, &other);
+        }
+    }
+
     /// Two spellings of a field within one layer, neither of them exact.
-    pub(super) fn report_ambiguous(&self, path: &str, one: &str, other: &str) {
+    fn report_ambiguous(&self, path: &str, one: &str, other: &str) {
         let shown = {
             let state = self.state.borrow();
             [path, one, other].map(|path| state.names.shown(path))

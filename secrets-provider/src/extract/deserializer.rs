@@ -12,7 +12,7 @@ use super::lists;
 use super::magic::Magic;
 use super::numbers::{Number, numbers};
 use super::serde_internals::{self, KEY, ROTATING, identity, is_tagged_visitor};
-use super::variants::Enum;
+use super::variants::{self, Choice, Enum};
 use super::{Extractor, Place, scalar};
 use crate::tree::{Node, Value, base64};
 
@@ -276,19 +276,18 @@ impl<'de> Deserializer<'de> for Extractor<'_> {
         visitor: V,
     ) -> Result<V::Value, ExtractError> {
         self.context.know_fields(&self.at, variants);
-        if let Some(table) = self.table()
-            && table.entries.len() == 1
-            && let Some((variant, node)) = table.entries.iter().next()
-            && variant != "value"
-        {
-            // As it is stored, or by the name that the tree has.
-            let stored = node.stored_name();
-            let variant = stored
-                .filter(|stored| variants.contains(stored) || !variants.contains(&variant.as_str()))
-                .unwrap_or(variant);
-            let visited =
-                visitor.visit_enum(Enum::with_content(variant, node, &self.at, self.context));
-            return self.settle(visited);
+        match self.table().map_or(Choice::None, |table| variants::chosen(table, variants)) {
+            Choice::One((variant, node), ambiguities) => {
+                self.context.report_ambiguities(&self.at, ambiguities);
+                let content = Enum::with_content(&variant, &node, &self.at, self.context);
+                let visited = visitor.visit_enum(content);
+                return self.settle(visited);
+            }
+            Choice::Two([one, other]) => {
+                let reason = format!("there are two, `{one}` and `{other}`");
+                return self.malformed("one variant", &reason);
+            }
+            Choice::None => {}
         }
         match self.json() {
             Some(Ok(node)) if matches!(node.value, Value::Table(_)) => {
@@ -299,7 +298,8 @@ impl<'de> Deserializer<'de> for Extractor<'_> {
         }
         match self.text() {
             Some(text) => {
-                let visited = visitor.visit_enum(Enum::unit(text.as_str().trim(), self.context));
+                let variant = variants::named(text.as_str().trim(), variants);
+                let visited = visitor.visit_enum(Enum::unit(variant, self.context));
                 self.settle(visited)
             }
             None => self.wrong("a variant's name"),
@@ -313,10 +313,22 @@ impl<'de> Deserializer<'de> for Extractor<'_> {
         visitor.visit_unit()
     }
 
-    /// Outside of the keys of a table, serde asks for a name where a tag is.
+    /// Outside of the keys of a table, serde asks for a name where a tag is. Only the type's refusal
+    /// shows which variants there are: the next walk gives the one that the tag spells.
     fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ExtractError> {
         self.context.know_tag(&self.at);
-        self.deserialize_any(visitor)
+        let Some(Node { value: Value::Text(tag), .. }) = self.scalar() else {
+            return self.deserialize_any(visitor);
+        };
+        let named = self.context.variant_of_tag(&self.at);
+        match visitor.visit_str(named.unwrap_or(tag.as_str())) {
+            Err(ExtractError::Unplaced(Objection::UnknownVariant(variants)))
+                if named.is_none() && self.context.name_tag(&self.at, tag.as_str(), variants) =>
+            {
+                Err(ExtractError::Reported)
+            }
+            visited => self.settle(visited),
+        }
     }
 }
 

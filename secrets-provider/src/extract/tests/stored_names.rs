@@ -170,3 +170,93 @@ fn many_keys_are_read_in_linear_time() {
     assert_eq!(ok::<BTreeMap<String, String>>(&payload)["K7__A__B"], "7");
     assert!(start.elapsed() < std::time::Duration::from_secs(10), "{:?}", start.elapsed());
 }
+
+#[derive(Debug, Deserialize, PartialEq)]
+#[serde(rename_all = "SCREAMING-KEBAB-CASE")]
+enum Method {
+    ApiToken(String),
+    Basic { user: String, pass: Option<String> },
+    None,
+}
+
+/// A variable's name has no case, so a segment that names a variant has any spelling.
+#[test]
+fn a_variant_is_found_in_any_spelling_as_a_field_is() {
+    type Env = &'static [(&'static str, &'static str)];
+    let token = |token: &str| Method::ApiToken(token.to_owned());
+    let basic = |user: &str, pass: Option<&str>| Method::Basic {
+        user: user.to_owned(),
+        pass: pass.map(str::to_owned),
+    };
+    for (secret, env, dotenv, expected) in [
+        ("{}", &[("X__API_TOKEN", "t")][..] as Env, "", token("t")),
+        ("{}", &[("X__APITOKEN", "t")], "", token("t")),
+        ("{}", &[], "X__API_TOKEN=t", token("t")),
+        ("{}", &[("X__BASIC__USER", "u")], "", basic("u", None)),
+        ("{}", &[("X__BASIC__USER", "u"), ("X__BASIC__PASS", "p")], "", basic("u", Some("p"))),
+        (r#"{"X__API_TOKEN": "t"}"#, &[], "", token("t")),
+        (r#"{"X__BASIC__USER": "u"}"#, &[], "", basic("u", None)),
+        (r#"{"x": {"API-TOKEN": "t"}}"#, &[], "", token("t")),
+        (r#"{"x": {"apiToken": "t"}}"#, &[], "", token("t")),
+        (r#"{"X": {"BASIC": {"USER": "u"}}}"#, &[], "", basic("u", None)),
+        ("{}", &[("X", r#"{"api_token": "t"}"#)], "", token("t")),
+        ("{}", &[("X", "none")], "", Method::None),
+        (r#"{"x": "None"}"#, &[], "", Method::None),
+        // The layers meet in one variant, and the higher one wins between two.
+        (
+            r#"{"x": {"Basic": {"user": "s"}}}"#,
+            &[("X__BASIC__PASS", "e")],
+            "",
+            basic("s", Some("e")),
+        ),
+        (r#"{"x": {"apiToken": "s"}}"#, &[("X__API_TOKEN", "e")], "X__API_TOKEN=d", token("s")),
+        (r#"{"x": {"API-TOKEN": "s"}}"#, &[("X__BASIC__USER", "e")], "", token("s")),
+        ("{}", &[("X__BASIC__USER", "e")], "X__API_TOKEN=d", basic("e", None)),
+        // Variables that are not meant.
+        ("{}", &[("X__API_TOKEN", "t"), ("X__OTHER", "o")], "", token("t")),
+    ] {
+        let read = layered::<X<Method>>(secret, env, dotenv)
+            .unwrap_or_else(|error| panic!("{secret} {env:?} {dotenv}: {error}"));
+        assert_eq!(read.x, expected, "{secret} {env:?} {dotenv}");
+    }
+    let error = layered::<X<Method>>("{}", &[("X__API_TOKEN", "t"), ("X__BASIC__USER", "u")], "");
+    let error = error.expect_err("two variants").to_string();
+    assert!(error.contains("expected one variant, but there are two, `API-TOKEN`"), "{error}");
+    let error = layered::<X<Method>>(r#"{"x": {"BASIC": {"user": "u"}, "hunter2": 1}}"#, &[], "");
+    let error = error.expect_err("another key").to_string();
+    assert!(error.contains("expected one of") && !error.contains("hunter2"), "{error}");
+}
+
+#[test]
+fn map_keys_that_are_enums_and_tags_are_found_in_any_spelling() {
+    #[derive(Debug, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
+    #[serde(rename_all = "UPPERCASE")]
+    enum Currency {
+        Usd,
+        Eur,
+    }
+    let env = [("X__USD", "1"), ("X__EUR", "2")];
+    let rates: X<BTreeMap<Currency, u8>> = layered("{}", &env, "").expect("rates");
+    assert_eq!(rates.x, [(Currency::Usd, 1), (Currency::Eur, 2)].into());
+    #[derive(Debug, Deserialize, PartialEq)]
+    #[serde(tag = "type", rename_all = "kebab-case")]
+    enum Internal {
+        ObjectStore { bucket: String },
+    }
+    #[derive(Debug, Deserialize, PartialEq)]
+    #[serde(tag = "t", content = "c", rename_all = "kebab-case")]
+    enum Adjacent {
+        ObjectStore { bucket: String },
+        Disk,
+    }
+    for tag in ["object-store", "OBJECT_STORE", "ObjectStore"] {
+        let text = format!(r#"{{"type": "{tag}", "bucket": "b"}}"#);
+        assert_eq!(ok::<Internal>(&text), Internal::ObjectStore { bucket: "b".into() });
+        let text = format!(r#"{{"c": {{"bucket": "b"}}, "t": "{tag}"}}"#);
+        assert_eq!(ok::<Adjacent>(&text), Adjacent::ObjectStore { bucket: "b".into() });
+    }
+    let both: Vec<Adjacent> = ok(r#"[{"t": "DISK"}, {"t": "disk"}]"#);
+    assert_eq!(both, [Adjacent::Disk, Adjacent::Disk]);
+    let error = refused::<Internal>(r#"{"type": "hunter2", "bucket": "b"}"#);
+    assert!(error.contains("expected one of `object-store`"), "{error}");
+}
