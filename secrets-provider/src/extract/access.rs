@@ -4,7 +4,7 @@
 //! were found elsewhere are added, so the deserializer never knows about earlier walks.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use serde::de::{DeserializeSeed, MapAccess, SeqAccess};
 
@@ -128,9 +128,10 @@ impl<'a> Members<'a> {
         }
     }
 
-    /// The layer of each member.
-    pub(super) fn ranks(&self) -> BTreeMap<String, u32> {
-        self.members.as_slice().iter().map(|(name, node)| (name.to_string(), node.rank)).collect()
+    /// The member that is handed out under this name.
+    pub(super) fn node(&self, name: &str) -> Option<&Node> {
+        let members = self.members.as_slice();
+        members.iter().find(|(member, _)| member == name).map(|(_, node)| &**node)
     }
 }
 

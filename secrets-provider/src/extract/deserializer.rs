@@ -190,13 +190,12 @@ impl<'de> Deserializer<'de> for Extractor<'_> {
                     Err(ExtractError::Unplaced(Objection::Duplicate(field)))
                         if self.context.is_last_a_spelling() =>
                     {
-                        let rank = |name: &str| {
-                            let mut stored = table.stored().into_iter();
-                            let stored = stored.find(|(stored, _)| *stored == name);
-                            let node = stored.map(|(_, node)| node.rank);
-                            node.or_else(|| Some(table.entries.get(name)?.rank))
+                        let stored = table.stored();
+                        let node = |name: &str| {
+                            let node = stored.iter().find(|(stored, _)| *stored == name);
+                            node.map(|(_, node)| &**node).or_else(|| table.entries.get(name))
                         };
-                        self.context.same_field(&self.at, field, rank);
+                        self.context.same_field(&self.at, field, node);
                         Err(ExtractError::Reported)
                     }
                     // Fields that serde looks for itself, below `flatten` or a tag, are found by
@@ -245,15 +244,14 @@ impl<'de> Deserializer<'de> for Extractor<'_> {
             Some(table) => {
                 self.context.know_fields(&self.at, fields);
                 let members = Members::of_struct(table, fields, &self.at, self.context);
-                let ranks = members.ranks();
                 match visitor.visit_map(members) {
                     Err(ExtractError::Unplaced(Objection::Missing(field))) => {
                         self.context.missing(&self.at, self.node(), field, fields);
                         Err(ExtractError::Reported)
                     }
                     Err(ExtractError::Unplaced(Objection::Duplicate(field))) => {
-                        let rank = |name: &str| ranks.get(name).copied();
-                        self.context.same_field(&self.at, field, rank);
+                        let members = Members::of_struct(table, fields, &self.at, self.context);
+                        self.context.same_field(&self.at, field, |name| members.node(name));
                         Err(ExtractError::Reported)
                     }
                     visited => self.settle(visited),

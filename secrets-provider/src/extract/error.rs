@@ -187,13 +187,21 @@ pub(super) fn no_table(path: &str, origin: &Origin) -> Error {
     invalid(path, Some(origin), &message).with_hint(HOW_A_TABLE)
 }
 
-/// Two spellings of a key within one layer, neither of them exact.
-pub(super) fn ambiguous(path: &str, one: &str, other: &str) -> Error {
-    let mut spellings = [one, other];
-    spellings.sort_unstable();
-    let [one, other] = spellings;
-    let message = format!("key `{path}` is given twice in one layer: as `{one}` and `{other}`");
-    Error::new(ErrorKind::Invalid, message).with_hint("remove one of them")
+/// A key that is given twice within one layer: in two spellings, or by an alias, too.
+pub(super) fn ambiguous(path: &str, spellings: [(String, &Origin); 2]) -> Error {
+    let mut spellings = spellings.map(|(name, origin)| (name, origin, origin.to_string()));
+    spellings.sort_unstable_by(|one, other| (&one.0, &one.2).cmp(&(&other.0, &other.2)));
+    let [(one, origin, of_one), (other, _, of_other)] = spellings;
+    let places = match of_one == of_other {
+        true => format!("as `{one}` and `{other}` ({of_one})"),
+        false => format!("as `{one}` ({of_one}) and `{other}` ({of_other})"),
+    };
+    let message = format!("key `{path}` is given twice in one layer: {places}");
+    let error = Error::new(ErrorKind::Conflict, message).with_hint("remove one of them");
+    match origin {
+        Origin::Secret { name, .. } => error.with_secret(name),
+        _ => error,
+    }
 }
 
 /// A value that does not fit, with its key and where it came from.

@@ -5,8 +5,8 @@
 //! deep and broken JSON are errors that name keys and positions, never content. Pure, and without
 //! recursion over the input before its depth is known.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -192,8 +192,19 @@ impl Source<'_> {
         // In the order of their paths, so that a value comes before the members of a table of its
         // name.
         let mut members: BTreeMap<Vec<String>, (String, &RawValue)> = BTreeMap::new();
-        for (key, raw) in entries(text)? {
-            let path = path_of(&key);
+        let entries = entries(text)?;
+        let keys: HashSet<&str> = entries.iter().map(|(key, _)| key.as_str()).collect();
+        // Beside a key of its lowercased name, a key keeps its own: a map holds both.
+        let paths: Vec<Vec<String>> = entries
+            .iter()
+            .map(|(key, _)| match path_of(key) {
+                path if path.len() == 1 && path[0] != *key && keys.contains(path[0].as_str()) => {
+                    vec![key.clone()]
+                }
+                path => path,
+            })
+            .collect();
+        for (path, (key, raw)) in paths.into_iter().zip(entries) {
             match members.entry(path) {
                 Entry::Vacant(slot) => slot.insert((key, raw)),
                 Entry::Occupied(slot) => {
@@ -373,7 +384,9 @@ mod tests {
         for (text, key) in [
             (r#"{"a": 1, "a": 1}"#, "a"),
             (r#"{"a": null, "a": 1}"#, "a"),
-            (r#"{"API_KEY": 1, "api_key": 1}"#, "api_key"),
+            (r#"{"API_KEY": 1, "API_KEY": 1}"#, "api_key"),
+            (r#"{"API_KEY": 1, "api_key": 1, "API_KEY": 1}"#, "API_KEY"),
+            (r#"{"A__B": 1, "a": {"b": 1}}"#, "a.b"),
             (r#"{"x": {"y": {"b": 1, "\u0062": 2}}}"#, "x.y.b"),
             (r#"{"x": [{"b": 1, "b": 2}]}"#, "x.b"),
         ] {

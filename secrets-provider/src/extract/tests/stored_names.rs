@@ -146,10 +146,39 @@ fn a_dotenv_file_that_moved_into_a_secret_overrides_the_stale_variables() {
     assert_eq!(settings.database, map(&[("host", "h"), ("password", "new"), ("username", "new")]));
 }
 
+/// Keys of maps are data, so a map holds both; a field cannot.
+#[test]
+fn keys_that_differ_in_case_are_two_keys_for_a_map_and_one_for_a_field() {
+    for text in [
+        r#"{"ACME": "1", "acme": "2"}"#,
+        r#"{"acme": "2", "Acme": "3", "ACME": "1"}"#,
+        r#"{"ACME": {"x": 1, "X": 2}, "acme": {"x": 3}}"#,
+        r#"{"A": 1, "a": [{"B": 1, "b": 2}]}"#,
+        r#"{"A": {"B": {"C": 1, "c": 2}}}"#,
+    ] {
+        let value: Json = serde_json::from_str(text).expect("JSON");
+        assert_eq!(ok::<Json>(text), value);
+        assert_eq!(layered::<Json>(text, &[], "").expect("at the root"), value);
+    }
+    let both = map(&[("ACME", "1"), ("acme", "2")]);
+    assert_eq!(ok::<Map>(r#"{"ACME": "1", "acme": "2"}"#), both);
+    // The layers below still meet the key of their name.
+    let layers: X<Map> =
+        layered(r#"{"x": {"ACME": "1", "acme": "2"}}"#, &[("X__ACME", "e")], "").expect("a map");
+    assert_eq!(layers.x, both);
+    let error = read::<X<u8>>(r#"{"X": 1, "x": 2}"#).expect_err("a field");
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    assert!(error.to_string().contains("as `x.X` and `x.x` (secret `app/x`"), "{error}");
+    let error = read::<X<Map>>(r#"{"X": {"a": 1}, "x": {"b": 2}}"#).expect_err("a section");
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    // What nothing reads is no error, nor is a key that is absent.
+    assert_eq!(ok::<X<u8>>(r#"{"x": 1, "ACME": 1, "acme": 2}"#).x, 1);
+    assert_eq!(ok::<X<u8>>(r#"{"x": 1, "X": null}"#).x, 1);
+}
+
 #[test]
 fn one_key_in_two_spellings_is_malformed() {
     for payload in [
-        r#"{"ACME": 1, "acme": 2}"#,
         r#"{"A__B": 1, "a": {"b": 2}}"#,
         r#"{"A__B": 1, "A": {"B": 2}}"#,
         r#"{"A__B": {"C": 1}, "A__B__C": 2}"#,
