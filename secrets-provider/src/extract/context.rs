@@ -195,6 +195,11 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// A path as it may be shown.
+    pub(super) fn shown(&self, path: &str) -> String {
+        self.state.borrow().names.shown(path)
+    }
+
     /// Whether the whole path may be shown.
     fn is_name(&self, path: &str) -> bool {
         !names::hides_a_name(&self.state.borrow().names.shown(path))

@@ -3,12 +3,10 @@
 //! The target type decides: text is parsed where a number, a bool, a table or a sequence is wanted,
 //! and stays text elsewhere.
 
-use serde::de::value::SeqDeserializer;
 use serde::de::{Deserializer, Visitor};
 
-use super::access::{Items, Members, Versions};
+use super::access::{Members, Versions};
 use super::error::{ExtractError, Objection};
-use super::lists;
 use super::magic::Magic;
 use super::numbers::{Number, numbers};
 use super::serde_internals::{self, KEY, ROTATING, identity, is_tagged_visitor};
@@ -340,73 +338,6 @@ impl Extractor<'_> {
             Some(number) => self.settle(visit(number)),
             None => self.wrong(name),
         }
-    }
-
-    /// The items of an array; for a tuple, exactly as many as it has.
-    fn items<'de, V: Visitor<'de>>(
-        self,
-        length: Option<usize>,
-        visitor: V,
-    ) -> Result<V::Value, ExtractError> {
-        let expected =
-            || length.map_or_else(|| "a sequence".to_owned(), |n| format!("a sequence of {n}"));
-        match self.node().map(|node| &node.value) {
-            Some(Value::Array(items)) => self.listed(items, length, visitor),
-            Some(Value::Bytes(bytes)) => match length.filter(|length| *length != bytes.len()) {
-                Some(_) => self.malformed(&expected(), &format!("there are {} bytes", bytes.len())),
-                None => {
-                    let bytes = SeqDeserializer::new(bytes.iter().copied());
-                    let visited = visitor.visit_seq(bytes);
-                    self.settle(visited)
-                }
-            },
-            Some(Value::Text(text)) => match (self.json(), lists::split(text)) {
-                (Some(Ok(node)), _) if matches!(node.value, Value::Array(_) | Value::Table(_)) => {
-                    self.with(&node).items(length, visitor)
-                }
-                // In an `Option`, empty text is `None`.
-                (_, Some(items)) if items.is_empty() && self.optional => self.wrong(&expected()),
-                (_, Some(items)) => {
-                    let node = self.node().map(|node| lists::array(items, node));
-                    self.context.read_as_list(&self.at);
-                    self.listed(&node.unwrap_or_default(), length, visitor)
-                }
-                (Some(Err(problem)), None) => self.malformed(&expected(), &problem),
-                _ => self.wrong(&expected()),
-            },
-            // figment has parsed a variable with one item.
-            Some(Value::Number(_) | Value::Bool(_))
-                if self.node().is_some_and(|node| node.origin.is_variable()) =>
-            {
-                let item: Vec<Node> = self.node().cloned().into_iter().collect();
-                self.listed(&item, length, visitor)
-            }
-            _ => match self.table().map(|table| (lists::indexed(table), lists::gap(table))) {
-                Some((Some(items), _)) => self.listed(&items, length, visitor),
-                Some((None, Some(gap))) => {
-                    let reason = format!("item {gap} is not there; items are numbered from 0");
-                    self.malformed(&expected(), &reason)
-                }
-                _ => self.wrong(&expected()),
-            },
-        }
-    }
-
-    /// These nodes as the items of a list.
-    fn listed<'de, V: Visitor<'de>>(
-        self,
-        items: &[Node],
-        length: Option<usize>,
-        visitor: V,
-    ) -> Result<V::Value, ExtractError> {
-        if let Some(length) = length.filter(|length| *length != items.len()) {
-            let reason = format!("there are {}", items.len());
-            return self.malformed(&format!("a sequence of {length}"), &reason);
-        }
-        self.context.know_items(&self.at);
-        let items = Items::new(items, length.is_none(), &self.at, self.context);
-        let visited = visitor.visit_seq(items);
-        self.settle(visited)
     }
 
     /// Bytes as they are, or text that the key itself decodes. It leaves the reason for a

@@ -151,10 +151,27 @@ pub(super) fn how_to_add(path: &str, is_map: bool) -> String {
     }
 }
 
-/// The same for a list.
-pub(super) fn how_to_add_a_list(path: &str) -> String {
-    let how = how_to_add(path, false);
-    format!("{how}; {}", super::lists::HOW)
+/// The same for a list. `numbered` is where its items may be, under keys that are not below it.
+pub(super) fn how_to_add_a_list(path: &str, numbered: Option<&Origin>) -> String {
+    match numbered {
+        Some(origin) if origin.is_variable() => {
+            format!("{origin} is no item of `{path}`: {}", how_to_number(path))
+        }
+        Some(origin) => format!(
+            "{origin} has numbered keys that are no items of `{path}`; {}",
+            super::lists::HOW
+        ),
+        None => format!("{}; {}", how_to_add(path, false), super::lists::HOW),
+    }
+}
+
+/// How the variables of a list's items are named.
+pub(super) fn how_to_number(path: &str) -> String {
+    let name = variable(path).unwrap_or_else(|| "NAME".to_owned());
+    format!(
+        "number the variables from 0 without a gap, after two underscores: `{name}__0`, \
+         `{name}__1`, …"
+    )
 }
 
 /// The same for a table with these fields.
@@ -169,8 +186,9 @@ pub(super) fn how_to_add_a_table(path: &str, fields: &[&str]) -> String {
         variables.truncate(MAX_FIELDS);
         variables.push("…".to_owned());
     }
+    let noun = if variables.len() == 1 { "variable" } else { "variables" };
     let variables = variables.join(", ");
-    format!("add it to a secret as a JSON object, or set the variables {variables} {WHERE}")
+    format!("add it to a secret as a JSON object, or set the {noun} {variables} {WHERE}")
 }
 
 /// How many fields of a table a hint lists.

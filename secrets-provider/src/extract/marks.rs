@@ -26,6 +26,8 @@ pub(super) struct State {
     /// What is there instead of a missing field, and what type it has, by the field's path.
     pub(super) instead: BTreeMap<String, Instead>,
     pub(super) shapes: BTreeMap<String, Shape>,
+    /// What is numbered as the items of a missing list, but not as keys below it, by its path.
+    pub(super) numbered: BTreeMap<String, Arc<Origin>>,
     /// Grows with everything that a walk finds out.
     pub(super) learned: usize,
     /// The member that was handed out last and, if it is another spelling of the same field, the

@@ -62,7 +62,10 @@ impl State {
             _ => known.as_slice(),
         };
         let how = match self.shapes.get(&path) {
-            Some(Shape::List) => error::how_to_add_a_list(&self.names.shown(&path)),
+            Some(Shape::List) => {
+                let numbered = self.numbered.get(&path).map(|origin| &**origin);
+                error::how_to_add_a_list(&self.names.shown(&path), numbered)
+            }
             Some(Shape::Map) | None if fields.is_empty() => {
                 let is_map = self.shapes.contains_key(&path);
                 error::how_to_add(&self.names.shown(&path), is_map)
@@ -166,6 +169,9 @@ impl<'a> Context<'a> {
             Some(Value::Table(members)) => Some(members),
             Some(_) => None,
         };
+        if let Some(origin) = self.numbered(&path, field, members) {
+            self.state.borrow_mut().numbered.entry(path.clone()).or_insert(origin);
+        }
         let mut present: BTreeSet<String> = members.map(relaxed_names).unwrap_or_default();
         present.extend(self.found(table).iter().map(|(found, _)| relaxed(found)));
         let absent = fields.iter().copied();
@@ -326,6 +332,18 @@ impl<'a> Context<'a> {
             self.variables().filter(|(name, _)| wanted.contains(name)).collect();
         nodes.sort_by_key(|(name, node)| (is_secret(node), node.rank, **name == wanted[0]));
         nodes.pop().map(|(_, node)| node.clone())
+    }
+
+    /// Where the items of a list may be that somebody has numbered, but not as keys below it.
+    fn numbered(&self, path: &str, field: &str, members: Option<&Table>) -> Option<Arc<Origin>> {
+        let mut members = members.into_iter().flat_map(|members| &members.entries);
+        let own = members.find(|(name, _)| near::is_numbered(field, name)).map(|(_, node)| node);
+        let variable = &variables_of(path)[0];
+        let node = own.or_else(|| {
+            let mut variables = self.variables();
+            Some(variables.find(|(name, _)| near::is_numbered(variable, name))?.1)
+        });
+        node.map(|node| node.origin.clone())
     }
 
     fn variable_below(&self, path: &str) -> Option<Arc<Origin>> {

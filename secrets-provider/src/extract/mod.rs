@@ -24,6 +24,7 @@ pub(crate) mod plain;
 mod recovery;
 pub(crate) mod rotating;
 mod scalar;
+mod sequences;
 mod serde_internals;
 mod variants;
 
@@ -237,6 +238,9 @@ impl<'a> Extractor<'a> {
             {
                 encoding::advice(value)
             }
+            _ if expected == "u8" && self.context.is_listed(&self.at) => {
+                Some(lists::HOW_BYTES.to_owned())
+            }
             _ if expected.starts_with("a sequence") || self.context.is_listed(&self.at) => {
                 Some(lists::HOW.to_owned())
             }
@@ -264,8 +268,18 @@ impl<'a> Extractor<'a> {
 
     /// Text that starts as JSON but is not the table or sequence that is wanted.
     fn malformed<T>(&self, expected: &str, reason: &str) -> Result<T, ExtractError> {
+        self.malformed_with(expected, reason, self.advice(expected))
+    }
+
+    /// The same with other advice.
+    fn malformed_with<T>(
+        &self,
+        expected: &str,
+        reason: &str,
+        advice: Option<String>,
+    ) -> Result<T, ExtractError> {
         let message = error::malformed(expected, reason);
-        self.context.report_with(&self.at, self.node(), &message, self.advice(expected));
+        self.context.report_with(&self.at, self.node(), &message, advice);
         Err(ExtractError::Reported)
     }
 

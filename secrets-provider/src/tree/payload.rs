@@ -121,6 +121,13 @@ pub(crate) fn text_of(bytes: &[u8]) -> Option<Text> {
     (*opening == b'{').then(|| std::str::from_utf8(bytes).ok().map(Text::new)).flatten()
 }
 
+/// Whether bytes begin as a JSON object or array.
+pub(crate) fn opens_json(bytes: &[u8]) -> bool {
+    let unmarked = bytes.strip_prefix(MARK.as_bytes()).unwrap_or(bytes);
+    let opening = unmarked.iter().find(|byte| !b" \t\n\r".contains(byte));
+    matches!(opening, Some(b'{' | b'['))
+}
+
 /// Text that may be JSON: the text itself if it begins with `{` or `[`, or what a JSON string holds
 /// that begins so, because it was encoded twice. `None` for other text.
 pub(crate) fn json_in(text: &Text) -> Option<Result<Text, PayloadError>> {

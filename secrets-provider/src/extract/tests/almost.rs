@@ -136,6 +136,13 @@ fn the_hint_for_a_missing_section_names_variables_that_could_fill_it() {
     let settings: Settings =
         of_secrets(&[], &[("DATABASE__USERNAME", "u"), ("DATABASE__PASSWORD", "p")]).expect("it");
     assert_eq!(settings.database.username, "u");
+    #[derive(Debug, Deserialize)]
+    #[allow(dead_code, reason = "only serde uses it")]
+    struct Token {
+        token: String,
+    }
+    let one = of_secrets::<X<Token>>(&[], &[]).expect_err("missing");
+    assert!(one.hint().expect("advice").contains("set the variable `X__TOKEN` in"), "{one}");
     let of = |error: Error| error.hint().expect("advice").to_owned();
     let list = of(of_secrets::<X<Vec<String>>>(&[], &[]).expect_err("missing"));
     assert!(list.contains("variable `X`") && list.contains("`a, b`"), "{list}");
