@@ -80,6 +80,10 @@ pub(super) fn mismatch(expected: &str, found: &str) -> String {
 pub(super) const HOW_A_TABLE: &str =
     "a table is written as a JSON object, or as one variable for each key, such as `NAME__KEY`";
 
+/// How JSON is written in a `.env` file, for hints.
+pub(super) const HOW_JSON_IN_DOTENV: &str =
+    "put single quotes around JSON in a `.env` file, which drops the quotes inside of it otherwise";
+
 /// The hint for a variable that Kubernetes sets for a service.
 pub(super) fn service_link(variable: &str) -> String {
     format!(

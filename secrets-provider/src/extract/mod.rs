@@ -232,6 +232,11 @@ impl<'a> Extractor<'a> {
             {
                 Some(error::service_link(variable))
             }
+            (Origin::Dotenv { .. }, Value::Text(text))
+                if payload::opens_json(text.as_str().as_bytes()) =>
+            {
+                Some(error::HOW_JSON_IN_DOTENV.to_owned())
+            }
             (_, value)
                 if (expected == "a table" || expected.starts_with("a sequence"))
                     && encoding::advice(value).is_some() =>
