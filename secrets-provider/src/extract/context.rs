@@ -176,7 +176,10 @@ impl<'a> Context<'a> {
         match objection {
             Objection::Missing(field) => self.missing(path, node, field, &[]),
             // What the type makes of the whole says nothing while a part of it is a placeholder.
-            Objection::Rejected if self.state.borrow().is_spent_below(path) => {}
+            Objection::Unfit { scalar, expected }
+                if self.place_unfit(path, node, *scalar, expected) => {}
+            Objection::Unfit { .. } | Objection::Rejected
+                if self.state.borrow().is_spent_below(path) => {}
             _ if node.is_some() && self.is_tried(path) => self.nothing_filled(path),
             // Other variables of the environment are no mistake; the next walk does not see this
             // one.

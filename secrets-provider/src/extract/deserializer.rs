@@ -206,7 +206,8 @@ impl<'de> Deserializer<'de> for Extractor<'_> {
                     }
                     // Variables that are not meant for a struct with `flatten` are in it, too.
                     Err(ExtractError::Unplaced(objection))
-                        if self.context.buffered() > known
+                        if (self.context.buffered() > known || objection.missing().is_some())
+                            && !self.context.is_of_kept_variable(&self.at, table, &objection)
                             && self.context.leave_out_variables(
                                 &self.at,
                                 table,

@@ -26,6 +26,7 @@ pub(crate) mod rotating;
 mod scalar;
 mod sequences;
 mod serde_internals;
+mod unfit;
 mod variants;
 
 use serde::de::DeserializeOwned;

@@ -29,7 +29,7 @@ impl Extractor<'_> {
                     self.malformed_with(&expected(), &reason, Some(of_bytes(bytes, Some(length))))
                 }
                 None => match visitor.visit_seq(SeqDeserializer::new(bytes.iter().copied())) {
-                    Err(ExtractError::Unplaced(Objection::Rejected)) => {
+                    Err(ExtractError::Unplaced(Objection::Rejected | Objection::Unfit { .. })) => {
                         let advice = of_bytes(bytes, None);
                         self.malformed_with(
                             &expected(),

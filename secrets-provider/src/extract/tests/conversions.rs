@@ -319,7 +319,7 @@ fn below_flatten_untagged_and_internal_tags_text_stays_text() {
         refused::<Untagged>("1"),
     ] {
         assert!(message.contains("text stays text"), "{message}");
-        assert!(message.contains("key `x`") && message.contains("secret `app/x`"), "{message}");
+        assert!(message.contains("key `x") && message.contains("secret `app/x`"), "{message}");
     }
 }
 
