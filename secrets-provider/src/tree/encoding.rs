@@ -32,6 +32,25 @@ pub(crate) fn advice(value: &Value) -> Option<String> {
     Some(format!("{what}: store {instead}"))
 }
 
+/// What to do about a value that is no scalar of the type that is wanted, because of its form.
+pub(crate) fn advice_for_scalar(value: &Value) -> Option<&'static str> {
+    let text = match value {
+        Value::Bytes(_) => return Some("the value is binary: store it as text (SecretString)"),
+        Value::Text(text) => text.as_str().trim(),
+        _ => return None,
+    };
+    let is_within = |quote| text.len() > 1 && text.starts_with(quote) && text.ends_with(quote);
+    match () {
+        () if text.starts_with('\u{feff}') => {
+            Some("the text begins with a byte order mark: store it without one")
+        }
+        () if is_within('"') || is_within('\'') => {
+            Some("the text has quotes around it: store it without them")
+        }
+        () => None,
+    }
+}
+
 /// The encoding, if a text begins as none in UTF-8 does: with another byte order mark, or with
 /// an ASCII character of two bytes.
 pub(crate) fn foreign(content: &[u8]) -> Option<&'static str> {
@@ -123,6 +142,20 @@ fn is_base64_of_json(text: &str) -> bool {
 mod tests {
     use super::*;
     use crate::secret::Text;
+
+    #[test]
+    fn a_scalar_in_quotes_or_bytes_says_what_to_do() {
+        let text = |text: &str| advice_for_scalar(&Value::Text(Text::new(text)));
+        for quoted in ["\"5\"", " 'true'\n", "\"\""] {
+            assert!(text(quoted).is_some_and(|advice| advice.contains("quotes")), "{quoted}");
+        }
+        assert!(text("\u{feff}5").is_some_and(|advice| advice.contains("byte order mark")));
+        for plain in ["5x", "\"", "it's", "'5", ""] {
+            assert_eq!(text(plain), None, "{plain}");
+        }
+        let bytes = Value::Bytes(std::sync::Arc::new(zeroize::Zeroizing::new(b"5".to_vec())));
+        assert!(advice_for_scalar(&bytes).is_some_and(|advice| advice.contains("SecretString")));
+    }
 
     #[test]
     fn a_form_that_is_not_read_is_named_with_what_to_do() {
