@@ -198,8 +198,9 @@ impl<'de> Deserializer<'de> for Extractor<'_> {
                     }
                     // Fields that serde looks for itself, below `flatten` or a tag, are found by
                     // either name, too.
-                    Err(ExtractError::Unplaced(_))
-                        if table.has_stored_names()
+                    Err(ExtractError::Unplaced(objection))
+                        if !matches!(objection, Objection::Duplicate(_))
+                            && table.has_stored_names()
                             && self.context.read_by_tree_names(&self.at) =>
                     {
                         Err(ExtractError::Reported)

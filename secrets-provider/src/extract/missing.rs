@@ -169,6 +169,16 @@ impl<'a> Context<'a> {
             Some(Value::Table(members)) => Some(members),
             Some(_) => None,
         };
+        // Below `flatten`, serde asks for fields by their exact names.
+        if fields.is_empty()
+            && let by_tree_names = self.is_read_by_tree_names(table)
+            && let Some((name, node)) =
+                members.and_then(|members| spelled(members, field, by_tree_names))
+            && !self.is_spent(&join(table, &name))
+        {
+            self.ignore(&join(table, &name));
+            return self.state.borrow_mut().put(table, field, node.into_owned());
+        }
         if let Some(origin) = self.numbered(&path, field, members) {
             self.state.borrow_mut().numbered.entry(path.clone()).or_insert(origin);
         }
@@ -397,6 +407,27 @@ fn elsewhere(field: &str, members: &[(&str, Cow<'_, Node>)]) -> Option<String> {
             ))
         }
     })
+}
+
+/// The member that is this name in another spelling, as it is handed out: of the highest layer, if
+/// only one of that layer is.
+fn spelled<'n>(
+    table: &'n Table,
+    field: &str,
+    by_tree_names: bool,
+) -> Option<(String, Cow<'n, Node>)> {
+    let wanted = relaxed(field);
+    let members = match by_tree_names {
+        true => table.entries.iter().map(|(name, node)| (&**name, Cow::Borrowed(node))).collect(),
+        false => table.stored(),
+    };
+    let mut alike: Vec<_> =
+        members.into_iter().filter(|(name, _)| *name != field && relaxed(name) == wanted).collect();
+    alike.sort_by_key(|(_, node)| std::cmp::Reverse(node.rank));
+    match alike.as_slice() {
+        [(_, first), (_, second), ..] if first.rank == second.rank => None,
+        _ => alike.into_iter().next().map(|(name, node)| (name.to_owned(), node)),
+    }
 }
 
 fn relaxed_names(table: &Table) -> BTreeSet<String> {
