@@ -46,18 +46,18 @@ impl BadFile {
             ),
             Self::Json(line) => (
                 format!("`{file}`, line {line}: expected `NAME=value`, found JSON"),
-                "write one variable for each key, `NAME__KEY=value`, or one variable that holds the \
-                 JSON in single quotes, `NAME='{\"key\": \"value\"}'`",
+                "write one variable for each key, `NAME__KEY=value`, or one that holds the JSON in \
+                 single quotes, `NAME='{\"key\": \"value\"}'`",
             ),
             Self::UnquotedJson(line) => (
                 format!("`{file}`, line {line}: the JSON is not in quotes"),
-                "put single quotes around the JSON, `NAME='{\"key\": \"value\"}'`, because a `.env` \
-                 file drops the quotes inside of it",
+                "put single quotes around the JSON, `NAME='{\"key\": \"value\"}'`, because a \
+                 `.env` file drops the quotes inside of it",
             ),
             Self::Name(line) => (
                 format!("`{file}`, line {line}: expected `NAME=value`, found another name"),
-                "a name begins with a letter or `_`, and has letters, digits, `_` and `.` only: write \
-                 `_` for `-`, and leave no space before `=`",
+                "a name begins with a letter or `_`, and has letters, digits, `_` and `.` only: \
+                 write `_` for `-`",
             ),
             Self::Line(line) => (
                 format!("`{file}`, line {line}: expected `NAME=value`"),

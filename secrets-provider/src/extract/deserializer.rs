@@ -311,8 +311,8 @@ impl<'de> Deserializer<'de> for Extractor<'_> {
         visitor.visit_unit()
     }
 
-    /// Outside of the keys of a table, serde asks for a name where a tag is. Only the type's refusal
-    /// shows which variants there are: the next walk gives the one that the tag spells.
+    /// Outside of the keys of a table, serde asks for a name where a tag is. Only the type's
+    /// refusal shows which variants there are: the next walk gives the one that the tag spells.
     fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ExtractError> {
         self.context.know_tag(&self.at);
         let Some(Node { value: Value::Text(tag), .. }) = self.scalar() else {

@@ -104,8 +104,8 @@ fn known(expected: &dyn Expected) -> &'static str {
 }
 
 /// Why serde's inside of a buffer, which hides the target type, takes no other scalar.
-const BUFFERED: &str = "; inside `flatten`, untagged and internally tagged types, serde hides the target type, so text \
-                       stays text and cannot fill a number or a bool, and a number cannot fill text";
+const BUFFERED: &str = "; inside `flatten`, untagged and internally tagged types, serde hides the target type, so \
+     text stays text and cannot fill a number or a bool, and a number cannot fill text";
 
 impl Objection {
     /// The field that is missing, if that is the objection.
@@ -141,8 +141,8 @@ impl Objection {
     }
 }
 
-/// A value below `flatten` or a tag that does not fit, where its place is known. `found` is its kind
-/// in words.
+/// A value below `flatten` or a tag that does not fit, where its place is known. `found` is its
+/// kind in words.
 pub(super) fn unfit(expected: &str, found: &str) -> String {
     match expected {
         "" => format!("its type rejects the value{BUFFERED}"),

@@ -1,8 +1,8 @@
 //! Which member of a table is which field of a struct (rule T3).
 //!
 //! The exact name counts before other spellings, and a higher layer before a lower one. Two other
-//! spellings within one layer are reported to the caller, and so is a name beside its SCREAMING_CASE
-//! form in one secret, which is the same key twice (rule M4). Pure.
+//! spellings within one layer are reported to the caller, and so is a name beside its
+//! SCREAMING_CASE form in one secret, which is the same key twice (rule M4). Pure.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};

@@ -1,8 +1,8 @@
 //! How a sequence or a tuple is read from a node (rule T2), and what its errors say.
 //!
-//! A list may be an array, text in one of three forms, a table with numbered keys, or bytes. `lists`
-//! takes these apart; here they are offered to the type, and what does not fit is reported with how
-//! that very form is written. Called by the deserializer.
+//! A list may be an array, text in one of three forms, a table with numbered keys, or bytes.
+//! `lists` takes these apart; here they are offered to the type, and what does not fit is reported
+//! with how that very form is written. Called by the deserializer.
 
 use serde::de::Visitor;
 use serde::de::value::SeqDeserializer;

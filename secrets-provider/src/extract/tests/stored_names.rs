@@ -197,6 +197,18 @@ fn many_keys_are_read_in_linear_time() {
     let start = std::time::Instant::now();
     assert_eq!(ok::<Map>(&payload).len(), 20_000);
     assert_eq!(ok::<BTreeMap<String, String>>(&payload)["K7__A__B"], "7");
+    // Each key beside its form in lower case, and more variants than one.
+    let members: Vec<_> =
+        (0..20_000).map(|n| format!("\"K{n}\": \"api-token\", \"k{n}\": \"NONE\"")).collect();
+    let payload = format!("{{{}}}", members.join(","));
+    assert_eq!(ok::<Map>(&payload).len(), 40_000);
+    #[derive(Debug, Deserialize, PartialEq)]
+    #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+    enum Plain {
+        ApiToken,
+        None,
+    }
+    assert_eq!(ok::<BTreeMap<String, Plain>>(&payload)["K7"], Plain::ApiToken);
     assert!(start.elapsed() < std::time::Duration::from_secs(10), "{:?}", start.elapsed());
 }
 
