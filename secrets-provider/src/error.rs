@@ -61,7 +61,8 @@ pub enum ErrorKind {
     /// A secret's content has no place in the tree: a root secret that is not a JSON object, a key
     /// given twice, nesting that is too deep.
     Malformed,
-    /// Two secrets define the same key, or two programs rotate one secret.
+    /// Two secrets define the same key, one layer gives a field twice (in two spellings, or by an
+    /// alias), or two programs rotate one secret.
     Conflict,
     /// A value is missing or does not fit the type of its field.
     Invalid,

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use zeroize::{Zeroize as _, Zeroizing};
 
+use super::bad_file::{BadFile, MARK, bad_line};
 use super::off_thread::reading;
 use super::open;
 use crate::error::{Error, ErrorKind};
@@ -143,47 +144,6 @@ fn is_pipe(_: &std::fs::Metadata) -> bool {
     false
 }
 
-/// Why a file is not one of assignments. It holds no content.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum BadFile {
-    /// The file is in this encoding.
-    Encoding(&'static str),
-    /// This line is not UTF-8.
-    NotUtf8(usize),
-    /// This line starts with a byte order mark.
-    Mark(usize),
-    /// This line is not an assignment.
-    Line(usize),
-}
-
-impl BadFile {
-    /// The message and the hint.
-    fn explained(self, file: &str) -> (String, &'static str) {
-        let save = "save it as UTF-8 (in PowerShell, `Out-File -Encoding utf8`)";
-        match self {
-            Self::Encoding(encoding) => {
-                (format!("`{file}` is encoded in {encoding}, expected UTF-8"), save)
-            }
-            Self::NotUtf8(line) => (
-                format!("`{file}`, line {line}: not UTF-8, but perhaps Latin-1 or Windows-1252"),
-                save,
-            ),
-            Self::Mark(line) => (
-                format!("`{file}`, line {line}: starts with a byte order mark"),
-                "remove the mark; it is left over where one file was appended to another",
-            ),
-            Self::Line(line) => (
-                format!("`{file}`, line {line}: expected `NAME=value`"),
-                "put single quotes around a value that contains spaces, `#`, `$`, quotes or a \
-                 backslash",
-            ),
-        }
-    }
-}
-
-/// The byte order mark of UTF-8.
-const MARK: &[u8] = b"\xef\xbb\xbf";
-
 /// The assignments, or why there are none.
 pub(crate) fn parse(content: &[u8]) -> Result<Vec<(String, String)>, BadFile> {
     if let Some(encoding) = encoding::foreign(content) {
@@ -205,16 +165,6 @@ pub(crate) fn parse(content: &[u8]) -> Result<Vec<(String, String)>, BadFile> {
         }
     }
     Ok(variables)
-}
-
-/// What is wrong with the line of this number.
-fn bad_line(content: &[u8], number: usize) -> BadFile {
-    let line = content.split(|byte| *byte == b'\n').nth(number.saturating_sub(1));
-    match line.unwrap_or_default() {
-        line if std::str::from_utf8(line).is_err() => BadFile::NotUtf8(number),
-        line if line.starts_with(MARK) => BadFile::Mark(number),
-        _ => BadFile::Line(number),
-    }
 }
 
 /// Returns one line per call of `read`, so that counting calls gives dotenvy's line number. The end
@@ -269,7 +219,7 @@ mod tests {
     fn an_error_names_the_line() {
         for (content, line) in [
             ("A=1\nhunter2\n", 2),
-            ("A=1\r\n\r\n1B=hunter2\r\n", 3),
+            ("A=1\r\n\r\nB hunter2\r\n", 3),
             ("A=hunter 2", 1),
             ("A=1\nB=\"x\ny\"\nC=hunter\\x\n", 4),
             (&format!("A={}\nbad line\n", "x".repeat(100_000)), 2),

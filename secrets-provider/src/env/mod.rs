@@ -8,6 +8,7 @@
 //! The process environment is never written, and it is passed in, so that tests can choose it.
 //! Values may be AWS credentials: no error shows one, and they are wiped when dropped.
 
+mod bad_file;
 pub(crate) mod dotenv;
 pub(crate) mod off_thread;
 pub(crate) mod open;

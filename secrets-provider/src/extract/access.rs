@@ -4,7 +4,7 @@
 //! were found elsewhere are added, so the deserializer never knows about earlier walks.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use serde::de::{DeserializeSeed, MapAccess, SeqAccess};
 
@@ -34,8 +34,8 @@ pub(super) struct Members<'a> {
     probing: Option<Probe<'a>>,
     members: std::vec::IntoIter<Member<'a>>,
     next: Option<Member<'a>>,
-    /// Whether the member that comes next was taken for a field.
-    next_is_field: bool,
+    /// The field that the member that comes next was taken for, as serde's macros number it.
+    next_field: Option<u64>,
     /// The fields that were handed out already, as serde's macros number them, with their names in
     /// the table.
     fields: HashMap<u64, String>,
@@ -99,10 +99,7 @@ impl<'a> Members<'a> {
         context: &'a Context<'a>,
     ) -> Self {
         let (mut members, ambiguities) = fields::fields(table, fields);
-        for ambiguity in ambiguities {
-            let [one, other] = ambiguity.spellings.map(|name| join(at, name));
-            context.report_ambiguous(&join(at, ambiguity.field), &one, &other);
-        }
+        context.report_ambiguities(at, ambiguities);
         members.retain(|(name, _)| !context.is_ignored(&join(at, name)));
         for (field, node) in context.found(at) {
             members.push((Cow::Borrowed(field), Cow::Owned(node)));
@@ -124,16 +121,17 @@ impl<'a> Members<'a> {
             probing: None,
             members: members.into_iter(),
             next: None,
-            next_is_field: false,
+            next_field: None,
             fields: HashMap::new(),
             at,
             context,
         }
     }
 
-    /// The layer of each member.
-    pub(super) fn ranks(&self) -> BTreeMap<String, u32> {
-        self.members.as_slice().iter().map(|(name, node)| (name.to_string(), node.rank)).collect()
+    /// The member that is handed out under this name.
+    pub(super) fn node(&self, name: &str) -> Option<&Node> {
+        let members = self.members.as_slice();
+        members.iter().find(|(member, _)| member == name).map(|(_, node)| &**node)
     }
 }
 
@@ -176,11 +174,9 @@ impl<'de> MapAccess<'de> for Members<'_> {
             None => Ok(None),
             Some((name, node)) => match seed.deserialize(Key(name)) {
                 Ok(key) => {
-                    let field = field_of(&key);
-                    self.next_is_field = field.is_some();
-                    let before =
-                        field.and_then(|field| self.fields.insert(field, name.to_string()));
-                    self.context.hand_out(name, before);
+                    self.next_field = field_of(&key);
+                    let before = self.next_field.and_then(|field| self.fields.get(&field));
+                    self.context.hand_out(name, before.cloned());
                     Ok(Some(key))
                 }
                 Err(ExtractError::Unplaced(objection)) => {
@@ -201,9 +197,10 @@ impl<'de> MapAccess<'de> for Members<'_> {
         match self.next.take() {
             Some((name, node)) => {
                 // Below `flatten`, a member that is no field of the struct itself is read into a
-                // buffer.
-                if self.next_is_field && !is_buffer::<S::Value>() {
+                // buffer, and all of these are one field to serde's macros.
+                if let Some(field) = self.next_field.filter(|_| !is_buffer::<S::Value>()) {
                     self.context.know_field(self.at, &name);
+                    self.fields.insert(field, name.to_string());
                 }
                 descend(seed, &node, join(self.at, &name), self.context)
             }

@@ -10,13 +10,16 @@
 //! defines.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 
 use super::error::{self, Objection};
+use super::fields::Ambiguity;
 use super::marks::State;
 use super::missing::Shape;
 use crate::error::Error;
 use crate::tree::names::{self, Names};
-use crate::tree::{Node, Table, Value, join};
+use crate::tree::spelling::{is_service_link, same_name};
+use crate::tree::{Node, Origin, Table, Value, join};
 
 /// One extraction's knowledge.
 pub(super) struct Context<'a> {
@@ -85,35 +88,61 @@ impl<'a> Context<'a> {
         self.state.borrow_mut().buffered += 1;
     }
 
-    /// Decides between two spellings of one field. They are handed out highest layer first, so the
-    /// last one loses, unless both are in one layer and it is the field's own name.
-    pub(super) fn same_field(&self, table: &str, field: &str, rank: impl Fn(&str) -> Option<u32>) {
-        let mut state = self.state.borrow_mut();
-        let (last, before) = state.last_member.clone();
+    /// Two members are one field, by an alias. They are handed out highest layer first, so the last
+    /// one loses. Two in one layer are an error, as they are for serde, unless Kubernetes has set
+    /// one of them.
+    pub(super) fn same_field<'n>(
+        &self,
+        table: &str,
+        field: &str,
+        node: impl Fn(&str) -> Option<&'n Node>,
+    ) {
+        let (last, before) = self.state.borrow().last_member.clone();
+        let given = |name: &str| node(name).map(|node| (name.to_owned(), node));
         let mut loser = last.as_str();
-        if let Some(before) = before.as_deref().filter(|before| rank(before) == rank(&last)) {
-            if last == field {
-                loser = before;
-                state.take_back(&join(table, before));
-            } else if before != field && rank(field) != rank(before) {
-                let path = join(table, field);
-                let [one, other] =
-                    [before, &last].map(|name| state.names.shown(&join(table, name)));
-                let error = error::ambiguous(&state.names.shown(&path), &one, &other);
-                state.add(&path, error);
+        if let Some([one, other]) = before
+            .as_deref()
+            .and_then(|before| Some([given(before)?, given(&last)?]))
+            .filter(|[(_, one), (_, other)]| one.rank == other.rank)
+        {
+            let is_link =
+                |(name, node): &(String, &Node)| is_service_link(&name.to_ascii_lowercase(), node);
+            if is_link(&one) {
+                loser = before.as_deref().unwrap_or(&last);
+                self.state.borrow_mut().take_back(&join(table, loser));
+            } else if !is_link(&other) {
+                let spelled = |(name, node): &(String, &Node)| {
+                    let stored = node.stored_name().filter(|stored| same_name(stored, name));
+                    (join(table, stored.unwrap_or(name)), node.origin.clone())
+                };
+                // The type has taken both for a field.
+                for (name, _) in [&one, &other] {
+                    self.know_field(table, name);
+                }
+                self.report_ambiguous(&join(table, field), [spelled(&one), spelled(&other)]);
             }
         }
-        state.set(&join(table, loser), |mark| &mut mark.ignored);
+        self.state.borrow_mut().set(&join(table, loser), |mark| &mut mark.ignored);
     }
 
-    /// Two spellings of a field within one layer, neither of them exact.
-    pub(super) fn report_ambiguous(&self, path: &str, one: &str, other: &str) {
-        let shown = {
-            let state = self.state.borrow();
-            [path, one, other].map(|path| state.names.shown(path))
+    /// Fields of the table at a path that are spelled in two ways.
+    pub(super) fn report_ambiguities(&self, at: &str, ambiguities: Vec<Ambiguity<'_>>) {
+        for ambiguity in ambiguities {
+            let spellings =
+                ambiguity.spellings.map(|spelled| (join(at, spelled.name), spelled.origin));
+            self.report_ambiguous(&join(at, ambiguity.field), spellings);
+        }
+    }
+
+    /// A field is given twice within one layer.
+    fn report_ambiguous(&self, path: &str, spellings: [(String, Arc<Origin>); 2]) {
+        let error = {
+            let names = &self.state.borrow().names;
+            let [one, other] = &spellings;
+            let shown = [one, other].map(|(path, origin)| (names.shown(path), &**origin));
+            error::ambiguous(&names.shown(path), shown)
         };
-        let [shown, one, other] = shown;
-        self.add_beside(path, error::ambiguous(&shown, &one, &other));
+        self.add_beside(path, error);
     }
 
     /// What is wrong with the value at a path.
@@ -147,7 +176,10 @@ impl<'a> Context<'a> {
         match objection {
             Objection::Missing(field) => self.missing(path, node, field, &[]),
             // What the type makes of the whole says nothing while a part of it is a placeholder.
-            Objection::Rejected if self.state.borrow().is_spent_below(path) => {}
+            Objection::Unfit { scalar, expected }
+                if self.place_unfit(path, node, *scalar, expected) => {}
+            Objection::Unfit { .. } | Objection::Rejected
+                if self.state.borrow().is_spent_below(path) => {}
             _ if node.is_some() && self.is_tried(path) => self.nothing_filled(path),
             // Other variables of the environment are no mistake; the next walk does not see this
             // one.
@@ -164,6 +196,11 @@ impl<'a> Context<'a> {
             }
             _ => self.report(path, node, &objection.describe(expected, buffered)),
         }
+    }
+
+    /// A path as it may be shown.
+    pub(super) fn shown(&self, path: &str) -> String {
+        self.state.borrow().names.shown(path)
     }
 
     /// Whether the whole path may be shown.

@@ -3,16 +3,14 @@
 //! The target type decides: text is parsed where a number, a bool, a table or a sequence is wanted,
 //! and stays text elsewhere.
 
-use serde::de::value::SeqDeserializer;
 use serde::de::{Deserializer, Visitor};
 
-use super::access::{Items, Members, Versions};
+use super::access::{Members, Versions};
 use super::error::{ExtractError, Objection};
-use super::lists;
 use super::magic::Magic;
 use super::numbers::{Number, numbers};
 use super::serde_internals::{self, KEY, ROTATING, identity, is_tagged_visitor};
-use super::variants::Enum;
+use super::variants::{self, Choice, Enum};
 use super::{Extractor, Place, scalar};
 use crate::tree::{Node, Value, base64};
 
@@ -190,26 +188,27 @@ impl<'de> Deserializer<'de> for Extractor<'_> {
                     Err(ExtractError::Unplaced(Objection::Duplicate(field)))
                         if self.context.is_last_a_spelling() =>
                     {
-                        let rank = |name: &str| {
-                            let mut stored = table.stored().into_iter();
-                            let stored = stored.find(|(stored, _)| *stored == name);
-                            let node = stored.map(|(_, node)| node.rank);
-                            node.or_else(|| Some(table.entries.get(name)?.rank))
+                        let stored = table.stored();
+                        let node = |name: &str| {
+                            let node = stored.iter().find(|(stored, _)| *stored == name);
+                            node.map(|(_, node)| &**node).or_else(|| table.entries.get(name))
                         };
-                        self.context.same_field(&self.at, field, rank);
+                        self.context.same_field(&self.at, field, node);
                         Err(ExtractError::Reported)
                     }
                     // Fields that serde looks for itself, below `flatten` or a tag, are found by
                     // either name, too.
-                    Err(ExtractError::Unplaced(_))
-                        if table.has_stored_names()
+                    Err(ExtractError::Unplaced(objection))
+                        if !matches!(objection, Objection::Duplicate(_))
+                            && table.has_stored_names()
                             && self.context.read_by_tree_names(&self.at) =>
                     {
                         Err(ExtractError::Reported)
                     }
                     // Variables that are not meant for a struct with `flatten` are in it, too.
                     Err(ExtractError::Unplaced(objection))
-                        if self.context.buffered() > known
+                        if (self.context.buffered() > known || objection.missing().is_some())
+                            && !self.context.is_of_kept_variable(&self.at, table, &objection)
                             && self.context.leave_out_variables(
                                 &self.at,
                                 table,
@@ -245,15 +244,14 @@ impl<'de> Deserializer<'de> for Extractor<'_> {
             Some(table) => {
                 self.context.know_fields(&self.at, fields);
                 let members = Members::of_struct(table, fields, &self.at, self.context);
-                let ranks = members.ranks();
                 match visitor.visit_map(members) {
                     Err(ExtractError::Unplaced(Objection::Missing(field))) => {
                         self.context.missing(&self.at, self.node(), field, fields);
                         Err(ExtractError::Reported)
                     }
                     Err(ExtractError::Unplaced(Objection::Duplicate(field))) => {
-                        let rank = |name: &str| ranks.get(name).copied();
-                        self.context.same_field(&self.at, field, rank);
+                        let members = Members::of_struct(table, fields, &self.at, self.context);
+                        self.context.same_field(&self.at, field, |name| members.node(name));
                         Err(ExtractError::Reported)
                     }
                     visited => self.settle(visited),
@@ -276,19 +274,18 @@ impl<'de> Deserializer<'de> for Extractor<'_> {
         visitor: V,
     ) -> Result<V::Value, ExtractError> {
         self.context.know_fields(&self.at, variants);
-        if let Some(table) = self.table()
-            && table.entries.len() == 1
-            && let Some((variant, node)) = table.entries.iter().next()
-            && variant != "value"
-        {
-            // As it is stored, or by the name that the tree has.
-            let stored = node.stored_name();
-            let variant = stored
-                .filter(|stored| variants.contains(stored) || !variants.contains(&variant.as_str()))
-                .unwrap_or(variant);
-            let visited =
-                visitor.visit_enum(Enum::with_content(variant, node, &self.at, self.context));
-            return self.settle(visited);
+        match self.table().map_or(Choice::None, |table| variants::chosen(table, variants)) {
+            Choice::One((variant, node), ambiguities) => {
+                self.context.report_ambiguities(&self.at, ambiguities);
+                let content = Enum::with_content(&variant, &node, &self.at, self.context);
+                let visited = visitor.visit_enum(content);
+                return self.settle(visited);
+            }
+            Choice::Two([one, other]) => {
+                let reason = format!("there are two, `{one}` and `{other}`");
+                return self.malformed("one variant", &reason);
+            }
+            Choice::None => {}
         }
         match self.json() {
             Some(Ok(node)) if matches!(node.value, Value::Table(_)) => {
@@ -299,7 +296,8 @@ impl<'de> Deserializer<'de> for Extractor<'_> {
         }
         match self.text() {
             Some(text) => {
-                let visited = visitor.visit_enum(Enum::unit(text.as_str().trim(), self.context));
+                let variant = variants::named(text.as_str().trim(), variants);
+                let visited = visitor.visit_enum(Enum::unit(variant, self.context));
                 self.settle(visited)
             }
             None => self.wrong("a variant's name"),
@@ -313,10 +311,22 @@ impl<'de> Deserializer<'de> for Extractor<'_> {
         visitor.visit_unit()
     }
 
-    /// Outside of the keys of a table, serde asks for a name where a tag is.
+    /// Outside of the keys of a table, serde asks for a name where a tag is. Only the type's
+    /// refusal shows which variants there are: the next walk gives the one that the tag spells.
     fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ExtractError> {
         self.context.know_tag(&self.at);
-        self.deserialize_any(visitor)
+        let Some(Node { value: Value::Text(tag), .. }) = self.scalar() else {
+            return self.deserialize_any(visitor);
+        };
+        let named = self.context.variant_of_tag(&self.at);
+        match visitor.visit_str(named.unwrap_or(tag.as_str())) {
+            Err(ExtractError::Unplaced(Objection::UnknownVariant(variants)))
+                if named.is_none() && self.context.name_tag(&self.at, tag.as_str(), variants) =>
+            {
+                Err(ExtractError::Reported)
+            }
+            visited => self.settle(visited),
+        }
     }
 }
 
@@ -330,73 +340,6 @@ impl Extractor<'_> {
             Some(number) => self.settle(visit(number)),
             None => self.wrong(name),
         }
-    }
-
-    /// The items of an array; for a tuple, exactly as many as it has.
-    fn items<'de, V: Visitor<'de>>(
-        self,
-        length: Option<usize>,
-        visitor: V,
-    ) -> Result<V::Value, ExtractError> {
-        let expected =
-            || length.map_or_else(|| "a sequence".to_owned(), |n| format!("a sequence of {n}"));
-        match self.node().map(|node| &node.value) {
-            Some(Value::Array(items)) => self.listed(items, length, visitor),
-            Some(Value::Bytes(bytes)) => match length.filter(|length| *length != bytes.len()) {
-                Some(_) => self.malformed(&expected(), &format!("there are {} bytes", bytes.len())),
-                None => {
-                    let bytes = SeqDeserializer::new(bytes.iter().copied());
-                    let visited = visitor.visit_seq(bytes);
-                    self.settle(visited)
-                }
-            },
-            Some(Value::Text(text)) => match (self.json(), lists::split(text)) {
-                (Some(Ok(node)), _) if matches!(node.value, Value::Array(_) | Value::Table(_)) => {
-                    self.with(&node).items(length, visitor)
-                }
-                // In an `Option`, empty text is `None`.
-                (_, Some(items)) if items.is_empty() && self.optional => self.wrong(&expected()),
-                (_, Some(items)) => {
-                    let node = self.node().map(|node| lists::array(items, node));
-                    self.context.read_as_list(&self.at);
-                    self.listed(&node.unwrap_or_default(), length, visitor)
-                }
-                (Some(Err(problem)), None) => self.malformed(&expected(), &problem),
-                _ => self.wrong(&expected()),
-            },
-            // figment has parsed a variable with one item.
-            Some(Value::Number(_) | Value::Bool(_))
-                if self.node().is_some_and(|node| node.origin.is_variable()) =>
-            {
-                let item: Vec<Node> = self.node().cloned().into_iter().collect();
-                self.listed(&item, length, visitor)
-            }
-            _ => match self.table().map(|table| (lists::indexed(table), lists::gap(table))) {
-                Some((Some(items), _)) => self.listed(&items, length, visitor),
-                Some((None, Some(gap))) => {
-                    let reason = format!("item {gap} is not there; items are numbered from 0");
-                    self.malformed(&expected(), &reason)
-                }
-                _ => self.wrong(&expected()),
-            },
-        }
-    }
-
-    /// These nodes as the items of a list.
-    fn listed<'de, V: Visitor<'de>>(
-        self,
-        items: &[Node],
-        length: Option<usize>,
-        visitor: V,
-    ) -> Result<V::Value, ExtractError> {
-        if let Some(length) = length.filter(|length| *length != items.len()) {
-            let reason = format!("there are {}", items.len());
-            return self.malformed(&format!("a sequence of {length}"), &reason);
-        }
-        self.context.know_items(&self.at);
-        let items = Items::new(items, length.is_none(), &self.at, self.context);
-        let visited = visitor.visit_seq(items);
-        self.settle(visited)
     }
 
     /// Bytes as they are, or text that the key itself decodes. It leaves the reason for a

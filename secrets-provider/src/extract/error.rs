@@ -6,8 +6,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use serde::de::{Error as SerdeError, Expected, Unexpected};
+
+use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorKind};
 use crate::tree::{Origin, names};
@@ -28,9 +31,81 @@ pub(super) enum Objection {
     Duplicate(&'static str),
     UnknownField(String),
     UnknownVariant(&'static [&'static str]),
+    /// A scalar of a buffer does not fit. What it was is only kept to find its place.
+    Unfit {
+        scalar: Scalar,
+        expected: &'static str,
+    },
     /// Anything else. serde's text for it may contain the value.
     Rejected,
 }
+
+/// What a scalar is, so that it can be compared with those in a tree; it cannot be shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Scalar(u64);
+
+impl Scalar {
+    fn of(kind: &str, scalar: &str) -> Self {
+        let mut hasher = DefaultHasher::new();
+        (kind, scalar).hash(&mut hasher);
+        Self(hasher.finish())
+    }
+
+    pub(super) fn text(text: &str) -> Self {
+        Self::of("text", text)
+    }
+
+    pub(super) fn bool(value: bool) -> Self {
+        Self::of("bool", &value.to_string())
+    }
+
+    pub(super) fn number(number: impl fmt::Display) -> Self {
+        Self::of("number", &number.to_string())
+    }
+
+    fn unexpected(scalar: &Unexpected<'_>) -> Option<Self> {
+        Some(match scalar {
+            Unexpected::Str(text) => Self::text(text),
+            Unexpected::Bool(value) => Self::bool(*value),
+            Unexpected::Unsigned(number) => Self::number(number),
+            Unexpected::Signed(number) => Self::number(number),
+            Unexpected::Float(number) => Self::number(number),
+            _ => return None,
+        })
+    }
+}
+
+/// Our word for what serde's own types expect; empty for any other text, which may hold a value.
+fn known(expected: &dyn Expected) -> &'static str {
+    const KNOWN: [(&str, &str); 19] = [
+        ("a boolean", "bool (`true` or `false`)"),
+        ("a string", "text"),
+        ("a character", "a single character"),
+        ("a sequence", "a sequence"),
+        ("a map", "a table"),
+        ("u8", "u8"),
+        ("u16", "u16"),
+        ("u32", "u32"),
+        ("u64", "u64"),
+        ("u128", "u128"),
+        ("usize", "usize"),
+        ("i8", "i8"),
+        ("i16", "i16"),
+        ("i32", "i32"),
+        ("i64", "i64"),
+        ("i128", "i128"),
+        ("isize", "isize"),
+        ("f32", "f32"),
+        ("f64", "f64"),
+    ];
+    let expected = Zeroizing::new(expected.to_string());
+    let known = KNOWN.iter().find(|(serde, _)| **serde == **expected);
+    known.map_or("", |(_, ours)| ours)
+}
+
+/// Why serde's inside of a buffer, which hides the target type, takes no other scalar.
+const BUFFERED: &str = "; inside `flatten`, untagged and internally tagged types, serde hides the target type, so \
+     text stays text and cannot fill a number or a bool, and a number cannot fill text";
 
 impl Objection {
     /// The field that is missing, if that is the objection.
@@ -52,17 +127,26 @@ impl Objection {
                     variants.iter().map(|variant| format!("`{variant}`")).collect();
                 return format!("expected one of {}", variants.join(", "));
             }
-            Self::Rejected if expected.is_empty() => "its type rejects the value".to_owned(),
-            Self::Rejected => format!("expected {expected}, which rejects the value"),
+            Self::Unfit { .. } | Self::Rejected if expected.is_empty() => {
+                "its type rejects the value".to_owned()
+            }
+            Self::Unfit { .. } | Self::Rejected => {
+                format!("expected {expected}, which rejects the value")
+            }
         };
         match buffered {
             false => rejected,
-            true => {
-                rejected
-                    + "; inside `flatten`, untagged and internally tagged types, serde hides the target type, so text \
-                       stays text and cannot fill a number or a bool, and a number cannot fill text"
-            }
+            true => rejected + BUFFERED,
         }
+    }
+}
+
+/// A value below `flatten` or a tag that does not fit, where its place is known. `found` is its
+/// kind in words.
+pub(super) fn unfit(expected: &str, found: &str) -> String {
+    match expected {
+        "" => format!("its type rejects the value{BUFFERED}"),
+        expected => mismatch(expected, found) + BUFFERED,
     }
 }
 
@@ -79,6 +163,10 @@ pub(super) fn mismatch(expected: &str, found: &str) -> String {
 /// How a table is written, for hints.
 pub(super) const HOW_A_TABLE: &str =
     "a table is written as a JSON object, or as one variable for each key, such as `NAME__KEY`";
+
+/// How JSON is written in a `.env` file, for hints.
+pub(super) const HOW_JSON_IN_DOTENV: &str =
+    "put single quotes around JSON in a `.env` file, which drops the quotes inside of it otherwise";
 
 /// The hint for a variable that Kubernetes sets for a service.
 pub(super) fn service_link(variable: &str) -> String {
@@ -151,10 +239,27 @@ pub(super) fn how_to_add(path: &str, is_map: bool) -> String {
     }
 }
 
-/// The same for a list.
-pub(super) fn how_to_add_a_list(path: &str) -> String {
-    let how = how_to_add(path, false);
-    format!("{how}; {}", super::lists::HOW)
+/// The same for a list. `numbered` is where its items may be, under keys that are not below it.
+pub(super) fn how_to_add_a_list(path: &str, numbered: Option<&Origin>) -> String {
+    match numbered {
+        Some(origin) if origin.is_variable() => {
+            format!("{origin} is no item of `{path}`: {}", how_to_number(path))
+        }
+        Some(origin) => format!(
+            "{origin} has numbered keys that are no items of `{path}`; {}",
+            super::lists::HOW
+        ),
+        None => format!("{}; {}", how_to_add(path, false), super::lists::HOW),
+    }
+}
+
+/// How the variables of a list's items are named.
+pub(super) fn how_to_number(path: &str) -> String {
+    let name = variable(path).unwrap_or_else(|| "NAME".to_owned());
+    format!(
+        "number the variables from 0 without a gap, after two underscores: `{name}__0`, \
+         `{name}__1`, …"
+    )
 }
 
 /// The same for a table with these fields.
@@ -169,8 +274,9 @@ pub(super) fn how_to_add_a_table(path: &str, fields: &[&str]) -> String {
         variables.truncate(MAX_FIELDS);
         variables.push("…".to_owned());
     }
+    let noun = if variables.len() == 1 { "variable" } else { "variables" };
     let variables = variables.join(", ");
-    format!("add it to a secret as a JSON object, or set the variables {variables} {WHERE}")
+    format!("add it to a secret as a JSON object, or set the {noun} {variables} {WHERE}")
 }
 
 /// How many fields of a table a hint lists.
@@ -187,13 +293,21 @@ pub(super) fn no_table(path: &str, origin: &Origin) -> Error {
     invalid(path, Some(origin), &message).with_hint(HOW_A_TABLE)
 }
 
-/// Two spellings of a key within one layer, neither of them exact.
-pub(super) fn ambiguous(path: &str, one: &str, other: &str) -> Error {
-    let mut spellings = [one, other];
-    spellings.sort_unstable();
-    let [one, other] = spellings;
-    let message = format!("key `{path}` is given twice in one layer: as `{one}` and `{other}`");
-    Error::new(ErrorKind::Invalid, message).with_hint("remove one of them")
+/// A key that is given twice within one layer: in two spellings, or by an alias, too.
+pub(super) fn ambiguous(path: &str, spellings: [(String, &Origin); 2]) -> Error {
+    let mut spellings = spellings.map(|(name, origin)| (name, origin, origin.to_string()));
+    spellings.sort_unstable_by(|one, other| (&one.0, &one.2).cmp(&(&other.0, &other.2)));
+    let [(one, origin, of_one), (other, _, of_other)] = spellings;
+    let places = match of_one == of_other {
+        true => format!("as `{one}` and `{other}` ({of_one})"),
+        false => format!("as `{one}` ({of_one}) and `{other}` ({of_other})"),
+    };
+    let message = format!("key `{path}` is given twice in one layer: {places}");
+    let error = Error::new(ErrorKind::Conflict, message).with_hint("remove one of them");
+    match origin {
+        Origin::Secret { name, .. } => error.with_secret(name),
+        _ => error,
+    }
 }
 
 /// A value that does not fit, with its key and where it came from.
@@ -233,12 +347,16 @@ impl SerdeError for ExtractError {
         Self::Unplaced(Objection::Rejected)
     }
 
-    fn invalid_type(_: Unexpected<'_>, _: &dyn Expected) -> Self {
-        Self::Unplaced(Objection::Rejected)
+    fn invalid_type(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        let objection = match Scalar::unexpected(&unexpected) {
+            Some(scalar) => Objection::Unfit { scalar, expected: known(expected) },
+            None => Objection::Rejected,
+        };
+        Self::Unplaced(objection)
     }
 
-    fn invalid_value(_: Unexpected<'_>, _: &dyn Expected) -> Self {
-        Self::Unplaced(Objection::Rejected)
+    fn invalid_value(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        Self::invalid_type(unexpected, expected)
     }
 
     fn invalid_length(_: usize, _: &dyn Expected) -> Self {

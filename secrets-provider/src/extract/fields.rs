@@ -1,10 +1,12 @@
 //! Which member of a table is which field of a struct (rule T3).
 //!
-//! The exact name counts before other spellings, and a higher layer before a lower one. Two
-//! spellings within one layer are reported to the caller. Pure.
+//! The exact name counts before other spellings, and a higher layer before a lower one. Two other
+//! spellings within one layer are reported to the caller, and so is a name beside its
+//! SCREAMING_CASE form in one secret, which is the same key twice (rule M4). Pure.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use crate::tree::spelling::relaxed;
 use crate::tree::{Node, Origin, Table, Value};
@@ -12,10 +14,17 @@ use crate::tree::{Node, Origin, Table, Value};
 /// A member on its way to a visitor: the name that it is handed out under, and its value.
 pub(super) type Member<'a> = (Cow<'a, str>, Cow<'a, Node>);
 
-/// A field with two spellings in one layer, neither of them exact.
+/// A field with two spellings in one layer, of which neither counts more.
 pub(super) struct Ambiguity<'a> {
     pub(super) field: &'static str,
-    pub(super) spellings: [&'a str; 2],
+    pub(super) spellings: [Spelled<'a>; 2],
+}
+
+/// One spelling of a name, and where it is.
+#[derive(Clone)]
+pub(super) struct Spelled<'a> {
+    pub(super) name: &'a str,
+    pub(super) origin: Arc<Origin>,
 }
 
 /// The members of a table that are fields of a struct, under the fields' names, and unknown members
@@ -34,7 +43,7 @@ pub(super) fn fields<'a>(
         // A secret's key is found as it is stored, too.
         let stored = node.stored_name().and_then(|stored| Some((stored, exact(stored)?)));
         let found = exact(name).or_else(|| by_relaxed.get(&relaxed(name)).copied());
-        match stored.or_else(|| Some((name.as_str(), found?))) {
+        match stored.or_else(|| Some((node.stored_name().unwrap_or(name), found?))) {
             Some((name, field)) => {
                 spellings.entry(field).or_default().push((name, Cow::Borrowed(node)));
             }
@@ -53,15 +62,23 @@ pub(super) fn fields<'a>(
     for (field, mut candidates) in spellings {
         // The higher layer first; in one layer, the exact spelling.
         candidates.sort_by_key(|(name, node)| std::cmp::Reverse((node.rank, *name == field)));
-        if let [(one, first), (other, second), ..] = candidates.as_slice()
-            && first.rank == second.rank
-            && *one != field
+        if let [(one, first), others @ ..] = candidates.as_slice()
+            && let Some((other, second)) = others.iter().find(|(other, second)| {
+                first.rank == second.rank && (*one != field || is_in_capitals(other, one))
+            })
         {
-            ambiguities.push(Ambiguity { field, spellings: [*one, *other] });
+            let spelled = |name, node: &Node| Spelled { name, origin: node.origin.clone() };
+            let spellings = [spelled(*one, first.as_ref()), spelled(*other, second.as_ref())];
+            ambiguities.push(Ambiguity { field, spellings });
         }
         members.extend(merged(candidates).map(|node| (Cow::Borrowed(field), node)));
     }
     (members, ambiguities)
+}
+
+/// Whether a name is this one in SCREAMING_CASE, which answers to it.
+fn is_in_capitals(name: &str, of: &str) -> bool {
+    name != of && !name.contains(|c: char| c.is_ascii_lowercase()) && name.eq_ignore_ascii_case(of)
 }
 
 /// The position of each field in its struct, by name: a look-up for each member, as structs and

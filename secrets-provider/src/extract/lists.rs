@@ -10,6 +10,18 @@ use crate::tree::{Node, Table, Value};
 /// How a list is written, for hints.
 pub(super) const HOW: &str = "a list is written as JSON, `[\"a\", \"b\"]`, or as `a, b`";
 
+/// How bytes are stored, for the hint of an item that is no byte.
+pub(super) const HOW_BYTES: &str = "bytes are stored as SecretBinary, as JSON, `[1, 2]`, or as \
+                                    `1, 2`; base64 and hex text are read by a `Key<N>`";
+
+/// How an array of this length is stored as bytes.
+pub(super) fn how_bytes(length: usize) -> String {
+    format!(
+        "for bytes, store exactly {length} as SecretBinary, or as base64 or hex text for a \
+         `Key<{length}>`"
+    )
+}
+
 /// The items of `a, b` or `[a, b]`, each without the white space and the quotes around it. Empty
 /// text is an empty list. `None` for what should have been JSON: an object, an open bracket, or
 /// quotes and brackets within brackets.

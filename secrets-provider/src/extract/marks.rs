@@ -26,6 +26,8 @@ pub(super) struct State {
     /// What is there instead of a missing field, and what type it has, by the field's path.
     pub(super) instead: BTreeMap<String, Instead>,
     pub(super) shapes: BTreeMap<String, Shape>,
+    /// What is numbered as the items of a missing list, but not as keys below it, by its path.
+    pub(super) numbered: BTreeMap<String, Arc<Origin>>,
     /// Grows with everything that a walk finds out.
     pub(super) learned: usize,
     /// The member that was handed out last and, if it is another spelling of the same field, the
@@ -56,6 +58,8 @@ pub(super) struct Mark {
     pub(super) ignored: bool,
     /// The text here is the tag of an enum, which names the fields beside it.
     pub(super) tag: bool,
+    /// The variant that the tag spells.
+    pub(super) variant: Option<&'static str>,
     /// The type of this table does not take the names as they are stored.
     pub(super) by_tree_names: bool,
     /// A type has recovered from an error at this path or below it.
@@ -174,6 +178,26 @@ impl Context<'_> {
     /// Notes that the text at this path names a variant.
     pub(super) fn know_tag(&self, path: &str) {
         self.state.borrow_mut().marks.entry(path.to_owned()).or_default().tag = true;
+    }
+
+    /// The variant that the tag at this path spells, as far as it is known.
+    pub(super) fn variant_of_tag(&self, path: &str) -> Option<&'static str> {
+        self.state.borrow().mark(path)?.variant
+    }
+
+    /// Notes which of these variants the tag at a path spells; `false` if it is none.
+    pub(super) fn name_tag(
+        &self,
+        path: &str,
+        tag: &str,
+        variants: &'static [&'static str],
+    ) -> bool {
+        let Some(variant) = variants.iter().find(|variant| same_name(variant, tag)) else {
+            return false;
+        };
+        let mut state = self.state.borrow_mut();
+        state.marks.entry(path.to_owned()).or_default().variant = Some(variant);
+        state.learn(true)
     }
 
     /// Whether the tag of this table was refused, so that its fields are not known.

@@ -62,7 +62,10 @@ impl State {
             _ => known.as_slice(),
         };
         let how = match self.shapes.get(&path) {
-            Some(Shape::List) => error::how_to_add_a_list(&self.names.shown(&path)),
+            Some(Shape::List) => {
+                let numbered = self.numbered.get(&path).map(|origin| &**origin);
+                error::how_to_add_a_list(&self.names.shown(&path), numbered)
+            }
             Some(Shape::Map) | None if fields.is_empty() => {
                 let is_map = self.shapes.contains_key(&path);
                 error::how_to_add(&self.names.shown(&path), is_map)
@@ -166,6 +169,19 @@ impl<'a> Context<'a> {
             Some(Value::Table(members)) => Some(members),
             Some(_) => None,
         };
+        // Below `flatten`, serde asks for fields by their exact names.
+        if fields.is_empty()
+            && let by_tree_names = self.is_read_by_tree_names(table)
+            && let Some((name, node)) =
+                members.and_then(|members| spelled(members, field, by_tree_names))
+            && !self.is_spent(&join(table, &name))
+        {
+            self.ignore(&join(table, &name));
+            return self.state.borrow_mut().put(table, field, node.into_owned());
+        }
+        if let Some(origin) = self.numbered(&path, field, members) {
+            self.state.borrow_mut().numbered.entry(path.clone()).or_insert(origin);
+        }
         let mut present: BTreeSet<String> = members.map(relaxed_names).unwrap_or_default();
         present.extend(self.found(table).iter().map(|(found, _)| relaxed(found)));
         let absent = fields.iter().copied();
@@ -328,6 +344,18 @@ impl<'a> Context<'a> {
         nodes.pop().map(|(_, node)| node.clone())
     }
 
+    /// Where the items of a list may be that somebody has numbered, but not as keys below it.
+    fn numbered(&self, path: &str, field: &str, members: Option<&Table>) -> Option<Arc<Origin>> {
+        let mut members = members.into_iter().flat_map(|members| &members.entries);
+        let own = members.find(|(name, _)| near::is_numbered(field, name)).map(|(_, node)| node);
+        let variable = &variables_of(path)[0];
+        let node = own.or_else(|| {
+            let mut variables = self.variables();
+            Some(variables.find(|(name, _)| near::is_numbered(variable, name))?.1)
+        });
+        node.map(|node| node.origin.clone())
+    }
+
     fn variable_below(&self, path: &str) -> Option<Arc<Origin>> {
         let starts = variables_of(path).map(|name| name + "_");
         let mut variables = self.variables();
@@ -379,6 +407,27 @@ fn elsewhere(field: &str, members: &[(&str, Cow<'_, Node>)]) -> Option<String> {
             ))
         }
     })
+}
+
+/// The member that is this name in another spelling, as it is handed out: of the highest layer, if
+/// only one of that layer is.
+fn spelled<'n>(
+    table: &'n Table,
+    field: &str,
+    by_tree_names: bool,
+) -> Option<(String, Cow<'n, Node>)> {
+    let wanted = relaxed(field);
+    let members = match by_tree_names {
+        true => table.entries.iter().map(|(name, node)| (&**name, Cow::Borrowed(node))).collect(),
+        false => table.stored(),
+    };
+    let mut alike: Vec<_> =
+        members.into_iter().filter(|(name, _)| *name != field && relaxed(name) == wanted).collect();
+    alike.sort_by_key(|(_, node)| std::cmp::Reverse(node.rank));
+    match alike.as_slice() {
+        [(_, first), (_, second), ..] if first.rank == second.rank => None,
+        _ => alike.into_iter().next().map(|(name, node)| (name.to_owned(), node)),
+    }
 }
 
 fn relaxed_names(table: &Table) -> BTreeSet<String> {

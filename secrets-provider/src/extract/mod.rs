@@ -24,7 +24,9 @@ pub(crate) mod plain;
 mod recovery;
 pub(crate) mod rotating;
 mod scalar;
+mod sequences;
 mod serde_internals;
+mod unfit;
 mod variants;
 
 use serde::de::DeserializeOwned;
@@ -210,9 +212,11 @@ impl<'a> Extractor<'a> {
             self.context.nothing_filled(&self.at);
             return Err(ExtractError::Reported);
         }
-        let found = match self.place {
-            Place::Root(_) => "a table",
-            Place::Node(node) => match &node.value {
+        // Of `{"value": x}` the value is meant where a scalar is.
+        let is_scalar = !is_of_tables(expected);
+        let found = match self.scalar().filter(|_| is_scalar).or(self.node()) {
+            None => "a table",
+            Some(node) => match &node.value {
                 Value::Text(text) if text.as_str().trim().is_empty() => "empty text",
                 value => value.kind(),
             },
@@ -231,11 +235,16 @@ impl<'a> Extractor<'a> {
             {
                 Some(error::service_link(variable))
             }
-            (_, value)
-                if (expected == "a table" || expected.starts_with("a sequence"))
-                    && encoding::advice(value).is_some() =>
+            (Origin::Dotenv { .. }, Value::Text(text))
+                if payload::opens_json(text.as_str().as_bytes()) =>
             {
+                Some(error::HOW_JSON_IN_DOTENV.to_owned())
+            }
+            (_, value) if is_of_tables(expected) && encoding::advice(value).is_some() => {
                 encoding::advice(value)
+            }
+            _ if expected == "u8" && self.context.is_listed(&self.at) => {
+                Some(lists::HOW_BYTES.to_owned())
             }
             _ if expected.starts_with("a sequence") || self.context.is_listed(&self.at) => {
                 Some(lists::HOW.to_owned())
@@ -243,7 +252,8 @@ impl<'a> Extractor<'a> {
             (origin, Value::Text(_)) if expected == "a table" && origin.is_variable() => {
                 Some(error::HOW_A_TABLE.to_owned())
             }
-            _ => None,
+            _ if is_of_tables(expected) => None,
+            _ => encoding::advice_for_scalar(&self.scalar()?.value).map(str::to_owned),
         }
     }
 
@@ -264,8 +274,18 @@ impl<'a> Extractor<'a> {
 
     /// Text that starts as JSON but is not the table or sequence that is wanted.
     fn malformed<T>(&self, expected: &str, reason: &str) -> Result<T, ExtractError> {
+        self.malformed_with(expected, reason, self.advice(expected))
+    }
+
+    /// The same with other advice.
+    fn malformed_with<T>(
+        &self,
+        expected: &str,
+        reason: &str,
+        advice: Option<String>,
+    ) -> Result<T, ExtractError> {
         let message = error::malformed(expected, reason);
-        self.context.report_with(&self.at, self.node(), &message, self.advice(expected));
+        self.context.report_with(&self.at, self.node(), &message, advice);
         Err(ExtractError::Reported)
     }
 
@@ -309,6 +329,11 @@ impl<'a> Extractor<'a> {
             context: self.context,
         }
     }
+}
+
+/// Whether a table or a list is expected, not a scalar.
+fn is_of_tables(expected: &str) -> bool {
+    expected == "a table" || expected.starts_with("a sequence")
 }
 
 /// Whether this is a list, or text that begins as a table or a list.

@@ -53,6 +53,14 @@ pub(super) fn differ_in_separators(one: &str, other: &str) -> bool {
     !one.is_empty() && one == letters(other)
 }
 
+/// Whether a name is this field's with a number behind it, as `hosts_0` or `HOSTS0_NAME`: somebody
+/// numbers the items of a list, but not as a key below the field.
+pub(super) fn is_numbered(field: &str, name: &str) -> bool {
+    let (field, name) = (letters(field), letters(name));
+    let rest = name.strip_prefix(field.as_str()).filter(|_| !field.is_empty());
+    rest.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+}
+
 /// The beginning of `Database:Url` or `database.url`, with the separator, if it is this field's name
 /// in any spelling. Only `__` nests in a name.
 pub(super) fn beginning<'a>(field: &str, name: &'a str) -> Option<&'a str> {
@@ -110,6 +118,19 @@ mod tests {
             ("a", "é:url", None),
         ] {
             assert_eq!(beginning(field, name), start, "{field} {name}");
+        }
+        for (field, name, numbered) in [
+            ("hosts", "hosts_0", true),
+            ("hosts", "HOSTS_12", true),
+            ("hosts", "hosts0", true),
+            ("hosts", "hosts_0_name", true),
+            ("maxHosts", "max_hosts_1", true),
+            ("hosts", "hosts", false),
+            ("hosts", "hosts_a", false),
+            ("host", "hosts_0", false),
+            ("", "0", false),
+        ] {
+            assert_eq!(is_numbered(field, name), numbered, "{field} {name}");
         }
         assert!(is_part("prod_eu", "app/Prod-EU/db") && !is_part("prod", "app/Prod-EU/db"));
         let long = "a".repeat(100_000);

@@ -7,6 +7,7 @@ use serde::forward_to_deserialize_any;
 
 use super::error::{ExtractError, Objection};
 use super::numbers::{Number, numbers};
+use super::variants::named;
 
 /// A number for a type that takes any value: an integer if one holds it exactly, else a float.
 pub(super) fn visit_number<'de, V: Visitor<'de>>(
@@ -66,10 +67,10 @@ impl<'de> Deserializer<'de> for Key<'_> {
     fn deserialize_enum<V: Visitor<'de>>(
         self,
         _: &'static str,
-        _: &'static [&'static str],
+        variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, ExtractError> {
-        visitor.visit_enum(self.0.into_deserializer())
+        visitor.visit_enum(named(self.0, variants).into_deserializer())
     }
 
     forward_to_deserialize_any! {

@@ -43,6 +43,9 @@ pub(super) fn short_name<T>() -> &'static str {
     if full.contains("__") || full.contains('{') {
         return "";
     }
+    if full.starts_with("core::num::nonzero::NonZero<") {
+        return "a number other than 0";
+    }
     // The last segment before any generics: `core::option::Option<url::Url>` is about `Url`.
     let inner = full
         .strip_prefix("core::option::Option<")
@@ -257,6 +260,7 @@ mod tests {
         assert_eq!(short_name::<std::net::IpAddr>(), "IpAddr");
         assert_eq!(short_name::<Option<std::net::IpAddr>>(), "IpAddr");
         assert_eq!(short_name::<Vec<u8>>(), "");
+        assert_eq!(short_name::<std::num::NonZeroU16>(), "a number other than 0");
         assert_eq!(short_name::<MapDeserializer<'_, std::iter::Empty<(u8, u8)>, Error>>(), "");
         assert_ne!(identity::<u8>(), identity::<u16>());
     }

@@ -1,15 +1,63 @@
 //! serde's access to an enum: the name of a variant, with or without content.
 //!
-//! The deserializer decides which name that is, and where the content comes from.
+//! Variants are matched as fields are (rule T3): to the letter, or in another spelling, because a
+//! variable's name says nothing about case and separators. The deserializer asks here which variant
+//! a table or a text names; map keys and tags ask, too.
 
 use serde::de::{
     DeserializeSeed, Deserializer as _, EnumAccess, IntoDeserializer, VariantAccess, Visitor,
 };
 
+use std::borrow::Cow;
+
 use super::context::Context;
 use super::error::{ExtractError, Objection};
+use super::fields::{self, Ambiguity, Member};
 use super::{Extractor, Place};
-use crate::tree::{Node, Value, join};
+use crate::tree::spelling::relaxed;
+use crate::tree::{Node, Table, Value, join};
+
+/// The variant with this name: to the letter, or the first of which it is another spelling. What
+/// names no variant is left to the type.
+pub(super) fn named<'a>(name: &'a str, variants: &'static [&'static str]) -> &'a str {
+    if variants.contains(&name) {
+        return name;
+    }
+    let wanted = relaxed(name);
+    variants.iter().find(|variant| relaxed(variant) == wanted).copied().unwrap_or(name)
+}
+
+/// Which variant a table is.
+pub(super) enum Choice<'a> {
+    /// The name and the content, and what else spells it in the same layer.
+    One(Member<'a>, Vec<Ambiguity<'a>>),
+    /// Two variants in one layer.
+    Two([String; 2]),
+    None,
+}
+
+/// The variant that a table is: the only member, or the only one of the highest layer. `None` if it
+/// has other keys, too, or is `{"value": x}`.
+pub(super) fn chosen<'a>(table: &'a Table, variants: &'static [&'static str]) -> Choice<'a> {
+    let (mut members, ambiguities) = fields::fields(table, variants);
+    if members.iter().any(|(name, _)| !variants.contains(&name.as_ref())) || members.is_empty() {
+        let mut entries = table.entries.iter();
+        return match (entries.next(), entries.next()) {
+            (Some((name, node)), None) if name != "value" => {
+                let name = Cow::Borrowed(node.stored_name().unwrap_or(name));
+                Choice::One((name, Cow::Borrowed(node)), ambiguities)
+            }
+            _ => Choice::None,
+        };
+    }
+    members.sort_by_key(|(_, node)| std::cmp::Reverse(node.rank));
+    match members.as_slice() {
+        [(one, first), (other, second), ..] if first.rank == second.rank => {
+            Choice::Two([one.to_string(), other.to_string()])
+        }
+        _ => Choice::One(members.swap_remove(0), ambiguities),
+    }
+}
 
 /// A variant: only its name, or with content.
 pub(super) struct Enum<'a> {

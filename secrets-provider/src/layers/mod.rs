@@ -150,6 +150,7 @@ impl Layers {
     /// - `Invalid` if the `.env` file cannot be read or parsed, or if values are missing or do not
     ///   fit the types of their fields. All of these are listed, each with its key and layer and
     ///   without its value.
+    /// - `Conflict` if one layer gives a field twice: in two spellings, or by an alias.
     /// - `Config` if a key path given to [`variable`](Self::variable) has an empty segment.
     pub fn extract<T: DeserializeOwned>(&self) -> Result<T, Error> {
         extract::extract(&self.merged()?, self.secret_names()).map_err(|error| {

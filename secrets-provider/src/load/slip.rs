@@ -5,6 +5,8 @@
 //! outage. [`between`] says in what a prefix differs from one that exists; `fetch/explain` calls it
 //! after a failed start. Pure.
 
+use std::borrow::Cow;
+
 use crate::error::{Error, ErrorKind};
 use crate::secret::id::{Arn, is_arn, names_of, trimmed};
 
@@ -33,11 +35,17 @@ pub(crate) fn of_prefix(prefix: &str) -> Option<Error> {
                                        `{env}` by the value of ENVIRONMENT"
                 .to_owned(),
             (_, Some(meant)) => format!("give `{meant}`"),
+            (Slip::Url, None) => {
+                format!("give a part of the secrets' names, such as `gaara/prod`; {ENDPOINT}")
+            }
             (_, None) => "give a part of the secrets' names, such as `gaara/prod`".to_owned(),
         };
         config("prefix", prefix, what.words(), hint)
     })
 }
+
+const ENDPOINT: &str =
+    "the address of an endpoint is set by the variable AWS_ENDPOINT_URL_SECRETS_MANAGER";
 
 /// What is wrong with the name or ARN of a secret, if it cannot be one.
 pub(crate) fn of_name(id: &str) -> Option<Error> {
@@ -53,11 +61,12 @@ pub(crate) fn of_name(id: &str) -> Option<Error> {
             ),
             (Slip::Placeholder, _) => "names are taken as they are: use `format!`".to_owned(),
             (_, Some(meant)) => format!("give `{meant}`"),
+            (Slip::Url, None) => format!("give the secret's name or ARN; {ENDPOINT}"),
             (_, None) => "give the secret's name or ARN".to_owned(),
         };
         config("secret", id, what.words(), hint)
     };
-    Some(error.with_secret(id))
+    Some(error.with_secret(shown(id)))
 }
 
 /// How long a name may be, its prefix included
@@ -75,6 +84,10 @@ pub(crate) fn of_name_below(name: &str, length: usize) -> Option<(&'static str, 
     match () {
         () if name.is_empty() => Some(("it is empty", BELOW)),
         () if length > MAX_LENGTH => Some(("it is longer than 512 characters", characters)),
+        () if name.contains(':') => Some((
+            "a name has no `:`",
+            "give the name only, and read one of its keys with `.key(..)`",
+        )),
         () if !name.chars().all(is_allowed) => {
             Some(("it has a character that no name has", characters))
         }
@@ -120,6 +133,8 @@ fn arn_slip(id: &str) -> Option<(&'static str, String)> {
 enum Slip {
     Space,
     Quotes,
+    Reference,
+    Url,
     Wildcard,
     Placeholder,
     Backslash,
@@ -130,6 +145,8 @@ impl Slip {
         match self {
             Self::Space => "there is white space around it",
             Self::Quotes => "there are quotes around it",
+            Self::Reference => "it is a dynamic reference of CloudFormation",
+            Self::Url => "it is a URL, not a name",
             Self::Wildcard => "it has a wildcard",
             Self::Placeholder => "it has a placeholder that was not replaced",
             Self::Backslash => "it has a `\\`; parts of names are separated by `/`",
@@ -144,6 +161,10 @@ fn slip(name: &str) -> Option<(Slip, Option<String>)> {
     let slip = match () {
         () if name.trim() != name => Slip::Space,
         () if unquoted != name => Slip::Quotes,
+        () if name.starts_with(RESOLVE) => {
+            return Some((Slip::Reference, resolved(name).map(str::to_owned)));
+        }
+        () if name.contains("://") => return Some((Slip::Url, path_of_url(name))),
         () if name.contains(['{', '}', '$']) => Slip::Placeholder,
         () if name.contains(['*', '?']) => Slip::Wildcard,
         () if name.contains('\\') => Slip::Backslash,
@@ -152,6 +173,27 @@ fn slip(name: &str) -> Option<(Slip, Option<String>)> {
     let meant = plain.replace('\\', "/");
     let is_name = !meant.is_empty() && !meant.contains(['{', '}', '$', '*', '?']);
     Some((slip, is_name.then_some(meant)))
+}
+
+/// How a dynamic reference of CloudFormation begins.
+const RESOLVE: &str = "{{resolve:secretsmanager:";
+
+/// The name or ARN in a dynamic reference.
+fn resolved(reference: &str) -> Option<&str> {
+    let id = reference.strip_prefix(RESOLVE)?.trim_end_matches('}');
+    // An ARN is seven parts itself.
+    let parts = if is_arn(id) { 7 } else { 1 };
+    let end = id.match_indices(':').nth(parts - 1).map_or(id.len(), |(at, _)| at);
+    (!id[..end].is_empty()).then(|| &id[..end])
+}
+
+/// The name that a URL of a scheme of its own has, such as `secretsmanager://app/db`; that of a web
+/// address is not known.
+fn path_of_url(url: &str) -> Option<String> {
+    let (scheme, rest) = url.split_once("://")?;
+    let name = rest.split(['?', '#']).next().unwrap_or_default();
+    let is_name = !name.is_empty() && !name.contains(['@', ':', '{', '}', '$', '*']);
+    (is_name && !scheme.starts_with("http")).then(|| trimmed(name).to_owned())
 }
 
 fn without_quotes(name: &str) -> &str {
@@ -168,7 +210,15 @@ fn without_decoration(name: &str) -> &str {
 }
 
 fn config(what: &str, name: &str, why: &str, hint: String) -> Error {
-    Error::new(ErrorKind::Config, format!("{what} `{name}`: {why}")).with_hint(hint)
+    Error::new(ErrorKind::Config, format!("{what} `{}`: {why}", shown(name))).with_hint(hint)
+}
+
+/// A name as it is shown: of a URL only the scheme, because there may be a password in the rest.
+fn shown(name: &str) -> Cow<'_, str> {
+    match name.split_once("://") {
+        Some((scheme, _)) => Cow::Owned(format!("{scheme}://…")),
+        None => Cow::Borrowed(name),
+    }
 }
 
 /// In what a prefix differs from one that exists, if that is not its letters.
@@ -218,6 +268,14 @@ mod tests {
             ("'app/prod'", "quotes", "`app/prod`"),
             ("app/{env}", "placeholder", "from_env_or_prefix"),
             ("app/${ENV}", "placeholder", "format!"),
+            ("https://x/app", "a URL", "AWS_ENDPOINT_URL_SECRETS_MANAGER"),
+            ("http://localhost:4566", "a URL", "such as `gaara/prod`"),
+            ("secretsmanager://app/prod", "a URL", "give `app/prod`"),
+            (
+                "{{resolve:secretsmanager:app/db:SecretString:password}}",
+                "CloudFormation",
+                "`app/db`",
+            ),
             ("app\\prod", "separated by `/`", "`app/prod`"),
             (ARN, "not an ARN", "`app/db`"),
             (&ARN.replace("db-AbCdEf", "*"), "not an ARN", "`app`"),
@@ -242,6 +300,16 @@ mod tests {
             (" app/db", "white space", "`app/db`"),
             ("\"app/db\"", "quotes", "`app/db`"),
             ("app/{env}/db", "placeholder", "format!"),
+            ("https://x/app", "a URL", "name or ARN"),
+            ("https://u:p@x/app?y=z", "a URL", "name or ARN"),
+            ("aws-sm://app/db", "a URL", "give `app/db`"),
+            (
+                "{{resolve:secretsmanager:app/db:SecretString:password}}",
+                "CloudFormation",
+                "`app/db`",
+            ),
+            ("{{resolve:secretsmanager:app/db}}", "CloudFormation", "give `app/db`"),
+            (&format!("{{{{resolve:secretsmanager:{ARN}:SecretString}}}}"), "CloudFormation", ARN),
             (&format!("{ARN}:password::"), "ECS", "`:key:stage:version`"),
             (&format!("{ARN}:password:AWSCURRENT:"), "ECS", "`valueFrom`"),
             (&format!("{ARN}:::"), "ECS", "`valueFrom`"),
@@ -255,7 +323,8 @@ mod tests {
             (&ARN.replace("db-AbCdEf", "*"), "wildcard", "prefix"),
         ] {
             let error = of_name(id).unwrap_or_else(|| panic!("{id}"));
-            assert_eq!((error.kind(), error.secret()), (ErrorKind::Config, Some(id)));
+            assert_eq!((error.kind(), error.secret()), (ErrorKind::Config, Some(&*shown(id))));
+            assert!(!error.to_string().contains("u:p"), "{error}");
             assert!(error.to_string().contains(what), "{id}: {error}");
             assert!(error.hint().is_some_and(|hint| hint.contains(meant)), "{id}: {error}");
         }

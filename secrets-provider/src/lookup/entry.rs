@@ -189,7 +189,7 @@ impl Entry {
 /// A member of a table: the exact name before other spellings, as it is stored or as the tree has
 /// it.
 fn member<'a>(table: &'a Table, key: &str) -> Result<Option<Cow<'a, Node>>, Error> {
-    if let Some(node) = table.entries.get(key) {
+    if let Some(node) = table.entries.get(key).filter(|node| node.stored_name().is_none()) {
         return Ok(Some(Cow::Borrowed(node)));
     }
     let stored = table.stored();

@@ -5,8 +5,8 @@
 //! deep and broken JSON are errors that name keys and positions, never content. Pure, and without
 //! recursion over the input before its depth is known.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -121,6 +121,13 @@ pub(crate) fn text_of(bytes: &[u8]) -> Option<Text> {
     (*opening == b'{').then(|| std::str::from_utf8(bytes).ok().map(Text::new)).flatten()
 }
 
+/// Whether bytes begin as a JSON object or array.
+pub(crate) fn opens_json(bytes: &[u8]) -> bool {
+    let unmarked = bytes.strip_prefix(MARK.as_bytes()).unwrap_or(bytes);
+    let opening = unmarked.iter().find(|byte| !b" \t\n\r".contains(byte));
+    matches!(opening, Some(b'{' | b'['))
+}
+
 /// Text that may be JSON: the text itself if it begins with `{` or `[`, or what a JSON string holds
 /// that begins so, because it was encoded twice. `None` for other text.
 pub(crate) fn json_in(text: &Text) -> Option<Result<Text, PayloadError>> {
@@ -192,8 +199,19 @@ impl Source<'_> {
         // In the order of their paths, so that a value comes before the members of a table of its
         // name.
         let mut members: BTreeMap<Vec<String>, (String, &RawValue)> = BTreeMap::new();
-        for (key, raw) in entries(text)? {
-            let path = path_of(&key);
+        let entries = entries(text)?;
+        let keys: HashSet<&str> = entries.iter().map(|(key, _)| key.as_str()).collect();
+        // Beside a key of its lowercased name, a key keeps its own: a map holds both.
+        let paths: Vec<Vec<String>> = entries
+            .iter()
+            .map(|(key, _)| match path_of(key) {
+                path if path.len() == 1 && path[0] != *key && keys.contains(path[0].as_str()) => {
+                    vec![key.clone()]
+                }
+                path => path,
+            })
+            .collect();
+        for (path, (key, raw)) in paths.into_iter().zip(entries) {
             match members.entry(path) {
                 Entry::Vacant(slot) => slot.insert((key, raw)),
                 Entry::Occupied(slot) => {
@@ -332,109 +350,4 @@ fn entries(text: &str) -> Result<Vec<(String, &RawValue)>, PayloadError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn origin() -> Arc<Origin> {
-        Arc::new(Origin::Secret { name: "s".into(), version_id: "v".into() })
-    }
-
-    fn problem(text: &str) -> Option<PayloadError> {
-        parse(&Payload::text(text), &origin()).err()
-    }
-
-    fn nested(levels: usize) -> String {
-        format!("{}1{}", "{\"a\":".repeat(levels), "}".repeat(levels))
-    }
-
-    #[test]
-    fn only_a_whole_json_object_is_expanded() {
-        for (text, table) in [
-            ("{}", true),
-            (" \n{\"a\": 1}\n ", true),
-            ("{\"a\": 1} x", false),
-            ("{\"a\": 01}", false),
-            ("{a: 1}", false),
-            ("{", false),
-            ("[{}]", false),
-            ("", false),
-            ("\u{a0}{}", false),
-            ("\u{feff} {\"a\": 1}", true),
-            ("\u{feff}\u{feff}{}", false),
-            (r#""{\"a\": 1}""#, false),
-        ] {
-            let Ok(node) = parse(&Payload::text(text), &origin()) else { panic!("{text:?}") };
-            assert_eq!(matches!(node.value, Value::Table(_)), table, "{text:?}");
-        }
-    }
-
-    #[test]
-    fn a_key_twice_is_found_at_any_depth_and_after_lowercasing() {
-        for (text, key) in [
-            (r#"{"a": 1, "a": 1}"#, "a"),
-            (r#"{"a": null, "a": 1}"#, "a"),
-            (r#"{"API_KEY": 1, "api_key": 1}"#, "api_key"),
-            (r#"{"x": {"y": {"b": 1, "\u0062": 2}}}"#, "x.y.b"),
-            (r#"{"x": [{"b": 1, "b": 2}]}"#, "x.b"),
-        ] {
-            assert_eq!(problem(text), Some(PayloadError::DuplicateKey(key.into())), "{text}");
-        }
-        assert_eq!(problem(r#"{"a": {"b": 1}, "b": 1}"#), None);
-    }
-
-    #[test]
-    fn nesting_is_bounded_at_64_levels_for_objects_and_arrays() {
-        assert_eq!(problem(&nested(64)), None);
-        assert_eq!(problem(&nested(65)), Some(PayloadError::TooDeep));
-        let arrays = |n| format!("{{\"a\": {}{}}}", "[".repeat(n), "]".repeat(n));
-        assert_eq!(problem(&arrays(63)), None);
-        assert_eq!(problem(&arrays(64)), Some(PayloadError::TooDeep));
-        assert_eq!(problem(&arrays(30_000)), Some(PayloadError::TooDeep));
-    }
-
-    #[test]
-    fn a_lone_surrogate_is_a_problem_and_not_a_panic() {
-        assert_eq!(problem(r#"{"a": "\ud800"}"#), Some(PayloadError::NotUnicode));
-        assert_eq!(problem(r#"{"\ud800": 1}"#), Some(PayloadError::NotUnicode));
-    }
-
-    #[test]
-    fn numbers_keep_their_source_text() {
-        let node = parse(
-            &Payload::text(r#"{"n": 1.50, "big": 123456789012345678901234567890}"#),
-            &origin(),
-        );
-        let Ok(Node { value: Value::Table(table), .. }) = node else { panic!("a table") };
-        for (key, text) in [("n", "1.50"), ("big", "123456789012345678901234567890")] {
-            let Some(Value::Number(number)) = table.find(&[key]).map(|node| &node.value) else {
-                panic!("{key}")
-            };
-            assert_eq!(number.as_str(), text);
-        }
-    }
-
-    #[test]
-    fn a_root_secret_says_where_it_stops_being_json_without_showing_it() {
-        let root =
-            |payload| parse_root(&payload, &origin()).err().map(|problem| problem.to_string());
-        assert_eq!(
-            root(Payload::text("hunter2")).as_deref(),
-            Some("expected a JSON object, found text")
-        );
-        assert_eq!(
-            root(Payload::text("{\"a\": 1,\n hunter2}")).as_deref(),
-            Some("expected a JSON object, found invalid JSON at line 2, column 2")
-        );
-        assert_eq!(
-            root(Payload::binary(*b"{\xff}")).as_deref(),
-            Some("expected a JSON object, found binary")
-        );
-        assert_eq!(root(Payload::binary(*b" {\"a\": 1}")), None, "a JSON object in UTF-8");
-        assert_eq!(root(Payload::binary(*b"\xef\xbb\xbf{\"a\": 1}")), None, "with a mark");
-        assert_eq!(root(Payload::text("{}")), None);
-        for encoded in [r#""{\"a\": 1}""#, r#" "\"{\\\"a\\\": 1}\"" "#, r#""[1]""#] {
-            let problem = root(Payload::text(encoded)).expect("a problem");
-            assert!(problem.ends_with("it was encoded twice"), "{encoded}: {problem}");
-        }
-    }
-}
+mod tests;

@@ -13,7 +13,7 @@ use futures_util::{FutureExt as _, StreamExt as _};
 
 use super::answer::{fetched, payload, sort_out};
 use super::error::{BatchFailure, Call};
-use super::{Aws, location};
+use super::{Aws, location, slip};
 use crate::backend::{BoxFuture, BoxStream, Outcome};
 use crate::error::{Error, ErrorKind};
 use crate::observe::events;
@@ -33,8 +33,11 @@ impl Aws {
         if ids.len() == 1 || self.reads_one_by_one() {
             return self.each(ids);
         }
+        // What is no name is refused by `get`, and must not make a batch fail.
+        let (slips, ids): (Vec<String>, Vec<String>) =
+            ids.iter().cloned().partition(|id| slip::of_name(id).is_some());
         let batches = ids.chunks(BATCH_SIZE).map(|batch| Work::Batch(batch.to_vec()));
-        self.outcomes(batches.collect())
+        self.outcomes(batches.chain(slips.into_iter().map(Work::One)).collect())
     }
 
     pub(super) fn each<'a>(&'a self, ids: &'a [String]) -> BoxStream<'a, Outcome> {
@@ -66,6 +69,9 @@ impl Aws {
 
     /// The version of a secret with this staging label, AWSCURRENT if none is given.
     async fn get(&self, id: &str, stage: Option<&str>) -> Result<Fetched, Error> {
+        if let Some(error) = slip::of_name(id) {
+            return Err(error);
+        }
         let client = self.client().await?;
         let call =
             client.get_secret_value().secret_id(id).set_version_stage(stage.map(str::to_owned));

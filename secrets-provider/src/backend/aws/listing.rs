@@ -10,7 +10,7 @@ use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType};
 
 use super::error::{Call, NOT_AWS};
 use super::rotation::{self, Listed};
-use super::{Aws, location};
+use super::{Aws, location, slip};
 use crate::error::{Error, ErrorKind};
 
 /// How many names one ListSecrets returns at most.
@@ -23,6 +23,9 @@ const MAX_PAGES: usize = 5000;
 impl Aws {
     /// All names that start with `prefix`.
     pub(super) async fn listed(&self, prefix: &str) -> Result<Vec<String>, Error> {
+        if let Some(error) = slip::of_prefix(prefix) {
+            return Err(error);
+        }
         let (listed, is_all) = self.pages(prefix, MAX_PAGES).await?;
         if !is_all {
             let message = format!("ListSecrets: the list has not ended after {MAX_PAGES} pages");

@@ -23,6 +23,7 @@ mod profile;
 mod quiet;
 mod rotation;
 mod setup;
+mod slip;
 mod unreached;
 mod values;
 mod variables;

@@ -7,6 +7,8 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::num::NonZeroU16;
 use std::time::Duration;
 
+use serde::de::MapAccess as _;
+
 use super::*;
 use crate::{Key, Rotating};
 
@@ -309,7 +311,7 @@ fn some_errors_are_reported_only_after_others_are_fixed() {
     );
     assert_eq!(
         wrong::<Vec<Tagged>>(r#"["x", {"kind": "None"}, {"kind": "Both", "a": 1, "b": "x"}]"#),
-        { ["x.0", "x.1.kind", "x.2"] }
+        { ["x.0", "x.1.kind", "x.2.*"] }
     );
     assert_eq!(wrong::<Vec<Stubborn>>(r#"["x", "open sesame", "x"]"#), ["x.0", "x.2"]);
     assert_eq!(wrong::<BTreeMap<String, Stubborn>>(r#"{"a": "x", "b": "x"}"#), ["x.a", "x.b"]);
@@ -413,6 +415,6 @@ fn fields_are_found_by_look_up() {
     let start = std::time::Instant::now();
     let context = Context::new(table, Default::default());
     let members = super::super::access::Members::of_struct(table, names, "", &context);
-    assert_eq!(members.ranks().len(), names.len());
+    assert_eq!(members.size_hint(), Some(names.len()));
     assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
 }

@@ -136,6 +136,13 @@ fn the_hint_for_a_missing_section_names_variables_that_could_fill_it() {
     let settings: Settings =
         of_secrets(&[], &[("DATABASE__USERNAME", "u"), ("DATABASE__PASSWORD", "p")]).expect("it");
     assert_eq!(settings.database.username, "u");
+    #[derive(Debug, Deserialize)]
+    #[allow(dead_code, reason = "only serde uses it")]
+    struct Token {
+        token: String,
+    }
+    let one = of_secrets::<X<Token>>(&[], &[]).expect_err("missing");
+    assert!(one.hint().expect("advice").contains("set the variable `X__TOKEN` in"), "{one}");
     let of = |error: Error| error.hint().expect("advice").to_owned();
     let list = of(of_secrets::<X<Vec<String>>>(&[], &[]).expect_err("missing"));
     assert!(list.contains("variable `X`") && list.contains("`a, b`"), "{list}");
@@ -143,4 +150,43 @@ fn the_hint_for_a_missing_section_names_variables_that_could_fill_it() {
     assert!(map.contains("`X__NAME`") && !map.contains("`X`"), "{map}");
     let text = of(of_secrets::<X<String>>(&[], &[]).expect_err("missing"));
     assert!(text.contains("set the variable `X` in"), "{text}");
+}
+
+/// The text of a secret is data, so only its format is named.
+#[test]
+fn text_in_another_format_is_named_where_a_table_is_wanted() {
+    for (about, text, advice) in [
+        (
+            "YAML",
+            "username: hunter2\npassword: hunter3",
+            "looks like YAML: store it as a JSON object",
+        ),
+        (
+            "variables",
+            "USERNAME=hunter2\nPASSWORD=hunter3\n",
+            "looks like the lines of a `.env` file (`NAME=value`): store it as a JSON object",
+        ),
+        ("a URL", "postgres://u:hunter2@h/db", "looks like a URL: store it as a JSON object"),
+    ] {
+        let error = of_secrets::<Settings>(&[("app/database", text)], &[]).expect_err(about);
+        assert!(error.hint().is_some_and(|hint| hint.contains(advice)), "{about}: {error}");
+        assert!(error.to_string().contains("found text"), "{about}: {error}");
+        let map = of_secrets::<X<BTreeMap<String, String>>>(&[("app/x", text)], &[]);
+        let root = secret_at_the_root(text);
+        for error in [map.expect_err(about), root] {
+            assert!(error.hint().is_some_and(|hint| hint.contains(advice)), "{about}: {error}");
+            assert!(!error.to_string().contains("hunter"), "{about}: {error}");
+        }
+    }
+    // In a `.env` file, the quotes of JSON are gone.
+    let dotenv = "X={\"host\":\"hunter2\"}";
+    let error = layered::<X<BTreeMap<String, String>>>("{}", &[], dotenv).expect_err("no quotes");
+    let advice = "put single quotes around JSON in a `.env` file";
+    assert!(error.hint().is_some_and(|hint| hint.starts_with(advice)), "{error}");
+    assert!(!error.to_string().contains("hunter"), "{error}");
+}
+
+fn secret_at_the_root(text: &str) -> Error {
+    let mapping = Mapping { prefix: Some("app".into()), ..Mapping::default() };
+    assemble(&[Fetched::text("app", "v1", text)], &mapping).map(|_| ()).expect_err("no object")
 }

@@ -57,8 +57,6 @@ fn what_is_no_list_says_how_one_is_written() {
         (&[("X", "{\"a\": 1}")], "expected a sequence, found a table"),
         (&[("X", "1,two")], "`x.1`: expected u16, found text that does not fit"),
         (&[("X", "1,,2")], "`x.1`: expected u16, found empty text"),
-        (&[("X__0", "1"), ("X__2", "2")], "item 1 is not there; items are numbered from 0"),
-        (&[("X__1", "1")], "item 0 is not there"),
         (&[("X__A", "1")], "expected a sequence, found a table"),
     ] {
         let error = layered::<X<Vec<u16>>>("{}", env, "").expect_err("no list");
@@ -66,6 +64,20 @@ fn what_is_no_list_says_how_one_is_written() {
         assert_eq!(error.hint(), Some(super::super::lists::HOW), "{env:?}: {error}");
         assert!(error.to_string().contains("variable `X"), "{env:?}: {error}");
     }
+    for env in [
+        &[("X__1", "1"), ("X__2", "2")][..],
+        &[("X__0", "1"), ("X__2", "2")],
+        &[("X__01", "1")],
+        &[("X__1__HOST", "h"), ("X__1__PORT", "1")],
+    ] {
+        let error = layered::<X<Vec<Strict>>>("{}", env, "").expect_err("no list");
+        assert!(error.to_string().contains("is not there; items are numbered from 0"), "{error}");
+        let hint = "number the variables from 0 without a gap, after two underscores: `X__0`, \
+                    `X__1`, …";
+        assert_eq!(error.hint(), Some(hint), "{env:?}");
+    }
+    let error = refused::<Vec<u8>>(r#"{"1": 1, "2": 2}"#);
+    assert!(error.contains("number the keys from 0 without a gap; a list is"), "{error}");
     let error = refused::<(u8, u8)>("1,2,3");
     assert!(error.contains("expected a sequence of 2, but there are 3"), "{error}");
     let error = refused::<(u8, u8)>("");
@@ -85,4 +97,83 @@ fn json_that_was_encoded_twice_is_read_once_more_and_no_further() {
     assert!(error.contains("the text is JSON that was encoded more than twice"), "{error}");
     let broken = refused::<Strict>(r#""{\"host\": ""#);
     assert!(broken.contains("not valid JSON"), "{broken}");
+}
+
+#[test]
+fn numbers_after_one_underscore_are_named_with_how_items_are_numbered() {
+    #[derive(Debug, Deserialize)]
+    #[allow(dead_code, reason = "the error is read")]
+    struct Nested {
+        x: Lists,
+    }
+    #[derive(Debug, Deserialize)]
+    #[allow(dead_code, reason = "the error is read")]
+    struct Lists {
+        hosts: Vec<String>,
+    }
+    let two = "number the variables from 0 without a gap, after two underscores";
+    for (about, secret, env, mentions) in [
+        (
+            "the variables",
+            "{}",
+            &[("X__HOSTS_0", "a"), ("X__HOSTS_1", "b")][..],
+            &["environment variable `X__HOSTS_0` is no item of `x.hosts`", two, "`X__HOSTS__0`"][..],
+        ),
+        (
+            "one underscore everywhere",
+            "{}",
+            &[("X_HOSTS_0", "a"), ("X_HOSTS_1", "b")],
+            &["environment variable `X_HOSTS_0` is no item of", two, "`X__HOSTS__0`"],
+        ),
+        ("from one", "{}", &[("X_HOSTS_1", "a")], &["`X_HOSTS_1` is no item of", two]),
+        (
+            "a secret's keys",
+            r#"{"x": {"hosts_0": "hunter2", "hosts_1": "b"}}"#,
+            &[],
+            &["version `v1` has numbered keys that are no items of `x.hosts`", "as JSON"],
+        ),
+    ] {
+        let error = layered::<Nested>(secret, env, "").expect_err(about);
+        let hint = error.hint().unwrap_or_default();
+        for mention in mentions {
+            assert!(hint.contains(mention), "{about}: {error}");
+        }
+        assert!(!error.to_string().contains("hunter2"), "{about}: {error}");
+    }
+    let error = layered::<X<Vec<String>>>("{}", &[("X_0", "a"), ("X_1", "b")], "");
+    let error = error.expect_err("missing").to_string();
+    assert!(error.contains("`X_0` is no item of `x`") && error.contains("`X__0`"), "{error}");
+    // For a field that is no list, a number says nothing.
+    let error = layered::<X<String>>("{}", &[("X_0", "a")], "").expect_err("missing").to_string();
+    assert!(!error.contains("X_0") && error.contains("variable `X`"), "{error}");
+}
+
+/// The advice is about what is there: bytes, or one text.
+#[test]
+fn bytes_that_do_not_fit_say_how_bytes_are_stored() {
+    let binary = |bytes: &[u8]| {
+        let mapping = Mapping { prefix: Some("app".into()), ..Mapping::default() };
+        assemble(&[Fetched::binary("app/x", "v1", bytes)], &mapping).expect("a tree")
+    };
+    fn hint<T: DeserializeOwned>(tree: &Table) -> (String, String) {
+        let Err(error) = extract::<X<T>>(tree) else { panic!("no error") };
+        (error.to_string(), error.hint().expect("advice").to_owned())
+    }
+    let (error, advice) = hint::<[u8; 4]>(&binary(b"abc"));
+    assert!(error.contains("expected a sequence of 4, but there are 3 bytes"), "{error}");
+    assert!(advice.contains("store exactly 4 as SecretBinary"), "{advice}");
+    assert!(advice.contains("`Key<4>`") && !advice.contains("a list"), "{advice}");
+    let (error, advice) = hint::<Vec<String>>(&binary(b"abc"));
+    assert!(error.contains("expected a sequence, but the bytes do not fit its items"), "{error}");
+    assert!(advice.contains("store a list as text"), "{advice}");
+    let (_, advice) = hint::<Vec<String>>(&binary(b"[\"a\"]"));
+    assert!(advice.contains("the bytes are JSON: store them as text"), "{advice}");
+    let text = |text: &str| secret(text).expect("a tree");
+    let (error, advice) = hint::<[u8; 4]>(&text("aHVudGVyMg=="));
+    assert!(error.contains("expected a sequence of 4, but there is 1"), "{error}");
+    assert!(advice.contains("`Key<4>`") && advice.contains("a list is written"), "{advice}");
+    let (error, advice) = hint::<Vec<u8>>(&text("aHVudGVyMg=="));
+    assert!(error.contains("`x.0`: expected u8, found text that does not fit"), "{error}");
+    assert!(advice.contains("SecretBinary") && advice.contains("`Key<N>`"), "{advice}");
+    assert!(!error.contains("aHVu"), "{error}");
 }

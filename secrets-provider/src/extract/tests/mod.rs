@@ -88,6 +88,7 @@ fn layered<T: DeserializeOwned>(
 mod all_errors;
 mod almost;
 mod ambient;
+mod buffered;
 mod conversions;
 mod lists;
 mod names;

@@ -146,10 +146,39 @@ fn a_dotenv_file_that_moved_into_a_secret_overrides_the_stale_variables() {
     assert_eq!(settings.database, map(&[("host", "h"), ("password", "new"), ("username", "new")]));
 }
 
+/// Keys of maps are data, so a map holds both; a field cannot.
+#[test]
+fn keys_that_differ_in_case_are_two_keys_for_a_map_and_one_for_a_field() {
+    for text in [
+        r#"{"ACME": "1", "acme": "2"}"#,
+        r#"{"acme": "2", "Acme": "3", "ACME": "1"}"#,
+        r#"{"ACME": {"x": 1, "X": 2}, "acme": {"x": 3}}"#,
+        r#"{"A": 1, "a": [{"B": 1, "b": 2}]}"#,
+        r#"{"A": {"B": {"C": 1, "c": 2}}}"#,
+    ] {
+        let value: Json = serde_json::from_str(text).expect("JSON");
+        assert_eq!(ok::<Json>(text), value);
+        assert_eq!(layered::<Json>(text, &[], "").expect("at the root"), value);
+    }
+    let both = map(&[("ACME", "1"), ("acme", "2")]);
+    assert_eq!(ok::<Map>(r#"{"ACME": "1", "acme": "2"}"#), both);
+    // The layers below still meet the key of their name.
+    let layers: X<Map> =
+        layered(r#"{"x": {"ACME": "1", "acme": "2"}}"#, &[("X__ACME", "e")], "").expect("a map");
+    assert_eq!(layers.x, both);
+    let error = read::<X<u8>>(r#"{"X": 1, "x": 2}"#).expect_err("a field");
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    assert!(error.to_string().contains("as `x.X` and `x.x` (secret `app/x`"), "{error}");
+    let error = read::<X<Map>>(r#"{"X": {"a": 1}, "x": {"b": 2}}"#).expect_err("a section");
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    // What nothing reads is no error, nor is a key that is absent.
+    assert_eq!(ok::<X<u8>>(r#"{"x": 1, "ACME": 1, "acme": 2}"#).x, 1);
+    assert_eq!(ok::<X<u8>>(r#"{"x": 1, "X": null}"#).x, 1);
+}
+
 #[test]
 fn one_key_in_two_spellings_is_malformed() {
     for payload in [
-        r#"{"ACME": 1, "acme": 2}"#,
         r#"{"A__B": 1, "a": {"b": 2}}"#,
         r#"{"A__B": 1, "A": {"B": 2}}"#,
         r#"{"A__B": {"C": 1}, "A__B__C": 2}"#,
@@ -168,5 +197,107 @@ fn many_keys_are_read_in_linear_time() {
     let start = std::time::Instant::now();
     assert_eq!(ok::<Map>(&payload).len(), 20_000);
     assert_eq!(ok::<BTreeMap<String, String>>(&payload)["K7__A__B"], "7");
+    // Each key beside its form in lower case, and more variants than one.
+    let members: Vec<_> =
+        (0..20_000).map(|n| format!("\"K{n}\": \"api-token\", \"k{n}\": \"NONE\"")).collect();
+    let payload = format!("{{{}}}", members.join(","));
+    assert_eq!(ok::<Map>(&payload).len(), 40_000);
+    #[derive(Debug, Deserialize, PartialEq)]
+    #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+    enum Plain {
+        ApiToken,
+        None,
+    }
+    assert_eq!(ok::<BTreeMap<String, Plain>>(&payload)["K7"], Plain::ApiToken);
     assert!(start.elapsed() < std::time::Duration::from_secs(10), "{:?}", start.elapsed());
+}
+
+#[derive(Debug, Deserialize, PartialEq)]
+#[serde(rename_all = "SCREAMING-KEBAB-CASE")]
+enum Method {
+    ApiToken(String),
+    Basic { user: String, pass: Option<String> },
+    None,
+}
+
+/// A variable's name has no case, so a segment that names a variant has any spelling.
+#[test]
+fn a_variant_is_found_in_any_spelling_as_a_field_is() {
+    type Env = &'static [(&'static str, &'static str)];
+    let token = |token: &str| Method::ApiToken(token.to_owned());
+    let basic = |user: &str, pass: Option<&str>| Method::Basic {
+        user: user.to_owned(),
+        pass: pass.map(str::to_owned),
+    };
+    for (secret, env, dotenv, expected) in [
+        ("{}", &[("X__API_TOKEN", "t")][..] as Env, "", token("t")),
+        ("{}", &[("X__APITOKEN", "t")], "", token("t")),
+        ("{}", &[], "X__API_TOKEN=t", token("t")),
+        ("{}", &[("X__BASIC__USER", "u")], "", basic("u", None)),
+        ("{}", &[("X__BASIC__USER", "u"), ("X__BASIC__PASS", "p")], "", basic("u", Some("p"))),
+        (r#"{"X__API_TOKEN": "t"}"#, &[], "", token("t")),
+        (r#"{"X__BASIC__USER": "u"}"#, &[], "", basic("u", None)),
+        (r#"{"x": {"API-TOKEN": "t"}}"#, &[], "", token("t")),
+        (r#"{"x": {"apiToken": "t"}}"#, &[], "", token("t")),
+        (r#"{"X": {"BASIC": {"USER": "u"}}}"#, &[], "", basic("u", None)),
+        ("{}", &[("X", r#"{"api_token": "t"}"#)], "", token("t")),
+        ("{}", &[("X", "none")], "", Method::None),
+        (r#"{"x": "None"}"#, &[], "", Method::None),
+        // The layers meet in one variant, and the higher one wins between two.
+        (
+            r#"{"x": {"Basic": {"user": "s"}}}"#,
+            &[("X__BASIC__PASS", "e")],
+            "",
+            basic("s", Some("e")),
+        ),
+        (r#"{"x": {"apiToken": "s"}}"#, &[("X__API_TOKEN", "e")], "X__API_TOKEN=d", token("s")),
+        (r#"{"x": {"API-TOKEN": "s"}}"#, &[("X__BASIC__USER", "e")], "", token("s")),
+        ("{}", &[("X__BASIC__USER", "e")], "X__API_TOKEN=d", basic("e", None)),
+        // Variables that are not meant.
+        ("{}", &[("X__API_TOKEN", "t"), ("X__OTHER", "o")], "", token("t")),
+    ] {
+        let read = layered::<X<Method>>(secret, env, dotenv)
+            .unwrap_or_else(|error| panic!("{secret} {env:?} {dotenv}: {error}"));
+        assert_eq!(read.x, expected, "{secret} {env:?} {dotenv}");
+    }
+    let error = layered::<X<Method>>("{}", &[("X__API_TOKEN", "t"), ("X__BASIC__USER", "u")], "");
+    let error = error.expect_err("two variants").to_string();
+    assert!(error.contains("expected one variant, but there are two, `API-TOKEN`"), "{error}");
+    let error = layered::<X<Method>>(r#"{"x": {"BASIC": {"user": "u"}, "hunter2": 1}}"#, &[], "");
+    let error = error.expect_err("another key").to_string();
+    assert!(error.contains("expected one of") && !error.contains("hunter2"), "{error}");
+}
+
+#[test]
+fn map_keys_that_are_enums_and_tags_are_found_in_any_spelling() {
+    #[derive(Debug, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
+    #[serde(rename_all = "UPPERCASE")]
+    enum Currency {
+        Usd,
+        Eur,
+    }
+    let env = [("X__USD", "1"), ("X__EUR", "2")];
+    let rates: X<BTreeMap<Currency, u8>> = layered("{}", &env, "").expect("rates");
+    assert_eq!(rates.x, [(Currency::Usd, 1), (Currency::Eur, 2)].into());
+    #[derive(Debug, Deserialize, PartialEq)]
+    #[serde(tag = "type", rename_all = "kebab-case")]
+    enum Internal {
+        ObjectStore { bucket: String },
+    }
+    #[derive(Debug, Deserialize, PartialEq)]
+    #[serde(tag = "t", content = "c", rename_all = "kebab-case")]
+    enum Adjacent {
+        ObjectStore { bucket: String },
+        Disk,
+    }
+    for tag in ["object-store", "OBJECT_STORE", "ObjectStore"] {
+        let text = format!(r#"{{"type": "{tag}", "bucket": "b"}}"#);
+        assert_eq!(ok::<Internal>(&text), Internal::ObjectStore { bucket: "b".into() });
+        let text = format!(r#"{{"c": {{"bucket": "b"}}, "t": "{tag}"}}"#);
+        assert_eq!(ok::<Adjacent>(&text), Adjacent::ObjectStore { bucket: "b".into() });
+    }
+    let both: Vec<Adjacent> = ok(r#"[{"t": "DISK"}, {"t": "disk"}]"#);
+    assert_eq!(both, [Adjacent::Disk, Adjacent::Disk]);
+    let error = refused::<Internal>(r#"{"type": "hunter2", "bucket": "b"}"#);
+    assert!(error.contains("expected one of `object-store`"), "{error}");
 }

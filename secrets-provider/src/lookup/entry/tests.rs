@@ -79,6 +79,17 @@ fn a_member_is_found_by_any_spelling_but_only_one() {
     let twice = r#"{"a-b": "1", "a.b": "2", "ab": "3"}"#;
     assert_eq!(value::<String>(twice, &["ab"]), Ok("3".to_owned()));
     assert_eq!(value::<String>(twice, &["a_b"]), Err(ErrorKind::Invalid));
+    let capitals = r#"{"A_B": "1", "aB": "2", "KEY": "3", "key": "4"}"#;
+    for (key, expected) in [
+        ("a_b", Err(ErrorKind::Invalid)),
+        ("A_B", Ok("1")),
+        ("aB", Ok("2")),
+        ("KEY", Ok("3")),
+        ("key", Ok("4")),
+        ("Key", Err(ErrorKind::Invalid)),
+    ] {
+        assert_eq!(value::<String>(capitals, &[key]), expected.map(str::to_owned), "{key}");
+    }
     assert_eq!(value::<String>("plain", &["a"]), Err(ErrorKind::Invalid));
 }
 

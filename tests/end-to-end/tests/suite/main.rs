@@ -20,3 +20,4 @@ mod policies;
 mod rotation;
 mod stage;
 mod systems;
+mod ways;

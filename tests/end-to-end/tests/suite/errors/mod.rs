@@ -601,7 +601,7 @@ fn secrets_that_cannot_be_placed_say_why() {
             ),
         ),
         (
-            vec![("app/db", r#"{"a": {"PORT": "hunter2", "port": 2}}"#.to_owned())],
+            vec![("app/db", r#"{"a": {"B__PORT": "hunter2", "b": {"port": 2}}}"#.to_owned())],
             "secret `app/db`: the JSON object has a key twice\nhint: a key in SCREAMING_CASE is read as its name in \
              lower case, nested at `__`: keep one of the two"
                 .to_owned(),

@@ -66,6 +66,49 @@ const SLIPS: &[Slip] = &[
         sentence: "white space",
         hint: "give `app/prod`",
     },
+    Slip {
+        of: |_| name("app/prod/database:password"),
+        kind: "config",
+        sentence: "secret `app/prod/database:password`: a name in AWS has no `:`",
+        hint: "`:password` looks like the reference to a key, as ECS and CloudFormation write it: \
+               give `app/prod/database`",
+    },
+    Slip {
+        of: |_| prefix("app/prod").only(["database:password"]),
+        kind: "config",
+        sentence: "no `:`",
+        hint: "give `app/prod/database`",
+    },
+    Slip {
+        of: |_| name("app/prod/database").optional(["app/prod/database:password"]),
+        kind: "config",
+        sentence: "no `:`",
+        hint: "give `app/prod/database`",
+    },
+    Slip {
+        of: |_| prefix("app/prod:password"),
+        kind: "config",
+        sentence: "prefix `app/prod:password`: a name in AWS has no `:`",
+        hint: "give `app/prod`",
+    },
+    Slip {
+        of: |_| prefix("https://x/app"),
+        kind: "config",
+        sentence: "prefix `https://…`: it is a URL, not a name",
+        hint: "AWS_ENDPOINT_URL_SECRETS_MANAGER",
+    },
+    Slip {
+        of: |_| name("{{resolve:secretsmanager:app/prod/database:SecretString:password}}"),
+        kind: "config",
+        sentence: "CloudFormation",
+        hint: "give `app/prod/database`",
+    },
+    Slip {
+        of: |fake| holding(fake, "password: canary\nport: 1\n"),
+        kind: "invalid",
+        sentence: "database",
+        hint: "looks like YAML",
+    },
     Slip { of: |_| prefix("app/${ENV}"), kind: "config", sentence: "placeholder", hint: "format!" },
     Slip {
         of: |_| prefix("app\\prod"),
