@@ -12,8 +12,8 @@ use figment::Figment;
 use secrets_provider::backend::conformance;
 use secrets_provider::{
     Directory, Dotenv, Error, ErrorKind, Fetched, Key, Labels, Layers, Live, Memory, NewValue,
-    Pins, Rejected, Retry, Rotating, RotationChange, SecretsManager, Snapshot, StatusPage, Trigger,
-    endpoints,
+    Pins, Push, Rejected, Retry, Rotating, RotationChange, SecretsManager, Snapshot, StatusPage,
+    Trigger, endpoints,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -115,6 +115,15 @@ async fn debug_of_no_public_type_shows_a_value() {
         "LiveBuilder",
         &Live::<Settings>::builder(planted.manager.clone()).refresh_on(triggers),
     );
+
+    let push = Push::queue("https://sqs.us-east-1.amazonaws.com/123456789012/changes");
+    shown.add("Push", &push);
+    let layers = planted.layers.clone();
+    let builder = Live::<Settings>::builder(planted.manager.clone()).push(push);
+    let pushed = builder.layers(move |secrets| layers.clone().secrets(secrets)).start().await;
+    let status = pushed.unwrap().status().push().unwrap();
+    shown.add("PushStatus", &status);
+    shown.add("PushState", &status.state());
 
     planted.memory.put("app/token", planted.canaries.plain("a new version"));
     let refreshed = live.refresh().await.unwrap();

@@ -78,7 +78,7 @@ async fn a_label_that_no_version_has_is_named() {
 
 #[test]
 fn the_policy_allows_no_batches_where_a_label_is_read() {
-    let policy = SecretsManager::names(["a"]).stage("blue").iam_policy();
+    let policy = SecretsManager::names(["a", "b"]).stage("blue").iam_policy();
     assert!(!policy.contains("BatchGetSecretValue") && policy.contains("GetSecretValue"));
-    assert!(SecretsManager::names(["a"]).iam_policy().contains("BatchGetSecretValue"));
+    assert!(SecretsManager::names(["a", "b"]).iam_policy().contains("BatchGetSecretValue"));
 }
