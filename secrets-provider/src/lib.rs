@@ -49,7 +49,7 @@ pub use load::retry::fresh::Retry;
 pub use lookup::{Get, Getting, Lookup, LookupStats};
 
 // New values for secrets.
-pub use rotate::{NewValue, Rotated, Rotation, RotationChange, RotationPlan};
+pub use rotate::{NewValue, Rotated, Rotation, RotationChange, RotationPlan, StoreRotation};
 
 // Their state, for operators.
 pub use endpoints::page::StatusPage;

@@ -28,6 +28,7 @@ mod steps;
 mod value;
 mod version;
 
+pub use managed::StoreRotation;
 pub use plan::RotationPlan;
 pub use rotated::Rotated;
 pub use rotation::Rotation;
