@@ -55,7 +55,7 @@ pub use push::Push;
 pub use lookup::{Get, Getting, Lookup, LookupStats};
 
 // New values for secrets.
-pub use rotate::{NewValue, Rotated, Rotation, RotationChange, RotationPlan};
+pub use rotate::{NewValue, Rotated, Rotation, RotationChange, RotationPlan, StoreRotation};
 
 // Their state, for operators.
 pub use endpoints::page::StatusPage;

@@ -70,6 +70,14 @@ impl Location {
         format!("{reversed}.{}.secretsmanager", self.region().unwrap_or("<region>"))
     }
 
+    /// The URL of the service's own endpoint.
+    #[cfg(feature = "aws")]
+    pub(crate) fn endpoint_url(&self) -> String {
+        let suffix = if self.partition == "aws-cn" { ".cn" } else { "" };
+        let region = self.region().unwrap_or("region");
+        format!("https://secretsmanager.{region}.amazonaws.com{suffix}")
+    }
+
     /// The ARN of a secret as a resource in IAM. Its six random characters are unknown for a name,
     /// and for an ARN that was given without them.
     pub(crate) fn secret(&self, id: &str) -> String {

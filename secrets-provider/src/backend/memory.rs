@@ -66,7 +66,7 @@ impl Secret {
 
     /// Adds a version. The oldest one without a label is forgotten if there are too many.
     fn add(&mut self, version: Fetched) {
-        let Labels { current, pending, previous } = &self.labels;
+        let Labels { current, pending, previous, .. } = &self.labels;
         if self.versions.len() >= MAX_VERSIONS {
             let labelled = [Some(current), pending.as_ref(), previous.as_ref()];
             let is_labelled = |id: &str| labelled.iter().flatten().any(|labelled| *labelled == id);

@@ -21,12 +21,15 @@ pub struct Labels {
     pub pending: Option<String>,
     /// The version that was current before (`AWSPREVIOUS`).
     pub previous: Option<String>,
+    /// Whether the store rotates this secret by itself. Then a pending version without a value is
+    /// that of its own rotation, and not this program's to fill.
+    pub rotated_by_store: bool,
 }
 
 impl Labels {
     /// The labels of a secret whose current version is this one.
     pub fn new(current: impl Into<String>) -> Self {
-        Self { current: current.into(), pending: None, previous: None }
+        Self { current: current.into(), pending: None, previous: None, rotated_by_store: false }
     }
 
     /// The same labels with a pending version.
@@ -38,6 +41,12 @@ impl Labels {
     /// The same labels with the version before.
     pub fn with_previous(mut self, previous: Option<String>) -> Self {
         self.previous = previous;
+        self
+    }
+
+    /// The same labels of a secret that the store rotates by itself, or does not.
+    pub fn with_rotation_by_store(mut self, rotated_by_store: bool) -> Self {
+        self.rotated_by_store = rotated_by_store;
         self
     }
 }

@@ -26,7 +26,7 @@ pub(super) enum Pending {
     None,
     /// To be taken up.
     Ours(Fetched),
-    /// A version without a value yet.
+    /// A version without a value, left behind by a rotation that the store no longer does.
     Empty(String),
     /// Its new values, for a version that is like the current one.
     Outdated(Vec<(String, NewValue)>),
@@ -50,11 +50,28 @@ impl Run<'_> {
         let pending = match labels.pending.as_ref().filter(is_unfinished) {
             None => Pending::None,
             Some(id) => match self.version(id).await? {
+                None if labels.rotated_by_store => return Err(self.in_progress(id)),
                 None => Pending::Empty(id.clone()),
                 Some(pending) => self.judge(&content, pending)?,
             },
         };
         Ok(Start { labels, current, content, pending })
+    }
+
+    /// Only the store's own rotation begins with a version without a value. Its function may be at
+    /// work, and would find another value than it makes.
+    fn in_progress(&self, id: &str) -> Error {
+        let what = format!(
+            "a rotation by its store is already in progress: its pending version `{id}` has no \
+             value yet"
+        );
+        self.error(ErrorKind::Conflict, &what).with_hint(
+            "wait until it ends. If it never does, look at the log of the rotation function, and \
+             take the label off: `aws secretsmanager update-secret-version-stage --version-stage \
+             AWSPENDING --remove-from-version-id ..`. A secret is rotated by its store or by this \
+             program, not by both: `manager.rotate(..)` has the store do it, `aws secretsmanager \
+             cancel-rotate-secret` ends that",
+        )
     }
 
     fn judge(&self, content: &Content, pending: Fetched) -> Result<Pending, Error> {

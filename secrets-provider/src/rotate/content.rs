@@ -6,11 +6,9 @@
 
 use std::ops::Range;
 
-use serde::Deserializer as _;
-use serde::de::{MapAccess, Visitor};
-use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
+use super::json::{self, items, members};
 use super::value::NewValue;
 use crate::secret::Payload;
 use crate::tree::payload;
@@ -74,8 +72,8 @@ impl Content {
             Some(b'n') => Ok(None),
             Some(b'{' | b'[') => Err(EditError::NoScalar),
             Some(b'"') => {
-                let text: String = serde_json::from_str(raw).map_err(|_| EditError::NoScalar)?;
-                Ok(Some(Payload::text(text)))
+                let mut text = json::text(raw).ok_or(EditError::NoScalar)?;
+                Ok(Some(Payload::text(std::mem::take(&mut *text))))
             }
             _ => Ok(Some(Payload::text(raw))),
         }
@@ -107,9 +105,7 @@ impl Content {
             if text.as_bytes().get(span.start).is_some_and(|c| matches!(c, b'{' | b'[')) {
                 return Err(EditError::NoScalar);
             }
-            // No text fails to serialize.
-            let json = serde_json::to_string(value.to_text().as_str()).unwrap_or_default();
-            spans.push((span, Zeroizing::new(json)));
+            spans.push((span, json::string(&value.to_text())));
         }
         spans.sort_by_key(|(span, _)| span.start);
         if spans.windows(2).any(|pair| pair[0].0 == pair[1].0) {
@@ -180,7 +176,7 @@ fn text_of(payload: &Payload) -> Option<&str> {
 fn find_in(whole: &str, object: &str, path: &str, found: &mut Vec<Range<usize>>) {
     for (key, raw) in members(object) {
         let value = raw.get();
-        if key == path {
+        if key.as_str() == path {
             let start = value.as_ptr().addr().wrapping_sub(whole.as_ptr().addr());
             found.push(start..start + value.len());
         } else if value.starts_with('{')
@@ -214,8 +210,7 @@ fn same_value(one: &str, other: &str, depth: usize) -> bool {
                     .all(|(ours, theirs)| same_value(ours.get(), theirs.get(), depth + 1))
         }
         (Some(b'"'), Some(b'"')) => {
-            let text = |json| serde_json::from_str::<String>(json).ok().map(Zeroizing::new);
-            text(one).is_some_and(|one| text(other).is_some_and(|other| one == other))
+            json::text(one).is_some_and(|one| json::text(other).is_some_and(|other| one == other))
         }
         // Numbers by their source text: none is rounded.
         _ => one.trim() == other.trim(),
@@ -234,39 +229,12 @@ fn visit_texts(json: &str, depth: usize, visit: &mut impl FnMut(&[u8])) {
             }
         }
         Some(b'[') => items(json).iter().for_each(|item| visit_texts(item.get(), depth + 1, visit)),
-        Some(b'"') => match serde_json::from_str::<String>(json).map(Zeroizing::new) {
-            Ok(text) => visit(text.as_bytes()),
-            Err(_) => visit(json.as_bytes()),
+        Some(b'"') => match json::text(json) {
+            Some(text) => visit(text.as_bytes()),
+            None => visit(json.as_bytes()),
         },
         _ => visit(json.trim().as_bytes()),
     }
-}
-
-fn items(array: &str) -> Vec<&RawValue> {
-    serde_json::from_str(array).unwrap_or_default()
-}
-
-/// The members of a JSON object in their order, repeated keys included.
-fn members(object: &str) -> Vec<(String, &RawValue)> {
-    struct Members;
-
-    impl<'de> Visitor<'de> for Members {
-        type Value = Vec<(String, &'de RawValue)>;
-
-        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            f.write_str("a JSON object")
-        }
-
-        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-            let mut members = Vec::new();
-            while let Some(member) = map.next_entry()? {
-                members.push(member);
-            }
-            Ok(members)
-        }
-    }
-
-    serde_json::Deserializer::from_str(object).deserialize_map(Members).unwrap_or_default()
 }
 
 #[cfg(test)]

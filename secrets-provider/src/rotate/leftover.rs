@@ -6,11 +6,12 @@
 //! upper and lower case of escapes, and what stands beside the value, do not matter.
 
 use base64::Engine as _;
-use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use base64::{alphabet, decoded_len_estimate};
 use zeroize::Zeroizing;
 
 use super::content::Content;
+use super::json;
 
 /// Values up to this length count only as a whole word: `1` is part of many a port.
 const SHORT: usize = 7;
@@ -48,8 +49,9 @@ fn occurs_in(old: &[u8], text: &[u8], depth: u32) -> bool {
     decoded.iter().flatten().any(|decoded| occurs_in(old, decoded, depth - 1))
         || base64_runs(text).any(|run| {
             [STANDARD, URL_SAFE].iter().any(|engine| {
-                let decoded = engine.decode(run).map(Zeroizing::new);
-                decoded.is_ok_and(|decoded| occurs_in(old, &decoded, depth - 1))
+                let mut decoded =
+                    Zeroizing::new(Vec::with_capacity(decoded_len_estimate(run.len())));
+                engine.decode_vec(run, &mut decoded).is_ok() && occurs_in(old, &decoded, depth - 1)
             })
         })
 }
@@ -90,43 +92,7 @@ fn percent_decoded(text: &[u8], form: bool) -> Option<Zeroizing<Vec<u8>>> {
 
 /// What a backslash escapes, as in JSON, SQL and shells; `None` if there is none.
 fn unescaped(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-    if !text.contains(&b'\\') {
-        return None;
-    }
-    let mut decoded = Zeroizing::new(Vec::with_capacity(text.len()));
-    let mut at = 0;
-    while let Some(byte) = text.get(at) {
-        let escaped = text.get(at + 1).filter(|_| *byte == b'\\');
-        let unit = |at: usize| {
-            let digits = text.get(at..at + 6)?.strip_prefix(b"\\u")?;
-            u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
-        };
-        let units = [unit(at), unit(at + 6)];
-        let character = char::decode_utf16(units.into_iter().map_while(|unit| unit)).next();
-        match (escaped, character) {
-            (Some(b'u'), Some(Ok(character))) => {
-                let mut buffer = [0; 4];
-                decoded.extend_from_slice(character.encode_utf8(&mut buffer).as_bytes());
-                at += 6 * character.len_utf16();
-            }
-            (Some(escaped), _) => {
-                decoded.push(match escaped {
-                    b'n' => b'\n',
-                    b't' => b'\t',
-                    b'r' => b'\r',
-                    b'b' => 0x08,
-                    b'f' => 0x0c,
-                    other => *other,
-                });
-                at += 2;
-            }
-            (None, _) => {
-                decoded.push(*byte);
-                at += 1;
-            }
-        }
-    }
-    Some(decoded)
+    text.contains(&b'\\').then(|| json::unescape(text).0)
 }
 
 /// The longest runs of characters of either base64 alphabet.

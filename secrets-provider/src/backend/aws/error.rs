@@ -2,8 +2,9 @@
 //!
 //! The SDK's own errors quote whole responses in `Debug`, and a server's message may contain
 //! anything. So only kind, error code and request id are kept, and for a denial which policy
-//! refused the call. `codes` has what the codes of Secrets Manager mean, `unreached` says why no
-//! answer came; all wording of this backend's failed calls is in this file and in `denied`.
+//! refused the call. `codes` has what the codes of Secrets Manager mean; all wording of this
+//! backend's failed calls is in this file, in `denied`, and for calls without an answer in
+//! `unanswered`.
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
@@ -12,7 +13,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use super::codes::{Meaning, meaning};
 use super::denied;
 use super::setup::Setup;
-use super::unreached::{Unreached, credentials_error, without_provider};
+use super::unreached::{credentials_error, without_provider};
 use crate::backend::iam::Location;
 use crate::error::{Error, ErrorKind, escape};
 use crate::observe::events;
@@ -69,8 +70,7 @@ impl Call<'_> {
                 .error(ErrorKind::Config, "the request cannot be built")
                 .with_hint("check the region's name and the endpoint's URL"),
             SdkError::TimeoutError(_) => self
-                .error(ErrorKind::Unavailable, "no answer in time")
-                .with_hint(self.unreachable()),
+                .without_answer("no answer in time", Setup::with_dotenv().route_to(self.location)),
             SdkError::DispatchFailure(failure) => {
                 if let Some(error) =
                     failure.as_connector_error().and_then(|error| credentials_error(error))
@@ -84,36 +84,7 @@ impl Call<'_> {
                             "give it a credentials provider; `aws_config::load_defaults` sets one",
                         );
                 }
-                let source = failure.as_connector_error();
-                match source.map_or(Unreached::Unknown, |error| Unreached::of(error)) {
-                    Unreached::Certificate => self
-                        .error(ErrorKind::Config, "the endpoint's TLS certificate is not trusted")
-                        .with_hint(
-                            "check AWS_ENDPOINT_URL and the machine's clock; set SSL_CERT_FILE to \
-                             a file with the certificates of your own authority or proxy in PEM \
-                             (the SDK does not read AWS_CA_BUNDLE)",
-                        ),
-                    Unreached::NoTls => {
-                        self.error(ErrorKind::Config, "the endpoint does not speak TLS").with_hint(
-                            "check the scheme and the port of AWS_ENDPOINT_URL: `https://` needs \
-                             TLS, an emulator often speaks only `http://`; and check any proxy",
-                        )
-                    }
-                    Unreached::Name => self
-                        .error(ErrorKind::Unavailable, "the endpoint's name is not found by DNS")
-                        .with_hint(self.unreachable()),
-                    Unreached::Refused => self
-                        .error(ErrorKind::Unavailable, "the endpoint refuses connections")
-                        .with_hint(self.unreachable()),
-                    Unreached::Unknown => {
-                        let what = if failure.is_timeout() {
-                            "no connection in time"
-                        } else {
-                            "the endpoint cannot be reached"
-                        };
-                        self.error(ErrorKind::Unavailable, what).with_hint(self.unreachable())
-                    }
-                }
+                self.unreached(failure.as_connector_error(), !failure.is_timeout())
             }
             _ => self.error(ErrorKind::Unavailable, UNREADABLE).with_hint(NOT_AWS),
         }
@@ -253,7 +224,7 @@ impl Call<'_> {
         let error = self.error(kind, &what);
         match (code, status) {
             // A proxy that refuses says nothing about the secret.
-            ("", _) => error.with_hint(NOT_AWS).of_caller(),
+            ("", _) => self.answered_by_proxy(error, status),
             (_, Some(500..)) => error.with_hint(
                 "AWS failed, and failed again when the SDK retried; the AWS Health Dashboard lists \
                  outages",
@@ -298,6 +269,9 @@ impl Call<'_> {
             let message = format!("{cause} ({what})");
             return self.error(ErrorKind::Config, &message).with_hint(hint);
         }
+        if let Some(error) = self.credentials_behind_proxy(error, &setup, what) {
+            return error;
+        }
         let not_loaded = matches!(error, CredentialsError::CredentialsNotLoaded(_));
         let invalid = matches!(error, CredentialsError::InvalidConfiguration(_));
         let kind = match invalid || (not_loaded && setup.asks_no_server()) {
@@ -313,7 +287,7 @@ impl Call<'_> {
         )
     }
 
-    fn unreachable(self) -> String {
+    pub(super) fn unreachable(self) -> String {
         format!(
             "check region, AWS_ENDPOINT_URL, DNS and network; a VPC without internet access needs \
              the interface endpoint `{}` with private DNS, and a security group that allows port \

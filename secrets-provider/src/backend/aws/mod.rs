@@ -6,8 +6,9 @@
 //! responses, so none is passed on), `rotation` keeps the dates that listings report, `write` has
 //! the calls that rotate a secret, `variables` hands over what only a `.env` file sets, `setup`
 //! names a slip in the SDK's variables and files (`values` and `profile` say what they look like),
-//! `quiet` drops a warning that says less. One [`Aws`] belongs to one tokio runtime, which drives
-//! its connections.
+//! `route` knows the proxies, `unreached` and `unanswered` say why a call got no answer, `quiet`
+//! drops a warning that says less. One [`Aws`] belongs to one tokio runtime, which drives its
+//! connections.
 
 mod answer;
 mod calls;
@@ -22,8 +23,10 @@ mod listing;
 mod profile;
 mod quiet;
 mod rotation;
+mod route;
 mod setup;
 mod slip;
+mod unanswered;
 mod unreached;
 mod values;
 mod variables;

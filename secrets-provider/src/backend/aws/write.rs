@@ -52,9 +52,13 @@ impl Writer for Aws {
                     None,
                 )
             })?;
+            // Managed rotation has no function of the account's own, only a service that owns the
+            // secret.
+            let by_aws = answer.rotation_enabled == Some(true) || answer.owning_service.is_some();
             Ok(Labels::new(current)
                 .with_pending(holder(&versions, PENDING))
-                .with_previous(holder(&versions, PREVIOUS)))
+                .with_previous(holder(&versions, PREVIOUS))
+                .with_rotation_by_store(by_aws))
         }
         .boxed()
     }

@@ -221,6 +221,7 @@ async fn debug_of_no_public_type_shows_a_value() {
         },
     );
     shown.add("Rotation", &rotation);
+    shown.add("StoreRotation", &planted.manager.rotate("database"));
     let plan = rotation.plan().await.unwrap();
     shown.add("RotationPlan", &plan);
     planted.canaries.assert_absent("a plan", plan.to_string() + &shown::json(&plan));

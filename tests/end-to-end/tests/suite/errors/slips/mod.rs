@@ -1,8 +1,10 @@
 //! Slips in the set-up: each is named, with what to do, and is never an outage.
 //!
 //! `selection` has those in what is selected and what the secrets hold; `set_ups` has those in
-//! variables and files, which the SDK reads, so each runs in a process of its own.
+//! variables and files, which the SDK reads, so each runs in a process of its own, as do those of
+//! `proxies`.
 
+mod proxies;
 mod selection;
 mod set_ups;
 
