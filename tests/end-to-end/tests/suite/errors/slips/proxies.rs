@@ -145,7 +145,8 @@ const SLIPS: &[Slip] = &[
         dotenv: "TOKEN=canary",
         answer: ASKS,
         kind: "config",
-        sentence: "asks for credentials, or for other ones (AWS credentials could not be loaded)",
+        sentence: "the proxy of `HTTPS_PROXY` asks for credentials",
+        hint: "write them into `HTTPS_PROXY`",
         ..NONE
     },
     // The container's credentials come from beside the program, where no proxy reaches.
