@@ -245,8 +245,11 @@ impl Status {
 impl Serialize for Status {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let seconds = |duration: Option<Duration>| duration.map(|duration| duration.as_secs_f64());
-        let mut fields =
-            serializer.serialize_struct("Status", 15 + usize::from(cfg!(feature = "sqs")))?;
+        #[cfg(feature = "sqs")]
+        let length = 15 + usize::from(self.push.is_some());
+        #[cfg(not(feature = "sqs"))]
+        let length = 15;
+        let mut fields = serializer.serialize_struct("Status", length)?;
         fields.serialize_field("title", &self.title)?;
         fields.serialize_field("generation", &self.generation)?;
         fields.serialize_field("health", &self.health())?;
@@ -263,8 +266,11 @@ impl Serialize for Status {
         fields.serialize_field("secrets", &self.secrets)?;
         fields.serialize_field("derived", &self.derived)?;
         fields.serialize_field("calls", &self.calls)?;
+        // Only where there is a queue, so that the feature changes nothing else.
         #[cfg(feature = "sqs")]
-        fields.serialize_field("push", &self.push())?;
+        if let Some(push) = self.push() {
+            fields.serialize_field("push", &push)?;
+        }
         fields.end()
     }
 }
