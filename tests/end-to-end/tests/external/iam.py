@@ -9,7 +9,7 @@ import urllib.request
 
 import boto3
 
-url = os.environ["AWS_ENDPOINT_URL_SECRETS_MANAGER"]
+url = os.environ["AWS_ENDPOINT_URL"]
 secrets = boto3.client("secretsmanager", endpoint_url=url)
 for name in ["app/prod/db", "app/prod/jwt", "other"]:
     secrets.create_secret(Name=name, SecretString='{"a": 1}')

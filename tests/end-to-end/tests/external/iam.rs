@@ -29,7 +29,7 @@ fn config(moto: &Emulator, key: &Value) -> Config {
 async fn allow(moto: &Emulator, administrator: &Value, policy: &Value) {
     let script = format!(
         "import boto3, os\n\
-         iam = boto3.client('iam', endpoint_url=os.environ['AWS_ENDPOINT_URL_SECRETS_MANAGER'], \
+         iam = boto3.client('iam', endpoint_url=os.environ['AWS_ENDPOINT_URL'], \
          aws_access_key_id={}, aws_secret_access_key={})\n\
          iam.put_user_policy(UserName='application', PolicyName='own', PolicyDocument={})\n\
          print('null')",
