@@ -147,7 +147,6 @@ const SLIPS: &[Slip] = &[
         kind: "config",
         sentence: "the proxy of `HTTPS_PROXY` asks for credentials",
         hint: "write them into `HTTPS_PROXY`",
-        ..NONE
     },
     // The container's credentials come from beside the program, where no proxy reaches.
     Slip {
