@@ -26,6 +26,10 @@ pub(super) enum Unreached {
 
 /// What is wrong with a certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(
+    not(any(feature = "rustls-aws-lc", feature = "rustls-ring")),
+    allow(dead_code, reason = "without rustls, nothing says what is wrong")
+)]
 pub(super) enum Certificate {
     Untrusted,
     Expired,
