@@ -18,6 +18,16 @@ use crate::load::fetch::{FetchResult, Selector};
 const LAGS: [Duration; 3] =
     [Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2)];
 
+/// How often a secret is read again in all while the store cannot be reached: for about ten minutes,
+/// at growing waits up to a minute.
+const MAX_TRIES: usize = 14;
+
+/// The longest of these waits.
+const MAX_WAIT: Duration = Duration::from_secs(60);
+
+/// How long a name or ARN, and the id of a version, may be: more than any store's.
+const MAX_LENGTHS: (usize, usize) = (2048, 256);
+
 /// How many secrets are waited for. Hints for more are ignored, as lost ones would be.
 const MAX_WANTED: usize = 1024;
 
@@ -36,6 +46,14 @@ pub(crate) struct Hint {
     pub(crate) version: Option<String>,
     /// When it changed, by the clock of whoever says so.
     pub(crate) changed_at: Option<SystemTime>,
+}
+
+impl Hint {
+    /// Whether a secret can have this name and a version this id, by their lengths.
+    pub(crate) fn is_possible(&self) -> bool {
+        let (name, version) = MAX_LENGTHS;
+        self.secret.len() <= name && self.version.as_ref().is_none_or(|id| id.len() <= version)
+    }
 }
 
 /// The secrets to look for, by the id that each has here.
@@ -74,6 +92,9 @@ impl Hints {
             let live = used.get(id).map(|secret| secret.version_id());
             live.is_some() && live == hint.version.as_deref()
         };
+        if !hint.is_possible() {
+            return Vec::new();
+        }
         let mut ids = selector.ids(&hint.secret);
         ids.retain(|id| !is_live(id) && self.wants(id, hint, used));
         ids
@@ -117,8 +138,9 @@ impl Hints {
     pub(super) fn found(&mut self, result: &FetchResult, used: &Secrets, now: Instant) -> Found {
         let mut found = Found::default();
         self.0.retain(|id, wanted| {
-            let is_done = match result.outcomes.get(id) {
-                Some(_) if wanted.versions.is_empty() => true,
+            let outcome = result.outcomes.get(id);
+            let is_done = match outcome {
+                Some(Ok(_)) if wanted.versions.is_empty() => true,
                 Some(Ok(secret)) => {
                     let before = used.get(id).map(|secret| secret.version_id());
                     // Another version than before is the truth, even if no hint names it.
@@ -135,10 +157,20 @@ impl Hints {
             if wanted.due.is_some() {
                 return true;
             }
-            match LAGS.get(wanted.tries) {
+            // What hinders the read may last: the hint must not be lost for that.
+            let unreached = outcome.is_some_and(|outcome| {
+                outcome.as_ref().is_err_and(|unread| unread.error.is_transient())
+            });
+            let lag = match LAGS.get(wanted.tries) {
+                None if unreached && wanted.tries < MAX_TRIES => {
+                    Some(MAX_WAIT.min(LAGS[2] * (1 << (wanted.tries - 2).min(10))))
+                }
+                lag => lag.copied(),
+            };
+            match lag {
                 Some(lag) => {
                     wanted.tries += 1;
-                    wanted.due = Some(now + *lag);
+                    wanted.due = Some(now + lag);
                     true
                 }
                 None => {

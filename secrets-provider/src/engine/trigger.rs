@@ -79,7 +79,7 @@ impl Trigger {
     /// That secret is read, by `GetSecretValue`; nothing is listed and no other secret is read. A
     /// secret that is not selected is ignored. Hints that come together are one refresh and one
     /// generation. A hint is only a reason to look: what is served is what the store answers, so a
-    /// forged one costs one read, at most once a second. Repeat a hint, or lose one, and nothing is
+    /// forged one costs up to four reads, at most one a second for all hints that wait. Repeat a hint, or lose one, and nothing is
     /// wrong: the interval finds what no hint names.
     ///
     /// Name the [`version`](Self::version) if the message has it.

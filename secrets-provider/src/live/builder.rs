@@ -229,7 +229,8 @@ impl<T> LiveBuilder<T> {
 
     /// Reads a secret as soon as AWS announces through this queue that it changed (feature `sqs`).
     /// The interval goes on: give a longer one to [`refresh_every`](Self::refresh_every), such as 15
-    /// minutes, for messages that are lost. A second call replaces the first.
+    /// minutes, for messages that are lost. Where the switches turn AWS off, no queue is received. A
+    /// second call replaces the first.
     #[cfg(feature = "sqs")]
     pub fn push(mut self, push: Push) -> Self {
         self.push = Some(push);
@@ -360,7 +361,9 @@ impl<T: DeserializeOwned + Send + Sync + 'static> LiveBuilder<T> {
         }
         let notifier = manager.notifier();
         #[cfg(feature = "sqs")]
-        let push = self.push.map(|push| push.hints(&manager)).transpose()?;
+        let push = self.push.filter(|_| !manager.is_off());
+        #[cfg(feature = "sqs")]
+        let push = push.map(|push| push.hints(&manager)).transpose()?;
         #[cfg(feature = "sqs")]
         let (hints, progress) = push.unzip();
         #[cfg(feature = "sqs")]

@@ -205,16 +205,21 @@ pub(crate) fn push_message_unknown(queue: &str, first: bool) {
     }
 }
 
-/// Messages were taken and could not be deleted: they come again.
+/// Messages were taken and could not be deleted: they come again. One that is `repeated` is at DEBUG.
 #[cfg(feature = "sqs")]
-pub(crate) fn push_messages_not_deleted(queue: &str, error: &Error) {
-    tracing::debug!(
-        target: TARGET,
-        queue = %escape(queue),
-        error.kind = %error.kind(),
-        error.message = %error,
-        "push_messages_not_deleted"
-    );
+pub(crate) fn push_messages_not_deleted(queue: &str, error: &Error, repeated: bool) {
+    let queue = escape(queue);
+    if repeated {
+        tracing::debug!(target: TARGET, queue = %queue, error.kind = %error.kind(), "push_messages_not_deleted");
+    } else {
+        tracing::warn!(
+            target: TARGET,
+            queue = %queue,
+            error.kind = %error.kind(),
+            error.message = %error,
+            "push_messages_not_deleted"
+        );
+    }
 }
 
 /// A refresh failed, wholly or for some secrets. The message of a failure that is `repeated` is a

@@ -17,13 +17,25 @@ use crate::engine::hints::Hint;
 /// (<https://docs.aws.amazon.com/secretsmanager/latest/userguide/monitoring-eventbridge.html>).
 const LABEL_UPDATED: &str = "Secret Label Updated";
 
+/// The calls after which another value may be current, as CloudTrail names them. Not those that read:
+/// our own would announce themselves.
+const CALLS: [&str; 6] = [
+    "PutSecretValue",
+    "UpdateSecret",
+    "UpdateSecretVersionStage",
+    "CreateSecret",
+    "RestoreSecret",
+    "RotateSecret",
+];
+
 /// What a message says.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Said {
     /// A secret changed.
     Changed(Hint),
-    /// Another label than the one that is read moved.
-    OtherLabel,
+    /// It is about a secret, and nothing new can be read because of it: another label moved, or
+    /// someone only read.
+    Unrelated,
     /// It is no event about a secret.
     Unknown,
 }
@@ -41,11 +53,19 @@ pub(super) fn read(body: &str, label: &str) -> Said {
 }
 
 fn of_event(event: &Value, label: &str) -> Said {
-    let Some(kind) = event.get("detail-type").and_then(Value::as_str) else {
-        return Said::Unknown;
-    };
     let text =
         |path: &str| event.pointer(path).and_then(Value::as_str).filter(|text| !text.is_empty());
+    let Some(kind) = text("/detail-type") else { return Said::Unknown };
+    if text("/source").is_some_and(|source| source != "aws.secretsmanager") {
+        return Said::Unknown;
+    }
+    let name = text("/detail/eventName").unwrap_or_default();
+    let is_news = match kind {
+        LABEL_UPDATED => text("/detail/labelUpdated").is_none_or(|updated| updated == label),
+        "AWS API Call via CloudTrail" => CALLS.contains(&name),
+        "AWS Service Event via CloudTrail" => name == "RotationSucceeded",
+        _ => return Said::Unknown,
+    };
     let secret = [
         "/detail/name",
         "/resources/0",
@@ -56,13 +76,10 @@ fn of_event(event: &Value, label: &str) -> Said {
         "/detail/responseElements/aRN",
     ];
     let Some(secret) = secret.into_iter().find_map(text) else { return Said::Unknown };
-    let version = match kind {
-        LABEL_UPDATED if text("/detail/labelUpdated").is_some_and(|updated| updated != label) => {
-            return Said::OtherLabel;
-        }
-        LABEL_UPDATED => text("/detail/versionId"),
-        _ => None,
-    };
+    if !is_news {
+        return Said::Unrelated;
+    }
+    let version = text("/detail/versionId").filter(|_| kind == LABEL_UPDATED);
     let changed_at = text("/time")
         .and_then(|time| DateTime::from_str(time, Format::DateTime).ok())
         .and_then(|time| SystemTime::try_from(time).ok());
@@ -120,15 +137,11 @@ mod tests {
         }
         let mut other = native();
         other["detail"]["labelUpdated"] = "blue".into();
-        assert_eq!(read(&other.to_string(), "AWSCURRENT"), Said::OtherLabel);
+        assert_eq!(read(&other.to_string(), "AWSCURRENT"), Said::Unrelated);
         assert_eq!(read(&other.to_string(), "blue"), said);
 
-        for (detail, resources, expected) in [
-            (
-                json!({"eventName": "PutSecretValue", "requestParameters": {"secretId": "a"}}),
-                json!([]),
-                "a",
-            ),
+        for (mut detail, resources, expected) in [
+            (json!({"requestParameters": {"secretId": "a"}}), json!([]), "a"),
             (json!({"requestParameters": {"secretId": ARN}}), json!([]), ARN),
             (json!({"additionalEventData": {"SecretId": ARN}}), json!([]), ARN),
             (json!({"serviceEventDetails": {"secretId": ARN}}), json!([]), ARN),
@@ -136,9 +149,19 @@ mod tests {
             (json!({"responseElements": {"aRN": ARN}, "requestParameters": null}), json!([]), ARN),
             (json!({}), json!([ARN]), ARN),
         ] {
-            for kind in ["AWS API Call via CloudTrail", "AWS Service Event via CloudTrail"] {
+            for (kind, name, is_news) in [
+                ("AWS API Call via CloudTrail", "PutSecretValue", true),
+                ("AWS API Call via CloudTrail", "UpdateSecretVersionStage", true),
+                // Our own reads must not announce themselves.
+                ("AWS API Call via CloudTrail", "GetSecretValue", false),
+                ("AWS API Call via CloudTrail", "DescribeSecret", false),
+                ("AWS Service Event via CloudTrail", "RotationSucceeded", true),
+                ("AWS Service Event via CloudTrail", "RotationFailed", false),
+            ] {
+                detail["eventName"] = name.into();
                 let event = json!({"detail-type": kind, "detail": detail, "resources": resources});
-                assert_eq!(read(&event.to_string(), "AWSCURRENT"), hint(expected, None, None));
+                let said = if is_news { hint(expected, None, None) } else { Said::Unrelated };
+                assert_eq!(read(&event.to_string(), "AWSCURRENT"), said, "{name}");
             }
         }
     }
@@ -155,6 +178,8 @@ mod tests {
             "{}",
             r#"{"detail-type": 1}"#,
             r#"{"detail-type": "Secret Label Updated"}"#,
+            r#"{"detail-type": "EC2 Instance State-change Notification", "resources": ["i"]}"#,
+            r#"{"detail-type": "Secret Label Updated", "source": "x", "resources": ["a"]}"#,
             r#"{"detail-type": "Secret Label Updated", "detail": {"name": ""}, "resources": [1]}"#,
             r#"{"Type": "Notification", "Message": {"detail-type": "x"}}"#,
             r#"{"Type": "SubscriptionConfirmation", "Message": "confirm"}"#,

@@ -1,6 +1,6 @@
 //! The task that receives a queue's messages and hands hints on.
 //!
-//! One receive is in flight. What it brings is deleted at once and gathered; the first hint of a
+//! One receive is in flight. What it brings is gathered, and deleted before the next one; the first hint of a
 //! group sets a random wait within the spread, so that a fleet does not read at the same moment,
 //! and what comes meanwhile joins it. The task runs beside the refresher, so that a refresh that
 //! takes long delays no receive; it ends with the stream of its hints. If receiving fails, it is
@@ -14,18 +14,24 @@ use futures_util::future::BoxFuture;
 use futures_util::{FutureExt as _, Stream, StreamExt as _, stream};
 use tokio::sync::mpsc::{self, Sender};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::envelope::{Said, read};
 use crate::engine::hints::Hint;
 use crate::engine::trigger::Trigger;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::observe::events;
 use crate::observe::status::Progress;
 use crate::unwind;
 
 /// The waits after a failed receive: the first, and the longest.
 const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+
+/// How long a deletion may take.
+const DELETION: Duration = Duration::from_secs(5);
+
+/// A receive that finds nothing takes longer than this, because it waits.
+const QUICK: Duration = Duration::from_secs(1);
 
 /// How many secrets are gathered at most; hints for more are dropped, and the interval finds them.
 const MAX_GATHERED: usize = 1024;
@@ -62,10 +68,12 @@ pub(super) fn hints(
 ) -> impl Stream<Item = Trigger> + Send + 'static {
     let starting = async move {
         let (sender, receiver) = mpsc::channel(1);
+        let ended = progress.clone();
         let receiving = unwind::catch_future(run(queue, options, progress, sender));
         let task = Ends(tokio::spawn(async move {
-            if receiving.await.is_err() {
+            if let Err(panic) = receiving.await {
                 events::trigger_panicked();
+                ended.failed(&panic.rejection("receiving the queue"));
             }
         }));
         stream::unfold((receiver, task), async |(mut receiver, task)| {
@@ -116,8 +124,10 @@ async fn run(
     sender: Sender<Vec<Hint>>,
 ) {
     let mut gathered = Gathered::default();
+    // How often in a row a receive failed, or came back empty at once, as no queue does.
     let mut failures: u32 = 0;
-    let mut received = receive(&queue, &progress, Duration::ZERO);
+    let mut begun = Instant::now();
+    let mut received = receive(&queue, &progress, Vec::new(), Duration::ZERO);
     loop {
         let due = gathered.due;
         let hand_on = async {
@@ -131,26 +141,31 @@ async fn run(
                 Err(_) => return,
             },
             result = &mut received => {
+                let mut receipts = Vec::new();
                 let wait = match result {
-                    Ok(bodies) => {
-                        failures = 0;
+                    Ok(messages) => {
                         if progress.connected() {
                             events::push_connected(progress.queue());
                         }
-                        for body in bodies {
+                        failures = match messages.is_empty() && begun.elapsed() < QUICK {
+                            true => failures.saturating_add(1),
+                            false => 0,
+                        };
+                        for Message { body, receipt } in messages {
+                            receipts.extend(receipt);
                             match read(&body, &options.label) {
-                                Said::Changed(hint) => {
+                                Said::Changed(hint) if hint.is_possible() => {
                                     progress.hinted();
                                     gathered.add(hint, options.spread);
                                 }
-                                Said::OtherLabel => {}
-                                Said::Unknown => {
+                                Said::Unrelated => {}
+                                Said::Changed(_) | Said::Unknown => {
                                     let first = progress.unknown();
                                     events::push_message_unknown(progress.queue(), first);
                                 }
                             }
                         }
-                        Duration::ZERO
+                        if failures > 0 { backoff(failures) } else { Duration::ZERO }
                     }
                     Err(error) => {
                         failures = failures.saturating_add(1);
@@ -160,33 +175,41 @@ async fn run(
                         wait
                     }
                 };
-                received = receive(&queue, &progress, wait);
+                begun = Instant::now() + wait;
+                received = receive(&queue, &progress, receipts, wait);
             }
         }
     }
 }
 
-/// Waits, receives, and deletes what came: a hint that is lost afterwards is found by the interval.
+/// Deletes what came before, waits, and receives. What came is handed on first, so that a deletion
+/// that takes long delays no hint; a hint that is lost afterwards is found by the interval.
 fn receive(
     queue: &Arc<dyn Queue>,
     progress: &Arc<Progress>,
+    receipts: Vec<String>,
     wait: Duration,
-) -> BoxFuture<'static, Result<Vec<String>, Error>> {
+) -> BoxFuture<'static, Result<Vec<Message>, Error>> {
     let (queue, progress) = (queue.clone(), progress.clone());
     async move {
+        if !receipts.is_empty() {
+            let deleted = timeout(DELETION, unwind::catch_future(queue.delete(receipts))).await;
+            let deleted = deleted.map_or_else(
+                |_| Err(Error::new(ErrorKind::Unavailable, "messages were not deleted in time")),
+                |deleted| {
+                    deleted.unwrap_or_else(|panic| Err(panic.rejection("the queue's client")))
+                },
+            );
+            if let Err(error) = deleted {
+                let repeated = !progress.not_deleted(&error);
+                events::push_messages_not_deleted(progress.queue(), &error, repeated);
+            }
+        }
         if !wait.is_zero() {
             sleep(wait).await;
         }
         let received = unwind::catch_future(queue.receive()).await;
-        let messages = received.map_err(|panic| panic.rejection("the queue's client"))??;
-        let receipts: Vec<String> =
-            messages.iter().filter_map(|message| message.receipt.clone()).collect();
-        if !receipts.is_empty()
-            && let Err(error) = queue.delete(receipts).await
-        {
-            events::push_messages_not_deleted(progress.queue(), &error);
-        }
-        Ok(messages.into_iter().map(|message| message.body).collect())
+        received.map_err(|panic| panic.rejection("the queue's client"))?
     }
     .boxed()
 }

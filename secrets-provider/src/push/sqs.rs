@@ -154,6 +154,8 @@ impl Queue for Sqs {
 fn timeouts() -> TimeoutConfig {
     TimeoutConfig::builder()
         .operation_attempt_timeout(ATTEMPT)
+        // The program's own configuration may have a shorter one, for other services.
+        .read_timeout(ATTEMPT)
         .operation_timeout(ATTEMPT * 2)
         .build()
 }

@@ -88,6 +88,41 @@ fn a_read_that_shows_only_what_was_live_is_repeated_after_half_a_second_one_and_
 }
 
 #[test]
+fn a_hint_is_not_lost_in_an_outage() {
+    let used = used("v1");
+    let outage = || {
+        let error = Error::new(ErrorKind::Unavailable, "no answer");
+        let unread = Unread { error, verdict: Verdict::Failure };
+        FetchResult { outcomes: [("p/a".to_owned(), Err(unread))].into(), ..FetchResult::default() }
+    };
+    for version in [None, Some("v2")] {
+        let mut hints = Hints::default();
+        hear(&mut hints, &hint("p/a", version), &used);
+        let begun = Instant::now();
+        let mut at = begun;
+        while at - begun < Duration::from_secs(300) {
+            assert!(hints.found(&outage(), &used, at).given_up.is_empty(), "{version:?}");
+            let due = hints.due().expect("it is read again");
+            assert!(due - at <= MAX_WAIT);
+            at = due;
+            hints.take_due(at);
+        }
+        hints.found(&answer("p/a", Some("v2")), &used, at);
+        assert!(hints.0.is_empty(), "{version:?}");
+
+        hear(&mut hints, &hint("p/a", version), &used);
+        let mut reads = 0;
+        while !hints.0.is_empty() {
+            reads += 1;
+            hints.found(&outage(), &used, at);
+            at = hints.due().unwrap_or(at);
+            hints.take_due(at);
+        }
+        assert_eq!(reads, MAX_TRIES + 1, "it ends");
+    }
+}
+
+#[test]
 fn a_hint_that_another_read_did_not_cover_is_not_lost() {
     let (now, used) = (Instant::now(), used("v1"));
     let mut hints = Hints::default();

@@ -32,7 +32,7 @@ impl<'a> Selector<'a> {
         Self { by_name, prefix }
     }
 
-    /// The ids that this one has here, usually one; itself, if it is selected but not known yet.
+    /// The ids that this one has here, usually one; its name, if it is selected but not known yet.
     pub(crate) fn ids(&self, id: &str) -> Vec<String> {
         let names = names_of(id);
         let known = names.iter().filter_map(|name| self.by_name.get(name)).flatten();
@@ -40,9 +40,12 @@ impl<'a> Selector<'a> {
             known.filter(|ours| same_secret(ours, id)).map(|ours| (*ours).clone()).collect();
         ids.sort_unstable();
         ids.dedup();
-        let is_below = |prefix| names.iter().any(|name| below(prefix, name).is_some());
-        if ids.is_empty() && self.prefix.is_some_and(is_below) {
-            ids.push(id.to_owned());
+        if ids.is_empty()
+            && let Some(prefix) = self.prefix
+        {
+            // By name: an ARN from outside may be one of another account.
+            let below = names.iter().find(|name| below(prefix, name).is_some());
+            ids.extend(below.map(|name| (*name).to_owned()));
         }
         ids
     }
@@ -79,7 +82,7 @@ mod tests {
             (names(&["p/a"]), &[], "", &[]),
             (prefix(None), &["p/a"], &full, &["p/a"]),
             (prefix(None), &["p/a"], "p/b", &["p/b"]),
-            (prefix(None), &[], &full, &[&full]),
+            (prefix(None), &[], &full, &["p/a"]),
             (prefix(None), &["p/a"], "q/a", &[]),
             (prefix(None), &["p/a"], "pp/a", &[]),
             (prefix(None), &[], "p", &["p"]),

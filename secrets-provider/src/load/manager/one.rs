@@ -10,6 +10,8 @@ use crate::backend::iam::Location;
 #[cfg(feature = "sqs")]
 use crate::backend::store::Store;
 use crate::error::{Error, ErrorKind};
+#[cfg(feature = "sqs")]
+use crate::load::plan::Selection;
 
 impl SecretsManager {
     /// The name or ARN of one secret, by its name below the prefix or, without a prefix, by its
@@ -33,6 +35,13 @@ impl SecretsManager {
     /// How long one call may take.
     pub(crate) fn call_timeout(&self) -> Duration {
         self.description().options.timeout
+    }
+
+    /// Whether nothing is read, because the switches say so.
+    #[cfg(feature = "sqs")]
+    pub(crate) fn is_off(&self) -> bool {
+        let choice = &self.description().choice;
+        choice.off || matches!(choice.selection, Selection::Nothing)
     }
 
     /// The description of the store.

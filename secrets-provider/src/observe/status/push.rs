@@ -23,8 +23,8 @@ pub enum PushState {
     Connected,
     /// The last receive failed, and is tried again. Secrets are read at the interval.
     Retrying,
-    /// The queue may not be received, or does not exist. It is tried again once a minute. Secrets
-    /// are read at the interval.
+    /// The queue may not be received, or does not exist. It is tried again after up to a minute.
+    /// Secrets are read at the interval.
     Denied,
 }
 
@@ -95,7 +95,7 @@ impl PushStatus {
         self.lag
     }
 
-    /// Why the last receive that failed did.
+    /// Why the last receive, or the last deletion of messages, failed.
     pub fn last_error(&self) -> Option<&LastError> {
         self.last_error.as_ref()
     }
@@ -146,6 +146,12 @@ impl Progress {
         let before = std::mem::replace(&mut status.state, state);
         let last = status.last_error.replace(LastError::new(error));
         before != state || last.is_none_or(|last| last.error().fingerprint() != error.fingerprint())
+    }
+
+    /// Messages were taken and not deleted. Whether that is news.
+    pub(crate) fn not_deleted(&self, error: &Error) -> bool {
+        let last = self.lock().last_error.replace(LastError::new(error));
+        last.is_none_or(|last| last.error().fingerprint() != error.fingerprint())
     }
 
     pub(crate) fn hinted(&self) {

@@ -215,3 +215,15 @@ async fn receiving_ends_with_the_stream() {
     assert_eq!(queue.received_at.lock().expect("no panic").len(), receives);
     assert_eq!(Arc::strong_count(&queue), 1, "the task has dropped it");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_that_comes_back_empty_at_once_is_not_asked_without_end() {
+    let (queue, progress, hints) =
+        started((0..100_000).map(|_| (1, Ok(Vec::new()))), Duration::ZERO);
+    let mut hints = std::pin::pin!(hints);
+    let waited = tokio::time::timeout(Duration::from_secs(600), hints.next()).await;
+    assert!(waited.is_err(), "nothing is handed on");
+    let receives = queue.received_at.lock().expect("no panic").len();
+    assert!(receives < 40, "{receives} in ten minutes");
+    assert_eq!(progress.status().state(), PushState::Connected);
+}

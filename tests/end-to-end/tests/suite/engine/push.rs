@@ -151,12 +151,16 @@ async fn what_is_no_news_causes_no_call_and_everything_is_deleted() {
 async fn a_message_that_comes_while_the_program_starts_is_not_lost() {
     let fake = fake();
     let queue = fake.queue("changes", "app/");
-    fake.inject(Fault::slow(Duration::from_secs(2)).on("BatchGetSecretValue"));
-    let starting = pushed::<Settings>(&fake, Push::queue(queue).spread(Duration::ZERO)).start();
+    // The values have been read when the probe runs.
+    let probe = async |_| {
+        sleep(Duration::from_secs(5)).await;
+        Ok(())
+    };
+    let push = Push::queue(queue).spread(Duration::ZERO);
+    let starting = pushed::<Settings>(&fake, push).probe(probe).start();
     let rotating = async {
-        // The values are read, and not yet answered.
         fake.wait_for_calls("BatchGetSecretValue", 1).await;
-        sleep(Duration::from_millis(2500)).await;
+        sleep(Duration::from_secs(2)).await;
         put_password(&fake, 2);
     };
     let (settings, ()) = tokio::join!(starting, rotating);
@@ -209,6 +213,39 @@ async fn while_the_queue_fails_the_interval_is_in_charge_and_the_status_says_why
         sleep(Duration::from_secs(3)).await;
         assert_eq!(settings.load().database.password, "password-3", "{kind}");
     }
+}
+
+/// A deletion that hangs or is denied delays no hint, and is in the status.
+#[tokio::test(start_paused = true)]
+async fn messages_that_cannot_be_deleted_are_served_at_once_and_reported() {
+    for fault in [Fault::hang(), Fault::error("AccessDenied", 403, "canary")] {
+        let fake = fake();
+        let settings = connected::<Settings>(&fake, Duration::ZERO).await;
+        fake.inject(fault.on("DeleteMessageBatch"));
+        put_password(&fake, 2);
+        sleep(Duration::from_secs(2)).await;
+        assert_eq!(settings.load().database.password, "password-2");
+        sleep(Duration::from_secs(60)).await;
+        let push = settings.status().push().unwrap();
+        assert_eq!(push.state(), PushState::Connected, "{push:?}");
+        let message = push.last_error().expect("what failed").message().to_owned();
+        assert!(!message.contains("canary"), "{message}");
+        assert_eq!(settings.status().generation(), 2, "a message that comes again is no news");
+    }
+}
+
+/// A hint is not lost because its secret cannot be read when it comes.
+#[tokio::test(start_paused = true)]
+async fn a_rotation_that_is_announced_in_an_outage_is_served_after_it() {
+    let fake = fake();
+    let settings = connected::<Settings>(&fake, Duration::ZERO).await;
+    let outage = fake.inject(Fault::unavailable().on("GetSecretValue"));
+    put_password(&fake, 2);
+    sleep(Duration::from_secs(60)).await;
+    assert_eq!(settings.load().database.password, "password-1");
+    fake.remove_fault(outage);
+    sleep(Duration::from_secs(120)).await;
+    assert_eq!(settings.load().database.password, "password-2");
 }
 
 #[tokio::test(start_paused = true)]
