@@ -150,11 +150,7 @@ impl fmt::Display for Secrets {
         let login = login.replace("NEW", random);
         writeln!(f, "Embedded Secrets Manager on {endpoint}")?;
         writeln!(f)?;
-        writeln!(
-            f,
-            "Rotate the login in {PREFIX}/database; it is read every {} seconds:",
-            self.every().unwrap_or(EVERY).as_secs()
-        )?;
+        writeln!(f, "Rotate the login in {PREFIX}/database:")?;
         writeln!(
             f,
             "  curl {endpoint} -H 'Content-Type: application/x-amz-json-1.1' \
