@@ -4,7 +4,7 @@
 //! answer.
 
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 
 use super::with_set_up;
 
@@ -24,8 +24,9 @@ const KEYS: [(&str, &str); 3] = [
     ("AWS_SECRET_ACCESS_KEY", "canary"),
 ];
 
-const ASKS: &str = "HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n";
-const FORBIDS: &str = "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n";
+const ASKS: &str =
+    "HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+const FORBIDS: &str = "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
 /// An endpoint without TLS, as emulators have it.
 const PLAIN: (&str, &str) = ("AWS_ENDPOINT_URL", "http://canary.invalid:4566");
@@ -199,5 +200,8 @@ fn give(mut connection: TcpStream, answer: &str) -> std::io::Result<()> {
     let mut read = [0; 4096];
     // One read: nothing that is asked here is longer, and TLS begins with less.
     let _ = connection.read(&mut read)?;
-    connection.write_all(answer.as_bytes())
+    connection.write_all(answer.as_bytes())?;
+    // A socket that is closed with unread data is reset, and its answer may be lost.
+    connection.shutdown(Shutdown::Write)?;
+    std::io::copy(&mut connection, &mut std::io::sink()).map(drop)
 }
