@@ -8,9 +8,9 @@ use std::ops::Range;
 
 use zeroize::Zeroizing;
 
-use super::json::{self, items, members};
 use super::value::NewValue;
 use crate::secret::Payload;
+use crate::tree::json::{self, items, members};
 use crate::tree::payload;
 
 /// Why a member cannot be replaced.
@@ -174,7 +174,7 @@ fn text_of(payload: &Payload) -> Option<&str> {
 }
 
 fn find_in(whole: &str, object: &str, path: &str, found: &mut Vec<Range<usize>>) {
-    for (key, raw) in members(object) {
+    for (key, raw) in members(object).unwrap_or_default() {
         let value = raw.get();
         if key.as_str() == path {
             let start = value.as_ptr().addr().wrapping_sub(whole.as_ptr().addr());
@@ -193,7 +193,8 @@ fn same_value(one: &str, other: &str, depth: usize) -> bool {
     match (kind(one), kind(other)) {
         _ if depth > MAX_DEPTH => false,
         (Some(b'{'), Some(b'{')) => {
-            let (mut ours, mut theirs) = (members(one), members(other));
+            let (mut ours, mut theirs) =
+                (members(one).unwrap_or_default(), members(other).unwrap_or_default());
             ours.sort_by(|a, b| a.0.cmp(&b.0));
             theirs.sort_by(|a, b| a.0.cmp(&b.0));
             ours.len() == theirs.len()
@@ -223,7 +224,7 @@ fn visit_texts(json: &str, depth: usize, visit: &mut impl FnMut(&[u8])) {
     }
     match json.trim_start().as_bytes().first() {
         Some(b'{') => {
-            for (key, value) in members(json) {
+            for (key, value) in members(json).unwrap_or_default() {
                 visit(key.as_bytes());
                 visit_texts(value.get(), depth + 1, visit);
             }

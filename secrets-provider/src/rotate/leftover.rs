@@ -11,7 +11,7 @@ use base64::{alphabet, decoded_len_estimate};
 use zeroize::Zeroizing;
 
 use super::content::Content;
-use super::json;
+use crate::tree::json;
 
 /// Values up to this length count only as a whole word: `1` is part of many a port.
 const SHORT: usize = 7;

@@ -3,9 +3,8 @@
 //!
 //! `rotation` is the public description and `run` the state machine that carries it out, over
 //! [`Writer`](crate::Writer), with its halves `begin` and `finish`. Pure parts: `compose` makes the
-//! new content, `content` replaces members in a secret's text, `json` reads and writes its strings,
-//! `leftover` finds old values,
-//! `resume` judges a pending version, `version` names the new one, `random` and `stamp` make
+//! new content, `content` replaces members in a secret's text, `leftover` finds old values, `resume`
+//! judges a pending version, `version` names the new one, `random` and `stamp` make
 //! values. `steps` calls the program's closures, `checked` asks the readers' type, `managed` waits
 //! for the store's own rotation, `plan` is the dry run.
 
@@ -14,7 +13,6 @@ mod checked;
 mod compose;
 mod content;
 mod finish;
-mod json;
 mod leftover;
 mod managed;
 mod plan;

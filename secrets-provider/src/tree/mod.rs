@@ -10,6 +10,7 @@
 
 mod diff;
 pub(crate) mod encoding;
+pub(crate) mod json;
 pub(crate) mod names;
 pub(crate) mod origin;
 pub(crate) mod payload;

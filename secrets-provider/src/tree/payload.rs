@@ -10,12 +10,10 @@ use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
-use serde::Deserializer as _;
-use serde::de::{MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::secret::{Payload, Text};
-use crate::tree::{Node, Origin, Table, Value, join};
+use crate::tree::{Node, Origin, Table, Value, join, json};
 
 /// How deep a payload may nest; the object itself is the first level.
 const MAX_DEPTH: usize = 64;
@@ -140,13 +138,15 @@ pub(crate) fn json_in(text: &Text) -> Option<Result<Text, PayloadError>> {
 
 /// What a JSON string holds, if that is JSON, encoded once or more often.
 fn encoded_in(text: &Text) -> Option<Text> {
-    let decoded = |text: &str| {
+    let decoded = |text: &str| -> Option<Text> {
         let text = without_mark(text).trim();
-        text.starts_with('"').then(|| serde_json::from_str::<String>(text).ok()).flatten()
+        let string =
+            text.starts_with('"').then(|| serde_json::from_str::<&RawValue>(text).ok())??;
+        json::text(string.get()).map(Text::wiped)
     };
-    let once = Text::new(decoded(text.as_str())?);
-    let holds_json = opens(once.as_str())
-        || decoded(once.as_str()).map(Text::new).is_some_and(|twice| opens(twice.as_str()));
+    let once = decoded(text.as_str())?;
+    let holds_json =
+        opens(once.as_str()) || decoded(once.as_str()).is_some_and(|twice| opens(twice.as_str()));
     holds_json.then_some(once)
 }
 
@@ -199,7 +199,9 @@ impl Source<'_> {
         // In the order of their paths, so that a value comes before the members of a table of its
         // name.
         let mut members: BTreeMap<Vec<String>, (String, &RawValue)> = BTreeMap::new();
-        let entries = entries(text)?;
+        let entries = json::members(text).ok_or(PayloadError::NotUnicode)?;
+        let entries: Vec<(String, &RawValue)> =
+            entries.into_iter().map(|(mut key, raw)| (std::mem::take(&mut *key), raw)).collect();
         let keys: HashSet<&str> = entries.iter().map(|(key, _)| key.as_str()).collect();
         // Beside a key of its lowercased name, a key keeps its own: a map holds both.
         let paths: Vec<Vec<String>> = entries
@@ -246,9 +248,9 @@ impl Source<'_> {
             Some(b'n') => Value::Null,
             Some(b't') => Value::Bool(true),
             Some(b'f') => Value::Bool(false),
-            Some(b'"') => Value::Text(Text::new(
-                serde_json::from_str::<String>(text).map_err(|_| PayloadError::NotUnicode)?,
-            )),
+            Some(b'"') => {
+                Value::Text(Text::wiped(json::text(text).ok_or(PayloadError::NotUnicode)?))
+            }
             Some(b'{') => {
                 let mut table = self.object(text, at, depth + 1)?;
                 table.source_text = Some(self.text.share(text));
@@ -322,31 +324,6 @@ fn path_of(key: &str) -> Vec<String> {
     let key = key.to_ascii_lowercase();
     let path: Vec<String> = key.split("__").map(str::to_owned).collect();
     if path.iter().any(String::is_empty) { vec![key] } else { path }
-}
-
-/// The members of a JSON object as they stand, repeated keys included, which a map would swallow.
-fn entries(text: &str) -> Result<Vec<(String, &RawValue)>, PayloadError> {
-    struct Members;
-
-    impl<'de> Visitor<'de> for Members {
-        type Value = Vec<(String, &'de RawValue)>;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a JSON object")
-        }
-
-        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-            let mut members = Vec::new();
-            while let Some(member) = map.next_entry()? {
-                members.push(member);
-            }
-            Ok(members)
-        }
-    }
-
-    serde_json::Deserializer::from_str(text)
-        .deserialize_map(Members)
-        .map_err(|_| PayloadError::NotUnicode)
 }
 
 #[cfg(test)]

@@ -74,6 +74,17 @@ fn our_own_buffers_are_wiped_before_they_are_freed() {
     });
     assert_eq!(unwiped, 0, "looked up");
 
+    // Beside an escape, a string is decoded into a buffer.
+    let unwiped = ALLOCATOR.unwiped(NEEDLE, || {
+        let memory = Memory::new();
+        let needle = std::str::from_utf8(NEEDLE).expect("text");
+        memory.put("app/a", [r#"{"password": ""#, needle, r#"\n"}"#].concat());
+        memory.put("app/b", [r#""{\"password\": \""#, needle, r#"\"}""#].concat());
+        let manager = SecretsManager::prefix("app").backend(memory);
+        drop(manager.fetch_blocking().expect("a snapshot"));
+    });
+    assert_eq!(unwiped, 0, "with escapes");
+
     let folder = tempfile::tempdir().expect("a folder");
     for (file, after) in [("text", &b"\n"[..]), ("binary", b"\xff")] {
         std::fs::write(folder.path().join(file), [NEEDLE, after].concat()).expect("a file");

@@ -2,7 +2,7 @@
 //!
 //! serde_json unescapes strings in a buffer of its own, and writes into one that grows; both are
 //! freed as they are. Here every buffer has its full size from the start and is wiped on drop.
-//! `content` edits secrets with these, `leftover` takes escapes off with `unescape`.
+//! `payload` reads secrets with these, and a rotation edits them.
 
 use serde::Deserializer as _;
 use serde::de::{MapAccess, Visitor};
@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 const MAX_ESCAPED_BYTES: usize = 6;
 
 /// Text as a JSON string.
-pub(super) fn string(text: &str) -> Zeroizing<String> {
+pub(crate) fn string(text: &str) -> Zeroizing<String> {
     let mut json = Zeroizing::new(Vec::with_capacity(text.len() * MAX_ESCAPED_BYTES + 2));
     // Neither text nor a vector fails.
     let _ = serde_json::to_writer(&mut *json, text);
@@ -21,20 +21,24 @@ pub(super) fn string(text: &str) -> Zeroizing<String> {
 }
 
 /// What a JSON string holds. `None` if this is no string, or one that is not Unicode.
-pub(super) fn text(json: &str) -> Option<Zeroizing<String>> {
+pub(crate) fn text(json: &str) -> Option<Zeroizing<String>> {
     let inner = json.trim().strip_prefix('"')?.strip_suffix('"')?;
+    if !inner.contains('\\') {
+        return Some(Zeroizing::new(inner.to_owned()));
+    }
     let (mut decoded, is_unicode) = unescape(inner.as_bytes());
     let decoded = String::from_utf8(std::mem::take(&mut *decoded)).map(Zeroizing::new);
     decoded.ok().filter(|_| is_unicode)
 }
 
 /// The items of a JSON array; none if it is no array.
-pub(super) fn items(array: &str) -> Vec<&RawValue> {
+pub(crate) fn items(array: &str) -> Vec<&RawValue> {
     serde_json::from_str(array).unwrap_or_default()
 }
 
-/// The members of a JSON object in their order, repeated keys included; none if it is no object.
-pub(super) fn members(object: &str) -> Vec<(Zeroizing<String>, &RawValue)> {
+/// The members of a JSON object in their order, repeated keys included, which a map would swallow.
+/// `None` if this is no object, or a key is not Unicode.
+pub(crate) fn members(object: &str) -> Option<Vec<(Zeroizing<String>, &RawValue)>> {
     struct Members;
 
     impl<'de> Visitor<'de> for Members {
@@ -53,17 +57,13 @@ pub(super) fn members(object: &str) -> Vec<(Zeroizing<String>, &RawValue)> {
         }
     }
 
-    let members = serde_json::Deserializer::from_str(object).deserialize_map(Members);
-    let members = members.unwrap_or_default().into_iter();
-    members
-        .map(|(key, value)| Some((text(key.get())?, value)))
-        .collect::<Option<_>>()
-        .unwrap_or_default()
+    let members = serde_json::Deserializer::from_str(object).deserialize_map(Members).ok()?;
+    members.into_iter().map(|(key, value)| Some((text(key.get())?, value))).collect()
 }
 
 /// Text without its escapes, which may be those of SQL and shells, too; and whether each `\\u` in it
 /// was a character.
-pub(super) fn unescape(text: &[u8]) -> (Zeroizing<Vec<u8>>, bool) {
+pub(crate) fn unescape(text: &[u8]) -> (Zeroizing<Vec<u8>>, bool) {
     // No escape is shorter than what it stands for.
     let mut decoded = Zeroizing::new(Vec::with_capacity(text.len()));
     let mut is_unicode = true;
@@ -117,10 +117,10 @@ mod tests {
         let escapes = r#" "\u0041\/\"\\\b\f\n\r\t\ud83d\ude00" "#;
         assert_eq!(*text(escapes).expect("text"), "A/\"\\\u{8}\u{c}\n\r\t😀");
         let object = r#"{"\u0061": 1, "a": 2}"#;
-        let members = members(object);
+        let members = members(object).expect("an object");
         let keys: Vec<_> = members.iter().map(|(key, value)| (key.as_str(), value.get())).collect();
         assert_eq!(keys, [("a", "1"), ("a", "2")]);
-        assert!(super::members("[1]").is_empty() && super::members(r#"{"\ud800": 1}"#).is_empty());
+        assert!(super::members("[1]").is_none() && super::members(r#"{"\ud800": 1}"#).is_none());
     }
 
     proptest! {
