@@ -45,6 +45,12 @@ impl Environment {
         self.process.contains_key(name)
     }
 
+    /// The names of what the process environment sets.
+    #[cfg(feature = "aws")]
+    pub(crate) fn names_in_process(&self) -> impl Iterator<Item = &str> {
+        self.process.keys().map(String::as_str)
+    }
+
     /// The value in the process environment, as it is.
     #[cfg(feature = "aws")]
     pub(crate) fn raw(&self, name: &str) -> Option<&str> {

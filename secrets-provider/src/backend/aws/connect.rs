@@ -73,6 +73,7 @@ pub(super) async fn loaded(
     let setup = Setup::of_process();
     setup.check()?;
     if !variables.choose_credentials() {
+        setup.check_profile()?;
         setup.check_token_file()?;
     }
     let load = unwind::catch_future(async { variables.hand_over(loader).load().await });
@@ -89,6 +90,9 @@ pub(super) async fn loaded(
 
 /// The SDK panics on a configuration that it cannot use.
 fn panicked(_: Panicked) -> Error {
+    if let Some((what, hint)) = Setup::of_process().certificate_slip() {
+        return Error::new(ErrorKind::Config, what).with_hint(hint);
+    }
     Error::new(ErrorKind::Config, "the AWS SDK panicked while it was being configured").with_hint(
         "check the variables that start with `AWS_`, the AWS profile and the endpoint's URL; the \
          panic's own message went to the process's panic hook",

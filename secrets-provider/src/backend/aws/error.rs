@@ -13,7 +13,8 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use super::codes::{Meaning, meaning};
 use super::denied;
 use super::setup::Setup;
-use super::unreached::{credentials_error, without_provider};
+use super::unreached::{RoleRefusal, credentials_error, without_provider};
+use super::variables::ENDPOINTS;
 use crate::backend::iam::Location;
 use crate::error::{Error, ErrorKind, escape};
 use crate::observe::events;
@@ -189,7 +190,13 @@ impl Call<'_> {
             )),
             Meaning::BadCredentials => {
                 let what = format!("the AWS credentials are not accepted ({code})");
-                self.error(ErrorKind::AccessDenied, &what).with_hint(REFUSED_CALLER).of_caller()
+                let setup = Setup::with_dotenv();
+                let slip = setup.token_slip().or_else(|| setup.misnamed(&ENDPOINTS));
+                let hint = match slip {
+                    Some((slip, hint)) => format!("{slip}: {hint}; {REFUSED_CALLER}"),
+                    None => REFUSED_CALLER.to_owned(),
+                };
+                self.error(ErrorKind::AccessDenied, &what).with_hint(hint).of_caller()
             }
             Meaning::Garbled => self
                 .error(ErrorKind::Config, &format!("the request is not understood ({code})"))
@@ -272,19 +279,27 @@ impl Call<'_> {
         if let Some(error) = self.credentials_behind_proxy(error, &setup, what) {
             return error;
         }
+        if let Some(refusal) = RoleRefusal::of(error) {
+            let (what, hint) = setup.refused_role(refusal);
+            return self.error(ErrorKind::AccessDenied, &what).with_hint(hint).of_caller();
+        }
         let not_loaded = matches!(error, CredentialsError::CredentialsNotLoaded(_));
         let invalid = matches!(error, CredentialsError::InvalidConfiguration(_));
         let kind = match invalid || (not_loaded && setup.asks_no_server()) {
             true => ErrorKind::Config,
             false => ErrorKind::Unavailable,
         };
-        self.error(kind, what).with_hint(
-            "by default, the SDK tries, in this order, the environment (AWS_ACCESS_KEY_ID and \
+        if let Some((cause, hint)) = setup.no_default_profile() {
+            return self.error(kind, &format!("{cause} ({what})")).with_hint(hint);
+        }
+        let server = setup.server_hint(self.location.region());
+        self.error(kind, what).with_hint(format!(
+            "{server}by default, the SDK tries, in this order, the environment (AWS_ACCESS_KEY_ID and \
              AWS_SECRET_ACCESS_KEY), the AWS profile (AWS_PROFILE; one with `sso` or \
              `credential_process` needs the feature of that name), web identity \
              (AWS_WEB_IDENTITY_TOKEN_FILE and AWS_ROLE_ARN), the container \
-             (AWS_CONTAINER_CREDENTIALS_RELATIVE_URI or _FULL_URI) and the instance's metadata",
-        )
+             (AWS_CONTAINER_CREDENTIALS_RELATIVE_URI or _FULL_URI) and the instance's metadata"
+        ))
     }
 
     pub(super) fn unreachable(self) -> String {

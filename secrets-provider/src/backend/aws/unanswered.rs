@@ -13,6 +13,8 @@ use super::error::{Call, NOT_AWS};
 use super::route::Route;
 use super::setup::Setup;
 use super::unreached::{Certificate, Unreached, is_of_tunnel};
+use super::values::near_region;
+use super::variables::ENDPOINTS;
 use crate::error::{Error, ErrorKind};
 
 impl Call<'_> {
@@ -39,8 +41,17 @@ impl Call<'_> {
         }
         let what = match cause {
             Unreached::Certificate(bad) => {
+                let slip = setup.certificate_slip().filter(|_| bad == Certificate::Untrusted);
+                if let Some((what, hint)) = slip {
+                    return self.error(ErrorKind::Config, &what).with_hint(hint);
+                }
                 let what = format!("the endpoint's TLS certificate {}", bad.what());
-                let hint = format!("{} and AWS_ENDPOINT_URL{}", bad.check(), bad.mend());
+                let ignored =
+                    setup.ignored_certificates().filter(|_| bad == Certificate::Untrusted);
+                let ignored = ignored.map_or_else(String::new, |name| {
+                    format!("the SDK for Rust does not read `{name}`: set SSL_CERT_FILE; ")
+                });
+                let hint = format!("{ignored}{} and AWS_ENDPOINT_URL{}", bad.check(), bad.mend());
                 return self.error(ErrorKind::Config, &what).with_hint(hint);
             }
             Unreached::NoTls => {
@@ -54,7 +65,20 @@ impl Call<'_> {
             _ if in_time => "the endpoint cannot be reached",
             _ => "no connection in time",
         };
-        self.without_answer(what, route)
+        let error = self.without_answer(what, route);
+        let check = error.hint().unwrap_or_default();
+        if let Some((slip, hint)) = setup.misnamed(&ENDPOINTS) {
+            // It may be another program's, so an outage stays one.
+            let hint = format!("{slip}: {hint}; {check}");
+            return error.with_hint(hint);
+        }
+        match self.location.region().and_then(near_region).filter(|_| cause == Unreached::Name) {
+            None => error,
+            // A name that no DNS knows is no outage of a region.
+            Some(near) => self
+                .error(ErrorKind::Config, &format!("{what}, and its region is none of AWS"))
+                .with_hint(format!("set AWS_REGION to `{near}`, if that is meant; {check}")),
+        }
     }
 
     /// The error of a call that the endpoint did not answer, and that went this way.

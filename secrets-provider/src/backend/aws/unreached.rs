@@ -122,6 +122,30 @@ pub(super) fn credentials_error<'a>(
     chain(error).find_map(|error| error.downcast_ref())
 }
 
+/// Why STS gave no credentials for a role.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RoleRefusal {
+    /// The role may not be assumed, or does not exist.
+    Role,
+    /// The token of the web identity is not accepted.
+    Token,
+}
+
+impl RoleRefusal {
+    /// What the codes of STS mean
+    /// (<https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html>).
+    /// Others are outages, or pass by themselves.
+    pub(super) fn of(error: &(dyn StdError + 'static)) -> Option<Self> {
+        match () {
+            () if says(error, &["invalididentitytoken", "expiredtoken", "idprejectedclaim"]) => {
+                Some(Self::Token)
+            }
+            () if says(error, &["accessdenied"]) => Some(Self::Role),
+            () => None,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -180,6 +204,21 @@ mod tests {
             let text = error.to_string();
             let error = io::Error::other(io::Error::other(error));
             assert_eq!(Unreached::of(&error), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_of_sts_is_known_by_its_code() {
+        for (text, expected) in [
+            ("unhandled error (AccessDenied)", Some(RoleRefusal::Role)),
+            ("InvalidIdentityTokenException: canary", Some(RoleRefusal::Token)),
+            ("ExpiredTokenException: canary", Some(RoleRefusal::Token)),
+            ("IDPRejectedClaimException", Some(RoleRefusal::Token)),
+            ("IDPCommunicationErrorException", None),
+            ("unhandled error (Throttling)", None),
+            ("dns error", None),
+        ] {
+            assert_eq!(RoleRefusal::of(&io::Error::other(text)), expected, "{text}");
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What keeps the SDK from credentials, in the order in which it looks for them.
 
 use std::io;
+use std::net::IpAddr;
 use std::path::Path;
 
 use http::Uri;
@@ -9,8 +10,20 @@ use super::{
     CONTAINER_PATH, CONTAINER_TOKEN_FILE, CONTAINER_URI, KEY_ID, PROFILE, ROLE, SECRET_KEY, Setup,
     TOKEN, TOKEN_FILE, only_in_dotenv, read,
 };
-use crate::backend::aws::values::is_http;
+use crate::backend::aws::values::{
+    self, is_flag, is_header, is_http, is_key_id, is_role, is_temporary,
+};
 use crate::error::{Error, ErrorKind};
+
+const CONTAINER_TOKEN: &str = "AWS_CONTAINER_AUTHORIZATION_TOKEN";
+pub(super) const METADATA_DISABLED: &str = "AWS_EC2_METADATA_DISABLED";
+const METADATA_MODE: &str = "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE";
+const CREDENTIALS_ENDPOINTS: [&str; 4] = [
+    "AWS_ENDPOINT_URL_STS",
+    "AWS_ENDPOINT_URL_SSO",
+    "AWS_ENDPOINT_URL_SSO_OIDC",
+    "AWS_EC2_METADATA_SERVICE_ENDPOINT",
+];
 
 impl Setup {
     /// What keeps the SDK from credentials, and what to do about it, if it is a slip.
@@ -20,7 +33,40 @@ impl Setup {
             .or_else(|| self.profile_content_slip())
             .or_else(|| self.token_file_slip())
             .or_else(|| self.container_slip())
+            .or_else(|| self.endpoint_slip())
             .or_else(|| self.dotenv_slip())
+            .or_else(|| self.misnamed(&[KEY_ID, SECRET_KEY, PROFILE]))
+            .or_else(|| self.no_default_profile().filter(|_| self.asks_no_server()))
+    }
+
+    /// Why AWS does not know the key: it is temporary and lacks its token, or has one although it is
+    /// not.
+    pub(in crate::backend::aws) fn token_slip(&self) -> Option<(String, String)> {
+        let id = self.process(KEY_ID).filter(|id| is_key_id(id));
+        let (is_temporary, has_token, shown) = match id {
+            Some(id) => (is_temporary(id), self.process(TOKEN).is_some(), [KEY_ID, TOKEN]),
+            None => {
+                let profiles = self.profiles();
+                let profile = profiles.get(self.process(PROFILE).unwrap_or("default"))?;
+                let has_token = profile.keys.contains("aws_session_token");
+                let shown = ["aws_access_key_id", "aws_session_token"];
+                (profile.has_temporary_key?, has_token, shown)
+            }
+        };
+        let [key, token] = shown;
+        match (is_temporary, has_token) {
+            (true, false) => Some(self.misnamed(&[TOKEN]).unwrap_or_else(|| {
+                (
+                    format!("`{key}` is a temporary key, which needs its token"),
+                    format!("set `{token}`, which AWS gave out with the key"),
+                )
+            })),
+            (false, true) => Some((
+                format!("`{token}` is set, and `{key}` is a key that has no token"),
+                format!("unset `{token}`"),
+            )),
+            _ => None,
+        }
     }
 
     /// Whether only variables and files could give credentials, so that there is no outage.
@@ -31,8 +77,8 @@ impl Setup {
                 .all(|name| self.process(name).is_none())
     }
 
-    fn is_without_metadata(&self) -> bool {
-        let disabled = self.process("AWS_EC2_METADATA_DISABLED");
+    pub(super) fn is_without_metadata(&self) -> bool {
+        let disabled = self.process(METADATA_DISABLED);
         disabled.is_some_and(|value| value.eq_ignore_ascii_case("true"))
     }
 
@@ -62,6 +108,10 @@ impl Setup {
     fn key_slip(&self) -> Option<(String, String)> {
         let pair = "set both, or neither to use another source of credentials";
         let slip = |missing: &str, beside: &str| {
+            if self.environment.of_dotenv(missing).is_some() {
+                let what = format!("`{missing}` is set only in `.env`, but `{beside}` is not");
+                return Some((what, format!("{}; {pair}", only_in_dotenv(missing))));
+            }
             let how = match self.environment.is_in_process(missing) {
                 true => "empty",
                 false => "not set",
@@ -87,7 +137,9 @@ impl Setup {
                 format!("variable `{TOKEN_FILE}` is not set, but `{ROLE}` is"),
                 format!("set `{TOKEN_FILE}` (on EKS, the service account's annotation sets both)"),
             )),
-            (Some(path), Some(_)) => self.file_slip(TOKEN_FILE, path),
+            (Some(path), Some(role)) => self
+                .file_slip(TOKEN_FILE, path)
+                .or_else(|| (!is_role(role)).then(|| not_right(ROLE, values::ROLE))),
             (None, None) => None,
         }
     }
@@ -97,8 +149,35 @@ impl Setup {
             let what = format!("`{CONTAINER_URI}` is not a URL with a scheme");
             return Some((what, "it starts with `http://` or `https://`".to_owned()));
         }
-        self.process(CONTAINER_URI)?;
+        if self.process(CONTAINER_URI).is_some_and(is_far_and_open) {
+            let expected = "`https://`, or `http://` to this machine or to the address that ECS or EKS \
+                            gives";
+            return Some(not_right(CONTAINER_URI, expected));
+        }
+        let path = self.process(CONTAINER_PATH);
+        if path.is_some_and(|path| !path.starts_with('/')) {
+            return Some(not_right(CONTAINER_PATH, "a path that begins with `/`"));
+        }
+        self.process(CONTAINER_URI).or(path)?;
+        let token = self.process(CONTAINER_TOKEN);
+        if token.is_some_and(|token| !is_header(token)) {
+            return Some(not_right(CONTAINER_TOKEN, "one line of visible ASCII characters"));
+        }
         self.file_slip(CONTAINER_TOKEN_FILE, self.process(CONTAINER_TOKEN_FILE)?)
+    }
+
+    /// The servers that are asked for credentials.
+    fn endpoint_slip(&self) -> Option<(String, String)> {
+        let is_wrong = |name: &&&str| self.process(name).is_some_and(|url| !is_http(url));
+        if let Some(name) = CREDENTIALS_ENDPOINTS.iter().find(is_wrong) {
+            return Some(not_right(name, values::URL));
+        }
+        let is_mode = |mode: &str| ["ipv4", "ipv6"].iter().any(|m| mode.eq_ignore_ascii_case(m));
+        if self.process(METADATA_MODE).is_some_and(|mode| !is_mode(mode)) {
+            return Some(not_right(METADATA_MODE, "`IPv4` or `IPv6`"));
+        }
+        let disabled = self.process(METADATA_DISABLED)?;
+        (!is_flag(disabled)).then(|| not_right(METADATA_DISABLED, values::FLAG))
     }
 
     /// Credentials that only `.env` sets, which the SDK does not read.
@@ -109,7 +188,7 @@ impl Setup {
     }
 
     /// A file that a variable names and that cannot be read, or is empty.
-    fn file_slip(&self, name: &str, path: &str) -> Option<(String, String)> {
+    pub(super) fn file_slip(&self, name: &str, path: &str) -> Option<(String, String)> {
         let what = match read(Path::new(path)) {
             Ok(text) if text.trim().is_empty() => "is empty".to_owned(),
             Ok(_) => return None,
@@ -132,4 +211,25 @@ impl Setup {
         let host = url.parse::<Uri>().ok()?.host()?.to_owned();
         Some((url, host))
     }
+}
+
+fn not_right(name: &str, expected: &str) -> (String, String) {
+    let hint = "correct or remove it; its value is not shown because it may be secret";
+    (format!("variable `{name}`: expected {expected}"), hint.to_owned())
+}
+
+/// Whether credentials would come over the network without TLS, which the SDK refuses
+/// (<https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html>).
+fn is_far_and_open(url: &str) -> bool {
+    let Ok(url) = url.parse::<Uri>() else { return false };
+    let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
+    let is_near = match host.parse::<IpAddr>() {
+        Ok(address) => {
+            address.is_loopback()
+                || ["169.254.170.2", "169.254.170.23", "fd00:ec2::23"].contains(&host)
+        }
+        // Another name may lead here, too, and the SDK looks it up.
+        Err(_) => !host.contains('.'),
+    };
+    url.scheme_str() == Some("http") && !is_near
 }

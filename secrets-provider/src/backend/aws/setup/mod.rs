@@ -4,11 +4,14 @@
 //! The SDK tries one source after the other and reports only that none worked. The rules here look
 //! at the same variables and profile files, and name what is wrong with them. `connect` calls them
 //! before it makes a client, `error` when credentials fail. A slip is `Config`, never an outage.
-//! Of all values, only a profile's name is shown. `credentials` and `profiles` are what their names
-//! say; the rest is here.
+//! Of all values, only a profile's name is shown. `credentials`, `profiles`, `sources` and `certificates` are what
+//! their names say, `misnamed` knows the names that people take for the SDK's; the rest is here.
 
+mod certificates;
 mod credentials;
+mod misnamed;
 mod profiles;
+mod sources;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,7 +19,9 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use super::route::{self, Route};
-use super::values::{is_http, key_slip, region_slip};
+use super::values::{
+    self, is_attempts, is_flag, is_http, is_key_id, is_retry_mode, key_slip, region_slip,
+};
 use super::variables::{
     CONFIG_FILE, CREDENTIALS_FILE, ENDPOINTS, KEY_ID, MAX_ATTEMPTS, REGIONS, RETRY_MODE,
     SECRET_KEY, TOKEN,
@@ -31,6 +36,9 @@ const TOKEN_FILE: &str = "AWS_WEB_IDENTITY_TOKEN_FILE";
 const CONTAINER_URI: &str = "AWS_CONTAINER_CREDENTIALS_FULL_URI";
 const CONTAINER_PATH: &str = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI";
 const CONTAINER_TOKEN_FILE: &str = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE";
+
+const IGNORE_ENDPOINTS: &str = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS";
+const FLAGS: [&str; 3] = ["AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT", IGNORE_ENDPOINTS];
 
 /// The process environment, `.env` and the profile files.
 pub(super) struct Setup {
@@ -68,16 +76,20 @@ impl Setup {
         let bad = |name: &str, expected: &str| Err(self.environment.bad(name, expected));
         for name in ENDPOINTS {
             if process(name).is_some_and(|url| !is_http(url)) && !self.ignores_endpoints() {
-                return bad(name, "a URL that starts with the scheme `https://` or `http://`");
+                return bad(name, values::URL);
             }
         }
-        let mode =
-            |mode: &str| ["standard", "adaptive"].iter().any(|m| mode.eq_ignore_ascii_case(m));
-        if process(RETRY_MODE).is_some_and(|text| !mode(text)) {
-            return bad(RETRY_MODE, "`standard` or `adaptive`");
+        if process(RETRY_MODE).is_some_and(|text| !is_retry_mode(text)) {
+            return bad(RETRY_MODE, values::RETRY_MODES);
         }
-        if process(MAX_ATTEMPTS).is_some_and(|text| !text.parse::<u32>().is_ok_and(|n| n > 0)) {
-            return bad(MAX_ATTEMPTS, "a whole number of at least 1");
+        if process(MAX_ATTEMPTS).is_some_and(|text| !is_attempts(text)) {
+            return bad(MAX_ATTEMPTS, values::ATTEMPTS);
+        }
+        for name in FLAGS {
+            // The SDK takes any other text for `false`.
+            if process(name).is_some_and(|text| !is_flag(text)) {
+                return bad(name, values::FLAG);
+            }
         }
         for name in REGIONS {
             if let Some(expected) = process(name).and_then(region_slip) {
@@ -89,6 +101,9 @@ impl Setup {
             if let Some(expected) = raw.and_then(key_slip) {
                 return bad(name, expected);
             }
+        }
+        if process(SECRET_KEY).is_some_and(is_key_id) {
+            return bad(SECRET_KEY, values::SECRET_KEY);
         }
         for name in REGIONS.into_iter().chain(ENDPOINTS).chain([PROFILE]) {
             let padded = |value: &&str| self.environment.raw(name).is_some_and(|raw| raw != *value);
@@ -127,6 +142,10 @@ impl Setup {
                     .with_hint(only_in_dotenv(name));
             }
         }
+        let misnamed = self.misnamed(&REGIONS).or_else(|| self.misnamed_setting(&["region"]));
+        if let Some((what, hint)) = misnamed {
+            return error(&format!(": {what}")).with_hint(hint);
+        }
         let set = REGIONS.into_iter().find(|name| self.environment.is_in_process(name));
         let what = set
             .map_or_else(String::new, |name| format!(": variable `{name}` is empty or not UTF-8"));
@@ -164,14 +183,20 @@ impl Setup {
     }
 
     fn ignores_endpoints(&self) -> bool {
-        self.process("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")
-            .is_some_and(|value| value.eq_ignore_ascii_case("true"))
+        self.process(IGNORE_ENDPOINTS).is_some_and(|value| value.eq_ignore_ascii_case("true"))
     }
 }
 
 /// Whether this is a variable of the SDK or its client.
 fn is_read(name: &str) -> bool {
-    name.starts_with("AWS_") || route::is_variable(name)
+    // What is misnamed is looked for, too.
+    let begins =
+        |start: &str| name.get(..start.len()).is_some_and(|own| own.eq_ignore_ascii_case(start));
+    begins("AWS")
+        || begins("AMAZON_")
+        || name == "REGION"
+        || certificates::VARIABLES.contains(&name)
+        || route::is_variable(name)
 }
 
 /// A file's text. A pipe is not read: the SDK may need what is in it, and reading may never end.

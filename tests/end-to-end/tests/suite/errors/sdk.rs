@@ -79,6 +79,14 @@ async fn an_unusable_sdk_configuration_names_what_is_missing() {
             format!("secret `app/prod/database`: AWS credentials could not be loaded (GetSecretValue)\n{CHAIN}"),
         ),
         (
+            "a role that is refused",
+            failing(|| CredentialsError::provider_error("unhandled error (AccessDenied): canary")),
+            "secret `app/prod/database`: STS refuses the role of the AWS configuration (GetSecretValue)\n\
+             hint: check that the role exists, that its trust policy allows `sts:AssumeRole` to the \
+             caller, and that the caller's own policy does"
+                .to_owned(),
+        ),
+        (
             "a provider that is slow",
             failing(|| CredentialsError::provider_timed_out(Duration::from_secs(5))),
             format!("secret `app/prod/database`: AWS credentials were not loaded in time (GetSecretValue)\n{CHAIN}"),

@@ -2,8 +2,9 @@
 //!
 //! `selection` has those in what is selected and what the secrets hold; `set_ups` has those in
 //! variables and files, which the SDK reads, so each runs in a process of its own, as do those of
-//! `proxies`.
+//! `proxies` and `profiles`.
 
+mod profiles;
 mod proxies;
 mod selection;
 mod set_ups;
@@ -32,21 +33,31 @@ struct Slip {
 #[test]
 fn a_slip_in_the_set_up_is_named_and_never_an_outage() {
     let mut wrong = Vec::new();
-    for Slip { variables, files, kind, sentence, hint } in set_ups::SLIPS {
+    for Slip { variables, files, kind, sentence, hint } in
+        set_ups::SLIPS.iter().chain(profiles::SLIPS)
+    {
         let output = with_set_up("errors::slips::with_a_slip", variables, files);
-        let all = [kind, sentence, hint].iter().all(|part| output.contains(**part));
-        let starts = output.contains("fallback starts: true");
-        let whole = output.contains("1 passed");
-        if !all || !whole || starts != (*kind == "unavailable") {
+        if !output_says(&output, kind, sentence, hint) {
             wrong.push(format!("{variables:?} {files:?}: {output}"));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n---\n"));
 }
 
+/// Whether the error has these parts, and only an outage lets the program start.
+fn output_says(output: &str, kind: &str, sentence: &str, hint: &str) -> bool {
+    let all = [kind, sentence, hint].iter().all(|part| output.contains(part));
+    let starts = output.contains("fallback starts: true");
+    all && output.contains("1 passed") && starts == (kind == "unavailable")
+}
+
 /// Runs a test of this program in a process of its own, with nothing but these variables and files,
 /// and returns what it printed.
-fn with_set_up(test: &str, variables: &[(&str, &str)], files: &[(&str, &str)]) -> String {
+fn with_set_up(
+    test: &str,
+    variables: &[(&str, &str)],
+    files: &[(&str, impl AsRef<[u8]>)],
+) -> String {
     let folder = tempfile::tempdir().unwrap();
     for (path, content) in files {
         let path = folder.path().join(path);

@@ -407,13 +407,6 @@ pub(super) const SLIPS: &[Slip] = &[
         hint: "correct `source_profile`",
     },
     Slip {
-        variables: &[REGION[0]],
-        files: &[(".aws/credentials", "aws_access_key_id = canary\n")],
-        kind: "config",
-        sentence: "the configuration of AWS credentials is not valid",
-        hint: "AWS_PROFILE",
-    },
-    Slip {
         variables: &[
             REGION[0],
             ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://198.51.100.1/canary"),
