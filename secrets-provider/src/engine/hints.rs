@@ -62,13 +62,48 @@ pub(super) struct Hints(BTreeMap<String, Wanted>);
 
 #[derive(Debug, Default)]
 struct Wanted {
-    /// Empty if no hint names a version: then any read is enough.
-    versions: BTreeSet<String>,
-    /// When the change happened, as the first hint of it says.
+    /// Each with when it became current, as its first hint says. Empty if no hint names a version:
+    /// then any read is enough.
+    versions: BTreeMap<String, Option<SystemTime>>,
+    /// When the secret changed, as the first hint without a version says.
     changed_at: Option<SystemTime>,
     tries: usize,
     /// When it is read again; `None` while the read for it is under way.
     due: Option<Instant>,
+}
+
+/// What a read of one secret shows.
+enum Shown {
+    /// Nothing that is wanted.
+    Nothing,
+    /// A version that is wanted, which another one has replaced since.
+    Older(Option<SystemTime>),
+    /// The newest version that is known of, or one that is newer still.
+    Newest(Option<SystemTime>),
+}
+
+impl Wanted {
+    /// What it means that a version was read, and which one was live before.
+    fn shown(&mut self, version: &str, before: Option<&str>) -> Shown {
+        if self.versions.is_empty() {
+            return Shown::Newest(self.changed_at);
+        }
+        match self.versions.remove(version) {
+            Some(changed_at) => {
+                // Without times, nothing says which of them came last.
+                self.versions.retain(|_, other| *other > changed_at && changed_at.is_some());
+                match self.versions.is_empty() {
+                    true => Shown::Newest(changed_at),
+                    false => Shown::Older(changed_at),
+                }
+            }
+            // Another version than before is the truth, even if no hint names it.
+            None if before != Some(version) => {
+                Shown::Newest(self.versions.values().flatten().max().copied())
+            }
+            None => Shown::Nothing,
+        }
+    }
 }
 
 /// What a read means for the hints.
@@ -108,14 +143,26 @@ impl Hints {
                 return false;
             }
         }
+        let is_known = self.0.contains_key(id);
         let wanted = self.0.entry(id.to_owned()).or_default();
-        if let Some(version) = &hint.version
-            && wanted.versions.len() < MAX_VERSIONS
-        {
-            wanted.versions.insert(version.clone());
+        let is_repeated = match &hint.version {
+            Some(version) if wanted.versions.len() < MAX_VERSIONS => {
+                let known = wanted.versions.insert(version.clone(), hint.changed_at);
+                if let Some(first) = known {
+                    wanted.versions.insert(version.clone(), first);
+                }
+                known.is_some()
+            }
+            Some(_) => true,
+            None => {
+                wanted.changed_at = wanted.changed_at.or(hint.changed_at);
+                is_known
+            }
+        };
+        // A repeated hint is read now, and does not lengthen the search.
+        if !is_repeated {
+            (wanted.tries, wanted.due) = (0, None);
         }
-        wanted.changed_at = wanted.changed_at.or(hint.changed_at);
-        (wanted.tries, wanted.due) = (0, None);
         true
     }
 
@@ -139,19 +186,18 @@ impl Hints {
         let mut found = Found::default();
         self.0.retain(|id, wanted| {
             let outcome = result.outcomes.get(id);
-            let is_done = match outcome {
-                Some(Ok(_)) if wanted.versions.is_empty() => true,
+            let shown = match outcome {
                 Some(Ok(secret)) => {
                     let before = used.get(id).map(|secret| secret.version_id());
-                    // Another version than before is the truth, even if no hint names it.
-                    wanted.versions.contains(secret.version_id())
-                        || before != Some(secret.version_id())
+                    wanted.shown(secret.version_id(), before)
                 }
-                Some(Err(_)) | None => false,
+                Some(Err(_)) | None => Shown::Nothing,
             };
-            if is_done {
-                found.changed_at =
-                    [found.changed_at, wanted.changed_at].into_iter().flatten().min();
+            if let Shown::Older(changed_at) | Shown::Newest(changed_at) = shown {
+                // Of several secrets, the one that waited longest.
+                found.changed_at = [found.changed_at, changed_at].into_iter().flatten().min();
+            }
+            if matches!(shown, Shown::Newest(_)) {
                 return false;
             }
             if wanted.due.is_some() {

@@ -87,6 +87,63 @@ fn a_read_that_shows_only_what_was_live_is_repeated_after_half_a_second_one_and_
     }
 }
 
+/// The store's replicas may be at different versions.
+#[test]
+fn an_older_version_does_not_end_the_search_for_a_newer_one() {
+    let at = |seconds| Some(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
+    let timed =
+        |version: &str, seconds| Hint { changed_at: at(seconds), ..hint("p/a", Some(version)) };
+    let used_before = used("v1");
+    let mut now = Instant::now();
+    for order in [[("v2", 20), ("v3", 30)], [("v3", 30), ("v2", 20)]] {
+        let mut hints = Hints::default();
+        for (version, seconds) in order {
+            hear(&mut hints, &timed(version, seconds), &used_before);
+        }
+        let found = hints.found(&answer("p/a", Some("v2")), &used_before, now);
+        assert_eq!((found.changed_at, found.given_up.len()), (at(20), 0), "of the version found");
+        now = hints.due().expect("the newer one is looked for");
+        hints.take_due(now);
+        let found = hints.found(&answer("p/a", Some("v2")), &used("v2"), now);
+        assert_eq!(found.changed_at, None, "nothing new");
+        now = hints.due().expect("again");
+        hints.take_due(now);
+        let found = hints.found(&answer("p/a", Some("v3")), &used("v2"), now);
+        assert_eq!(found.changed_at, at(30));
+        assert!(hints.0.is_empty());
+
+        for (version, seconds) in order {
+            hear(&mut hints, &timed(version, seconds), &used_before);
+        }
+        let found = hints.found(&answer("p/a", Some("v3")), &used_before, now);
+        assert_eq!(found.changed_at, at(30));
+        assert!(hints.0.is_empty(), "the older one is over");
+    }
+}
+
+#[test]
+fn a_repeated_hint_does_not_lengthen_the_search() {
+    let used = used("v1");
+    for hint in [hint("p/a", Some("v2")), hint("p/b", None)] {
+        let mut hints = Hints::default();
+        let mut now = Instant::now();
+        let mut reads = 0;
+        hear(&mut hints, &hint, &used);
+        while !hints.0.is_empty() && reads < 100 {
+            reads += 1;
+            hints.found(&answer(&hint.secret, hint.version.as_ref().map(|_| "v1")), &used, now);
+            let due = hints.due();
+            if due.is_some() {
+                assert_eq!(hear(&mut hints, &hint, &used), [hint.secret.clone()], "read now");
+                assert_eq!(hints.due(), due, "and again when it was to be");
+            }
+            now = due.unwrap_or(now);
+            hints.take_due(now);
+        }
+        assert_eq!(reads, LAGS.len() + 1);
+    }
+}
+
 #[test]
 fn a_hint_is_not_lost_in_an_outage() {
     let used = used("v1");
