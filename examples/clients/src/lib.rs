@@ -10,5 +10,9 @@ pub mod actix_tls;
 pub mod axum_tls;
 #[cfg(feature = "certificate")]
 pub mod certificate;
+#[cfg(feature = "fred")]
+pub mod fred;
 #[cfg(feature = "mtls")]
 pub mod mtls;
+#[cfg(feature = "redis")]
+pub mod redis;
