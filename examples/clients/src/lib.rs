@@ -6,6 +6,8 @@
 
 #[cfg(feature = "actix-tls")]
 pub mod actix_tls;
+#[cfg(feature = "api-key")]
+pub mod api_key;
 #[cfg(feature = "axum-tls")]
 pub mod axum_tls;
 #[cfg(feature = "certificate")]
@@ -16,3 +18,7 @@ pub mod fred;
 pub mod mtls;
 #[cfg(feature = "redis")]
 pub mod redis;
+#[cfg(feature = "reqwest")]
+pub mod reqwest;
+#[cfg(feature = "tonic")]
+pub mod tonic;
