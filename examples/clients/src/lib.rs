@@ -20,5 +20,7 @@ pub mod mtls;
 pub mod redis;
 #[cfg(feature = "reqwest")]
 pub mod reqwest;
+#[cfg(feature = "shapes")]
+pub mod shapes;
 #[cfg(feature = "tonic")]
 pub mod tonic;
