@@ -13,10 +13,11 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
-use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret as _, SecretString};
 use secrets_provider::{Error, Live, Rejected};
 use serde::Deserialize;
+
+use crate::pem::lines;
 
 /// The settings of a service that shows a certificate.
 #[derive(Debug, Deserialize)]
@@ -56,27 +57,6 @@ impl Tls {
             _ => Rejected::new("`certificate` or `private_key` is damaged, or of an unknown kind"),
         })
     }
-}
-
-/// PEM with its lines apart, whatever became of their ends: `\n` to the letter, because the JSON
-/// was escaped twice, or spaces, because it was pasted into a field of one line.
-fn lines(pem: &str) -> Zeroizing<String> {
-    let pem = Zeroizing::new(pem.replace("\\r", "").replace("\\n", "\n"));
-    let mut lines = Zeroizing::new(String::with_capacity(pem.len() + 1));
-    // `-----BEGIN X-----`, text, `-----END X-----`: each second part is a label.
-    for (number, part) in pem.split("-----").enumerate() {
-        if number % 2 == 1 {
-            *lines += "-----";
-            *lines += part;
-            *lines += "-----\n";
-            continue;
-        }
-        for line in part.split_whitespace() {
-            *lines += line;
-            *lines += "\n";
-        }
-    }
-    lines
 }
 
 /// For [`LiveBuilder::validate`](secrets_provider::LiveBuilder::validate): settings with a

@@ -14,8 +14,12 @@ pub mod axum_tls;
 pub mod certificate;
 #[cfg(feature = "fred")]
 pub mod fred;
+#[cfg(feature = "jwks")]
+pub mod jwks;
 #[cfg(feature = "mtls")]
 pub mod mtls;
+#[cfg(any(feature = "certificate", feature = "jwks"))]
+pub mod pem;
 #[cfg(feature = "redis")]
 pub mod redis;
 #[cfg(feature = "reqwest")]

@@ -43,19 +43,19 @@ async fn rotate<C, S>(
     load: &mut Load,
     (caller, service): (&Live<C>, &Live<S>),
 ) {
-    load.more(WORKERS).await;
+    load.rounds(1).await;
     for rotation in 1..=ROTATIONS {
         put(fake, rotation);
         if rotation % 2 == 0 {
             assert!(caller.refresh().await.unwrap().changed());
-            load.more(2 * WORKERS).await;
+            load.rounds(2).await;
             assert!(service.refresh().await.unwrap().changed());
         } else {
             assert!(service.refresh().await.unwrap().changed());
-            load.more(2 * WORKERS).await;
+            load.rounds(2).await;
             assert!(caller.refresh().await.unwrap().changed());
         }
-        load.more(2 * WORKERS).await;
+        load.rounds(2).await;
     }
 }
 

@@ -86,12 +86,12 @@ async fn renew(server: &str, serve: impl AsyncFnOnce(Live<CertifiedKey>) -> Sock
             }
         }
     });
-    handshakes.more(8).await;
+    handshakes.rounds(1).await;
     for renewal in 1..=RENEWALS {
         fake.put("app/tls", authority.issue().secret());
         assert!(current.refresh().await.unwrap().changed());
         swapped.store(renewal, Ordering::SeqCst);
-        handshakes.more(8).await;
+        handshakes.rounds(1).await;
     }
     handshakes.stop().await.report(server, RENEWALS);
 }
@@ -171,7 +171,7 @@ async fn a_client_shows_its_renewed_certificate() {
             }
         }
     });
-    calls.more(8).await;
+    calls.rounds(1).await;
     // Both ends renew, one after the other.
     for renewal in 1..=RENEWALS / 2 {
         fake.put("server/tls", authority.issue().secret());
@@ -180,7 +180,7 @@ async fn a_client_shows_its_renewed_certificate() {
         own.refresh().await.unwrap();
         // 0 and 1 are those of the start; then server and client take turns.
         swapped.store(2 * renewal + 1, Ordering::SeqCst);
-        calls.more(8).await;
+        calls.rounds(1).await;
     }
     calls.stop().await.report("rustls with a client certificate", RENEWALS);
 }

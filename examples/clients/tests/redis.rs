@@ -38,7 +38,7 @@ async fn rotate(
     refresh: impl AsyncFn(),
     user: impl AsyncFn() -> String,
 ) {
-    load.more(WORKERS).await;
+    load.rounds(1).await;
     for rotation in 0..ROTATIONS {
         if rotation % 2 == 0 {
             let old = stage.second_password().await;
@@ -53,19 +53,19 @@ async fn rotate(
             // Which ends its connections.
             stage.call(&["ACL", "DELUSER", &old]).await;
         }
-        load.more(WORKERS).await;
+        load.rounds(1).await;
         assert_eq!(user().await, stage.username);
     }
 }
 
 /// The only password changes first, and the secret only after a login was refused.
 async fn rotate_with_refusals(stage: &mut Stage, load: &mut Load) {
-    load.more(WORKERS).await;
+    load.rounds(1).await;
     for _ in 0..REFUSED {
         stage.only_password().await;
         stage.refusal().await;
         stage.put();
-        load.more(2 * WORKERS).await;
+        load.rounds(2).await;
     }
 }
 

@@ -18,6 +18,8 @@ pub(crate) struct Figures {
     /// Why those failed that did.
     pub(crate) failures: Vec<String>,
     pub(crate) longest: Duration,
+    /// How many each worker has done.
+    of_workers: Vec<usize>,
 }
 
 /// Workers that run.
@@ -35,7 +37,8 @@ impl Load {
         Fut: Future<Output = Result<(), String>> + Send,
     {
         let (request, stop) = (Arc::new(request), Arc::new(AtomicBool::new(false)));
-        let (sender, figures) = watch::channel(Figures::default());
+        let none = Figures { of_workers: vec![0; workers], ..Figures::default() };
+        let (sender, figures) = watch::channel(none);
         let sender = Arc::new(sender);
         let mut set = JoinSet::new();
         for number in 0..workers {
@@ -47,19 +50,25 @@ impl Load {
                     let took = begun.elapsed();
                     sender.send_modify(|figures| {
                         figures.requests += 1;
+                        figures.of_workers[number] += 1;
                         figures.failures.extend(result.err());
                         figures.longest = figures.longest.max(took);
                     });
+                    // For requests that wait for nothing.
+                    tokio::task::yield_now().await;
                 }
             });
         }
         Self { stop, workers: set, figures }
     }
 
-    /// Waits until this many requests more are done.
-    pub(crate) async fn more(&mut self, requests: usize) {
-        let enough = self.figures.borrow().requests + requests;
-        let done = self.figures.wait_for(|figures| figures.requests >= enough);
+    /// Waits until each worker has done this many requests more. After one, those that are under
+    /// way now are done; after two, each worker has begun one since.
+    pub(crate) async fn rounds(&mut self, rounds: usize) {
+        let before = self.figures.borrow().of_workers.clone();
+        let done = self.figures.wait_for(|figures| {
+            figures.of_workers.iter().zip(&before).all(|(now, before)| *now >= before + rounds)
+        });
         tokio::time::timeout(PATIENCE, done).await.expect("requests go on").expect("workers run");
     }
 
@@ -85,7 +94,7 @@ impl Figures {
 
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { requests, failures, longest } = self;
+        let Self { requests, failures, longest, .. } = self;
         write!(f, "{requests} | {} | {} ms", failures.len(), longest.as_millis())
     }
 }
