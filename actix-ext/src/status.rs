@@ -12,6 +12,9 @@ use actix_web::{HttpRequest, HttpResponse, Route, web};
 use secrets_provider::Live;
 use secrets_provider::endpoints::{self, Answer, MAX_REFRESH_BODY, RefreshToken};
 
+/// Passed for a body that broke off: it is refused as malformed.
+const BROKEN: &[u8] = b"{";
+
 /// `GET /live` and `GET /ready`, for probes. `/live` is 200 as long as the process serves; `/ready`
 /// is 200, or 503 once the settings are [not ready](secrets_provider::Status::is_ready). They name
 /// no secret and may be public.
@@ -107,8 +110,9 @@ pub fn refresh_route<T: 'static>(
         async move {
             let (settings, token) = &*of;
             let authorization = request.headers().get(AUTHORIZATION).map(HeaderValue::as_bytes);
-            let body = body.to_bytes_limited(MAX_REFRESH_BODY).await;
-            let body = body.ok().and_then(Result::ok);
+            // Nothing is read for a client without the token.
+            let allowed = authorization.is_some_and(|given| token.allows(given));
+            let body = if allowed { read(body).await } else { Some(web::Bytes::new()) };
             let body = body.as_deref();
             response(endpoints::refresh_request(settings, token, authorization, body).await)
         }
@@ -116,6 +120,12 @@ pub fn refresh_route<T: 'static>(
     |routes| {
         routes.service(web::resource("/refresh").route(refresh));
     }
+}
+
+/// The whole body; `None` if it is too long.
+async fn read(body: web::Payload) -> Option<web::Bytes> {
+    let body = body.to_bytes_limited(MAX_REFRESH_BODY).await.ok()?;
+    Some(body.unwrap_or(web::Bytes::from_static(BROKEN)))
 }
 
 fn reading() -> Route {

@@ -92,11 +92,12 @@ impl Framework for Actix {
     }
 
     async fn serve(settings: Live<Value>) -> Server {
-        let server = HttpServer::new(move || App::new().configure(status_routes(settings.clone())))
-            .workers(1)
-            .disable_signals()
-            .bind("127.0.0.1:0")
-            .unwrap();
+        let app = move || {
+            App::new()
+                .configure(status_routes(settings.clone()))
+                .configure(refresh_route(settings.clone(), http_suite::token()))
+        };
+        let server = HttpServer::new(app).workers(1).disable_signals().bind("127.0.0.1:0").unwrap();
         let address = server.addrs()[0];
         let server = server.run();
         let handle = server.handle();

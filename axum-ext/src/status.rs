@@ -3,17 +3,22 @@
 //! Which answer to give is decided in `secrets_provider::endpoints`. Here are only the paths and
 //! methods, and the translation of requests and answers.
 
+use std::error::Error as _;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::to_bytes;
+use axum::body::{Bytes, to_bytes};
 use axum::extract::RawQuery;
 use axum::routing::{get, post};
 use axum_core::body::Body;
 use http::header::{ACCEPT, AUTHORIZATION};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use http_body_util::LengthLimitError;
 use secrets_provider::Live;
 use secrets_provider::endpoints::{self, Answer, MAX_REFRESH_BODY, RefreshToken};
+
+/// Passed for a body that broke off: it is refused as malformed.
+const BROKEN: &[u8] = b"{";
 
 /// `GET /live` and `GET /ready`, for probes. `/live` is 200 as long as the process serves; `/ready`
 /// is 200, or 503 once the settings are [not ready](secrets_provider::Status::is_ready). They name
@@ -108,10 +113,21 @@ where
     let refresh = async move |headers: HeaderMap, body: Body| {
         let (settings, token) = &*of;
         let authorization = headers.get(AUTHORIZATION).map(HeaderValue::as_bytes);
-        let body = to_bytes(body, MAX_REFRESH_BODY).await.ok();
+        // Nothing is read for a client without the token.
+        let allowed = authorization.is_some_and(|given| token.allows(given));
+        let body = if allowed { read(body).await } else { Some(Bytes::new()) };
         response(endpoints::refresh_request(settings, token, authorization, body.as_deref()).await)
     };
     Router::new().route("/refresh", post(refresh))
+}
+
+/// The whole body; `None` if it is too long.
+async fn read(body: Body) -> Option<Bytes> {
+    match to_bytes(body, MAX_REFRESH_BODY).await {
+        Ok(body) => Some(body),
+        Err(error) if error.source().is_some_and(|cause| cause.is::<LengthLimitError>()) => None,
+        Err(_) => Some(Bytes::from_static(BROKEN)),
+    }
 }
 
 fn response(answer: Answer) -> Response<Body> {

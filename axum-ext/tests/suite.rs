@@ -73,7 +73,8 @@ impl Framework for Axum {
     }
 
     async fn serve(settings: Live<Value>) -> Server {
-        let router: Router = status_routes(settings);
+        let router: Router =
+            status_routes(settings.clone()).merge(refresh_route(settings, http_suite::token()));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let serving = tokio::spawn(async { axum::serve(listener, router).await });

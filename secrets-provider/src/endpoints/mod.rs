@@ -162,13 +162,15 @@ pub fn status<T>(settings: &Live<T>, accept: Option<&str>, query: Option<&str>) 
 /// | answer | when |
 /// | --- | --- |
 /// | 200 `{"generation": 2, "changed": true}` | the refresh succeeded |
+/// | 400 | the body is neither empty nor a hint, or broke off; only by [`refresh_request`] |
 /// | 401 | the header is missing or has another token; nothing is refreshed |
+/// | 413 | the body is longer than [`MAX_REFRESH_BODY`]; only by [`refresh_request`] |
 /// | 502 | the refresh failed; the last good settings stay |
 /// | 503 | it failed but may succeed later: unavailable, throttled, or the refresher has stopped |
 ///
 /// The body of a failure is `{"error": {"kind": …, "message": …}}` with the
-/// [kind](crate::ErrorKind) (or `unauthorized`) and the message, which names keys and secrets and
-/// holds no values.
+/// [kind](crate::ErrorKind) (or `unauthorized`, or `invalid` for 400 and 413) and the message, which
+/// names keys and secrets and holds no values.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
@@ -201,7 +203,9 @@ pub async fn refresh<T>(
 /// version that was live before, so does this, and the secret is read again in the background.
 ///
 /// Pass `None` as the body if it is longer than [`MAX_REFRESH_BODY`]: the answer is 413. A body
-/// that is neither of the two is 400. Both are checked after the token.
+/// that is neither of the two is 400; for one that broke off, pass what is neither, such as `{`.
+/// Both are checked after the token, so a body need not be read for a client whose header
+/// [`RefreshToken::allows`] refuses.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {

@@ -60,7 +60,7 @@ pub trait Framework {
     /// The status routes and the refresh route below `/internal`.
     async fn nested(settings: Live<Value>, token: RefreshToken) -> Self::App;
 
-    /// The status routes on a socket of the loopback interface.
+    /// The status routes and the refresh route on a socket of the loopback interface.
     async fn serve(settings: Live<Value>) -> Server;
 
     /// `/` shows the database that `Current<Settings>` has; `/plain` shows that of the
@@ -234,6 +234,7 @@ macro_rules! tests {
             derived_values_have_routes_too
             only_the_token_refreshes_and_only_by_post
             a_refresh_may_name_one_secret
+            a_refresh_checks_the_token_before_it_reads_the_body
             head_has_no_body_on_the_wire
         }
 

@@ -231,3 +231,24 @@ pub async fn head_has_no_body_on_the_wire<F: Framework>() {
     assert_eq!(body, "");
     server.stop.await;
 }
+
+/// A body is read only for a client with the token, and one that breaks off is malformed, not long.
+pub async fn a_refresh_checks_the_token_before_it_reads_the_body<F: Framework>() {
+    let server = F::serve(untyped(&Memory::new()).await).await;
+    let ask = async |headers: &str, body: &str| {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        let head = format!("POST /refresh HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{headers}");
+        stream.write_all(format!("{head}\r\n{body}").as_bytes()).await.unwrap();
+        // The connection stays open: nothing but what was sent can be the reason for an answer.
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).await.unwrap();
+        String::from_utf8(answer.to_vec()).unwrap()
+    };
+    let bearer = format!("authorization: Bearer {TOKEN}\r\n");
+    let chunked = "transfer-encoding: chunked\r\n";
+    assert_eq!(ask("content-length: 4000\r\n", "").await, "HTTP/1.1 401");
+    assert_eq!(ask(&format!("{bearer}{chunked}"), "not a length\r\n").await, "HTTP/1.1 400");
+    let long = format!("1388\r\n{}\r\n", "x".repeat(5000));
+    assert_eq!(ask(&format!("{bearer}{chunked}"), &long).await, "HTTP/1.1 413");
+    server.stop.await;
+}
