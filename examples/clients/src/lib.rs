@@ -26,5 +26,7 @@ pub mod redis;
 pub mod reqwest;
 #[cfg(feature = "shapes")]
 pub mod shapes;
+#[cfg(feature = "smtp")]
+pub mod smtp;
 #[cfg(feature = "tonic")]
 pub mod tonic;
