@@ -9,6 +9,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::{Stream, StreamExt as _, stream};
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
@@ -51,9 +52,11 @@ impl Redis {
 }
 
 /// What a manager is told besides. After a connection is lost, all commands wait for the next one:
-/// two more tries, so that a refused login is known soon.
+/// two more tries, so that a refused login is known soon. About one in a thousand connections that
+/// are lost leaves a command without an answer (redis-rs 1.8): this is how long it waits.
 fn config() -> ConnectionManagerConfig {
-    ConnectionManagerConfig::new().set_number_of_retries(2)
+    let config = ConnectionManagerConfig::new().set_number_of_retries(2);
+    config.set_response_timeout(Some(Duration::from_secs(1)))
 }
 
 /// Builds the manager for [`Live::derive`]: `settings.derive("redis", connect)`. It logs in, so a
@@ -75,9 +78,10 @@ pub fn retry(error: &RedisError) -> Retry {
         ErrorKind::AuthenticationFailed => Retry::Fresh,
         // The connection was lost: the manager makes another.
         ErrorKind::Io if error.is_connection_dropped() => Retry::Now,
+        // No answer came, which a lost connection can look like.
+        ErrorKind::Io if error.is_timeout() => Retry::Now,
         // WRONGPASS in answer to HELLO (RESP 3); NOAUTH if no login was sent at all.
         _ if matches!(error.code(), Some("WRONGPASS" | "NOAUTH")) => Retry::Fresh,
-        // A timeout among them: too much to do, which more of it does not help.
         _ => Retry::No,
     }
 }

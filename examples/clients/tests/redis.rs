@@ -7,13 +7,14 @@ mod load;
 mod redis_server;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use clients::{fred as by_fred, redis as by_redis};
 use fred::interfaces::ClientLike as _;
 use fred::types::CustomCommand;
 use load::Load;
 use redis::aio::ConnectionManager;
-use redis::{IntoConnectionInfo as _, ProtocolVersion, RedisError};
+use redis::{AsyncConnectionConfig, IntoConnectionInfo as _, ProtocolVersion, RedisError};
 use redis_server::Stage;
 use secrets_provider::{Live, Retry};
 
@@ -23,6 +24,9 @@ const ROTATIONS: usize = 50;
 const REFUSED: usize = 5;
 
 const WORKERS: usize = 8;
+
+/// How long to wait for an answer that does not come.
+const SHORT: Duration = Duration::from_millis(20);
 
 /// One command: who is logged in.
 async fn whoami(manager: Arc<ConnectionManager>) -> Result<String, RedisError> {
@@ -189,6 +193,12 @@ async fn the_judgements_know_the_answers_of_the_server() {
             login("password_0", protocol).get_multiplexed_async_connection().await.unwrap();
         let error = redis::cmd("NO-COMMAND").exec_async(&mut right).await.unwrap_err();
         assert_eq!(by_redis::retry(&error), Retry::No, "{protocol:?}: {error}");
+        let short = AsyncConnectionConfig::new().set_response_timeout(Some(SHORT));
+        let client = login("password_0", protocol);
+        let mut slow = client.get_multiplexed_async_connection_with_config(&short).await.unwrap();
+        let forever = redis::cmd("BLPOP").arg("none").arg(0).exec_async(&mut slow).await;
+        let error = forever.unwrap_err();
+        assert_eq!(by_redis::retry(&error), Retry::Now, "{protocol:?}: {error}");
         stage.disconnect().await;
         let error = redis::cmd("PING").exec_async(&mut right).await.unwrap_err();
         assert_eq!(by_redis::retry(&error), Retry::Now, "{protocol:?}: {error}");
