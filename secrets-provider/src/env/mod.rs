@@ -45,10 +45,10 @@ impl Environment {
         self.process.contains_key(name)
     }
 
-    /// The names of what the process environment sets.
+    /// The names of all variables, those of the process environment first.
     #[cfg(feature = "aws")]
-    pub(crate) fn names_in_process(&self) -> impl Iterator<Item = &str> {
-        self.process.keys().map(String::as_str)
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.process.keys().chain(self.dotenv.keys()).map(String::as_str)
     }
 
     /// The value in the process environment, as it is.

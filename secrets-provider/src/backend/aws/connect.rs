@@ -85,6 +85,10 @@ pub(super) async fn loaded(
     if let Some(expected) = config.region().and_then(|region| region_slip(region.as_ref())) {
         return Err(bad("`region` of the AWS profile", expected));
     }
+    let has_endpoint = variables.has_endpoint() || config.endpoint_url().is_some();
+    if let Some(region) = config.region().filter(|_| !has_endpoint) {
+        setup.check_region(region.as_ref())?;
+    }
     Ok(config)
 }
 

@@ -289,7 +289,7 @@ impl Call<'_> {
             true => ErrorKind::Config,
             false => ErrorKind::Unavailable,
         };
-        if let Some((cause, hint)) = setup.no_default_profile() {
+        if let Some((cause, hint)) = setup.profile_without_credentials() {
             return self.error(kind, &format!("{cause} ({what})")).with_hint(hint);
         }
         let server = setup.server_hint(self.location.region());

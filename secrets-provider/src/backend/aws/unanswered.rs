@@ -67,9 +67,14 @@ impl Call<'_> {
         };
         let error = self.without_answer(what, route);
         let check = error.hint().unwrap_or_default();
-        if let Some((slip, hint)) = setup.misnamed(&ENDPOINTS) {
+        let setting = || setup.misnamed_setting(&["endpoint_url"]);
+        if let Some((slip, hint)) = setup.misnamed(&ENDPOINTS).or_else(setting) {
             // It may be another program's, so an outage stays one.
             let hint = format!("{slip}: {hint}; {check}");
+            return error.with_hint(hint);
+        }
+        if let Some(slip) = setup.endpoint_of_dotenv() {
+            let hint = format!("{slip}; {check}");
             return error.with_hint(hint);
         }
         match self.location.region().and_then(near_region).filter(|_| cause == Unreached::Name) {

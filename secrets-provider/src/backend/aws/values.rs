@@ -16,7 +16,11 @@ pub(super) fn is_http(url: &str) -> bool {
         None => address.split_at(address.find(':').unwrap_or(address.len())),
     };
     let number = |port: &str| port.parse::<u16>().is_ok();
-    !host.is_empty() && (port.is_empty() || port.strip_prefix(':').is_some_and(number))
+    // A placeholder such as `${HOST}` is no host.
+    let is_of_host = |byte: u8| byte.is_ascii_alphanumeric() || b".-_~%:".contains(&byte);
+    !host.is_empty()
+        && host.bytes().all(is_of_host)
+        && (port.is_empty() || port.strip_prefix(':').is_some_and(number))
 }
 
 /// What is expected instead of a region that cannot be one.
@@ -48,6 +52,16 @@ pub(super) fn key_slip(text: &str) -> Option<&'static str> {
 /// What is expected instead of a setting of a profile that cannot be right.
 pub(super) fn setting_slip(key: &str, value: &str) -> Option<&'static str> {
     let (is_right, expected) = match key {
+        "region"
+        | "role_arn"
+        | "source_profile"
+        | "endpoint_url"
+        | "aws_access_key_id"
+        | "aws_secret_access_key"
+            if value.contains('\n') =>
+        {
+            (false, "one line, found an indented one below, which the SDK adds to it")
+        }
         "aws_access_key_id" | "aws_secret_access_key" if value.is_empty() => {
             (false, "a value, found none")
         }
@@ -66,6 +80,7 @@ pub(super) fn setting_slip(key: &str, value: &str) -> Option<&'static str> {
         "use_fips_endpoint" | "use_dualstack_endpoint" | "ignore_configured_endpoint_urls" => {
             (is_flag(value), FLAG)
         }
+        "region" if !value.is_empty() => return region_slip(value),
         _ => return None,
     };
     (!is_right).then_some(expected)
@@ -108,7 +123,9 @@ pub(super) fn is_temporary(key_id: &str) -> bool {
 pub(super) fn is_role(text: &str) -> bool {
     let parts: Vec<_> = text.splitn(6, ':').collect();
     matches!(parts[..], ["arn", _, "iam", "", account, resource]
-        if !account.is_empty() && resource.starts_with("role/"))
+        if account.len() == 12
+            && account.bytes().all(|byte| byte.is_ascii_digit())
+            && resource.starts_with("role/"))
 }
 
 /// Whether a header may hold this.
@@ -166,6 +183,20 @@ pub(super) fn near_region(text: &str) -> Option<&'static str> {
     (1..=2).contains(&distance).then_some(region)
 }
 
+/// Whether AWS may have such a region, now or later: words and a number. What is nearly one of
+/// AWS's is left for when its host is not found.
+pub(super) fn looks_like_region(text: &str) -> bool {
+    let is_word = |word: &str| word.len() > 1 && word.bytes().all(|b| b.is_ascii_lowercase());
+    let mut parts = text.rsplit('-');
+    let number = parts.next().unwrap_or_default();
+    let words: Vec<_> = parts.collect();
+    let has_shape = words.len() > 1
+        && words.into_iter().all(is_word)
+        && !number.is_empty()
+        && number.bytes().all(|byte| byte.is_ascii_digit());
+    has_shape || near_region(text).is_some()
+}
+
 const NO_QUOTES: &str = "a value without quotes around it";
 
 /// Whether there are quotes around it, which `docker run --env-file` and Kubernetes keep.
@@ -201,9 +232,17 @@ mod tests {
         for url in ["http://a", "https://a.b:4566/c?d#e", "http://u:p@a:1", "http://[::1]:80"] {
             assert!(is_http(url), "{url}");
         }
-        for url in
-            ["", "a:1", "ftp://a", "http://", "http://a:b", "http://[a", "http://:1", "http://a b"]
-        {
+        for url in [
+            "",
+            "a:1",
+            "ftp://a",
+            "http://",
+            "http://a:b",
+            "http://[a",
+            "http://:1",
+            "http://a b",
+            "http://${A}:1",
+        ] {
             assert!(!is_http(url), "{url}");
         }
     }
@@ -223,6 +262,16 @@ mod tests {
     }
 
     #[test]
+    fn a_region_of_aws_has_words_and_a_number() {
+        for text in REGIONS.into_iter().chain(["us-isob-east-1", "xx-nowhere-1", "useast1"]) {
+            assert!(looks_like_region(text), "{text}");
+        }
+        for text in ["virginia", "changeme", "local", "1", "a-b-1", ""] {
+            assert!(!looks_like_region(text), "{text}");
+        }
+    }
+
+    #[test]
     fn a_setting_of_a_profile_is_what_the_sdk_takes() {
         for (key, right, wrong) in [
             ("aws_secret_access_key", "wJalr/K7+=", ""),
@@ -237,10 +286,11 @@ mod tests {
             ("max_attempts", "3", "0"),
             ("endpoint_url", "http://localhost:4566", "localhost:4566"),
             ("use_fips_endpoint", "TRUE", "1"),
-            ("region", "anything", ""),
+            ("region", "us-east-1", "us-east-1a"),
+            ("region", "", "us-east-1\noutput = json"),
         ] {
             assert_eq!(setting_slip(key, right), None, "{key}");
-            assert_eq!(setting_slip(key, wrong).is_none(), key == "region", "{key}");
+            assert!(setting_slip(key, wrong).is_some(), "{key}");
         }
     }
 

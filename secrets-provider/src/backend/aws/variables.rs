@@ -118,6 +118,11 @@ impl Variables {
         self.region.as_deref()
     }
 
+    /// Whether only `.env` sets an endpoint.
+    pub(super) fn has_endpoint(&self) -> bool {
+        self.endpoint.is_some()
+    }
+
     /// Whether `.env` has a say in where credentials come from.
     pub(super) fn choose_credentials(&self) -> bool {
         self.credentials.is_some()

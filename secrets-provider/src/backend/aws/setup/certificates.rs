@@ -46,9 +46,28 @@ impl Setup {
 
 fn unusable(path: &str) -> Option<String> {
     match read(Path::new(path)) {
-        Ok(text) if text.contains("-----BEGIN CERTIFICATE-----") => None,
+        Ok(text) if has_certificate(&text) => None,
         Ok(_) => Some("has no certificates in PEM".to_owned()),
         Err(error) if error.kind() == io::ErrorKind::Unsupported => None,
         Err(error) => Some(format!("cannot be read: {}", error.kind())),
+    }
+}
+
+/// Whether a block may be a certificate: in Base64, DER of one begins so.
+fn has_certificate(text: &str) -> bool {
+    let blocks = text.split("-----BEGIN CERTIFICATE-----").skip(1);
+    blocks.into_iter().any(|block| block.trim_start().starts_with("MI"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_of_pem_has_the_certificate() {
+        assert!(has_certificate("x\n-----BEGIN CERTIFICATE-----\r\nMIIB\n"));
+        for text in ["", "MIIB", "-----BEGIN CERTIFICATE-----\n!!!", "-----BEGIN KEY-----\nMI"] {
+            assert!(!has_certificate(text), "{text}");
+        }
     }
 }

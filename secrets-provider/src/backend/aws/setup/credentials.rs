@@ -7,8 +7,8 @@ use std::path::Path;
 use http::Uri;
 
 use super::{
-    CONTAINER_PATH, CONTAINER_TOKEN_FILE, CONTAINER_URI, KEY_ID, PROFILE, ROLE, SECRET_KEY, Setup,
-    TOKEN, TOKEN_FILE, only_in_dotenv, read,
+    CONFIG_FILE, CONTAINER_PATH, CONTAINER_TOKEN_FILE, CONTAINER_URI, CREDENTIALS_FILE, KEY_ID,
+    PROFILE, ROLE, SECRET_KEY, Setup, TOKEN, TOKEN_FILE, only_in_dotenv, read,
 };
 use crate::backend::aws::values::{
     self, is_flag, is_header, is_http, is_key_id, is_role, is_temporary,
@@ -29,14 +29,16 @@ impl Setup {
     /// What keeps the SDK from credentials, and what to do about it, if it is a slip.
     pub(in crate::backend::aws) fn no_credentials(&self) -> Option<(String, String)> {
         self.key_slip()
-            .or_else(|| self.profile_slip())
-            .or_else(|| self.profile_content_slip())
+            .or_else(|| self.profile_slip().map(|slip| self.beside_dotenv(slip)))
+            .or_else(|| self.profile_content_slip().map(|slip| self.beside_dotenv(slip)))
             .or_else(|| self.token_file_slip())
             .or_else(|| self.container_slip())
             .or_else(|| self.endpoint_slip())
             .or_else(|| self.dotenv_slip())
-            .or_else(|| self.misnamed(&[KEY_ID, SECRET_KEY, PROFILE]))
-            .or_else(|| self.no_default_profile().filter(|_| self.asks_no_server()))
+            .or_else(|| {
+                self.misnamed(&[KEY_ID, SECRET_KEY, PROFILE, CREDENTIALS_FILE, CONFIG_FILE])
+            })
+            .or_else(|| self.profile_without_credentials().filter(|_| self.asks_no_server()))
     }
 
     /// Why AWS does not know the key: it is temporary and lacks its token, or has one although it is
@@ -72,9 +74,10 @@ impl Setup {
     /// Whether only variables and files could give credentials, so that there is no outage.
     pub(in crate::backend::aws) fn asks_no_server(&self) -> bool {
         self.is_without_metadata()
-            && [TOKEN_FILE, PROFILE, CONTAINER_URI, CONTAINER_PATH]
+            && [TOKEN_FILE, CONTAINER_URI, CONTAINER_PATH]
                 .iter()
                 .all(|name| self.process(name).is_none())
+            && (self.process(PROFILE).is_none() || self.profile_gives_none())
     }
 
     pub(super) fn is_without_metadata(&self) -> bool {
@@ -107,7 +110,7 @@ impl Setup {
 
     fn key_slip(&self) -> Option<(String, String)> {
         let pair = "set both, or neither to use another source of credentials";
-        let slip = |missing: &str, beside: &str| {
+        let slip = |missing: &'static str, beside: &str| {
             if self.environment.of_dotenv(missing).is_some() {
                 let what = format!("`{missing}` is set only in `.env`, but `{beside}` is not");
                 return Some((what, format!("{}; {pair}", only_in_dotenv(missing))));
@@ -117,7 +120,10 @@ impl Setup {
                 false => "not set",
             };
             let what = format!("variable `{missing}` is {how}, but `{beside}` is set");
-            Some((what, pair.to_owned()))
+            Some(match self.misnamed(&[missing]) {
+                Some((slip, hint)) => (what, format!("{slip}: {hint}")),
+                None => (what, pair.to_owned()),
+            })
         };
         match (self.process(KEY_ID), self.process(SECRET_KEY), self.process(TOKEN)) {
             (Some(_), None, _) => slip(SECRET_KEY, KEY_ID),
@@ -163,7 +169,16 @@ impl Setup {
         if token.is_some_and(|token| !is_header(token)) {
             return Some(not_right(CONTAINER_TOKEN, "one line of visible ASCII characters"));
         }
-        self.file_slip(CONTAINER_TOKEN_FILE, self.process(CONTAINER_TOKEN_FILE)?)
+        let path = self.process(CONTAINER_TOKEN_FILE)?;
+        self.file_slip(CONTAINER_TOKEN_FILE, path).or_else(|| {
+            let text = read(Path::new(path)).ok().filter(|text| !is_header(text))?;
+            let what = match is_header(text.trim_end()) {
+                true => "ends with a line's end",
+                false => "is not one line of visible ASCII characters",
+            };
+            let hint = "write the token without anything around it, as with `printf %s`";
+            Some((format!("the file that `{CONTAINER_TOKEN_FILE}` names {what}"), hint.to_owned()))
+        })
     }
 
     /// The servers that are asked for credentials.
@@ -182,9 +197,29 @@ impl Setup {
 
     /// Credentials that only `.env` sets, which the SDK does not read.
     fn dotenv_slip(&self) -> Option<(String, String)> {
-        let names = [KEY_ID, SECRET_KEY, PROFILE, TOKEN_FILE, CONTAINER_URI];
+        let names = [
+            KEY_ID,
+            SECRET_KEY,
+            PROFILE,
+            CREDENTIALS_FILE,
+            CONFIG_FILE,
+            TOKEN_FILE,
+            CONTAINER_URI,
+            CONTAINER_PATH,
+        ];
         let name = names.into_iter().find(|name| self.environment.of_dotenv(name).is_some())?;
         Some((format!("`{name}` is set only in `.env`"), only_in_dotenv(name)))
+    }
+
+    /// A slip in a profile, with what to know if only `.env` names it.
+    fn beside_dotenv(&self, (what, hint): (String, String)) -> (String, String) {
+        match self.environment.of_dotenv(PROFILE) {
+            Some(_) => (
+                format!("{what}, and `{PROFILE}` is set only in `.env`"),
+                format!("{hint}; {}", only_in_dotenv(PROFILE)),
+            ),
+            None => (what, hint),
+        }
     }
 
     /// A file that a variable names and that cannot be read, or is empty.

@@ -3,11 +3,13 @@
 //! They are looked for only when what they would set is missing. Only a name that is much like the
 //! SDK's, or in a list here, is shown.
 
-use super::{ENDPOINTS, KEY_ID, PROFILE, REGIONS, SECRET_KEY, Setup, TOKEN};
+use super::{
+    CONFIG_FILE, CREDENTIALS_FILE, ENDPOINTS, KEY_ID, PROFILE, REGIONS, SECRET_KEY, Setup, TOKEN,
+};
 use crate::error::escape;
 
 /// Variables that others read, or that come to mind, for what the SDK reads by another name.
-const VARIABLES: [(&str, &str); 17] = [
+const VARIABLES: [(&str, &str); 22] = [
     ("AWS_ACCESS_KEY", KEY_ID),
     ("AWS_KEY_ID", KEY_ID),
     ("AWS_SECRET_KEY", SECRET_KEY),
@@ -19,6 +21,11 @@ const VARIABLES: [(&str, &str); 17] = [
     ("AWS_TOKEN", TOKEN),
     ("AWS_DEFAULT_PROFILE", PROFILE),
     ("AWS_PROFILE_NAME", PROFILE),
+    ("AWS_CREDENTIALS", CREDENTIALS_FILE),
+    ("AWS_CREDENTIAL_FILE", CREDENTIALS_FILE),
+    ("AWS_CREDENTIALS_FILE", CREDENTIALS_FILE),
+    ("AWS_CONFIG", CONFIG_FILE),
+    ("AWS_CONFIG_PATH", CONFIG_FILE),
     ("AWS_REGION_NAME", REGIONS[0]),
     ("AWS_DEFAULT_REGION_NAME", REGIONS[0]),
     ("AMAZON_REGION", REGIONS[0]),
@@ -28,7 +35,7 @@ const VARIABLES: [(&str, &str); 17] = [
 ];
 
 /// The same for the settings of a profile.
-const SETTINGS: [(&str, &str); 11] = [
+const SETTINGS: [(&str, &str); 14] = [
     ("access_key", "aws_access_key_id"),
     ("access_key_id", "aws_access_key_id"),
     ("aws_access_key", "aws_access_key_id"),
@@ -37,19 +44,23 @@ const SETTINGS: [(&str, &str); 11] = [
     ("aws_secret_key", "aws_secret_access_key"),
     ("session_token", "aws_session_token"),
     ("aws_security_token", "aws_session_token"),
+    ("endpoint", "endpoint_url"),
+    ("endpoint_uri", "endpoint_url"),
+    ("aws_endpoint_url", "endpoint_url"),
     ("default_region", "region"),
     ("aws_region", "region"),
     ("aws_default_region", "region"),
 ];
 
 impl Setup {
-    /// A variable of the process that the SDK does not read, and that almost has one of these names.
+    /// A variable that the SDK does not read, and that almost has one of these names.
     pub(in crate::backend::aws) fn misnamed(
         &self,
         names: &[&'static str],
     ) -> Option<(String, String)> {
-        let known = [&REGIONS[..], &ENDPOINTS, &[KEY_ID, SECRET_KEY, TOKEN, PROFILE]].concat();
-        let set = self.environment.names_in_process().filter(|name| !known.contains(name));
+        let others = [KEY_ID, SECRET_KEY, TOKEN, PROFILE, CONFIG_FILE, CREDENTIALS_FILE];
+        let known = [&REGIONS[..], &ENDPOINTS, &others].concat();
+        let set = self.environment.names().filter(|name| !known.contains(name));
         let mut found = set.filter_map(|found| Some((found, meant(found, names, &VARIABLES)?)));
         let (found, meant) = found.next()?;
         Some((
@@ -60,7 +71,10 @@ impl Setup {
 
     /// A setting of the profile that the SDK does not read, and that almost has one of these names,
     /// which the profile lacks.
-    pub(super) fn misnamed_setting(&self, names: &[&'static str]) -> Option<(String, String)> {
+    pub(in crate::backend::aws) fn misnamed_setting(
+        &self,
+        names: &[&'static str],
+    ) -> Option<(String, String)> {
         let profiles = self.profiles();
         let profile = profiles.get(self.process(PROFILE).unwrap_or("default"))?;
         let lacks = |name: &&&'static str| !profile.keys.contains(**name);

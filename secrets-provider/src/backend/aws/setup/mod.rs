@@ -105,7 +105,7 @@ impl Setup {
         if process(SECRET_KEY).is_some_and(is_key_id) {
             return bad(SECRET_KEY, values::SECRET_KEY);
         }
-        for name in REGIONS.into_iter().chain(ENDPOINTS).chain([PROFILE]) {
+        for name in REGIONS.into_iter().chain(ENDPOINTS).chain([PROFILE]).chain(FLAGS) {
             let padded = |value: &&str| self.environment.raw(name).is_some_and(|raw| raw != *value);
             if process(name).filter(padded).is_some() {
                 return bad(name, "no white space around the value, which the SDK does not remove");
@@ -142,13 +142,19 @@ impl Setup {
                     .with_hint(only_in_dotenv(name));
             }
         }
-        let misnamed = self.misnamed(&REGIONS).or_else(|| self.misnamed_setting(&["region"]));
+        let misnamed = self
+            .misnamed(&REGIONS)
+            .or_else(|| self.misnamed_setting(&["region"]))
+            .or_else(|| self.misnamed(&[CONFIG_FILE]));
         if let Some((what, hint)) = misnamed {
             return error(&format!(": {what}")).with_hint(hint);
         }
         let set = REGIONS.into_iter().find(|name| self.environment.is_in_process(name));
-        let what = set
-            .map_or_else(String::new, |name| format!(": variable `{name}` is empty or not UTF-8"));
+        let what = match set {
+            Some(name) => format!(": variable `{name}` is empty or not UTF-8"),
+            None if self.has_empty_region() => ": `region` of the AWS profile is empty".to_owned(),
+            None => String::new(),
+        };
         error(&what).with_hint(
             "set AWS_REGION; the SDK also reads AWS_DEFAULT_REGION, `region` of the AWS profile, \
              and the instance's metadata",
@@ -180,6 +186,12 @@ impl Setup {
         let set = || ENDPOINTS.iter().find_map(|name| self.environment.value(name));
         let url = if self.ignores_endpoints() { None } else { set() };
         url.map_or_else(|| location.endpoint_url(), str::to_owned)
+    }
+
+    /// An endpoint that only `.env` sets, which the SDK does not read by itself.
+    pub(super) fn endpoint_of_dotenv(&self) -> Option<String> {
+        let name = ENDPOINTS.iter().find(|name| self.environment.of_dotenv(name).is_some())?;
+        Some(format!("`{name}` is set only in `.env`: {}", only_in_dotenv(name)))
     }
 
     fn ignores_endpoints(&self) -> bool {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::credentials::METADATA_DISABLED;
 use super::profiles::AFTER_LOADING;
 use super::{CONTAINER_PATH, CONTAINER_URI, KEY_ID, PROFILE, ROLE, SECRET_KEY, Setup, TOKEN_FILE};
-use crate::backend::aws::profile::Profile;
+use crate::backend::aws::profile::{Profile, SettingSlip};
 use crate::backend::aws::unreached::RoleRefusal;
 use crate::backend::aws::values::is_plain;
 
@@ -49,14 +49,15 @@ impl Setup {
             return None;
         }
         feature_slip(profile, &shown)
+            .or_else(|| sso_slip(&profiles, profile, &shown))
             .or_else(|| self.source_slip(profile, &shown))
             .or_else(|| chain_slip(&profiles, name))
             .or_else(|| {
-                let is_late = |key: &str| AFTER_LOADING.contains(&key);
-                let (key, expected) = profile.slips.iter().find(|(key, _)| is_late(key))?;
+                let is_late = |slip: &&SettingSlip| AFTER_LOADING.contains(&slip.key.as_str());
+                let slip = profile.slips.iter().find(is_late)?;
                 Some((
-                    format!("`{key}` of {shown}: expected {expected}"),
-                    "correct or remove it".to_owned(),
+                    format!("`{}` of {shown}: expected {}", slip.key, slip.expected),
+                    format!("correct or remove it, in {}", self.place(slip)),
                 ))
             })
             .or_else(|| {
@@ -93,6 +94,12 @@ impl Setup {
                 return slip(
                     "has `web_identity_token_file`, but no `role_arn`",
                     "add the ARN of the role that the token is for",
+                );
+            }
+            (false, _) if has("source_profile") => {
+                return slip(
+                    "has `source_profile`, but no `role_arn`",
+                    "add the ARN of the role to assume, or the keys themselves",
                 );
             }
             (false, _) => return None,
@@ -177,9 +184,21 @@ impl Setup {
         }
     }
 
-    /// There are profiles, but not the one that is used by default.
-    pub(in crate::backend::aws) fn no_default_profile(&self) -> Option<(String, String)> {
+    /// The profile in use gives no credentials: the default one is not there, or the one that a
+    /// variable names has only other settings.
+    pub(in crate::backend::aws) fn profile_without_credentials(&self) -> Option<(String, String)> {
         let profiles = self.profiles();
+        if let Some(name) = self.process(PROFILE) {
+            return self.profile_gives_none().then(|| {
+                (
+                    format!("{} that `{PROFILE}` names has no credentials", shown(name)),
+                    format!(
+                        "add its keys or `role_arn`, or set `{PROFILE}` to another profile of \
+                         `~/.aws`"
+                    ),
+                )
+            });
+        }
         let is_profile = |name: &str| !name.contains(' ');
         let has_other = profiles.keys().any(|name| name != "default" && is_profile(name));
         let chosen = self.environment.value(PROFILE).is_some();
@@ -189,6 +208,16 @@ impl Setup {
                 format!("set `{PROFILE}` to a profile of `~/.aws`"),
             )
         })
+    }
+
+    /// Whether a variable names a profile that has no way to credentials.
+    pub(super) fn profile_gives_none(&self) -> bool {
+        let gives = |key: &String| {
+            WAYS.contains(&key.as_str()) || key.starts_with("sso_") || key.starts_with("login_")
+        };
+        let profiles = self.profiles();
+        let profile = self.process(PROFILE).and_then(|name| profiles.get(name));
+        profile.is_some_and(|profile| !profile.keys.iter().any(gives))
     }
 }
 
@@ -208,7 +237,8 @@ fn feature_slip(profile: &Profile, shown: &str) -> Option<(String, String)> {
             format!("add it in Cargo.toml: `secrets-provider = {{ features = [\"{feature}\"] }}`"),
         ))
     };
-    if !cfg!(feature = "sso") && (has("sso_start_url") || has("sso_session")) {
+    let signs_in = || profile.keys.iter().any(|key| key.starts_with("sso_"));
+    if !cfg!(feature = "sso") && signs_in() {
         return needs("sso");
     }
     if !cfg!(feature = "credentials-process") && has("credential_process") {
@@ -234,7 +264,13 @@ fn chain_slip(profiles: &BTreeMap<String, Profile>, first: &str) -> Option<(Stri
     loop {
         let name = *seen.last()?;
         let profile = profiles.get(name)?;
-        let has_role = profile.keys.contains("role_arn");
+        if seen.len() > 1
+            && let Some(slip) = key_slip(profile, name)
+        {
+            return Some(slip);
+        }
+        let has_keys = PAIR.iter().all(|key| profile.keys.contains(*key));
+        let has_role = profile.keys.contains("role_arn") && !(has_keys && seen.len() > 1);
         let Some(source) = profile.source.as_deref().filter(|_| has_role) else {
             // Only of what a role needs, because a profile need not have credentials.
             return (seen.len() > 1 && !gives(profile)).then(|| {
@@ -251,6 +287,16 @@ fn chain_slip(profiles: &BTreeMap<String, Profile>, first: &str) -> Option<(Stri
                 format!("`source_profile` of {} names a profile that is in no file", shown(name));
             return Some((what, "correct `source_profile`, or add the profile".to_owned()));
         };
+        if next.ignored.is_some() {
+            let what = format!(
+                "`source_profile` of {} names {}, whose heading the SDK ignores",
+                shown(name),
+                shown(source)
+            );
+            let hint = "write `[profile <name>]` in `~/.aws/config`, and `[<name>]` in \
+                        `~/.aws/credentials`, without quotes";
+            return Some((what, hint.to_owned()));
+        }
         if source == name && gives(next) {
             return None;
         }
@@ -260,4 +306,67 @@ fn chain_slip(profiles: &BTreeMap<String, Profile>, first: &str) -> Option<(Stri
         }
         seen.push(source);
     }
+}
+
+/// What is wrong with the keys of a profile that another one takes its credentials from.
+fn key_slip(profile: &Profile, name: &str) -> Option<(String, String)> {
+    let is_key = |slip: &&SettingSlip| slip.key.starts_with("aws_");
+    if let Some(slip) = profile.slips.iter().find(is_key) {
+        return Some((
+            format!("`{}` of {}: expected {}", slip.key, shown(name), slip.expected),
+            format!("correct line {}; its value is not shown because it may be secret", slip.line),
+        ));
+    }
+    let has = |key: &str| profile.keys.contains(key);
+    let missing = match (has(PAIR[0]), has(PAIR[1])) {
+        (true, false) => PAIR[1],
+        (false, true) => PAIR[0],
+        _ => return None,
+    };
+    Some((format!("{} has no `{missing}`", shown(name)), "set both keys of the pair".to_owned()))
+}
+
+/// What is wrong with how a profile signs in by SSO.
+fn sso_slip(
+    profiles: &BTreeMap<String, Profile>,
+    profile: &Profile,
+    shown: &str,
+) -> Option<(String, String)> {
+    let has = |key: &str| profile.keys.contains(key);
+    if !profile.keys.iter().any(|key| key.starts_with("sso_")) {
+        return None;
+    }
+    let session = match &profile.sso_session {
+        None => None,
+        Some(section) => match profiles.get(section) {
+            Some(session) => Some(session),
+            None => {
+                return Some((
+                    format!("`sso_session` of {shown} names a section that is in no file"),
+                    "add `[sso-session <name>]` to `~/.aws/config`, or correct the name".to_owned(),
+                ));
+            }
+        },
+    };
+    let of_session = ["sso_region", "sso_start_url"];
+    if let Some(key) = of_session.into_iter().find(|key| session.is_some() && has(key)) {
+        return Some((
+            format!("{shown} has both `sso_session` and `{key}`"),
+            format!("write `{key}` only in the section `[sso-session <name>]`"),
+        ));
+    }
+    let lacks = |key: &str| !session.unwrap_or(profile).keys.contains(key);
+    let both = [("sso_account_id", "sso_role_name"), ("sso_role_name", "sso_account_id")];
+    let missing = of_session.into_iter().find(|key| lacks(key)).or_else(|| {
+        both.into_iter().find(|(one, other)| has(one) && !has(other)).map(|(_, other)| other)
+    })?;
+    let place = if session.is_some() && of_session.contains(&missing) {
+        format!("the section `[sso-session <name>]` of {shown}")
+    } else {
+        shown.to_owned()
+    };
+    Some((
+        format!("{place} has no `{missing}`"),
+        "complete it, such as by `aws configure sso`".to_owned(),
+    ))
 }

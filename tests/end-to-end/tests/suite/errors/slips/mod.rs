@@ -2,8 +2,9 @@
 //!
 //! `selection` has those in what is selected and what the secrets hold; `set_ups` has those in
 //! variables and files, which the SDK reads, so each runs in a process of its own, as do those of
-//! `proxies` and `profiles`.
+//! `proxies`, `profiles` and `files`.
 
+mod files;
 mod profiles;
 mod proxies;
 mod selection;
@@ -34,7 +35,7 @@ struct Slip {
 fn a_slip_in_the_set_up_is_named_and_never_an_outage() {
     let mut wrong = Vec::new();
     for Slip { variables, files, kind, sentence, hint } in
-        set_ups::SLIPS.iter().chain(profiles::SLIPS)
+        set_ups::SLIPS.iter().chain(profiles::SLIPS).chain(files::SLIPS)
     {
         let output = with_set_up("errors::slips::with_a_slip", variables, files);
         if !output_says(&output, kind, sentence, hint) {
