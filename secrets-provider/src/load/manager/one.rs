@@ -14,8 +14,8 @@ use crate::error::{Error, ErrorKind};
 use crate::load::plan::Selection;
 
 impl SecretsManager {
-    /// The name or ARN that the store knows one secret by. Give the name below the prefix (`""` is
-    /// the secret whose name is the prefix) or, without a prefix, a name or ARN.
+    /// The name or ARN that the store knows one secret by. Give the name below the prefix or,
+    /// without a prefix, a name or ARN.
     ///
     /// ```
     /// # use secrets_provider::SecretsManager;
