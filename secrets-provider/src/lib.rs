@@ -88,6 +88,12 @@ pub mod docs {
     #[doc = include_str!("../docs/lookup.md")]
     pub mod lookup {}
 
+    #[doc = include_str!("../docs/cli.md")]
+    pub mod cli {}
+
+    #[doc = include_str!("../docs/moving.md")]
+    pub mod moving {}
+
     #[doc = include_str!("../docs/operations.md")]
     pub mod operations {}
 

@@ -8,4 +8,5 @@ mod change;
 mod doctor;
 mod harness;
 mod look;
+mod moving;
 mod run;

@@ -29,6 +29,15 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html>).
 const MAX_SKEW: u64 = 5 * 60;
 
+/// What AWS answers to credentials that are over, unknown or do not fit.
+const NOT_ACCEPTED: [&str; 5] = [
+    "ExpiredTokenException",
+    "ExpiredToken",
+    "InvalidClientTokenId",
+    "InvalidSignatureException",
+    "UnrecognizedClientException",
+];
+
 /// A part of the policy.
 pub(super) struct Need {
     pub(super) action: String,
@@ -47,7 +56,8 @@ pub(super) fn needs(manager: &SecretsManager) -> Vec<Need> {
         .collect()
 }
 
-/// Looks at everything that is not about one secret. Returns whether Secrets Manager answered.
+/// Looks at everything that is not about one secret. Returns whether a region is configured, without
+/// which nothing can be read.
 pub(super) async fn look(selection: &Selection, needs: &[Need], lines: &mut Vec<Line>) -> bool {
     let config = match selection.sdk_config().await {
         Ok(config) => config,
@@ -63,7 +73,7 @@ pub(super) async fn look(selection: &Selection, needs: &[Need], lines: &mut Vec<
     };
     lines.push(Line::good("region", &region));
     if !credentials(&config, lines).await {
-        return false;
+        return true;
     }
     if !selection.has_endpoint() {
         lines.push(caller(&config).await);
@@ -76,12 +86,13 @@ pub(super) async fn look(selection: &Selection, needs: &[Need], lines: &mut Vec<
         Ok(client) => client,
         Err(error) => {
             lines.extend(Line::of_error("endpoint", &error));
-            return false;
+            return true;
         }
     };
     let url = selection.endpoint(&config, &region);
     lines.push(endpoint(&url).await);
-    permissions(&client, needs, lines).await
+    permissions(&client, needs, lines).await;
+    true
 }
 
 async fn credentials(config: &SdkConfig, lines: &mut Vec<Line>) -> bool {
@@ -107,13 +118,8 @@ async fn credentials(config: &SdkConfig, lines: &mut Vec<Line>) -> bool {
             lines.push(if expired { line.todo("sign in again") } else { line });
             !expired
         }
-        // The SDK's errors may quote a file; the library says below where it looked.
-        Ok(Err(_)) | Err(_) => {
-            let todo = "the SDK looked at AWS_ACCESS_KEY_ID, the AWS profile, a web identity, the \
-                        container's role and the instance's role, in this order";
-            lines.push(Line::new(Mark::Bad, "credentials", "none were found").todo(todo));
-            false
-        }
+        // Reading the secrets says why, and where the SDK looked. Its own errors may quote files.
+        Ok(Err(_)) | Err(_) => false,
     }
 }
 
@@ -200,10 +206,9 @@ async fn endpoint(url: &str) -> Line {
     }
 }
 
-/// Tries the calls that are not about one secret. Returns whether there was an answer.
-async fn permissions(client: &Client, needs: &[Need], lines: &mut Vec<Line>) -> bool {
+/// Tries the calls that are not about one secret.
+async fn permissions(client: &Client, needs: &[Need], lines: &mut Vec<Line>) {
     let clock = Clock::default();
-    let mut answered = false;
     for need in needs {
         let (code, optional) = match need.action.as_str() {
             "ListSecrets" => {
@@ -227,11 +232,7 @@ async fn permissions(client: &Client, needs: &[Need], lines: &mut Vec<Line>) -> 
             _ => continue,
         };
         let topic = &need.action;
-        let code = match code {
-            Ok(code) => code,
-            Err(_) => Some(None),
-        };
-        answered |= !matches!(code, Some(None));
+        let code = code.unwrap_or(Some(None)).map(|code| code.map(known));
         lines.push(match code {
             None => Line::good(topic, "allowed"),
             Some(None) => Line::new(Mark::Bad, topic, "no answer")
@@ -243,12 +244,23 @@ async fn permissions(client: &Client, needs: &[Need], lines: &mut Vec<Line>) -> 
             Some(Some(code)) if code.contains("AccessDenied") => {
                 Line::new(Mark::Bad, topic, "denied").todo(format!("allow {}", need.statement))
             }
+            Some(Some(code)) if NOT_ACCEPTED.contains(&code.as_str()) => {
+                let text = format!("AWS does not accept the credentials ({code})");
+                Line::new(Mark::Bad, topic, text).todo("sign in again; check the clock")
+            }
             Some(Some(_)) if optional => Line::new(Mark::Warn, topic, "refused by this endpoint"),
             Some(Some(code)) => Line::new(Mark::Bad, topic, format!("refused ({code})")),
         });
     }
     lines.extend(clock.line());
-    answered
+}
+
+/// A code of AWS. Another server may write anything there.
+fn known(code: String) -> String {
+    match code.len() <= 64 && code.bytes().all(|c| c.is_ascii_alphabetic()) {
+        true if code.ends_with("Exception") || NOT_ACCEPTED.contains(&code.as_str()) => code,
+        _ => "an unknown code".to_owned(),
+    }
 }
 
 /// The time of the answers, beside ours.

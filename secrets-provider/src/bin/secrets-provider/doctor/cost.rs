@@ -41,8 +41,8 @@ impl Use {
 pub(super) fn lines(used: &Use) -> Vec<Line> {
     let Use { secrets, replicas, interval, .. } = used;
     let cost = format!(
-        "about {:.2} USD a month: {secrets} secrets, {} calls by each of {replicas} replicas every \
-         {interval} s",
+        "about {:.2} USD a month; secrets: {secrets}, replicas: {replicas}, calls of a replica: {} \
+         every {interval} s",
         used.dollars_a_month(),
         used.calls_of_a_refresh()
     );

@@ -92,15 +92,12 @@ impl Doctor {
             Err(error) => lines.extend(Line::of_error("selection", &error)),
             Ok(manager) => {
                 let needs = account::needs(&manager);
-                if selection.is_aws() {
-                    let reachable = account::look(selection, &needs, &mut lines).await;
-                    if !reachable && lines.iter().all(|line| line.mark != Mark::Bad) {
-                        lines.push(Line::new(
-                            Mark::Bad,
-                            "account",
-                            "Secrets Manager is not reached",
-                        ));
-                    }
+                let region = match selection.is_aws() {
+                    true => account::look(selection, &needs, &mut lines).await,
+                    false => true,
+                };
+                if !region {
+                    return self.said(&lines, None, output);
                 }
                 let read = secrets::look(&manager, selection, self.max_age, &mut lines).await;
                 if selection.is_aws() && read > 0 {
@@ -116,15 +113,18 @@ impl Doctor {
                 policy = lines.iter().any(denied).then(|| manager.iam_policy());
             }
         }
-        let worst = lines.iter().any(|line| line.mark == Mark::Bad);
+        self.said(&lines, policy.as_deref(), output)
+    }
+
+    fn said(&self, lines: &[Line], policy: Option<&str>, output: &Output) -> Result<Ended, Error> {
+        let wrong = lines.iter().any(|line| line.mark == Mark::Bad);
         if output.json() {
-            let policy: Option<Value> =
-                policy.and_then(|policy| serde_json::from_str(&policy).ok());
-            output.value(&json!({ "well": !worst, "lines": lines, "missing_policy": policy }))?;
+            let policy: Option<Value> = policy.and_then(|policy| serde_json::from_str(policy).ok());
+            output.value(&json!({ "well": !wrong, "lines": lines, "missing_policy": policy }))?;
         } else {
-            output.text(&rendered(&lines, policy.as_deref(), output))?;
+            output.text(&rendered(lines, policy, output))?;
         }
-        Ok(Ended::Code(u8::from(worst && self.check)))
+        Ok(Ended::Code(u8::from(wrong && self.check)))
     }
 }
 

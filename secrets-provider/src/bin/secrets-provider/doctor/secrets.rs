@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use aws_sdk_secretsmanager::operation::describe_secret::DescribeSecretOutput;
 use aws_sdk_secretsmanager::primitives::DateTime;
 use aws_sdk_secretsmanager::types::StatusType;
-use secrets_provider::{Error, Layer, SecretVersion, SecretsManager, Snapshot};
+use secrets_provider::{Layer, SecretVersion, SecretsManager, Snapshot};
 
 use super::account::is_denied;
 use super::{Line, Mark};
@@ -30,7 +30,13 @@ pub(super) async fn look(
             Some(secrets)
         }
         Err(error) => {
-            lines.extend(Line::of_error("secrets", &error).into_iter().map(marked(&error)));
+            let found = Line::of_error("secrets", &error);
+            // The library says more about a call that was tried already.
+            lines.retain(|line| {
+                let call = format!("{}: ", line.topic);
+                line.mark != Mark::Bad || !found.iter().any(|found| found.text.starts_with(&call))
+            });
+            lines.extend(found);
             // The others are looked at, too.
             manager.clone().fallback_to_env().fetch().await.ok()
         }
@@ -39,19 +45,10 @@ pub(super) async fn look(
     if selection.is_aws() {
         facts(selection, secrets.secrets(), max_age, lines).await;
     }
-    made(selection, &secrets, lines);
-    secrets.secrets().len()
-}
-
-/// The word that the policy is printed for.
-fn marked(error: &Error) -> impl Fn(Line) -> Line {
-    let denied = is_denied(error.kind());
-    move |mut line| {
-        if denied && !line.text.contains("denied") {
-            line.text += " (denied)";
-        }
-        line
+    if !secrets.secrets().is_empty() {
+        made(selection, &secrets, lines);
     }
+    secrets.secrets().len()
 }
 
 fn count(secrets: &[SecretVersion]) -> String {
@@ -76,9 +73,9 @@ async fn facts(
             }
             // Only this command needs it, so one line is enough.
             Err(error) if is_denied(error.kind()) => {
-                let text = "denied; the facts about secrets are not looked at";
+                let text = "not allowed; the facts about secrets are not looked at";
                 lines.push(
-                    Line::new(Mark::Warn, "DescribeSecret", text.replace("denied", "not allowed"))
+                    Line::new(Mark::Warn, "DescribeSecret", text)
                         .todo("a service does not need it; allow it to who runs this command"),
                 );
                 return;
