@@ -8,5 +8,6 @@ mod change;
 mod doctor;
 mod harness;
 mod look;
+mod measured;
 mod moving;
 mod run;
