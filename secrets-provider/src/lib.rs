@@ -36,6 +36,10 @@ pub use layers::Layers;
 pub use layers::explain::{ExplainedKey, Explanation, Layer, Provenance};
 pub use layers::stack::LayerStack;
 
+// The settings type, as others see it.
+#[cfg(feature = "schema")]
+pub use extract::schema::schema;
+
 // Types for fields of settings.
 pub use extract::key::Key;
 pub use extract::rotating::Rotating;

@@ -8,7 +8,7 @@ use crate::harness::Cli;
 const PARTS: [&str; 3] = ["canary", "CANARY", "Y2FuYXJ5"];
 
 /// Every command that reads or writes; those with a value as input are given one.
-const LINES: [&str; 23] = [
+const LINES: [&str; 24] = [
     "get",
     "get database",
     "get database --key password",
@@ -19,6 +19,7 @@ const LINES: [&str; 23] = [
     "explain --all",
     "policy --rotate database",
     "doctor",
+    "check --schema schema.json",
     "exec -- true",
     "exec --var X=database.nothing -- true",
     "exec -- no-such-program",
@@ -37,6 +38,8 @@ const LINES: [&str; 23] = [
 async fn cli() -> Cli {
     let cli = Cli::with_secrets().await;
     cli.write("old.env", "A=canary-of-a-file\nB__C=\"canary two\"\nAWS_X=canary-x\n");
+    let schema = r#"{"type": "object", "properties": {"database": {"type": "integer"}}}"#;
+    cli.write("schema.json", schema);
     cli.write(".env", "SECRETS_MANAGER_PREFIX=gaara/prod\nSMTP__HOST=canary-mail\n");
     cli
 }

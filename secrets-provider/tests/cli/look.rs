@@ -154,7 +154,7 @@ async fn pages_name_every_command() {
     let cli = Cli::new().await;
     let man = cli.run("man").await.out;
     let commands =
-        ["get", "exec", "explain", "put", "import", "rotate", "watch", "doctor", "policy"];
+        ["get", "exec", "explain", "put", "import", "rotate", "watch", "doctor", "check", "policy"];
     for shell in ["bash", "zsh", "fish"] {
         let completions = cli.run(&format!("completions {shell}")).await.out;
         for command in commands {

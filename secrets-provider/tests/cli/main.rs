@@ -11,3 +11,4 @@ mod look;
 mod measured;
 mod moving;
 mod run;
+mod schema;

@@ -4,6 +4,7 @@
 //! loaded into variables, `output` prints. It is a user of the library as any other program is:
 //! only public names, `use secrets_provider::…`. No value is printed, except by `get --reveal`.
 
+mod check;
 mod doctor;
 mod exec;
 mod explain;
@@ -65,6 +66,7 @@ enum Command {
     Rotate(rotate::Rotate),
     Watch(watch::Watch),
     Doctor(doctor::Doctor),
+    Check(check::Check),
     Policy(policy::Policy),
     Completions(pages::Completions),
     Man(pages::Man),
@@ -108,6 +110,7 @@ fn run(cli: Cli, output: &Output) -> Result<Ended, Error> {
         Command::Import(import) => runtime.block_on(import.run(&selection, output)),
         Command::Rotate(rotate) => runtime.block_on(rotate.run(&selection, output)),
         Command::Watch(watch) => runtime.block_on(watch.run(&selection, output)),
+        Command::Check(check) => runtime.block_on(check.run(&selection, output)),
         Command::Doctor(doctor) => runtime.block_on(doctor.run(&selection, output)),
         Command::Policy(policy) => runtime.block_on(policy.run(&selection, output)),
         Command::Completions(completions) => completions.run(output),
