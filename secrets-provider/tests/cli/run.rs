@@ -25,6 +25,18 @@ async fn the_program_gets_secrets_over_the_environment_over_dotenv() {
     assert_eq!((ran.code, ran.out.as_str(), ran.err.as_str()), (0, expected, ""));
 }
 
+/// With `ENVIRONMENT=local` nothing is read, and nothing has to be configured.
+#[tokio::test]
+async fn a_local_environment_needs_no_aws() {
+    let cli = Cli::with_secrets().await;
+    cli.write(".env", "ENVIRONMENT=local\nJWT_SECRET=of-dotenv\n");
+    let mut command = cli.command(&["exec", "--", "printenv", "JWT_SECRET"]);
+    command.env_remove("AWS_REGION").env_remove("AWS_ACCESS_KEY_ID");
+    let ran = finished(command, None).await;
+    assert_eq!((ran.code, ran.out.as_str(), ran.err.as_str()), (0, "of-dotenv\n", ""));
+    assert_eq!(cli.fake.total_calls(), 0);
+}
+
 #[tokio::test]
 async fn names_have_two_formats_and_those_of_the_user() {
     let cli = Cli::with_secrets().await;

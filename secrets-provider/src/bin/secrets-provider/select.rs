@@ -78,8 +78,18 @@ impl Selection {
             Store::Directory => {
                 Ok(manager.backend(Directory::new(self.folder.clone().unwrap_or_default())))
             }
+            // The variables have brought the settings of AWS with them, or say that it is not called.
+            Store::Aws if self.is_of_variables() => Ok(match self.config_of_switches().await {
+                Some(config) => manager.aws_config(&config),
+                None => manager,
+            }),
             Store::Aws => self.connected(manager).await,
         }
+    }
+
+    /// Whether no switch selects secrets.
+    fn is_of_variables(&self) -> bool {
+        self.prefix.is_none() && self.names.is_empty()
     }
 
     /// The same store with another selection: one secret, by the id that the store knows.
@@ -97,7 +107,7 @@ impl Selection {
         self.check_env_file()?;
         let manager = match &self.prefix {
             Some(prefix) => SecretsManager::prefix(prefix),
-            None if self.names.is_empty() => SecretsManager::from_env_file(self.env_file())?,
+            None if self.is_of_variables() => SecretsManager::from_env_file(self.env_file())?,
             None => SecretsManager::names(&self.names),
         };
         let manager = match self.only.is_empty() {
