@@ -106,7 +106,7 @@ struct Watched {
 impl Watched {
     fn start(cli: &Cli, switches: &[&str]) -> Self {
         let script = "trap 'echo got-hup' HUP; trap 'echo got-term; exit 7' TERM; \
-                      echo started $JWT_SECRET; while :; do sleep 0.05; done";
+                      echo started $JWT_SECRET $DATABASE__PASSWORD; while :; do sleep 0.05; done";
         let words: Vec<&str> = ["exec", "--prefix", "gaara/prod", "--watch"]
             .iter()
             .chain(["--interval", "1", "--debounce", "0"].iter())
@@ -135,15 +135,16 @@ impl Watched {
 async fn a_new_value_starts_the_program_again() {
     let cli = Cli::with_secrets().await;
     let mut watched = Watched::start(&cli, &[]);
-    assert_eq!(watched.line().await, "started canary-jwt-secret");
+    assert_eq!(watched.line().await, "started canary-jwt-secret canary-password-1");
     cli.fake.put("gaara/prod/jwt-secret", "second");
     assert_eq!(watched.line().await, "got-term");
-    assert_eq!(watched.line().await, "started second");
+    assert_eq!(watched.line().await, "started second canary-password-1");
     // The same value in a new version changes nothing, and the next line is of the next value.
     cli.fake.put("gaara/prod/jwt-secret", "second");
+    cli.fake.wait_for_calls("BatchGetSecretValue", cli.fake.calls("BatchGetSecretValue") + 3).await;
     cli.fake.put("gaara/prod/database", r#"{"password": "new"}"#);
     assert_eq!(watched.line().await, "got-term");
-    assert_eq!(watched.line().await, "started second");
+    assert_eq!(watched.line().await, "started second new");
     watched.send(rustix::process::Signal::TERM);
     assert_eq!(watched.line().await, "got-term");
     assert_eq!(watched.child.wait().await.expect("an end").code(), Some(7));
@@ -153,7 +154,7 @@ async fn a_new_value_starts_the_program_again() {
 async fn a_new_value_may_be_a_signal_and_signals_are_passed_on() {
     let cli = Cli::with_secrets().await;
     let mut watched = Watched::start(&cli, &["--signal", "HUP"]);
-    assert_eq!(watched.line().await, "started canary-jwt-secret");
+    assert_eq!(watched.line().await, "started canary-jwt-secret canary-password-1");
     cli.fake.put("gaara/prod/jwt-secret", "second");
     assert_eq!(watched.line().await, "got-hup");
     watched.send(rustix::process::Signal::HUP);
