@@ -36,6 +36,10 @@ pub use layers::Layers;
 pub use layers::explain::{ExplainedKey, Explanation, Layer, Provenance};
 pub use layers::stack::LayerStack;
 
+// The settings type, as others see it.
+#[cfg(feature = "schema")]
+pub use extract::schema::schema;
+
 // Types for fields of settings.
 pub use extract::key::Key;
 pub use extract::rotating::Rotating;
@@ -87,6 +91,12 @@ pub mod docs {
 
     #[doc = include_str!("../docs/lookup.md")]
     pub mod lookup {}
+
+    #[doc = include_str!("../docs/cli.md")]
+    pub mod cli {}
+
+    #[doc = include_str!("../docs/moving.md")]
+    pub mod moving {}
 
     #[doc = include_str!("../docs/operations.md")]
     pub mod operations {}

@@ -42,12 +42,19 @@ pub(crate) trait Store: fmt::Debug + Send + Sync {
     fn connect(&self, options: Options) -> Result<Arc<dyn Backend>, Error>;
 
     /// The configuration of the SDK, for calls of other services.
-    #[cfg(feature = "sqs")]
+    #[cfg(feature = "aws")]
     fn sdk_config(&self) -> super::BoxFuture<'_, Result<aws_types::SdkConfig, Error>> {
-        let message = "this store has no AWS configuration to receive a queue with";
-        let error = Error::new(ErrorKind::Config, message)
-            .with_hint("give `Push` a client, by `Push::client(..)`");
-        Box::pin(std::future::ready(Err(error)))
+        Box::pin(std::future::ready(Err(not_aws())))
+    }
+
+    /// A client of the SDK, for calls that no backend has.
+    #[cfg(feature = "aws")]
+    fn sdk_client(
+        &self,
+        options: Options,
+    ) -> super::BoxFuture<'_, Result<aws_sdk_secretsmanager::Client, Error>> {
+        let _ = options;
+        Box::pin(std::future::ready(Err(not_aws())))
     }
 
     /// The AWS region that the description sets, if it does.
@@ -61,6 +68,12 @@ pub(crate) trait Store: fmt::Debug + Send + Sync {
 
     /// What `Debug` shows: not the backend's own `Debug`, which may show what it holds.
     fn kind(&self) -> &str;
+}
+
+#[cfg(feature = "aws")]
+fn not_aws() -> Error {
+    Error::new(ErrorKind::Config, "this store has no AWS configuration")
+        .with_hint("only AWS Secrets Manager has one; `Push` takes a client of its own")
 }
 
 /// A backend that the program made.

@@ -24,6 +24,8 @@ pub(crate) mod plain;
 mod recovery;
 pub(crate) mod rotating;
 mod scalar;
+#[cfg(feature = "schema")]
+pub(crate) mod schema;
 mod sequences;
 mod serde_internals;
 mod unfit;

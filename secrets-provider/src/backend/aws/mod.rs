@@ -81,27 +81,21 @@ impl Store for Access {
             return Err(Error::new(ErrorKind::Config, message)
                 .with_hint("give `.stage(..)` a label that the secrets have, such as `blue`"));
         }
-        Ok(Arc::new(Aws {
-            access: self.clone(),
-            timeout: options.timeout,
-            batches_rest: AtomicUsize::new(if options.batches() { 0 } else { usize::MAX }),
-            stage: options.stage,
-            client: OnceCell::new(),
-            describes: AtomicBool::new(options.describe),
-            counter: Counter::default(),
-            rotation_dates: RotationDates::default(),
-        }))
+        Ok(Arc::new(Aws::new(self, options)))
     }
 
-    #[cfg(feature = "sqs")]
+    fn sdk_client(&self, options: Options) -> BoxFuture<'_, Result<Client, Error>> {
+        let aws = Aws::new(self, options);
+        async move { aws.client().await.cloned() }.boxed()
+    }
+
     fn sdk_config(&self) -> BoxFuture<'_, Result<SdkConfig, Error>> {
         async move {
             match self {
                 Self::Environment(variables) => connect::loaded(variables, None).await,
                 Self::Config(config) => Ok(SdkConfig::clone(config)),
                 Self::Client(_) => {
-                    let message = "a client of Secrets Manager is no configuration to receive a \
-                                   queue with";
+                    let message = "a client of Secrets Manager is no AWS configuration";
                     Err(Error::new(ErrorKind::Config, message).with_hint(
                         "give `Push` a client too, by `Push::client(..)`, or the manager an \
                          `SdkConfig`, by `.aws_config(..)`",
@@ -147,6 +141,19 @@ pub(crate) struct Aws {
 }
 
 impl Aws {
+    fn new(access: &Access, options: Options) -> Self {
+        Self {
+            access: access.clone(),
+            timeout: options.timeout,
+            batches_rest: AtomicUsize::new(if options.batches() { 0 } else { usize::MAX }),
+            stage: options.stage,
+            client: OnceCell::new(),
+            describes: AtomicBool::new(options.describe),
+            counter: Counter::default(),
+            rotation_dates: RotationDates::default(),
+        }
+    }
+
     /// When a secret rotates next, by DescribeSecret. Once that is denied, it is not called again.
     async fn described(&self, id: &str) -> Option<RotationWindow> {
         if !self.describes.load(Ordering::Relaxed) {

@@ -3,6 +3,8 @@
 //! `load/switches` reads and checks the variables; here they become a description, like one that
 //! setters made.
 
+use std::path::Path;
+
 use super::SecretsManager;
 use crate::error::Error;
 use crate::load::switches::{self, Sought, Switches};
@@ -69,6 +71,25 @@ impl SecretsManager {
     /// ```
     pub fn from_env_or_prefix(prefix: &str) -> Result<Self, Error> {
         let sought = Sought { default_prefix: Some(prefix), ..Sought::default() };
+        switches::process(sought).map(Self::switched)
+    }
+
+    /// Like [`from_env`](Self::from_env), with the variables of this file in place of those of
+    /// `.env`. A relative path is searched for in the working directory and then in its parents; a
+    /// file that does not exist has no variables.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`from_env`](Self::from_env), which call the file `.env`.
+    ///
+    /// ```no_run
+    /// use secrets_provider::SecretsManager;
+    ///
+    /// let manager = SecretsManager::from_env_file("deploy/production.env")?;
+    /// # Ok::<(), secrets_provider::Error>(())
+    /// ```
+    pub fn from_env_file(file: impl AsRef<Path>) -> Result<Self, Error> {
+        let sought = Sought { dotenv: Some(file.as_ref()), ..Sought::default() };
         switches::process(sought).map(Self::switched)
     }
 

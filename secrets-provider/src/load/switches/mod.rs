@@ -66,6 +66,8 @@ pub(crate) struct Sought<'a> {
     pub(crate) program: Option<&'a str>,
     /// The prefix of secrets where no variable names any.
     pub(crate) default_prefix: Option<&'a str>,
+    /// The file in the place of `.env`.
+    pub(crate) dotenv: Option<&'a Path>,
 }
 
 /// The environments without AWS calls, in any case.
@@ -94,7 +96,7 @@ pub(crate) struct Switches {
 pub(crate) fn process(sought: Sought<'_>) -> Result<Switches, Error> {
     let names = Names::of(sought.program);
     // Wiped on drop: most of these values are not for us.
-    let dotenv = dotenv::read(Path::new(".env"))?;
+    let dotenv = dotenv::read(sought.dotenv.unwrap_or(Path::new(".env")))?;
     let dotenv = dotenv.into_iter().map(|(name, value)| (name, Zeroizing::new(value)));
     let mut environment = Vec::new();
     let mut errors = Vec::new();

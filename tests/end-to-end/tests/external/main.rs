@@ -13,3 +13,4 @@ mod peer;
 mod peers;
 mod product;
 mod push;
+mod templates;

@@ -1,0 +1,150 @@
+//! The program `secrets-provider`: what the library does, from a terminal.
+//!
+//! One file for each command; `select` makes a manager of the switches, `settings` turns what was
+//! loaded into variables, `output` prints. It is a user of the library as any other program is:
+//! only public names, `use secrets_provider::…`. No value is printed, except by `get --reveal`.
+
+mod check;
+mod doctor;
+mod exec;
+mod explain;
+mod get;
+mod import;
+mod input;
+mod member;
+mod output;
+mod pages;
+mod policy;
+mod put;
+mod rotate;
+mod select;
+mod settings;
+mod store;
+mod supervise;
+mod variables;
+mod watch;
+
+use std::process::ExitCode;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind as UsageError};
+use clap::{Parser, Subcommand};
+use secrets_provider::Error;
+
+use output::{Output, OutputArgs};
+use select::Selection;
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 if all is well, 1 if something is wrong with what was asked for (its error is on \
+standard error), 2 for wrong usage. `exec` ends with the code of its command, 126 if it cannot be \
+run and 127 if it does not exist.
+
+NO_COLOR turns colours off. No command prints a value, except `get --reveal`.";
+
+/// The secrets that a service loads: look at them, change them, run programs with them.
+///
+/// Which secrets, is said by --prefix or --names. Without both, the variables that the library's
+/// `from_env` reads say it, from the environment over the `.env` file: SECRETS_MANAGER_PREFIX or
+/// SECRETS_MANAGER_KEY_NAME, ENVIRONMENT, AWS_REGION and so on.
+#[derive(Debug, Parser)]
+#[command(name = "secrets-provider", version, after_help = EXIT_CODES)]
+struct Cli {
+    #[command(flatten)]
+    selection: Selection,
+    #[command(flatten)]
+    output: OutputArgs,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Get(get::Get),
+    Exec(exec::Exec),
+    Explain(explain::Explain),
+    Put(put::Put),
+    Import(import::Import),
+    Rotate(rotate::Rotate),
+    Watch(watch::Watch),
+    Doctor(doctor::Doctor),
+    Check(check::Check),
+    Policy(policy::Policy),
+    Completions(pages::Completions),
+    Man(pages::Man),
+}
+
+/// How a command ended.
+enum Ended {
+    /// With this code.
+    Code(u8),
+    /// By becoming another program, after everything of this one is gone.
+    Replaced(Box<std::process::Command>),
+}
+
+/// All is well.
+const WELL: Ended = Ended::Code(0);
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse_from(std::env::args_os()) {
+        Ok(cli) => cli,
+        Err(error) => return usage(error),
+    };
+    let output = Output::new(&cli.output);
+    match run(cli, &output) {
+        Ok(Ended::Code(code)) => ExitCode::from(code),
+        Ok(Ended::Replaced(command)) => ExitCode::from(exec::replace(*command, &output)),
+        Err(error) => {
+            output.error(&error);
+            ExitCode::from(1)
+        }
+    }
+}
+
+fn run(cli: Cli, output: &Output) -> Result<Ended, Error> {
+    let Cli { selection, command, .. } = cli;
+    let runtime = output::runtime()?;
+    match command {
+        Command::Get(get) => runtime.block_on(get.run(&selection, output)),
+        Command::Exec(exec) => runtime.block_on(exec.run(&selection, output)),
+        Command::Explain(explain) => runtime.block_on(explain.run(&selection, output)),
+        Command::Put(put) => runtime.block_on(put.run(&selection, output)),
+        Command::Import(import) => runtime.block_on(import.run(&selection, output)),
+        Command::Rotate(rotate) => runtime.block_on(rotate.run(&selection, output)),
+        Command::Watch(watch) => runtime.block_on(watch.run(&selection, output)),
+        Command::Check(check) => runtime.block_on(check.run(&selection, output)),
+        Command::Doctor(doctor) => runtime.block_on(doctor.run(&selection, output)),
+        Command::Policy(policy) => runtime.block_on(policy.run(&selection, output)),
+        Command::Completions(completions) => completions.run(output),
+        Command::Man(man) => man.run(output),
+    }
+}
+
+/// Prints help, or what is wrong with the arguments. An argument that is no switch may be a value
+/// that someone meant for a secret, so it is not repeated.
+fn usage(mut error: clap::Error) -> ExitCode {
+    if !matches!(error.kind(), UsageError::DisplayHelp | UsageError::DisplayVersion) {
+        for kind in [ContextKind::InvalidArg, ContextKind::InvalidValue, ContextKind::TrailingArg] {
+            if let Some(ContextValue::String(text)) = error.get(kind) {
+                let shown = match (kind, text.split_once('=')) {
+                    (ContextKind::InvalidArg, Some((switch, _))) if text.starts_with("--") => {
+                        switch.to_owned()
+                    }
+                    (ContextKind::InvalidArg, None) if text.starts_with("--") => continue,
+                    _ => "(not shown)".to_owned(),
+                };
+                error.insert(kind, ContextValue::String(shown));
+            }
+        }
+        error.remove(ContextKind::Suggested);
+        // A word that looks like a command is a slip of the pen.
+        if error.get(ContextKind::SuggestedSubcommand).is_none()
+            && error.get(ContextKind::InvalidSubcommand).is_some()
+        {
+            let hidden = ContextValue::String("(not shown)".to_owned());
+            error.insert(ContextKind::InvalidSubcommand, hidden);
+        }
+    }
+    let code = error.exit_code();
+    // Nothing can be done if the terminal is gone.
+    let _ = error.print();
+    ExitCode::from(u8::try_from(code).unwrap_or(2))
+}

@@ -1,0 +1,224 @@
+//! What goes to the terminal: text, tables, JSON, errors; with colours only on a terminal.
+//!
+//! Rendering is separate from printing: the functions that make text are pure, and [`Output`] is
+//! the only place that writes. Names come from outside, so whatever prints one calls [`printable`].
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal as _, Write as _};
+
+use clap::{Args, ValueEnum};
+use secrets_provider::{Error, ErrorKind};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+/// How to print.
+#[derive(Debug, Args)]
+pub(crate) struct OutputArgs {
+    /// Print JSON, for programs.
+    #[arg(long, global = true)]
+    json: bool,
+    /// When to use colours.
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    color: Color,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Color {
+    /// On a terminal, unless NO_COLOR is set.
+    Auto,
+    Always,
+    Never,
+}
+
+/// A colour, or none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Paint {
+    Good,
+    Warn,
+    Bad,
+    Head,
+}
+
+impl Paint {
+    fn code(self) -> &'static str {
+        match self {
+            Self::Good => "32",
+            Self::Warn => "33",
+            Self::Bad => "31",
+            Self::Head => "1",
+        }
+    }
+}
+
+/// Where output goes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Output {
+    json: bool,
+    out: bool,
+    err: bool,
+}
+
+impl Output {
+    pub(crate) fn new(args: &OutputArgs) -> Self {
+        let wanted = |terminal: bool| match args.color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => {
+                terminal
+                    && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty())
+                    && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+            }
+        };
+        Self {
+            json: args.json,
+            out: wanted(io::stdout().is_terminal()),
+            err: wanted(io::stderr().is_terminal()),
+        }
+    }
+
+    /// Whether JSON is wanted.
+    pub(crate) fn json(&self) -> bool {
+        self.json
+    }
+
+    /// The text in a colour, if standard output has colours.
+    pub(crate) fn paint(&self, paint: Paint, text: &str) -> String {
+        painted(self.out, paint, text)
+    }
+
+    /// Prints bytes as they are.
+    pub(crate) fn bytes(&self, bytes: &[u8]) -> Result<(), Error> {
+        let mut out = io::stdout().lock();
+        match out.write_all(bytes).and_then(|()| out.flush()) {
+            // The reader has what it wanted: `| head`.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            Err(error) => Err(failed("standard output", &error)),
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// Prints text that ends with a line break.
+    pub(crate) fn text(&self, text: &str) -> Result<(), Error> {
+        let end = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+        self.bytes(format!("{text}{end}").as_bytes())
+    }
+
+    /// Prints a value as JSON.
+    pub(crate) fn value(&self, value: &impl Serialize) -> Result<(), Error> {
+        let text = serde_json::to_string_pretty(value)
+            .map_err(|_| Error::new(ErrorKind::Invalid, "the result cannot be written as JSON"))?;
+        self.text(&text)
+    }
+
+    /// Prints a line of JSON, for streams.
+    pub(crate) fn line(&self, value: &Value) -> Result<(), Error> {
+        self.text(&value.to_string())
+    }
+
+    /// Prints a line to standard error that is no result.
+    pub(crate) fn note(&self, text: &str) {
+        // Nothing can be done if the terminal is gone.
+        let _ = writeln!(io::stderr(), "{text}");
+    }
+
+    /// Prints an error.
+    pub(crate) fn error(&self, error: &Error) {
+        match self.json {
+            true => self.note(&json!({ "error": error_json(error) }).to_string()),
+            false => self.note(&format!("{}: {error}", painted(self.err, Paint::Bad, "error"))),
+        }
+    }
+}
+
+fn painted(colours: bool, paint: Paint, text: &str) -> String {
+    match colours {
+        true => format!("\x1b[{}m{text}\x1b[0m", paint.code()),
+        false => text.to_owned(),
+    }
+}
+
+/// An error, for programs.
+pub(crate) fn error_json(error: &Error) -> Value {
+    let mut value = json!({
+        "kind": error.kind().as_str(),
+        "message": error.to_string(),
+    });
+    if let Some(secret) = error.secret() {
+        value["secret"] = secret.into();
+    }
+    if error.errors().len() > 1 {
+        value["errors"] = error.errors().iter().map(error_json).collect();
+    }
+    value
+}
+
+/// An error of the operating system, about something of this program.
+pub(crate) fn failed(what: &str, error: &io::Error) -> Error {
+    Error::new(ErrorKind::Config, format!("{what}: {}", error.kind()))
+}
+
+/// The runtime of a command.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Error> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| failed("the asynchronous runtime", &error))
+}
+
+/// Text on one line that drives no terminal.
+pub(crate) fn printable(text: &str) -> Cow<'_, str> {
+    let hidden = |c: char| {
+        c.is_control()
+            || matches!(
+                c,
+                '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
+                    | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+                    | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
+            )
+    };
+    if !text.contains(hidden) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        match hidden(c) {
+            true => shown.extend(c.escape_default()),
+            false => shown.push(c),
+        }
+    }
+    Cow::Owned(shown)
+}
+
+/// Rows as columns, each as wide as its widest cell. Cells must be printable.
+pub(crate) fn table(rows: &[Vec<String>]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
+    let width = |column: usize| {
+        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max()
+    };
+    let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
+    let mut text = String::new();
+    for row in rows {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
+        let line = cells.collect::<Vec<_>>().join("  ");
+        let _ = writeln!(text, "{}", line.trim_end());
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_stays_on_its_line() {
+        assert_eq!(printable("a/b"), "a/b");
+        assert_eq!(printable("a\nb\u{1b}[31m\u{202e}"), "a\\nb\\u{1b}[31m\\u{202e}");
+    }
+
+    #[test]
+    fn a_table_has_columns() {
+        let rows = [["a", "bb", ""], ["ccc", "d", "e"]].map(|row| row.map(str::to_owned).to_vec());
+        assert_eq!(table(&rows), "a    bb\nccc  d   e\n");
+    }
+}

@@ -1,0 +1,235 @@
+//! Which secrets a command is about, and in which store: the switches that all commands share.
+//!
+//! They are those of the library: what they leave open is what the environment and `.env` say
+//! (`SecretsManager::from_env_file`). Every command gets its manager here.
+
+use std::path::{Path, PathBuf};
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use clap::{Args, ValueEnum};
+use secrets_provider::{Directory, Error, ErrorKind, Layers, SecretsManager, Snapshot};
+
+use crate::output::printable;
+
+/// Which secrets, from where.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Which secrets")]
+pub(crate) struct Selection {
+    /// Every secret below this prefix.
+    #[arg(long, global = true, value_name = "PREFIX", conflicts_with = "names")]
+    prefix: Option<String>,
+    /// These secrets, each by name or ARN.
+    #[arg(long, global = true, value_name = "NAME,..", value_delimiter = ',')]
+    names: Vec<String>,
+    /// With a prefix: only these secrets below it.
+    #[arg(long, global = true, value_name = "NAME,..", value_delimiter = ',')]
+    only: Vec<String>,
+    /// Secrets that may be missing or denied.
+    #[arg(long, global = true, value_name = "NAME,..", value_delimiter = ',')]
+    optional: Vec<String>,
+    /// Puts a secret at a key path; may be given several times.
+    #[arg(long, global = true, value_name = "NAME=KEY.PATH", value_parser = pair)]
+    rename: Vec<(String, String)>,
+    /// The file in place of `.env`.
+    #[arg(long, global = true, value_name = "FILE")]
+    env_file: Option<PathBuf>,
+    /// The AWS profile.
+    #[arg(long, global = true, value_name = "PROFILE")]
+    profile: Option<String>,
+    /// The AWS region.
+    #[arg(long, global = true, value_name = "REGION")]
+    region: Option<String>,
+    /// The URL of Secrets Manager, for a VPC endpoint or an emulator.
+    #[arg(long, global = true, value_name = "URL")]
+    endpoint_url: Option<String>,
+    /// The store.
+    #[arg(long, global = true, value_name = "STORE", default_value = "aws")]
+    backend: Store,
+    /// The folder of `--backend directory`.
+    #[arg(long, global = true, value_name = "FOLDER", required_if_eq("backend", "directory"))]
+    folder: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Store {
+    /// AWS Secrets Manager.
+    Aws,
+    /// A folder with a file for each secret.
+    Directory,
+}
+
+/// `NAME=KEY.PATH`, or another pair.
+pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, path)) if !name.is_empty() => Ok((name.to_owned(), path.to_owned())),
+        _ => Err("expected `NAME=VALUE`".to_owned()),
+    }
+}
+
+impl Selection {
+    /// The described secrets.
+    ///
+    /// # Errors
+    ///
+    /// If the switches, the environment or the set-up of AWS make no sense.
+    pub(crate) async fn manager(&self) -> Result<SecretsManager, Error> {
+        let manager = self.selected()?;
+        match self.backend {
+            Store::Directory => {
+                Ok(manager.backend(Directory::new(self.folder.clone().unwrap_or_default())))
+            }
+            // The variables have brought the settings of AWS with them, or say that it is not called.
+            Store::Aws if self.is_of_variables() => Ok(match self.config_of_switches().await {
+                Some(config) => manager.aws_config(&config),
+                None => manager,
+            }),
+            Store::Aws => self.connected(manager).await,
+        }
+    }
+
+    /// Whether no switch selects secrets.
+    fn is_of_variables(&self) -> bool {
+        self.prefix.is_none() && self.names.is_empty()
+    }
+
+    /// The same store with another selection: one secret, by the id that the store knows.
+    pub(crate) async fn one(&self, id: &str) -> Result<SecretsManager, Error> {
+        let manager = SecretsManager::names([id]);
+        match self.backend {
+            Store::Directory => {
+                Ok(manager.backend(Directory::new(self.folder.clone().unwrap_or_default())))
+            }
+            Store::Aws => self.connected(manager).await,
+        }
+    }
+
+    fn selected(&self) -> Result<SecretsManager, Error> {
+        self.check_env_file()?;
+        let manager = match &self.prefix {
+            Some(prefix) => SecretsManager::prefix(prefix),
+            None if self.is_of_variables() => SecretsManager::from_env_file(self.env_file())?,
+            None => SecretsManager::names(&self.names),
+        };
+        let manager = match self.only.is_empty() {
+            true => manager,
+            false => manager.only(&self.only),
+        };
+        let manager = manager.optional(&self.optional);
+        Ok(self.rename.iter().fold(manager, |manager, (name, path)| manager.rename(name, path)))
+    }
+
+    /// The manager with the AWS settings of the switches, or else with those of `.env`.
+    async fn connected(&self, manager: SecretsManager) -> Result<SecretsManager, Error> {
+        if let Some(config) = self.config_of_switches().await {
+            return Ok(manager.aws_config(&config));
+        }
+        match self.of_dotenv() {
+            // What is wrong with the set-up is said better by the call that needs it.
+            Some(of_dotenv) => match of_dotenv.sdk_client().await {
+                Ok(client) => Ok(manager.client(client)),
+                Err(_) => Ok(manager),
+            },
+            None => Ok(manager),
+        }
+    }
+
+    /// The configuration of the SDK, for calls of other services.
+    ///
+    /// # Errors
+    ///
+    /// If no region is configured, or the set-up has a slip.
+    pub(crate) async fn sdk_config(&self) -> Result<SdkConfig, Error> {
+        match (self.config_of_switches().await, self.of_dotenv()) {
+            (Some(config), _) => Ok(config),
+            (None, Some(of_dotenv)) => of_dotenv.sdk_config().await,
+            (None, None) => SecretsManager::names(["any"]).sdk_config().await,
+        }
+    }
+
+    /// A manager that has the AWS settings of `.env`, unless its switches make no sense.
+    fn of_dotenv(&self) -> Option<SecretsManager> {
+        SecretsManager::from_env_file(self.env_file()).ok()
+    }
+
+    async fn config_of_switches(&self) -> Option<SdkConfig> {
+        if self.profile.is_none() && self.region.is_none() && self.endpoint_url.is_none() {
+            return None;
+        }
+        let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12());
+        match &self.profile {
+            Some(profile) => loader = loader.profile_name(profile),
+            // What else `.env` sets counts, too.
+            None => {
+                if let Some(of_dotenv) = self.of_dotenv()
+                    && let Ok(config) = of_dotenv.sdk_config().await
+                {
+                    if let Some(region) = config.region() {
+                        loader = loader.region(region.clone());
+                    }
+                    if let Some(credentials) = config.credentials_provider() {
+                        loader = loader.credentials_provider(credentials);
+                    }
+                }
+            }
+        }
+        if let Some(region) = &self.region {
+            loader = loader.region(Region::new(region.clone()));
+        }
+        if let Some(url) = &self.endpoint_url {
+            loader = loader.endpoint_url(url);
+        }
+        Some(loader.load().await)
+    }
+
+    /// Whether an endpoint is given, so that calls of other services would not go to AWS.
+    pub(crate) fn has_endpoint(&self) -> bool {
+        self.endpoint_url.is_some()
+            || ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SECRETS_MANAGER"]
+                .iter()
+                .any(|name| std::env::var_os(name).is_some_and(|url| !url.is_empty()))
+    }
+
+    /// Where calls of Secrets Manager go, as far as switches and variables say it.
+    pub(crate) fn endpoint(&self, config: &SdkConfig, region: &str) -> String {
+        let suffix = if region.starts_with("cn-") { ".cn" } else { "" };
+        let variable = || {
+            let url = std::env::var("AWS_ENDPOINT_URL_SECRETS_MANAGER").ok();
+            url.filter(|url| !url.is_empty())
+        };
+        let of_config = || config.endpoint_url().map(str::to_owned);
+        self.endpoint_url
+            .clone()
+            .or_else(variable)
+            .or_else(of_config)
+            .unwrap_or_else(|| format!("https://secretsmanager.{region}.amazonaws.com{suffix}"))
+    }
+
+    /// Whether AWS is the store.
+    pub(crate) fn is_aws(&self) -> bool {
+        self.backend == Store::Aws
+    }
+
+    /// The renames of the switches.
+    pub(crate) fn renames(&self) -> &[(String, String)] {
+        &self.rename
+    }
+
+    /// The prefix of the switches or variables, if they have one.
+    pub(crate) fn env_file(&self) -> &Path {
+        self.env_file.as_deref().unwrap_or(Path::new(".env"))
+    }
+
+    /// `.env`, environment and these secrets.
+    pub(crate) fn layers(&self, secrets: &Snapshot) -> Layers {
+        Layers::new().dotenv(self.env_file()).environment().secrets(secrets)
+    }
+
+    /// A file that was asked for must exist; `.env` need not.
+    fn check_env_file(&self) -> Result<(), Error> {
+        let Some(file) = self.env_file.as_deref().filter(|file| !file.exists()) else {
+            return Ok(());
+        };
+        let message = format!("file `{}` does not exist", printable(&file.to_string_lossy()));
+        Err(Error::new(ErrorKind::Config, message).with_hint("correct --env-file, or leave it out"))
+    }
+}

@@ -1,0 +1,196 @@
+//! The commands that look: `get`, `explain`, `policy`, and the pages.
+
+use insta::assert_snapshot;
+
+use crate::harness::Cli;
+
+#[tokio::test]
+async fn get_shows_names_versions_and_shapes_and_no_value() {
+    let cli = Cli::with_secrets().await;
+    assert_snapshot!("get_all", cli.run("get --prefix gaara/prod").await.shown());
+    assert_snapshot!("get_one", cli.run("get database --prefix gaara/prod").await.shown());
+    let keys = cli.run("get gaara/prod/database --keys --names gaara/prod/database").await;
+    assert_snapshot!("get_keys", keys.shown());
+    assert_snapshot!("get_json", cli.run("get database --json --prefix gaara/prod").await.shown());
+}
+
+#[tokio::test]
+async fn get_reveals_a_value_as_it_is_and_only_when_asked() {
+    let cli = Cli::with_secrets().await;
+    cli.fake.put_binary("gaara/prod/bytes", vec![b'a', 0, b'b']);
+    cli.fake.put("gaara/prod/wrapped", r#"{"value":  "x"}"#);
+    for (line, expected) in [
+        ("get jwt-secret --reveal", "canary-jwt-secret"),
+        ("get database --key password --reveal", "canary-password-1"),
+        ("get database --key port --reveal", "5432"),
+        (
+            "get database --reveal",
+            r#"{"username": "gaara", "password": "canary-password-1", "port": 5432}"#,
+        ),
+        ("get bytes --reveal", "a\0b"),
+        ("get wrapped --reveal", r#"{"value":  "x"}"#),
+    ] {
+        let ran = cli.run(&format!("--prefix gaara/prod {line}")).await;
+        assert_eq!((ran.code, ran.out.as_str(), ran.err.as_str()), (0, expected, ""), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn get_finds_a_version_by_label_and_by_id() {
+    let cli = Cli::with_secrets().await;
+    let old = cli.fake.put("gaara/prod/jwt-secret", "canary-second");
+    cli.fake.put("gaara/prod/jwt-secret", "canary-third");
+    for (version, expected) in [("AWSPREVIOUS", "canary-second"), (old.as_str(), "canary-second")] {
+        let line = format!("get jwt-secret --reveal --prefix gaara/prod --version {version}");
+        assert_eq!(cli.run(&line).await.out, expected, "{version}");
+    }
+}
+
+#[tokio::test]
+async fn get_says_what_is_missing() {
+    let cli = Cli::with_secrets().await;
+    let missing = cli.run("get databse --prefix gaara/prod").await;
+    assert_snapshot!("get_missing_secret", missing.shown());
+    let missing = cli.run("get database --key pasword --reveal --prefix gaara/prod").await;
+    assert_snapshot!("get_missing_key", missing.shown());
+    let missing = cli.run("get database --json --prefix gaara/test").await;
+    assert_snapshot!("get_error_json", missing.shown());
+}
+
+#[tokio::test]
+async fn the_environment_and_dotenv_select_where_no_switch_does() {
+    let cli = Cli::with_secrets().await;
+    cli.write(".env", "SECRETS_MANAGER_PREFIX=gaara/prod\n");
+    cli.write("other.env", "SECRETS_MANAGER_KEY_NAME=gaara/prod/jwt-secret\n");
+    let shown = cli.run("get").await.out;
+    assert!(shown.contains("gaara/prod/database"), "{shown}");
+    let shown = cli.run("get --env-file other.env").await.out;
+    assert!(shown.contains("jwt-secret") && !shown.contains("gaara/prod/database"), "{shown}");
+    let ran = cli.run("get --env-file none.env").await;
+    assert_eq!((ran.code, ran.out.as_str()), (1, ""));
+    assert!(ran.err.contains("`none.env` does not exist"), "{}", ran.err);
+}
+
+#[tokio::test]
+async fn settings_of_aws_come_from_dotenv_and_from_switches() {
+    let cli = Cli::with_secrets().await;
+    let url = cli.fake.endpoint_url();
+    let dotenv = format!("AWS_REGION=eu-central-1\nAWS_ENDPOINT_URL_SECRETS_MANAGER={url}\n");
+    let with = |line: String| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let mut command = cli.command(&words);
+        command.env_remove("AWS_REGION").env_remove("AWS_ENDPOINT_URL");
+        command
+    };
+    let line = "get --prefix gaara/prod".to_owned();
+    let ran = crate::harness::finished(with(line.clone()), None).await;
+    assert_eq!(ran.code, 1);
+    assert!(ran.err.contains("no AWS region is configured"), "{}", ran.err);
+    let switches = format!("{line} --region eu-central-1 --endpoint-url {url}");
+    assert_eq!(crate::harness::finished(with(switches), None).await.code, 0);
+    // The selection of a file is found beside its settings of AWS.
+    cli.write(".env", &format!("{dotenv}SECRETS_MANAGER_PREFIX=gaara/prod\n"));
+    let ran = crate::harness::finished(with(line), None).await;
+    assert_eq!(ran.code, 0, "{}", ran.err);
+}
+
+#[tokio::test]
+async fn a_directory_is_read_like_aws() {
+    let cli = Cli::new().await;
+    std::fs::create_dir_all(cli.path().join("store/app")).expect("a folder");
+    cli.write("store/app/token", "canary-token");
+    let store = "--backend directory --folder store --prefix app";
+    let ran = cli.run(&format!("get token --reveal {store}")).await;
+    assert_eq!((ran.code, ran.out.as_str()), (0, "canary-token"), "{}", ran.err);
+    assert_eq!(cli.run(&format!("explain {store}")).await.code, 0);
+    assert_eq!(cli.run("get --backend directory").await.code, 2);
+    assert_eq!(cli.fake.total_calls(), 0);
+}
+
+#[tokio::test]
+async fn explain_shows_sources_and_marks_what_hides() {
+    let cli = Cli::with_secrets().await;
+    cli.write(".env", "DATABASE__PASSWORD=canary-of-dotenv\nSMTP__HOST=canary-mail\n");
+    let ran = cli.run("explain --prefix gaara/prod").await;
+    assert_snapshot!("explain", ran.shown());
+    let ran = cli.run("explain --prefix gaara/prod --color always").await;
+    assert_snapshot!("explain_colours", ran.shown().replace('\u{1b}', "ESC"));
+    let ran = cli.run("explain --prefix gaara/prod --json").await;
+    assert_snapshot!("explain_json", ran.shown());
+}
+
+#[tokio::test]
+async fn policy_has_three_forms_and_parts_to_add() {
+    let cli = Cli::new().await;
+    let queue = "arn:aws:sqs:us-east-1:123456789012:changes";
+    let some = "--prefix gaara/prod --only database,jwt-secret";
+    assert_snapshot!("policy", cli.run(&format!("policy {some}")).await.shown());
+    let parts = format!("policy {some} --rotate database --push {queue}");
+    assert_snapshot!("policy_parts", cli.run(&parts).await.shown());
+    assert_snapshot!(
+        "policy_terraform",
+        cli.run(&format!("policy {some} --terraform")).await.shown()
+    );
+    let form = format!("policy {some} --cloudformation");
+    assert_snapshot!("policy_cloudformation", cli.run(&form).await.shown());
+    let setup = cli.run("policy --prefix gaara/prod --push-setup").await;
+    assert!(setup.out.contains("AWS::SQS::Queue"), "{}", setup.out);
+    assert_eq!(cli.run("policy --prefix a --push queue").await.code, 1);
+    assert_eq!(cli.fake.total_calls(), 0);
+}
+
+/// The policy that is printed is enough for what it is printed for.
+#[tokio::test]
+async fn the_policy_is_enough() {
+    let cli = Cli::with_secrets().await;
+    let policy = cli.run("policy --prefix gaara/prod").await.out;
+    cli.fake.enforce_policy(&policy).expect("a policy");
+    assert_eq!(cli.run("get --prefix gaara/prod").await.code, 0);
+    assert_eq!(cli.run("get --names other/secret").await.code, 1);
+}
+
+#[tokio::test]
+async fn pages_name_every_command() {
+    let cli = Cli::new().await;
+    let man = cli.run("man").await.out;
+    let commands =
+        ["get", "exec", "explain", "put", "import", "rotate", "watch", "doctor", "check", "policy"];
+    for shell in ["bash", "zsh", "fish"] {
+        let completions = cli.run(&format!("completions {shell}")).await.out;
+        for command in commands {
+            assert!(completions.contains(command), "{shell}: {command}");
+            assert!(
+                man.contains(&format!("secrets\\-provider\\-{command}(1)")),
+                "{command}: {man}"
+            );
+        }
+    }
+    std::fs::create_dir(cli.path().join("man1")).expect("a folder");
+    assert_eq!(cli.run("man --folder man1").await.code, 0);
+    let pages = std::fs::read_dir(cli.path().join("man1")).expect("pages").count();
+    assert!(pages > commands.len(), "{pages}");
+}
+
+#[tokio::test]
+async fn wrong_usage_is_code_2_and_repeats_no_value() {
+    let cli = Cli::new().await;
+    for line in [
+        "get a --nothing",
+        "get --key x",
+        "get one canary-value-as-argument",
+        "get one --nothing=canary-value-as-argument",
+        "explain canary-value-as-argument",
+        "canary-value-as-argument",
+        "get --color canary-value-as-argument",
+        "get --rename canary-value-as-argument",
+        "get --prefix a --names b",
+        "",
+    ] {
+        let ran = cli.run(line).await;
+        assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{line}");
+        assert!(!ran.err.contains("canary"), "{line}: {}", ran.err);
+    }
+    let help = cli.run("--help").await;
+    assert_eq!(help.code, 0);
+    assert!(help.out.contains("Exit codes"), "{}", help.out);
+}

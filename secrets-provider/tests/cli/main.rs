@@ -1,0 +1,14 @@
+//! The program `secrets-provider`, as a user runs it: a process, against the fake by HTTP.
+//!
+//! What it prints is compared with the snapshots beside the tests; `INSTA_UPDATE=always` writes
+//! them. Ids of versions are replaced by their order of appearance.
+
+mod canary;
+mod change;
+mod doctor;
+mod harness;
+mod look;
+mod measured;
+mod moving;
+mod run;
+mod schema;
