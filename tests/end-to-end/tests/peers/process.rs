@@ -30,14 +30,14 @@ const NUMBER: &str = "PEERS_TEST_NUMBER";
 const MARK: &str = "peer: ";
 
 /// A process that ends with this.
-pub struct Peer {
+pub(super) struct Peer {
     child: Child,
     input: ChildStdin,
     output: BufReader<ChildStdout>,
 }
 
 impl Peer {
-    pub fn start(endpoint: &str, n: usize) -> Self {
+    pub(super) fn start(endpoint: &str, n: usize) -> Self {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "process", "--nocapture"])
             .env(ENDPOINT, endpoint)
@@ -51,15 +51,15 @@ impl Peer {
         Self { child, input, output }
     }
 
-    pub fn address(&mut self) -> String {
+    pub(super) fn address(&mut self) -> String {
         self.next()
     }
 
-    pub fn say(&mut self, line: &str) {
+    pub(super) fn say(&mut self, line: &str) {
         writeln!(self.input, "{line}").unwrap();
     }
 
-    pub fn next(&mut self) -> String {
+    pub(super) fn next(&mut self) -> String {
         loop {
             let mut line = String::new();
             assert_ne!(self.output.read_line(&mut line).unwrap(), 0, "the process has ended");
@@ -83,7 +83,7 @@ fn say(line: &str) {
 }
 
 /// What the process does, until its input ends.
-pub async fn run() {
+pub(super) async fn run() {
     let Ok(n) = std::env::var(NUMBER) else { return };
     let n: u8 = n.parse().unwrap();
     let listener =
@@ -137,7 +137,10 @@ pub async fn run() {
                 Some("posts") => say(&format!("posts {}", posts.load(Ordering::Relaxed))),
                 Some(hint) => {
                     let (name, version) = hint.split_once(' ').unwrap();
-                    hints.send(Trigger::secret(name).version(version)).unwrap();
+                    let hint = Trigger::secret(name).version(version);
+                    // A repeat is read and passed on no second time.
+                    hints.send(hint.clone()).unwrap();
+                    hints.send(hint).unwrap();
                 }
             },
         }
