@@ -51,7 +51,7 @@ pub use live::{Changes, Guard, Live, LiveBuilder, Mapped, Part, Pins, Reader, Vi
 pub use load::retry::answer::Refreshed;
 pub use load::retry::fresh::Retry;
 #[cfg(feature = "sqs")]
-pub use observe::status::{PushState, PushStatus};
+pub use observe::status::{PeersStatus, PushState, PushStatus};
 #[cfg(feature = "sqs")]
 pub use push::Push;
 

@@ -229,11 +229,17 @@ impl<T> LiveBuilder<T> {
 
     /// Reads a secret as soon as AWS announces through this queue that it changed (feature `sqs`).
     /// The interval goes on: give a longer one to [`refresh_every`](Self::refresh_every), such as 15
-    /// minutes, for messages that are lost. Where the switches turn AWS off, no queue is received. A
-    /// second call replaces the first.
+    /// minutes, for messages that are lost. Where the switches turn AWS off, no queue is received.
+    ///
+    /// May be given twice: once with a queue, and once with [`Push::peers`], which passes the hints
+    /// of the queue and of [`refresh_on`](Self::refresh_on) on to other replicas. A second queue
+    /// replaces the first.
     #[cfg(feature = "sqs")]
     pub fn push(mut self, push: Push) -> Self {
-        self.push = Some(push);
+        self.push = Some(match self.push {
+            Some(before) => before.and(push),
+            None => push,
+        });
         self
     }
 
@@ -363,14 +369,11 @@ impl<T: DeserializeOwned + Send + Sync + 'static> LiveBuilder<T> {
         #[cfg(feature = "sqs")]
         let push = self.push.filter(|_| !manager.is_off());
         #[cfg(feature = "sqs")]
-        let push = push.map(|push| push.hints(&manager)).transpose()?;
+        let push = push.map(|push| push.start(&manager)).transpose()?.unwrap_or_default();
         #[cfg(feature = "sqs")]
-        let (hints, progress) = push.unzip();
+        let (queue, peers) = push.progress();
         #[cfg(feature = "sqs")]
-        let triggers = {
-            let hints = hints.map(trigger::fuse_quietly);
-            self.triggers.into_iter().chain(hints).collect()
-        };
+        let triggers = push.triggers(self.triggers);
         #[cfg(not(feature = "sqs"))]
         let triggers = self.triggers;
         let (cell, handle) =
@@ -378,9 +381,7 @@ impl<T: DeserializeOwned + Send + Sync + 'static> LiveBuilder<T> {
                 .await?;
         cell.status().set_title(self.title);
         #[cfg(feature = "sqs")]
-        if let Some(progress) = progress {
-            cell.status().set_push(progress);
-        }
+        cell.status().set_push(queue, peers);
         Ok(Live::new(cell, handle, Input::Secrets))
     }
 }

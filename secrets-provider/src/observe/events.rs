@@ -222,6 +222,29 @@ pub(crate) fn push_messages_not_deleted(queue: &str, error: &Error, repeated: bo
     }
 }
 
+/// Peers were not informed of a hint. While that lasts, further failures are at DEBUG.
+#[cfg(feature = "sqs")]
+pub(crate) fn peers_failed(addresses: &str, error: &Error, repeated: bool) {
+    let addresses = escape(addresses);
+    if repeated {
+        tracing::debug!(target: TARGET, peers = %addresses, error.kind = %error.kind(), "peers_failed");
+    } else {
+        tracing::warn!(
+            target: TARGET,
+            peers = %addresses,
+            error.kind = %error.kind(),
+            error.message = %error,
+            "peers_failed"
+        );
+    }
+}
+
+/// All peers were informed of a hint, after a failure.
+#[cfg(feature = "sqs")]
+pub(crate) fn peers_recovered(addresses: &str) {
+    tracing::info!(target: TARGET, peers = %escape(addresses), "peers_recovered");
+}
+
 /// A refresh failed, wholly or for some secrets. The message of a failure that is `repeated` is a
 /// summary.
 pub(crate) fn refresh_failed(attempts: u32, error: &Error, repeated: bool, next_try: Duration) {

@@ -3,10 +3,13 @@
 //! [`Push`] describes the queue, [`LiveBuilder::push`](crate::LiveBuilder::push) takes it. The
 //! messages become hints (`envelope`, `receive`), as those of
 //! [`Trigger::secret`](crate::Trigger::secret) are, so that the engine does with them what it does
-//! with any; `sqs` receives them. `setup` writes the template of what has to exist in AWS. Polling goes on beside it, and is all there is when the queue
+//! with any; `sqs` receives them. `setup` writes the template of what has to exist in AWS. `peers`
+//! passes hints on to other replicas. Polling goes on beside it, and is all there is when the queue
 //! fails.
 
+mod address;
 mod envelope;
+mod peers;
 mod receive;
 mod setup;
 mod sqs;
@@ -15,15 +18,17 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::Stream;
+use futures_util::stream::BoxStream;
+use secrecy::SecretString;
 
+use peers::{Peers, Teller};
 use receive::{Options, Queue};
 use sqs::{Access, Sqs};
 
-use crate::engine::trigger::Trigger;
+use crate::engine::trigger::{self, Trigger};
 use crate::error::Error;
 use crate::load::manager::SecretsManager;
-use crate::observe::status::Progress;
+use crate::observe::status::{PeersProgress, Progress};
 
 /// The spread unless [`Push::spread`] says otherwise.
 const DEFAULT_SPREAD: Duration = Duration::from_millis(1500);
@@ -42,7 +47,8 @@ const MAX_SPREAD: Duration = Duration::from_secs(3600);
 /// counted in [`PushStatus::unknown`](crate::PushStatus::unknown), and logged once.
 ///
 /// **One queue for each replica**: SQS gives a message to one receiver only. Replicas that share a
-/// queue each see some of the changes, and the others at the interval.
+/// queue each see some of the changes, and the others at the interval, unless they pass hints on to
+/// each other: [`Push::peers`].
 ///
 /// Nothing depends on it. While the queue cannot be received, [`Status::push`](crate::Status::push)
 /// says why, and the interval finds what changed. The program's role needs `sqs:ReceiveMessage` and
@@ -69,22 +75,74 @@ const MAX_SPREAD: Duration = Duration::from_secs(3600);
 #[derive(Clone)]
 #[must_use = "give it to `LiveBuilder::push`"]
 pub struct Push {
-    url: String,
-    spread: Duration,
+    /// The queue's URL.
+    url: Option<String>,
+    spread: Option<Duration>,
     client: Option<Box<aws_sdk_sqs::Client>>,
+    peers: Option<Peers>,
 }
 
 impl Push {
     /// The queue with this URL, which exists and which only this replica receives.
     pub fn queue(url: impl Into<String>) -> Self {
-        Self { url: url.into(), spread: DEFAULT_SPREAD, client: None }
+        Self { url: Some(url.into()), spread: None, client: None, peers: None }
+    }
+
+    /// Passes each hint on to the other replicas, by `POST /refresh` with this token: for replicas
+    /// that share one queue, or one stream of [`Trigger::secret`](crate::Trigger::secret). They
+    /// mount the refresh route of `secrets-provider-axum` or `-actix`, and have the same token.
+    ///
+    /// `addresses` is `host:port`, such as the name of a headless service; each of its addresses
+    /// gets the hint, IPv4 and IPv6. It is resolved at each hint. Several may be given with commas
+    /// between them; `host:port/internal/refresh` if the route is nested. A replica's own address
+    /// may be among them: a hint with a version is a repeat for it, and nothing is read.
+    ///
+    /// - A hint that came from a peer is not passed on, so there is no echo. One that names the same
+    ///   version as the one before is passed on once a minute, one without a version once a second.
+    ///   Triggers that name no secret are not passed on.
+    /// - At most 100 peers get hints, 32 at a time, each within 3 s and with one retry. A hint that
+    ///   does not arrive is counted in [`Status::peers`](crate::Status::peers), and the peer finds
+    ///   the change at its interval.
+    /// - **Plain HTTP**, because a peer is called by its address, for which no certificate is made.
+    ///   The token is visible to whoever reads the network; what it allows is a refresh. No proxy is
+    ///   used, and no redirect is followed.
+    ///
+    /// With a queue that is received too, the default [`spread`](Self::spread) is zero.
+    ///
+    /// ```no_run
+    /// # async fn start(token: String) -> Result<(), secrets_provider::Error> {
+    /// use secrets_provider::{Live, Push, SecretsManager};
+    ///
+    /// #[derive(serde::Deserialize)]
+    /// struct Settings { jwt_secret: String }
+    ///
+    /// let queue = "https://sqs.eu-west-1.amazonaws.com/111122223333/gaara-secret-changes";
+    /// let settings: Live<Settings> = Live::builder(SecretsManager::prefix("gaara/prod"))
+    ///     .push(Push::queue(queue))
+    ///     .push(Push::peers("gaara.svc:8081", token))
+    ///     .start()
+    ///     .await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn peers(addresses: impl Into<String>, token: impl Into<SecretString>) -> Self {
+        let peers = Peers { addresses: addresses.into(), token: token.into() };
+        Self { url: None, spread: None, client: None, peers: Some(peers) }
+    }
+
+    /// Both; of two queues, or two descriptions of peers, the later one.
+    pub(crate) fn and(self, later: Self) -> Self {
+        let peers = later.peers.or(self.peers);
+        match later.url {
+            Some(_) => Self { peers, ..later },
+            None => Self { peers, ..self },
+        }
     }
 
     /// Spreads the reads that a change causes over this time, evenly at random, so that a fleet
     /// stays below the quota of 10,000 `GetSecretValue` calls a second. Default 1.5 s, which is
     /// enough for 10,000 replicas; at most an hour. A single replica may take zero.
     pub fn spread(mut self, spread: Duration) -> Self {
-        self.spread = spread.min(MAX_SPREAD);
+        self.spread = Some(spread.min(MAX_SPREAD));
         self
     }
 
@@ -97,19 +155,52 @@ impl Push {
         self
     }
 
-    /// The hints, and the state of the queue.
-    pub(crate) fn hints(
-        self,
-        manager: &SecretsManager,
-    ) -> Result<(impl Stream<Item = Trigger> + Send + 'static, Arc<Progress>), Error> {
+    /// What to receive and where to pass it on. Nothing is called yet.
+    ///
+    /// # Errors
+    ///
+    /// `Config` if the queue's URL, an address or the token cannot be used.
+    pub(crate) fn start(self, manager: &SecretsManager) -> Result<Pushing, Error> {
+        let default = if self.peers.is_some() { Duration::ZERO } else { DEFAULT_SPREAD };
+        let spread = self.spread.unwrap_or(default);
+        let teller = self.peers.map(Peers::teller).transpose()?.map(Arc::new);
+        let Some(url) = self.url else { return Ok(Pushing { teller, ..Pushing::default() }) };
         let access = match self.client {
             Some(client) => Access::Client(client),
             None => Access::Store(manager.store()),
         };
-        let queue: Arc<dyn Queue> = Arc::new(Sqs::new(&self.url, access)?);
-        let progress = Arc::new(Progress::new(self.url));
-        let options = Options { label: manager.label().to_owned(), spread: self.spread };
-        Ok((receive::hints(queue, options, progress.clone()), progress))
+        let queue: Arc<dyn Queue> = Arc::new(Sqs::new(&url, access)?);
+        let progress = Arc::new(Progress::new(url));
+        let options = Options { label: manager.label().to_owned(), spread };
+        let hints = trigger::fuse_quietly(receive::hints(queue, options, progress.clone()));
+        Ok(Pushing { hints: Some(hints), progress: Some(progress), teller })
+    }
+}
+
+/// A [`Push`] at work.
+#[derive(Default)]
+pub(crate) struct Pushing {
+    hints: Option<BoxStream<'static, Trigger>>,
+    progress: Option<Arc<Progress>>,
+    teller: Option<Arc<Teller>>,
+}
+
+impl Pushing {
+    /// The states of the queue and of the peers.
+    pub(crate) fn progress(&self) -> (Option<Arc<Progress>>, Option<Arc<PeersProgress>>) {
+        (self.progress.clone(), self.teller.as_ref().map(|teller| teller.progress()))
+    }
+
+    /// These triggers and those of the queue; peers are informed of the hints among all of them.
+    pub(crate) fn triggers(
+        self,
+        triggers: Vec<BoxStream<'static, Trigger>>,
+    ) -> Vec<BoxStream<'static, Trigger>> {
+        let all = triggers.into_iter().chain(self.hints);
+        match &self.teller {
+            Some(teller) => all.map(|triggers| teller.watch(triggers)).collect(),
+            None => all.collect(),
+        }
     }
 }
 
@@ -118,6 +209,7 @@ impl fmt::Debug for Push {
         f.debug_struct("Push")
             .field("queue", &self.url)
             .field("spread", &self.spread)
+            .field("peers", &self.peers.as_ref().map(Peers::shown))
             .finish_non_exhaustive()
     }
 }

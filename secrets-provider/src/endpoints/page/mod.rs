@@ -169,6 +169,8 @@ impl StatusPage {
         self.calls_card(f)?;
         #[cfg(feature = "sqs")]
         self.push_card(f, now)?;
+        #[cfg(feature = "sqs")]
+        self.peers_card(f)?;
         f.write_str("</dl>\n")
     }
 
@@ -247,6 +249,22 @@ impl StatusPage {
             lines.push(format!("{more} other messages"));
         }
         card(f, "Push", push.state().as_str(), &lines.join("<br />"))
+    }
+
+    /// The peers that hints are passed on to, if there are any.
+    #[cfg(feature = "sqs")]
+    fn peers_card(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Some(peers) = self.status.peers() else { return Ok(()) };
+        let mut lines = Vec::new();
+        if let Some(error) = peers.last_error().filter(|_| peers.is_failing()) {
+            lines.push(tag("bad", error.kind().as_str()));
+            lines.push(format!(r#"<span class="words">{}</span>"#, multi_line(error.message())));
+        }
+        lines.push(format!("{} hints arrived", peers.told()));
+        if let failed @ 1.. = peers.failed() {
+            lines.push(format!("{failed} did not"));
+        }
+        card(f, "Peers", &peers.peers().to_string(), &lines.join("<br />"))
     }
 
     /// The last error. It is highlighted while it persists, and still shown after a success.

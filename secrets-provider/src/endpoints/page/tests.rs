@@ -224,7 +224,7 @@ fn the_queue_of_a_push_is_shown_with_what_is_wrong_with_it() {
     use crate::observe::status::Progress;
     let progress = Arc::new(Progress::new("https://queue/1/q".into()));
     let mut page = StatusPage::of(&Live::constant(1));
-    page.status.set_push(progress.clone());
+    page.status.set_push(Some(progress.clone()), None);
     let card = |page: &StatusPage| all(&parsed(&page.to_string()), "dd").pop().expect("a card");
     assert_eq!(card(&page), "connecting no hint yet");
     let error = crate::Error::new(crate::ErrorKind::AccessDenied, format!("queue: <{SHOWN}>"));
@@ -241,6 +241,22 @@ fn the_queue_of_a_push_is_shown_with_what_is_wrong_with_it() {
     progress.served(std::time::SystemTime::now());
     let shown = card(&page);
     assert!(shown.starts_with("connected last hint just now live 0"), "{shown}");
+}
+
+#[cfg(feature = "sqs")]
+#[test]
+fn peers_are_shown_with_what_is_wrong_with_them() {
+    use crate::observe::status::PeersProgress;
+    let progress = Arc::new(PeersProgress::new("gaara.svc:80".into()));
+    let mut page = StatusPage::of(&Live::constant(1));
+    page.status.set_push(None, Some(progress.clone()));
+    let card = |page: &StatusPage| all(&parsed(&page.to_string()), "dd").pop().expect("a card");
+    assert_eq!(card(&page), "0 0 hints arrived");
+    progress.told(5, 4, 1);
+    progress.failed(&crate::Error::new(crate::ErrorKind::AccessDenied, "<refused>"));
+    assert_eq!(card(&page), "5 access_denied <refused> 4 hints arrived 1 did not");
+    progress.recovered();
+    assert_eq!(card(&page), "5 4 hints arrived 1 did not");
 }
 
 /// A store that answers once it may.

@@ -90,7 +90,7 @@ fn the_queue_of_a_push_has_gauges() {
         let settings = live(settings(&memory)).await;
         let progress = std::sync::Arc::new(Progress::new("https://queue/1/q".into()));
         let mut status = settings.status();
-        status.set_push(progress.clone());
+        status.set_push(Some(progress.clone()), None);
         record_status(&status);
         progress.connected();
         progress.served(std::time::SystemTime::now() - Duration::from_secs(90));

@@ -12,6 +12,8 @@ mod derived;
 mod health;
 mod last_error;
 #[cfg(feature = "sqs")]
+mod peers;
+#[cfg(feature = "sqs")]
 mod push;
 mod record;
 mod secret;
@@ -26,6 +28,10 @@ use tokio::time::Instant;
 pub use derived::DerivedStatus;
 pub use health::Health;
 pub use last_error::LastError;
+#[cfg(feature = "sqs")]
+pub(crate) use peers::PeersProgress;
+#[cfg(feature = "sqs")]
+pub use peers::PeersStatus;
 #[cfg(feature = "sqs")]
 pub(crate) use push::Progress;
 #[cfg(feature = "sqs")]
@@ -78,6 +84,9 @@ pub struct Status {
     /// The queue that changes are pushed through.
     #[cfg(feature = "sqs")]
     push: Option<std::sync::Arc<Progress>>,
+    /// The peers that hints are passed on to.
+    #[cfg(feature = "sqs")]
+    peers: Option<std::sync::Arc<PeersProgress>>,
 }
 
 impl Status {
@@ -204,6 +213,13 @@ impl Status {
         self.push.as_ref().map(|progress| progress.status())
     }
 
+    /// The state of the peers that [`Push::peers`](crate::Push::peers) passes hints on to, at the
+    /// time of this call; `None` without them. It does not count for [`health`](Self::health).
+    #[cfg(feature = "sqs")]
+    pub fn peers(&self) -> Option<PeersStatus> {
+        self.peers.as_ref().map(|progress| progress.status())
+    }
+
     /// The number of the live generation: 1 at the start, one more after each swap.
     pub fn generation(&self) -> u64 {
         self.generation
@@ -246,7 +262,7 @@ impl Serialize for Status {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let seconds = |duration: Option<Duration>| duration.map(|duration| duration.as_secs_f64());
         #[cfg(feature = "sqs")]
-        let length = 15 + usize::from(self.push.is_some());
+        let length = 15 + usize::from(self.push.is_some()) + usize::from(self.peers.is_some());
         #[cfg(not(feature = "sqs"))]
         let length = 15;
         let mut fields = serializer.serialize_struct("Status", length)?;
@@ -270,6 +286,10 @@ impl Serialize for Status {
         #[cfg(feature = "sqs")]
         if let Some(push) = self.push() {
             fields.serialize_field("push", &push)?;
+        }
+        #[cfg(feature = "sqs")]
+        if let Some(peers) = self.peers() {
+            fields.serialize_field("peers", &peers)?;
         }
         fields.end()
     }

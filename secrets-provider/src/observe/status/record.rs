@@ -43,6 +43,8 @@ impl Status {
             title: None,
             #[cfg(feature = "sqs")]
             push: None,
+            #[cfg(feature = "sqs")]
+            peers: None,
         }
     }
 
@@ -56,10 +58,14 @@ impl Status {
         self.title = title;
     }
 
-    /// Sets the queue that changes are pushed through.
+    /// Sets the queue that changes are pushed through, and the peers that they are passed on to.
     #[cfg(feature = "sqs")]
-    pub(crate) fn set_push(&mut self, progress: std::sync::Arc<super::Progress>) {
-        self.push = Some(progress);
+    pub(crate) fn set_push(
+        &mut self,
+        queue: Option<std::sync::Arc<super::Progress>>,
+        peers: Option<std::sync::Arc<super::PeersProgress>>,
+    ) {
+        (self.push, self.peers) = (queue, peers);
     }
 
     /// A change that a hint announced went live; it happened at this time.

@@ -124,6 +124,13 @@ async fn debug_of_no_public_type_shows_a_value() {
     let status = pushed.unwrap().status().push().unwrap();
     shown.add("PushStatus", &status);
     shown.add("PushState", &status.state());
+    let token = planted.canaries.plain("the token of peers");
+    let peers = Push::peers("127.0.0.1:1", token);
+    shown.add("Push of peers", &peers);
+    let builder = Live::<Settings>::builder(planted.manager.clone()).push(peers);
+    let layers = planted.layers.clone();
+    let passing = builder.layers(move |secrets| layers.clone().secrets(secrets)).start().await;
+    shown.add("PeersStatus", &passing.unwrap().status().peers().unwrap());
 
     planted.memory.put("app/token", planted.canaries.plain("a new version"));
     let refreshed = live.refresh().await.unwrap();
