@@ -38,6 +38,9 @@ impl<T: Send + Sync + 'static> Live<T> {
     /// `on_change_panicked` is logged, once until a call succeeds, and it is called again at the
     /// next change.
     ///
+    /// Readers may see the new settings a moment before the closure is called. An operation under
+    /// [`with_fresh`](Self::with_fresh) should therefore use the settings that it is given.
+    ///
     /// It is not called for the settings of now. Call this first and read the settings afterwards,
     /// so that no change falls in between.
     ///
