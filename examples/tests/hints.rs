@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use examples::hints;
 use futures_util::Stream;
-use postgres_fixture::Cluster;
+use rotation_rig::Cluster;
 use secrets_provider::{Layers, Live, Memory, SecretsManager, Trigger};
 use serde_json::Value;
 use sqlx::postgres::PgPoolOptions;

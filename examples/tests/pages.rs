@@ -28,6 +28,18 @@ fn the_page_on_postgres_quotes_the_example() {
 }
 
 #[test]
+fn the_page_on_followers_quotes_the_examples() {
+    let page = include_str!("../../secrets-provider/docs/followers.md");
+    let examples = concat!(
+        include_str!("../databases/src/sqlx_postgres.rs"),
+        include_str!("../databases/src/tokio_postgres.rs")
+    );
+    for quote in quotes(page, "rust,ignore") {
+        assert!(examples.contains(quote), "not in the examples:\n{quote}");
+    }
+}
+
+#[test]
 fn the_page_on_push_quotes_the_recipes() {
     let page = include_str!("../../secrets-provider/docs/push.md");
     let (_, recipes) = page.split_once("# Other queues").unwrap();

@@ -113,6 +113,9 @@ pub mod docs {
     #[doc = include_str!("../docs/postgres.md")]
     pub mod postgres {}
 
+    #[doc = include_str!("../docs/followers.md")]
+    pub mod followers {}
+
     #[doc = include_str!("../docs/rotation.md")]
     pub mod rotation {}
 

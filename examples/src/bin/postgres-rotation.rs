@@ -22,7 +22,7 @@ use axum::http::StatusCode;
 use axum::{Router, routing::get};
 use examples::{Failure, postgres};
 use fake_secrets_manager::{RotationStep, Step};
-use postgres_fixture::{RotationFunction, Stage};
+use rotation_rig::{RotationFunction, Stage};
 use secrets_provider::{Live, SecretsManager};
 use sqlx::postgres::{PgConnectOptions, PgPool};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

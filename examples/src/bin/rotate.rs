@@ -7,7 +7,7 @@
 #![allow(clippy::print_stdout, reason = "says what happens")]
 
 use examples::{Failure, postgres};
-use postgres_fixture::Stage;
+use rotation_rig::Stage;
 use secrets_provider::SecretsManager;
 
 #[tokio::main]

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use arc_swap::ArcSwap;
 
 use crate::engine::change_log::ChangeLog;
+use crate::engine::followers::Followers;
 use crate::layers::explain::{Overlooked, Sources};
 use crate::observe::events;
 use crate::observe::status::{DerivedStatus, Status};
@@ -27,6 +28,8 @@ pub(crate) struct Cell<T> {
     change_log: Mutex<ChangeLog>,
     /// The derived values that are still in use.
     derived: Mutex<Vec<Weak<DerivedState>>>,
+    /// What else follows the value.
+    followers: Followers,
 }
 
 impl<T> Cell<T> {
@@ -37,6 +40,7 @@ impl<T> Cell<T> {
             sources: ArcSwap::default(),
             change_log: Mutex::new(ChangeLog::started()),
             derived: Mutex::default(),
+            followers: Followers::default(),
         }
     }
 
@@ -88,6 +92,11 @@ impl<T> Cell<T> {
         let mut derived = lock(&self.derived);
         derived.retain(|state| state.strong_count() > 0);
         derived.push(Arc::downgrade(state));
+    }
+
+    /// What follows the value, besides derived values.
+    pub(crate) fn followers(&self) -> &Followers {
+        &self.followers
     }
 
     /// The status of every derived value that is still in use.

@@ -12,6 +12,7 @@ pub(crate) mod change_log;
 mod conflicts;
 mod cycle;
 mod deleted;
+pub(crate) mod followers;
 pub(crate) mod handle;
 pub(crate) mod hints;
 mod missing;

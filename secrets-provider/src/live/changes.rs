@@ -5,25 +5,34 @@
 
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use futures_util::Stream;
 use tokio::sync::watch;
 use tokio_stream::wrappers::WatchStream;
 
+use crate::engine::followers::Follower;
 use crate::engine::handle::Change;
 
 /// The changes of a [`Live`](crate::Live): a `Stream` of [`Change`]. Skips to the newest when its
 /// reader is slow.
 #[must_use]
-pub struct Changes(WatchStream<Option<Change>>);
+pub struct Changes {
+    stream: WatchStream<Option<Change>>,
+    /// As long as it lives, explanations have this stream.
+    _follower: Arc<Follower>,
+}
 
 impl Changes {
-    pub(crate) fn new(mut receiver: watch::Receiver<Option<Change>>) -> Self {
+    pub(crate) fn new(
+        mut receiver: watch::Receiver<Option<Change>>,
+        follower: Arc<Follower>,
+    ) -> Self {
         // The handle's receiver, of which this is a clone, never looks: the last change would count
         // as new.
         receiver.mark_unchanged();
-        Self(WatchStream::from_changes(receiver))
+        Self { stream: WatchStream::from_changes(receiver), _follower: follower }
     }
 
     /// The next change, or `None` once the background task has ended. Safe to cancel.
@@ -37,7 +46,7 @@ impl Stream for Changes {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Change>> {
         loop {
-            match ready!(Pin::new(&mut self.0).poll_next(cx)) {
+            match ready!(Pin::new(&mut self.stream).poll_next(cx)) {
                 None => return Poll::Ready(None),
                 Some(Some(change)) => return Poll::Ready(Some(change)),
                 Some(None) => {}

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use super::Live;
+use super::followed::Followed;
 use crate::engine::cell::DerivedState;
 use crate::engine::handle::Handle;
 use crate::layers::explain::Sources;
@@ -32,6 +33,8 @@ pub(super) enum Input {
 pub(super) trait Upstream: Send + Sync {
     fn status(&self) -> Status;
     fn sources(&self) -> Arc<Sources>;
+    /// Who follows which of the settings' keys.
+    fn followed(&self) -> Followed;
     /// Whether the settings can never change.
     fn is_constant(&self) -> bool;
     /// Whether the settings no longer change.
@@ -45,6 +48,10 @@ impl<T: Send + Sync> Upstream for Live<T> {
 
     fn sources(&self) -> Arc<Sources> {
         self.sources()
+    }
+
+    fn followed(&self) -> Followed {
+        self.followed()
     }
 
     fn is_constant(&self) -> bool {

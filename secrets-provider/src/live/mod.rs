@@ -9,6 +9,8 @@
 mod builder;
 mod changes;
 mod derive;
+mod follow;
+mod followed;
 mod fresh;
 #[cfg(feature = "axum")]
 mod from_ref;
@@ -30,6 +32,7 @@ pub use view::{Mapped, Part, View};
 use link::{Input, Link};
 
 use crate::engine::cell::Cell;
+use crate::engine::followers::{Follower, How};
 use crate::engine::handle::{Handle, Request};
 use crate::engine::hints::Hint;
 use crate::error::Error;
@@ -179,7 +182,7 @@ impl<T> Live<T> {
             (status.clone(), self.sources())
         };
         // Made while the status is not locked.
-        (self.full_status(own), sources.explanation())
+        (self.full_status(own), self.with_followers(sources.explanation()))
     }
 
     /// What explains the settings: for a derived value, those that it is derived from.
@@ -215,15 +218,19 @@ impl<T> Live<T> {
     /// It is made when it is first asked for in each generation, in a time that grows with the
     /// number of keys times its logarithm.
     ///
+    /// It also has who [follows](crate::ExplainedKey::followed_by) each key, so that a value that
+    /// the program reads once at its start, and would use after a rotation, can be seen.
+    ///
     /// For a [derived](Self::derive) value, this explains the settings that it is derived from.
     pub fn explain(&self) -> Explanation {
-        Explanation::clone(&self.sources().explanation())
+        Arc::unwrap_or_clone(self.with_followers(self.sources().explanation()))
     }
 
     /// A stream of the changes from now on. A slow reader skips to the newest and never delays a
     /// refresh. The stream ends with the background task, which it does not keep alive.
     pub fn changes(&self) -> Changes {
-        Changes::new(self.link.handle.changes.clone())
+        let follower = Follower { how: How::Changes, path: String::new() };
+        Changes::new(self.link.handle.changes.clone(), self.cell.followers().add(follower))
     }
 
     /// Refreshes now and waits for the result. Also reads the layers below the secrets again, such

@@ -369,6 +369,38 @@ pub(crate) fn derived_follower_panicked() {
     tracing::error!(target: TARGET, "derived_follower_panicked");
 }
 
+/// No key of the settings is at or below a path that is followed.
+pub(crate) fn followed_path_unknown(by: &str, path: &str) {
+    tracing::warn!(
+        target: TARGET,
+        by,
+        path,
+        hint = "no key of the settings is at or below it, so nothing would be noticed; `explain` shows the keys",
+        "followed_path_unknown"
+    );
+}
+
+/// A closure that follows a path panicked. It is called again at the next change.
+pub(crate) fn on_change_panicked(path: &str) {
+    tracing::error!(target: TARGET, path, "on_change_panicked");
+}
+
+/// A closure is not called, because there are too many.
+pub(crate) fn on_change_refused(path: &str, limit: usize) {
+    tracing::error!(
+        target: TARGET,
+        path,
+        limit,
+        hint = "call `on_change` once, at the start, and not for each request",
+        "on_change_refused"
+    );
+}
+
+/// A key has changed for which the program wants to be restarted.
+pub(crate) fn restart_requested(path: &str, generation: u64) {
+    tracing::info!(target: TARGET, path, generation, "restart_requested");
+}
+
 /// A secret has a new current version, put there by this program or, on its request, by the store.
 pub(crate) fn secret_rotated(secret: &str, version_id: &str, previous: &str, resumed: bool) {
     metrics::record_rotation("rotated");

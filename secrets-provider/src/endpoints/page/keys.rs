@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Formatter, Write as _};
 
 use super::html::{code, note, section, table, tag};
+use super::text::one_line;
 use crate::layers::explain::{ExplainedKey, Explanation, Layer, Provenance};
 
 /// How many keys of one group are shown.
@@ -21,6 +22,12 @@ const MAX_HIDDEN: usize = 10;
 
 /// Up to this many keys, all groups are open.
 const MAX_OPEN: usize = 50;
+
+/// The head of the column that is there as soon as anything is followed.
+const FOLLOWED: &str = "Followed by";
+
+const UNFOLLOWED: &str = "A key that nothing follows (-) is read at each use, or only once at the \
+                          start: then a rotation needs a restart.";
 
 /// The keys of one source.
 #[derive(Default)]
@@ -75,10 +82,14 @@ pub(super) fn keys(f: &mut Formatter<'_>, explanation: &Explanation) -> fmt::Res
             group.keys.push(key);
         }
         let is_open = explanation.keys().len() <= MAX_OPEN;
+        let is_followed = explanation.is_followed();
         for (number, (source, group)) in groups.iter().take(MAX_GROUPS).enumerate() {
-            details(f, number, is_open, source, group)?;
+            details(f, (number, is_open, is_followed), source, group)?;
         }
         more(f, groups.len().saturating_sub(MAX_GROUPS), "group", "groups")?;
+        if is_followed {
+            note(f, UNFOLLOWED)?;
+        }
         match explanation.omitted_in_words() {
             Some(omitted) => note(f, &format!("And {omitted}.")),
             None => Ok(()),
@@ -88,8 +99,7 @@ pub(super) fn keys(f: &mut Formatter<'_>, explanation: &Explanation) -> fmt::Res
 
 fn details(
     f: &mut Formatter<'_>,
-    number: usize,
-    is_open: bool,
+    (number, is_open, is_followed): (usize, bool, bool),
     source: &Source<'_>,
     group: &Group<'_>,
 ) -> fmt::Result {
@@ -101,19 +111,19 @@ fn details(
     };
     writeln!(f, "<details{open}>")?;
     writeln!(f, r#"<summary id="{id}">{} <small>{count}</small></summary>"#, source.html())?;
-    let shown = group.keys.iter().take(MAX_KEYS);
-    match source.layer {
-        // The summary names the source of all of them.
-        Layer::Secret => {
-            let rows = shown.map(|key| vec![code(&key.shown()), hidden(key)]);
-            table(f, &id, &["Key", "Hides"], rows)?;
-        }
-        _ => {
-            let rows =
-                shown.map(|key| vec![code(&key.shown()), code(key.source().name()), hidden(key)]);
-            table(f, &id, &["Key", "Comes from", "Hides"], rows)?;
-        }
-    }
+    // The summary names the source of all keys of a secret.
+    let has_source = source.layer != Layer::Secret;
+    let heads =
+        [("Key", true), ("Comes from", has_source), ("Hides", true), (FOLLOWED, is_followed)];
+    let heads: Vec<_> = heads.iter().filter(|(_, is_there)| *is_there).map(|head| head.0).collect();
+    let rows = group.keys.iter().take(MAX_KEYS).map(|key| {
+        let mut row = vec![code(&key.shown())];
+        row.extend(has_source.then(|| code(key.source().name())));
+        row.push(hidden(key));
+        row.extend(is_followed.then(|| one_line(&key.followed_by_in_words()).to_string()));
+        row
+    });
+    table(f, &id, &heads, rows)?;
     let left_out = group.keys.iter().skip(MAX_KEYS).map(|key| key.count()).sum();
     more(f, left_out, "key", "keys")?;
     f.write_str("</details>\n")

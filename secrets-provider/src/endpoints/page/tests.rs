@@ -136,6 +136,30 @@ async fn the_page_shows_generation_age_secrets_and_keys() {
 }
 
 #[tokio::test]
+async fn the_page_shows_who_follows_a_key() {
+    let secrets = Memory::new();
+    secrets.put("app/session-key", "value-1");
+    secrets.put("app/token", "value-2");
+    let settings: Live<serde_json::Value> =
+        Live::builder(SecretsManager::prefix("app").backend(secrets))
+            .layers(|secrets| Layers::new().secrets(secrets))
+            .start()
+            .await
+            .expect("settings");
+    assert!(!StatusPage::of(&settings).to_string().contains("Followed by"));
+
+    settings.on_change("token", |_| {});
+    let _restart = settings.restart_on(["to<b>ken"]);
+    let html = StatusPage::of(&settings).to_string();
+    let page = parsed(&html);
+    let rows: Vec<_> = groups(&page).into_iter().flat_map(|(_, rows)| rows).collect();
+    assert_eq!(rows, [row(&["session_key", "", "-"]), row(&["token", "", "on_change token"])]);
+    assert!(all(&page, "th").contains(&"Followed by".to_owned()));
+    let notes = all(&page, "p");
+    assert!(notes.iter().any(|note| note.starts_with("A key that nothing follows")), "{notes:?}");
+}
+
+#[tokio::test]
 async fn the_page_shows_what_a_key_hides() {
     let secrets = Memory::new();
     secrets.put("app/token", "value-secret");

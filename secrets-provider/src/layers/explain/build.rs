@@ -43,6 +43,7 @@ pub(crate) fn explain(layers: &[&Table], merged: &Table) -> Explanation {
         let outranked = others.filter(|other| other.rank < node.rank).map(|other| &*other.origin);
         let hides = hides.get(path.as_slice()).into_iter().flatten().copied().chain(outranked);
         let key = ExplainedKey {
+            followed_by: Vec::new(),
             key: path.join("."),
             source: Provenance::of(&node.origin),
             hides: hides.map(Provenance::of).collect(),

@@ -10,7 +10,10 @@ use super::{ExplainedKey, Explanation, Layer, Provenance};
 use crate::error::escape;
 use crate::tree::names::Shown;
 
-const COLUMNS: [&str; 4] = ["key", "layer", "source", "hides"];
+const COLUMNS: [&str; 5] = ["key", "layer", "source", "hides", "followed by"];
+
+/// How many followers of one key are shown.
+const MAX_FOLLOWERS: usize = 10;
 
 impl fmt::Display for Layer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -59,6 +62,19 @@ impl ExplainedKey {
     pub(crate) fn shown(&self) -> String {
         Shown { path: self.key.clone(), count: self.count }.to_string()
     }
+
+    /// What follows the key, up to a bound; `-` if nothing does.
+    pub(crate) fn followed_by_in_words(&self) -> String {
+        let shown: Vec<_> =
+            self.followed_by.iter().take(MAX_FOLLOWERS).map(|by| escape(by)).collect();
+        match self.followed_by.len() {
+            0 => "-".to_owned(),
+            all if all > shown.len() => {
+                format!("{} and {} more", shown.join(", "), all - shown.len())
+            }
+            _ => shown.join(", "),
+        }
+    }
 }
 
 impl fmt::Display for Explanation {
@@ -66,9 +82,13 @@ impl fmt::Display for Explanation {
         let rows = self.keys.iter().map(|key| {
             let hides: Vec<String> = key.hides.iter().map(ToString::to_string).collect();
             let (layer, place) = (key.source.layer.to_string(), key.source.place());
-            [escape(&key.shown()).into_owned(), layer, place, hides.join(", ")]
+            let followed_by = key.followed_by_in_words();
+            [escape(&key.shown()).into_owned(), layer, place, hides.join(", "), followed_by]
         });
-        let rows: Vec<_> = std::iter::once(COLUMNS.map(str::to_owned)).chain(rows).collect();
+        let mut rows: Vec<_> = std::iter::once(COLUMNS.map(str::to_owned)).chain(rows).collect();
+        if !self.is_followed() {
+            rows.iter_mut().for_each(|[.., followed_by]| followed_by.clear());
+        }
         let mut widths = [0; COLUMNS.len()];
         for row in &rows {
             for (width, cell) in widths.iter_mut().zip(row) {

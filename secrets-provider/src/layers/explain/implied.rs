@@ -34,7 +34,13 @@ impl Explanation {
                 }
                 None => {
                     let hides = Vec::new();
-                    self.keys.push(ExplainedKey { key: key.clone(), source, hides, count: 1 });
+                    self.keys.push(ExplainedKey {
+                        key: key.clone(),
+                        source,
+                        hides,
+                        count: 1,
+                        followed_by: Vec::new(),
+                    });
                 }
             }
             self.omitted.retain(|row| row.source != Provenance::of(origin));

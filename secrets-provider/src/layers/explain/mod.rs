@@ -79,12 +79,14 @@ pub struct Explanation {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct ExplainedKey {
-    key: String,
+    pub(crate) key: String,
     #[serde(skip_serializing_if = "is_one")]
     count: usize,
     #[serde(flatten)]
     source: Provenance,
     hides: Vec<Provenance>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) followed_by: Vec<String>,
 }
 
 /// The place that a value comes from: a variable, a variable in a file, or a version of a secret.
@@ -185,6 +187,19 @@ impl ExplainedKey {
     pub fn hides(&self) -> &[Provenance] {
         &self.hides
     }
+
+    /// What in the program follows this key, for the explanation of a [`Live`](crate::Live):
+    /// `derive` with the name or path of a derived value, `on_change` and `restart_on` with their
+    /// paths, `changes` for a stream of changes. The table and the status page show it as soon as
+    /// anything is followed.
+    ///
+    /// A key that nothing follows may still be read at each use, by `load`, `map` or an extractor,
+    /// which cannot be seen here; or only once at the start, and then the program goes on with the
+    /// old value after a rotation. Followers end with the value, stream or future that they are; at
+    /// most a hundred different ones are regarded.
+    pub fn followed_by(&self) -> &[String] {
+        &self.followed_by
+    }
 }
 
 impl Explanation {
@@ -209,6 +224,16 @@ impl Explanation {
         self.keys.append(&mut self.omitted);
         self.sort();
         self
+    }
+
+    /// The keys, with the omitted ones.
+    pub(crate) fn all_keys_mut(&mut self) -> impl Iterator<Item = &mut ExplainedKey> {
+        self.keys.iter_mut().chain(&mut self.omitted)
+    }
+
+    /// Whether anything follows one of the keys.
+    pub(crate) fn is_followed(&self) -> bool {
+        self.keys.iter().any(|key| !key.followed_by.is_empty())
     }
 
     fn sort(&mut self) {

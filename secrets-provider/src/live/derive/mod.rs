@@ -13,7 +13,6 @@ use tokio::time::Instant;
 use self::follower::{BUILD_TIMEOUT, Build, Follower, run};
 use super::{Input, Live};
 use crate::engine::cell::{Cell, DerivedState};
-use crate::engine::change_log;
 use crate::engine::handle::{self, Handle};
 use crate::error::Error;
 use crate::load::rejected::Rejected;
@@ -152,13 +151,8 @@ impl<T: Send + Sync + 'static> Live<T> {
         upstream.mark_unchanged();
         let (settings, built_from) = self.pair();
         let value = run(&build, settings).await?;
-        if !path.is_empty() {
-            let explanation = self.sources().explanation();
-            let mut keys = explanation.keys().iter();
-            let known = keys.any(|key| change_log::may_concern(key.key(), &path));
-            if !known && !explanation.keys().is_empty() {
-                events::derive_matches_nothing(&label, &path);
-            }
+        if !self.has_key_at(&path) {
+            events::derive_matches_nothing(&label, &path);
         }
 
         let state = Arc::new(DerivedState::new(DerivedStatus {

@@ -20,6 +20,65 @@ pub enum Retry {
     Fresh,
 }
 
+impl Retry {
+    /// The judgement of a database's answer by its SQLSTATE, of PostgreSQL and what speaks its
+    /// protocol, of MySQL and of MariaDB:
+    ///
+    /// | SQLSTATE | | |
+    /// | --- | --- | --- |
+    /// | `28P01`, `28000` | the login was refused | `Fresh` |
+    /// | `57P01`, `57P02`, `57P03`, `57P05` | the server ended the connection, or is not ready | `Now` |
+    /// | `08000`, `08001`, `08003`, `08006`, `08S01` | the connection was lost | `Now` |
+    /// | every other one | | `No` |
+    ///
+    /// `08004`, with which MySQL says that it has too many connections, is not among them, nor is
+    /// `57014`, a statement that was cancelled. A lost connection is often no answer of the
+    /// database, but an error of the driver's own, such as one of I/O: try that again, too, if the
+    /// operation may run twice.
+    ///
+    /// ```
+    /// use secrets_provider::Retry;
+    ///
+    /// assert_eq!(Retry::by_sqlstate("28P01"), Retry::Fresh);
+    /// assert_eq!(Retry::by_sqlstate("57P01"), Retry::Now);
+    /// assert_eq!(Retry::by_sqlstate("23505"), Retry::No);
+    /// ```
+    #[must_use]
+    pub fn by_sqlstate(sqlstate: &str) -> Self {
+        match sqlstate {
+            "28P01" | "28000" => Self::Fresh,
+            "57P01" | "57P02" | "57P03" | "57P05" => Self::Now,
+            "08000" | "08001" | "08003" | "08006" | "08S01" => Self::Now,
+            _ => Self::No,
+        }
+    }
+
+    /// The judgement of an answer of MySQL or MariaDB by its error number, which says more than its
+    /// SQLSTATE:
+    ///
+    /// | number | | |
+    /// | --- | --- | --- |
+    /// | 1045, 1698 | the login was refused | `Fresh` |
+    /// | 1862, 3118, 4151 | the password has expired, or the account is locked | `Fresh` |
+    /// | 1053, 1927, 3169 | the server shuts down, or an administrator ended the connection | `Now` |
+    /// | every other one | | `No` |
+    ///
+    /// ```
+    /// use secrets_provider::Retry;
+    ///
+    /// assert_eq!(Retry::by_mysql_error(1045), Retry::Fresh);
+    /// assert_eq!(Retry::by_mysql_error(1062), Retry::No);
+    /// ```
+    #[must_use]
+    pub fn by_mysql_error(number: u16) -> Self {
+        match number {
+            1045 | 1698 | 1862 | 3118 | 4151 => Self::Fresh,
+            1053 | 1927 | 3169 => Self::Now,
+            _ => Self::No,
+        }
+    }
+}
+
 impl From<bool> for Retry {
     fn from(refused: bool) -> Self {
         if refused { Self::Fresh } else { Self::No }

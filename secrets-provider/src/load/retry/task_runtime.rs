@@ -32,6 +32,13 @@ impl TaskRuntime {
         Self(None)
     }
 
+    /// Runs a task there; not at all if there is no runtime.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        if let Some(runtime) = &self.0 {
+            runtime.spawn(task);
+        }
+    }
+
     /// Waits for a future that only the task can complete; `None` if the runtime does not run.
     pub(crate) async fn run_while_driven<F: Future>(&self, future: F) -> Option<F::Output> {
         let mut future = std::pin::pin!(future);

@@ -1,9 +1,9 @@
 //! Two users take turns, so the login in the secret is never refused. No retry is needed, only a
 //! pool that follows the settings.
 
-use postgres_fixture::{RotationFunction, Stage};
+use rotation_rig::{RotationFunction, Stage};
 
-use crate::load::Load;
+use crate::load::load;
 use crate::service::Framework;
 use crate::{hasty, reaches, report, restless_pool, rotations};
 
@@ -27,7 +27,7 @@ async fn no_request_fails(framework: Framework) {
     let settings = hasty(&stage).start().await.unwrap();
     let pool = settings.derive("database", restless_pool).await.unwrap();
     let server = framework.serve(pool.clone());
-    let load = Load::start(server.address, "/plain");
+    let load = load(server.address, "/plain");
     load.round().await;
 
     let rotations = rotations(200);

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use postgres_fixture::Cluster;
+use rotation_rig::Cluster;
 use sqlx::{Connection as _, PgConnection};
 
-use crate::PATIENCE;
+use rotation_rig::PATIENCE;
 
 #[tokio::test]
 async fn the_server_asks_for_passwords() {

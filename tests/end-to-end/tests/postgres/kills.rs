@@ -10,12 +10,12 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use examples::postgres::{self, Database, connect, log_in};
-use postgres_fixture::Stage;
+use rotation_rig::Stage;
 use secrets_provider::{Live, RotationChange, SecretsManager};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions as _, Connection as _, Executor as _};
 
-use crate::load::Load;
+use crate::load::load;
 use crate::service::Framework;
 use crate::{manager, number, report};
 
@@ -185,7 +185,7 @@ async fn kill_and_resume(alternate: bool, kills: u32) {
     let pool = service(&stage).await;
     let server = Framework::Axum.serve(pool.clone());
     // With two users nothing is ever refused, so nothing needs to be tried again.
-    let load = Load::start(server.address, if alternate { "/plain" } else { "/fresh" });
+    let load = load(server.address, if alternate { "/plain" } else { "/fresh" });
     load.round().await;
 
     let said_first = finish(&stage, alternate).await;
@@ -257,7 +257,7 @@ async fn of_two_programs_that_rotate_at_once_one_wins() {
     let stage = Stage::start().await.unwrap();
     let pool = service(&stage).await;
     let server = Framework::Axum.serve(pool.clone());
-    let load = Load::start(server.address, "/fresh");
+    let load = load(server.address, "/fresh");
     let mut superseded = 0;
     for race in 0..races {
         let mut programs = [started(&stage, false, None).await, started(&stage, false, None).await];

@@ -21,12 +21,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use examples::postgres::Settings;
-use postgres_fixture::Stage;
+use rotation_rig::{PATIENCE, Stage};
 use secrets_provider::{Live, LiveBuilder, Rejected, SecretsManager};
 use sqlx::postgres::{PgPool, PgPoolOptions};
-
-/// Far more than any step takes.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The secrets of the stage, over a socket.
 fn manager(stage: &Stage) -> SecretsManager {

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use examples::postgres::{connect, settings};
 use fake_secrets_manager::Step;
-use postgres_fixture::{RotationFunction, Stage};
+use rotation_rig::{RotationFunction, Stage};
 
-use crate::load::Load;
+use crate::load::load;
 use crate::service::Framework;
 use crate::{manager, reaches, report, rotations};
 
@@ -42,7 +42,7 @@ async fn no_request_fails(framework: Framework) {
     let settings = settings(manager(&stage)).await.unwrap();
     let pool = settings.derive("database", connect).await.unwrap();
     let server = framework.serve(pool.clone());
-    let load = Load::start(server.address, "/fresh");
+    let load = load(server.address, "/fresh");
     load.round().await;
 
     let rotations = rotations(20);

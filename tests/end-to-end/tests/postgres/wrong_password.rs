@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use examples::postgres::{Settings, log_in};
 use fake_secrets_manager::Step;
-use postgres_fixture::{RotationFunction, Stage};
+use rotation_rig::{RotationFunction, Stage};
 use secrets_provider::{ErrorKind, Health, LiveBuilder, Rejected};
 use sqlx::PgPool;
 
-use crate::load::Load;
+use crate::load::load;
 use crate::service::Framework;
 use crate::{hasty, reaches, report, restless, restless_pool};
 
@@ -53,7 +53,7 @@ async fn a_probe_rejects_a_wrong_password(framework: Framework) {
     let settings = slower(&stage).probe(log_in).start().await.unwrap();
     let pool = settings.derive("database", restless_pool).await.unwrap();
     let server = framework.serve(pool.clone());
-    let load = Load::start(server.address, "/fresh");
+    let load = load(server.address, "/fresh");
 
     let mut generation = 1;
     for _ in 0..WRONG {
@@ -107,7 +107,7 @@ async fn a_pool_that_connects_when_built_rejects_a_wrong_password() {
     let settings = slower(&stage).start().await.unwrap();
     let pool = settings.derive("database", eager).await.unwrap();
     let server = Framework::Axum.serve(pool.clone());
-    let load = Load::start(server.address, "/fresh");
+    let load = load(server.address, "/fresh");
     load.round().await;
 
     wrong.store(true, Ordering::Relaxed);

@@ -9,6 +9,7 @@ mod deleted;
 mod derive;
 mod dropped_futures;
 mod faults;
+mod follow;
 mod hints;
 mod logged;
 mod lower_layers;

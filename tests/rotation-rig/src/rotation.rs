@@ -1,13 +1,14 @@
-//! The steps of the rotation functions that AWS offers for PostgreSQL,
-//! SecretsManagerRDSPostgreSQLRotationSingleUser and …MultiUser:
+//! The steps of the rotation functions that AWS offers for databases, such as
+//! SecretsManagerRDSPostgreSQLRotationSingleUser and …MultiUser, over any [`Server`]:
 //! `docs.aws.amazon.com/secretsmanager/latest/userguide/reference_available-rotation-templates.html`.
 
 use std::fmt;
 
 use fake_secrets_manager::{RotationStep, Step};
 use serde::{Deserialize, Serialize};
-use sqlx::postgres::{PgConnectOptions, PgConnection};
-use sqlx::{ConnectOptions as _, Connection as _, Executor as _};
+use sqlx::postgres::PgConnectOptions;
+
+use crate::postgres::Postgres;
 
 /// The suffix in the name of the second of two alternating users.
 const CLONE: &str = "_clone";
@@ -15,31 +16,37 @@ const CLONE: &str = "_clone";
 /// Characters that AWS's functions leave out of passwords, and that a URL would escape.
 const EXCLUDED: &str = "/@\"'\\:";
 
+/// What a rotation needs of a database server.
+pub trait Server: fmt::Debug + Clone + Send + Sync + 'static {
+    /// Fails unless the login is accepted.
+    fn log_in(&self, login: &Login) -> impl Future<Output = Result<(), String>> + Send;
+
+    /// Sets the password of a user: by this login, or by the administrator, who also creates the
+    /// user if it is missing, with the rights of another one.
+    fn set_password(
+        &self,
+        by: Option<&Login>,
+        new: &Login,
+        like: &Login,
+    ) -> impl Future<Output = Result<(), String>> + Send;
+
+    /// Ends all connections of a user, as an administrator does to enforce a new password at once.
+    /// Returns how many there were.
+    fn disconnect(&self, user: &str) -> impl Future<Output = Result<i64, String>> + Send;
+}
+
 /// A login, in the format of a database's secret.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Login {
-    engine: String,
-    host: String,
-    port: u16,
-    username: String,
-    password: String,
-    dbname: String,
+    pub(crate) engine: String,
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) username: String,
+    pub(crate) password: String,
+    pub(crate) dbname: String,
 }
 
 impl Login {
-    /// The login of a user, on the server and database of these options.
-    pub fn new(server: &PgConnectOptions, username: &str, password: &str) -> Self {
-        let socket = server.get_socket().map(|folder| folder.display().to_string());
-        Self {
-            engine: "postgres".to_owned(),
-            host: socket.unwrap_or_else(|| server.get_host().to_owned()),
-            port: server.get_port(),
-            username: username.to_owned(),
-            password: password.to_owned(),
-            dbname: server.get_database().unwrap_or("postgres").to_owned(),
-        }
-    }
-
     /// The secret's text.
     ///
     /// # Panics
@@ -52,16 +59,6 @@ impl Login {
     pub fn username(&self) -> &str {
         &self.username
     }
-
-    async fn connect(&self) -> Result<PgConnection, String> {
-        let options = PgConnectOptions::new_without_pgpass()
-            .host(&self.host)
-            .port(self.port)
-            .username(&self.username)
-            .password(&self.password)
-            .database(&self.dbname);
-        connect(&options).await
-    }
 }
 
 impl fmt::Debug for Login {
@@ -71,23 +68,32 @@ impl fmt::Debug for Login {
 }
 
 /// Replaces the Lambda function that rotates the secret of a database. Call it with each step.
-#[derive(Clone)]
-pub struct RotationFunction {
-    /// The login that sets the password of the next user. Without it, the only user sets its own.
-    master: Option<PgConnectOptions>,
+#[derive(Debug, Clone)]
+pub struct RotationFunction<S = Postgres> {
+    server: S,
+    /// Whether the administrator sets the password of the next user. Otherwise the only user sets
+    /// its own.
+    alternate: bool,
 }
 
 impl RotationFunction {
     /// One user, which changes its own password: from then until the last step, the database
     /// refuses the password in the secret.
     pub fn single_user() -> Self {
-        Self { master: None }
+        Self { server: Postgres { admin: None }, alternate: false }
     }
 
     /// Two users, which take turns, and a third login that sets their passwords: the login in the
     /// secret is never refused.
     pub fn alternating_users(master: PgConnectOptions) -> Self {
-        Self { master: Some(master) }
+        Self { server: Postgres { admin: Some(master) }, alternate: true }
+    }
+}
+
+impl<S: Server> RotationFunction<S> {
+    /// The same for any server: with two users who take turns, or with one.
+    pub fn on(server: S, alternate: bool) -> Self {
+        Self { server, alternate }
     }
 
     /// Runs one step of a rotation.
@@ -99,7 +105,7 @@ impl RotationFunction {
         match call.step() {
             Step::CreateSecret => self.create_secret(call).await,
             Step::SetSecret => self.set_secret(call).await,
-            Step::TestSecret => pending(call).await?.connect().await?.close().await.map_err(said),
+            Step::TestSecret => self.server.log_in(&pending(call).await?).await,
             Step::FinishSecret => finish_secret(call).await,
         }
     }
@@ -113,7 +119,7 @@ impl RotationFunction {
         let random = random.map_err(|_| "GetRandomPassword failed")?;
         let mut login = current(call).await?;
         login.password = random.random_password.ok_or("GetRandomPassword gave none")?;
-        if self.master.is_some() {
+        if self.alternate {
             login.username = match login.username.strip_suffix(CLONE) {
                 Some(first) => first.to_owned(),
                 None => login.username + CLONE,
@@ -130,71 +136,22 @@ impl RotationFunction {
 
     async fn set_secret(&self, call: &RotationStep) -> Result<(), String> {
         let (new, current) = (pending(call).await?, current(call).await?);
-        if new.connect().await.is_ok() {
+        if self.server.log_in(&new).await.is_ok() {
             // An earlier try of this rotation has already set the password.
             return Ok(());
         }
-        let mut connection = match &self.master {
-            Some(master) => connect(master).await?,
+        if self.alternate {
+            return self.server.set_password(None, &new, &current).await;
+        }
+        match self.server.set_password(Some(&current), &new, &current).await {
+            Ok(()) => Ok(()),
             // The label may be ahead of the database, after a rotation to a password that was never
             // set.
-            None => match current.connect().await {
-                Ok(connection) => connection,
-                Err(refused) => match login(call, "AWSPREVIOUS", None).await {
-                    Ok(previous) => previous.connect().await?,
-                    Err(_) => return Err(refused),
-                },
+            Err(refused) => match login(call, "AWSPREVIOUS", None).await {
+                Ok(previous) => self.server.set_password(Some(&previous), &new, &current).await,
+                Err(_) => Err(refused),
             },
-        };
-        let exists = sqlx::query_scalar("SELECT count(*) = 1 FROM pg_roles WHERE rolname = $1");
-        let exists: bool =
-            exists.bind(&new.username).fetch_one(&mut connection).await.map_err(said)?;
-        if !exists {
-            run(
-                &mut connection,
-                "CREATE ROLE %I LOGIN IN ROLE %I",
-                [&new.username, &current.username],
-            )
-            .await?;
         }
-        run(&mut connection, "ALTER ROLE %I PASSWORD %L", [&new.username, &new.password]).await?;
-        connection.close().await.map_err(said)
-    }
-}
-
-impl fmt::Debug for RotationFunction {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RotationFunction").field("alternating", &self.master.is_some()).finish()
-    }
-}
-
-/// A connection that does not log its statements, because they set passwords.
-async fn connect(options: &PgConnectOptions) -> Result<PgConnection, String> {
-    options.clone().disable_statement_logging().connect().await.map_err(said)
-}
-
-/// Runs a statement that cannot have parameters: PostgreSQL quotes them into its text.
-pub(crate) async fn run(
-    connection: &mut PgConnection,
-    statement: &str,
-    parameters: [&str; 2],
-) -> Result<(), String> {
-    let [first, second] = parameters;
-    let quoted =
-        sqlx::query_scalar("SELECT format($1, $2, $3)").bind(statement).bind(first).bind(second);
-    let quoted: String = quoted.fetch_one(&mut *connection).await.map_err(said)?;
-    connection.execute(quoted.as_str()).await.map(drop).map_err(said)
-}
-
-/// The message and SQLSTATE of the database, or the kind of the failure.
-#[allow(clippy::needless_pass_by_value, reason = "`map_err` passes it by value")]
-pub(crate) fn said(error: sqlx::Error) -> String {
-    match &error {
-        sqlx::Error::Database(error) => {
-            format!("{} (SQLSTATE {})", error.message(), error.code().unwrap_or_default())
-        }
-        sqlx::Error::Io(error) => error.to_string(),
-        _ => "the database driver failed".to_owned(),
     }
 }
 
