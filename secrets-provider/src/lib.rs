@@ -65,6 +65,8 @@ pub use observe::status::{
 
 // Where secrets come from: stores, and what a store of your own implements.
 #[doc(inline)]
+#[cfg(feature = "vault")]
+pub use backend::Vault;
 pub use backend::{
     Backend, BoxFuture, BoxStream, Directory, Labels, Memory, Outcome, RotationWindow, Writer,
 };

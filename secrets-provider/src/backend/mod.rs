@@ -24,10 +24,14 @@ mod directory;
 pub(crate) mod iam;
 mod memory;
 pub(crate) mod store;
+#[cfg(feature = "vault")]
+mod vault;
 pub(crate) mod writer;
 
 pub use directory::Directory;
 pub use memory::Memory;
+#[cfg(feature = "vault")]
+pub use vault::Vault;
 pub use writer::{Labels, Writer};
 
 /// A boxed future, as [`Backend`] returns them so that it can be used as a trait object.

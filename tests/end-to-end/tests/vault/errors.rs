@@ -1,0 +1,170 @@
+//! What is wrong, in Vault's words: each kind of failure, its hint, and no value or token in it.
+
+use end_to_end::external::OpenBao;
+use secrets_provider::{Error, ErrorKind, SecretsManager, Vault};
+use serde_json::{Value, json};
+
+const READ: &str = r#"path "secret/data/gaara/prod/*" { capabilities = ["read"] }"#;
+const LIST: &str = r#"path "secret/metadata/gaara/prod/*" { capabilities = ["list"] }"#;
+
+async fn seeded() -> OpenBao {
+    let server = OpenBao::start();
+    server.put("gaara/prod/database", json!({ "username": "gaara", "port": 5432 })).await;
+    server.put("gaara/prod/api/clerk", json!({ "value": "hunter2" })).await;
+    server.put("gaara/production/database", json!({ "value": "a neighbour's" })).await;
+    server
+}
+
+async fn prefix(vault: Vault) -> Result<Vec<(String, String)>, Error> {
+    let snapshot = SecretsManager::prefix("gaara/prod").backend(vault).fetch().await?;
+    let pair = |secret: &secrets_provider::SecretVersion| {
+        (secret.key_path().to_owned(), secret.version_id().to_owned())
+    };
+    Ok(snapshot.secrets().iter().map(pair).collect())
+}
+
+async fn named(vault: Vault, name: &str) -> Result<(), Error> {
+    SecretsManager::names([name]).backend(vault).fetch().await.map(drop)
+}
+
+#[track_caller]
+fn is(error: &Error, kind: ErrorKind, words: &[&str]) {
+    let shown = format!("{error}\n{error:#?}");
+    assert_eq!(error.kind(), kind, "{shown}");
+    for word in words {
+        assert!(shown.contains(word), "`{word}` is not in: {shown}");
+    }
+    assert!(!shown.contains("hunter2"), "{shown}");
+}
+
+/// The policy of the guide, minus each of its capabilities.
+#[tokio::test]
+async fn the_least_policy_reads_a_prefix_and_each_missing_capability_is_named() {
+    let server = seeded().await;
+    for (name, policy, expected) in [
+        ("both", format!("{READ}\n{LIST}"), None),
+        (
+            "no-list",
+            READ.to_owned(),
+            Some(["`list` on `secret/metadata/gaara/prod/`", "[\"list\"]"]),
+        ),
+        ("no-read", LIST.to_owned(), Some(["`read` on `secret/data/gaara/prod/", "[\"read\"]"])),
+    ] {
+        server.policy(name, &policy).await;
+        let vault = Vault::new(server.url()).token(server.token(&[name]).await);
+        match (prefix(vault).await, expected) {
+            (Ok(secrets), None) => assert_eq!(
+                secrets,
+                [("api.clerk".into(), "1".into()), ("database".into(), "1".into())]
+            ),
+            (Err(error), Some(words)) => is(&error, ErrorKind::AccessDenied, &words),
+            (other, _) => panic!("{name}: {other:?}"),
+        }
+    }
+    let vault = Vault::new(server.url()).token(server.token(&["default"]).await);
+    is(&prefix(vault).await.unwrap_err(), ErrorKind::AccessDenied, &["no mount `secret`"]);
+}
+
+#[tokio::test]
+async fn deleted_is_not_absent_and_undeleted_comes_back() {
+    let server = seeded().await;
+    let vault = || Vault::new(server.url()).token(server.root_token());
+    server.put("gaara/prod/database", json!({ "username": "again" })).await;
+    server.must("DELETE", "secret/data/gaara/prod/database", Value::Null).await;
+
+    let error = named(vault(), "gaara/prod/database").await.unwrap_err();
+    is(&error, ErrorKind::PendingDeletion, &["version 2", "undelete -mount=secret -versions=2"]);
+    let error = named(vault(), "gaara/prod/missing").await.unwrap_err();
+    is(&error, ErrorKind::NotFound, &["nothing at `secret/data/gaara/prod/missing`"]);
+    // A prefix selects what has a value, as in AWS.
+    assert_eq!(prefix(vault()).await.unwrap(), [("api.clerk".into(), "1".into())]);
+
+    let versions = json!({ "versions": [2] });
+    server.must("POST", "secret/undelete/gaara/prod/database", versions.clone()).await;
+    assert_eq!(prefix(vault()).await.unwrap()[1], ("database".into(), "2".into()));
+    server.must("PUT", "secret/destroy/gaara/prod/database", versions).await;
+    let error = named(vault(), "gaara/prod/database").await.unwrap_err();
+    is(&error, ErrorKind::NotFound, &["version 2", "destroyed"]);
+}
+
+#[tokio::test]
+async fn numbers_that_start_again_are_no_old_versions() {
+    let server = seeded().await;
+    let vault = Vault::new(server.url()).token(server.root_token());
+    let first = prefix(vault.clone()).await.unwrap();
+    server.must("DELETE", "secret/metadata/gaara/prod/database", Value::Null).await;
+    server.put("gaara/prod/database", json!({ "username": "another" })).await;
+    let second = prefix(vault).await.unwrap();
+    assert_eq!(first[1].1, "1");
+    assert!(second[1].1.starts_with("1-20"), "{second:?}");
+}
+
+#[tokio::test]
+async fn each_failure_of_the_server_or_the_setup_is_worded() {
+    let server = seeded().await;
+    let (url, root) = (server.url(), server.root_token());
+    let https = url.replace("http:", "https:");
+    let refused = Vault::new(&url).token("hunter2hunter2");
+    for (what, vault, kind, words) in [
+        ("no login", Vault::new(&url), ErrorKind::Config, ["needs a token", "token(..)"]),
+        ("bad token", refused, ErrorKind::AccessDenied, ["refuses the token", "valid"]),
+        (
+            "no mount",
+            Vault::new(&url).mount("nope").token(root),
+            ErrorKind::AccessDenied,
+            ["no mount `nope`", "mount(..)"],
+        ),
+        (
+            "below a mount",
+            Vault::new(&url).mount("secret/gaara").token(root),
+            ErrorKind::Config,
+            ["below `secret`", "mount(\"secret\")"],
+        ),
+        (
+            "another engine",
+            Vault::new(&url).mount("cubbyhole").token(root),
+            ErrorKind::Config,
+            ["`cubbyhole` is not a key-value one", "`kv`"],
+        ),
+        (
+            "no namespace",
+            Vault::new(&url).namespace("nope").token(root),
+            ErrorKind::Config,
+            ["no namespace `nope`", "namespace list"],
+        ),
+        ("no TLS", Vault::new(https).token(root), ErrorKind::Unavailable, ["TLS", "`http://`"]),
+        (
+            "nothing there",
+            Vault::new("http://127.0.0.1:1").token(root),
+            ErrorKind::Unavailable,
+            ["127.0.0.1:1", "refused"],
+        ),
+        ("no URL", Vault::new("vault:8200").token(root), ErrorKind::Config, ["URL", "https://"]),
+    ] {
+        let debug = format!("{vault:?}");
+        assert!(!debug.contains("hunter2") && !debug.contains("root"), "{what}: {debug}");
+        is(&named(vault, "gaara/prod/database").await.expect_err(what), kind, &words);
+    }
+    server.seal().await;
+    let sealed = Vault::new(&url).token(root);
+    let error = prefix(sealed.clone()).await.unwrap_err();
+    is(&error, ErrorKind::Unavailable, &["Vault is sealed", "operator unseal"]);
+    server.unseal().await;
+    assert_eq!(prefix(sealed).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_namespace_has_secrets_and_tokens_of_its_own() {
+    let server = seeded().await;
+    server.must("POST", "sys/namespaces/team1", json!({})).await;
+    let mount = json!({ "type": "kv", "options": { "version": "2" } });
+    let (status, _) = server.call_in("team1", "POST", "sys/mounts/secret", mount).await;
+    assert_eq!(status, 204);
+    let data = json!({ "data": { "value": "of the team" } });
+    let path = "secret/data/gaara/prod/token";
+    assert_eq!(server.call_in("team1", "POST", path, data).await.0, 200);
+    let vault = Vault::new(server.url()).namespace("team1").token(server.root_token());
+    assert_eq!(prefix(vault.clone()).await.unwrap(), [("token".into(), "1".into())]);
+    let error = named(vault, "gaara/prod/database").await.unwrap_err();
+    is(&error, ErrorKind::NotFound, &["in the namespace `team1`"]);
+}
