@@ -3,7 +3,7 @@
 //! A denial may mean a bad token or a missing right. The token is looked up; if it is bad, one login
 //! follows and the call is made once more. A dropped future releases the lock of the session.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use http::Method as Verb;
@@ -16,13 +16,17 @@ use super::address::encoded;
 use super::answer::Answer;
 use super::error::{self, Call};
 use super::http::{Body, Http};
+use super::keeper::Keeper;
 use super::kv::Engine;
 use super::numbering::Numbering;
 use super::session::{Grant, Method, Session, Zeroized};
 use crate::error::{Error, ErrorKind};
-use crate::observe::metrics;
 use crate::observe::status::Calls;
+use crate::observe::{events, metrics};
 use crate::unwind::lock;
+
+/// Where a token is looked up by itself: the policy `default` permits it.
+const LOOK_UP: &str = "auth/token/lookup-self";
 
 /// What is shared by the clones of a [`Vault`](super::Vault).
 pub(super) struct Core {
@@ -32,21 +36,26 @@ pub(super) struct Core {
     pub(super) engine: tokio::sync::OnceCell<Engine>,
     pub(super) numbering: Mutex<Numbering>,
     calls: Mutex<Calls>,
+    keeper: Keeper,
+    this: Weak<Self>,
 }
 
 impl Core {
     /// # Errors
     ///
     /// `Config` for an address or a namespace that cannot be one.
-    pub(super) fn new(settings: Settings) -> Result<Self, Error> {
-        Ok(Self {
-            http: Http::new(settings.clone())?,
+    pub(super) fn new(settings: Settings) -> Result<Arc<Self>, Error> {
+        let http = Http::new(settings.clone())?;
+        Ok(Arc::new_cyclic(|this| Self {
+            http,
             settings,
             session: tokio::sync::Mutex::default(),
             engine: tokio::sync::OnceCell::new(),
             numbering: Mutex::default(),
             calls: Mutex::default(),
-        })
+            keeper: Keeper::default(),
+            this: this.clone(),
+        }))
     }
 
     pub(super) fn calls(&self) -> Calls {
@@ -103,12 +112,14 @@ impl Core {
         let now = Instant::now();
         let known = current.clone().filter(|session| !session.has_expired(now));
         let session = match known {
-            None => self.log_in().await?,
-            Some(session) if !session.is_due(now) => return Ok(session),
-            Some(session) => self.renewed(&session).await?,
+            None => Arc::new(self.log_in().await?),
+            Some(session) if !session.is_due(now) => session,
+            Some(session) => Arc::new(self.renewed(&session).await?),
         };
-        let session = Arc::new(session);
         *current = Some(session.clone());
+        if let Some(due) = session.due {
+            self.keeper.ensure(&self.this, due);
+        }
         Ok(session)
     }
 
@@ -121,13 +132,14 @@ impl Core {
             _ if denied.trusted => return Ok(None),
             _ => {}
         }
-        let path = "auth/token/lookup-self";
-        let answer = self.send("VaultLookup", "GET", path, Some(&denied.token), None).await?;
-        match answer.status {
+        match self.look_up(&denied.token).await?.status {
             403 if self.settings.method.logs_in() => {
                 *current = None;
-                let session = Session { trusted: true, ..self.log_in().await? };
-                Ok(Some(current.insert(Arc::new(session)).clone()))
+                let session = self.log_in().await?;
+                // A new token that may not be looked up either: the next denial would look like this
+                // one, and there would be a login for each.
+                let trusted = self.look_up(&session.token).await?.status == 403;
+                Ok(Some(current.insert(Arc::new(Session { trusted, ..session })).clone()))
             }
             403 => Err(error::token_refused(
                 "give a valid token; one that is valid lacks the policy `default`, which lets it \
@@ -136,6 +148,10 @@ impl Core {
             // Good, or nothing is known about it.
             _ => Ok(None),
         }
+    }
+
+    async fn look_up(&self, token: &str) -> Result<Answer, Error> {
+        self.send("VaultLookup", "GET", LOOK_UP, Some(token), None).await
     }
 
     /// A new session.
@@ -205,14 +221,13 @@ impl Core {
 
     /// The session of a token that was given.
     async fn looked_up(&self, token: &Zeroizing<String>) -> Result<Session, Error> {
-        let path = "auth/token/lookup-self";
-        let answer = self.send("VaultLookup", "GET", path, Some(token), None).await?;
+        let answer = self.look_up(token).await?;
         let grant = match answer.status {
             200 => answer.data::<Grant>(),
             // Perhaps it only may not look itself up. The first read will say.
             403 => None,
-            404 => return Err(self.call("", "read", path).failed(&answer)),
-            _ => return Err(self.call("", "read", path).not_served(&answer)),
+            404 => return Err(self.call("", "read", LOOK_UP).failed(&answer)),
+            _ => return Err(self.call("", "read", LOOK_UP).not_served(&answer)),
         };
         let unknown =
             Grant { client_token: Zeroized::default(), lease_duration: 0, renewable: false };
@@ -240,6 +255,7 @@ impl Core {
         next.or_else(|error| {
             let left = session.expires.map(|end| end.saturating_duration_since(Instant::now()));
             let Some(left) = left.filter(|left| !left.is_zero()) else { return Err(error) };
+            events::vault_token_not_renewed(&error, left);
             let due = Instant::now() + (left / 3).max(Duration::from_secs(1));
             Ok(Session {
                 token: session.token.clone(),
@@ -261,6 +277,10 @@ impl Core {
                 let Some(grant) = grant(&answer) else {
                     return Err(self.call("", "update", path).unintelligible());
                 };
+                // Vault rounds down: there is less than a second left.
+                if grant.lease_duration == 0 && session.life.is_some() {
+                    return Err(error::token_refused("it can no longer be renewed"));
+                }
                 let is_last = session.is_near_its_end(&grant);
                 let token = session.token.clone();
                 let renewed = Session::new(token, &grant, Instant::now(), fastrand::f64());

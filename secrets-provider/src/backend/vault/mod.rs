@@ -1,7 +1,7 @@
 //! [`Vault`]: secrets of OpenBao and HashiCorp Vault.
 //!
 //! `address` checks where the server is, `http` calls it, `session` has the token, `kv` reads and
-//! lists the key-value engine, `numbering` makes version ids, `answer` takes answers apart and
+//! lists the key-value engine, `keeper` keeps the token alive, `variables` reads the environment, `numbering` makes version ids, `answer` takes answers apart and
 //! `error` words what failed. Vault's own texts are only matched, never shown, and neither a value
 //! nor a token is in an error or a `Debug`. All words about Vault stay in this folder.
 
@@ -10,10 +10,12 @@ mod answer;
 mod core;
 mod error;
 mod http;
+mod keeper;
 mod kv;
 mod numbering;
 mod session;
 mod tls;
+mod variables;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -95,6 +97,35 @@ impl Vault {
             method: Method::Missing,
         };
         Self { settings, core: Arc::default() }
+    }
+
+    /// The server that the variables of Vault's and OpenBao's own tools describe: those of the
+    /// environment, over those of the `.env` file in the working directory (or the nearest parent).
+    ///
+    /// | variable | meaning |
+    /// | --- | --- |
+    /// | `VAULT_ADDR` | as [`new`](Self::new) |
+    /// | `VAULT_NAMESPACE` | as [`namespace`](Self::namespace) |
+    /// | `VAULT_CACERT` | as [`ca_cert`](Self::ca_cert) |
+    /// | `VAULT_TOKEN` | as [`token`](Self::token) |
+    /// | `VAULT_ROLE_ID`, `VAULT_SECRET_ID` | as [`app_role`](Self::app_role), without a token |
+    ///
+    /// `BAO_ADDR` and so on are used before `VAULT_ADDR` and so on. An empty variable counts as not
+    /// set. Without a login among them, call [`kubernetes`](Self::kubernetes) on the result.
+    ///
+    /// ```no_run
+    /// use secrets_provider::{SecretsManager, Vault};
+    ///
+    /// let manager = SecretsManager::prefix("gaara/prod").backend(Vault::from_env()?);
+    /// # Ok::<(), secrets_provider::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `Config` without an address, or with one half of an AppRole; `Invalid` if `.env` cannot be
+    /// read.
+    pub fn from_env() -> Result<Self, Error> {
+        variables::process()
     }
 
     fn change(mut self, change: impl FnOnce(&mut Settings)) -> Self {
@@ -184,7 +215,7 @@ impl Vault {
     }
 
     fn core(&self) -> Result<&Arc<Core>, Error> {
-        let made = || Core::new(self.settings.clone()).map(Arc::new);
+        let made = || Core::new(self.settings.clone());
         self.core.get_or_init(made).as_ref().map_err(Error::clone)
     }
 }

@@ -61,8 +61,7 @@ pub(super) struct Session {
     /// When to renew it, or to log in again.
     pub(super) due: Option<Instant>,
     pub(super) expires: Option<Instant>,
-    /// It is from a login after a denial that did not look the token up: a further denial is about
-    /// the path.
+    /// It is from a login, and may not be looked up: a denial counts as one of the path.
     pub(super) trusted: bool,
 }
 
@@ -110,10 +109,10 @@ impl Session {
         self.expires.is_some_and(|expires| expires <= now)
     }
 
-    /// Whether a renewal reached the token's maximal life: it gave less than half of what the token
+    /// Whether a renewal reached the token's maximal life: it gave no more than half of what the token
     /// had when it was new.
     pub(super) fn is_near_its_end(&self, renewed: &Grant) -> bool {
-        self.life.is_some_and(|life| Duration::from_secs(renewed.lease_duration) < life / 2)
+        self.life.is_some_and(|life| Duration::from_secs(renewed.lease_duration) <= life / 2)
     }
 }
 
@@ -151,9 +150,9 @@ mod tests {
     }
 
     #[test]
-    fn a_renewal_that_gives_less_than_half_is_the_last_one() {
+    fn a_renewal_that_gives_half_or_less_is_the_last_one() {
         let session = Session::new(Zeroizing::default(), &grant(60), Instant::now(), 0.5);
-        assert!(session.is_near_its_end(&grant(29)));
-        assert!(!session.is_near_its_end(&grant(30)));
+        assert!(session.is_near_its_end(&grant(30)));
+        assert!(!session.is_near_its_end(&grant(31)));
     }
 }

@@ -3,3 +3,5 @@
 
 mod conformance;
 mod errors;
+mod login;
+mod proxy;
