@@ -145,6 +145,15 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
         None
     }
 
+    /// The least policy of the store that lets a program list and read what is at and below this
+    /// prefix, or read these secrets, or both, for
+    /// [`SecretsManager::iam_policy`](crate::SecretsManager::iam_policy). By default, there is none,
+    /// and that method returns the policy for AWS.
+    fn policy(&self, prefix: Option<&str>, ids: &[String]) -> Option<String> {
+        let _ = (prefix, ids);
+        None
+    }
+
     /// The store's name, as figment shows it in errors. By default `secret store`.
     fn store_name(&self) -> &str {
         "secret store"

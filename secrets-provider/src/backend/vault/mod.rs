@@ -1,7 +1,7 @@
 //! [`Vault`]: secrets of OpenBao and HashiCorp Vault.
 //!
 //! `address` checks where the server is, `http` calls it, `session` has the token, `kv` reads and
-//! lists the key-value engine, `keeper` keeps the token alive, `variables` reads the environment, `numbering` makes version ids, `answer` takes answers apart and
+//! lists the key-value engine, `keeper` keeps the token alive, `policy` writes policies, `variables` reads the environment, `numbering` makes version ids, `answer` takes answers apart and
 //! `error` words what failed. Vault's own texts are only matched, never shown, and neither a value
 //! nor a token is in an error or a `Debug`. All words about Vault stay in this folder.
 
@@ -13,6 +13,7 @@ mod http;
 mod keeper;
 mod kv;
 mod numbering;
+mod policy;
 mod session;
 mod tls;
 mod variables;
@@ -264,6 +265,10 @@ impl Backend for Vault {
             Some(Ok(core)) => core.calls(),
             _ => Calls::new(),
         }
+    }
+
+    fn policy(&self, prefix: Option<&str>, ids: &[String]) -> Option<String> {
+        Some(policy::hcl(&self.settings.mount, prefix, ids))
     }
 
     fn store_name(&self) -> &str {

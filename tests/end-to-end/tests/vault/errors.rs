@@ -168,3 +168,103 @@ async fn a_namespace_has_secrets_and_tokens_of_its_own() {
     let error = named(vault, "gaara/prod/database").await.unwrap_err();
     is(&error, ErrorKind::NotFound, &["in the namespace `team1`"]);
 }
+
+/// The policy that `iam_policy` writes is enough for a prefix, and for names, in both versions.
+#[tokio::test]
+async fn the_policy_of_a_manager_is_enough_for_it() {
+    let server = seeded().await;
+    server.put("gaara/prod", json!({ "at_the_root": "yes" })).await;
+    let kv = json!({ "type": "kv", "options": { "version": "1" } });
+    server.must("POST", "sys/mounts/kv", kv).await;
+    server.must("POST", "kv/gaara/prod/database", json!({ "username": "gaara" })).await;
+    server.must("POST", "kv/gaara/prod", json!({ "at_the_root": "yes" })).await;
+    for (mount, keys) in [("secret", 3), ("kv", 2)] {
+        let policies =
+            [SecretsManager::prefix("gaara/prod"), SecretsManager::names(["gaara/prod/database"])]
+                .map(|manager| manager.backend(Vault::new(server.url()).mount(mount)).iam_policy());
+        let token = async |policy: &str| {
+            server.policy("app", policy).await;
+            Vault::new(server.url()).mount(mount).token(server.token(&["app"]).await)
+        };
+        assert_eq!(prefix(token(&policies[0]).await).await.unwrap().len(), keys, "{mount}");
+        let vault = token(&policies[1]).await;
+        named(vault.clone(), "gaara/prod/database").await.unwrap();
+        let error = named(vault, "gaara/prod").await.unwrap_err();
+        is(&error, ErrorKind::AccessDenied, &["`read` on"]);
+    }
+}
+
+/// Version 1 of the engine, and `value` members, through the whole way to settings.
+#[tokio::test]
+async fn one_struct_reads_both_versions_of_the_engine() {
+    #[derive(serde::Deserialize)]
+    struct Settings {
+        database: Database,
+        api: Api,
+        workers: u16,
+    }
+    #[derive(serde::Deserialize)]
+    struct Database {
+        username: String,
+        port: u16,
+    }
+    #[derive(serde::Deserialize)]
+    struct Api {
+        clerk: String,
+    }
+    let server = seeded().await;
+    server.put("gaara/prod/workers", json!({ "value": 4 })).await;
+    let kv = json!({ "type": "kv", "options": { "version": "1" } });
+    server.must("POST", "sys/mounts/kv", kv).await;
+    for (path, data) in [
+        ("database", json!({ "username": "gaara", "port": "5432" })),
+        ("api/clerk", json!({ "value": "hunter2" })),
+        ("workers", json!({ "value": "4" })),
+    ] {
+        server.must("POST", &format!("kv/gaara/prod/{path}"), data).await;
+    }
+    for mount in ["secret", "kv"] {
+        let vault = Vault::new(server.url()).mount(mount).token(server.root_token());
+        let manager = SecretsManager::prefix("gaara/prod").backend(vault);
+        let settings: Settings = manager.fetch().await.unwrap().extract().unwrap();
+        assert_eq!((&*settings.database.username, settings.database.port), ("gaara", 5432));
+        assert_eq!((&*settings.api.clerk, settings.workers), ("hunter2", 4));
+    }
+}
+
+#[tokio::test]
+async fn five_hundred_secrets_are_one_snapshot() {
+    let server = OpenBao::start();
+    for n in 0..500 {
+        server.put(&format!("gaara/prod/s{}/t{n}", n % 25), json!({ "value": "text" })).await;
+    }
+    let vault = Vault::new(server.url()).token(server.root_token());
+    assert_eq!(prefix(vault).await.unwrap().len(), 500);
+}
+
+/// A service whose Vault is sealed while it runs serves what it has, and what is new afterwards.
+#[tokio::test]
+async fn a_live_outlives_a_seal() {
+    use secrets_provider::Live;
+    #[derive(serde::Deserialize)]
+    struct Settings {
+        api: Api,
+    }
+    #[derive(serde::Deserialize)]
+    struct Api {
+        clerk: String,
+    }
+    let server = seeded().await;
+    let vault = Vault::new(server.url()).token(server.root_token());
+    let manager = SecretsManager::prefix("gaara/prod").backend(vault);
+    let settings: Live<Settings> = manager.live().await.unwrap();
+    server.seal().await;
+    let error = settings.refresh().await.unwrap_err();
+    is(&error, ErrorKind::Unavailable, &["Vault is sealed"]);
+    assert_eq!(settings.load().api.clerk, "hunter2");
+    server.unseal().await;
+    server.put("gaara/prod/api/clerk", json!({ "value": "new" })).await;
+    settings.refresh().await.unwrap();
+    assert_eq!(settings.load().api.clerk, "new");
+    settings.shutdown().await;
+}
