@@ -102,6 +102,9 @@ pub mod docs {
     #[doc = include_str!("../docs/backends.md")]
     pub mod backends {}
 
+    #[doc = include_str!("../docs/stores.md")]
+    pub mod stores {}
+
     #[doc = include_str!("../docs/postgres.md")]
     pub mod postgres {}
 
