@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::{BufRead as _, BufReader};
 use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::sync::mpsc;
 
@@ -26,8 +27,9 @@ const TRIES: usize = 5;
 pub struct OpenBao {
     child: Child,
     address: SocketAddr,
+    tls: bool,
     unseal_key: String,
-    _home: TempDir,
+    home: TempDir,
 }
 
 impl fmt::Debug for OpenBao {
@@ -42,9 +44,21 @@ impl OpenBao {
     /// # Panics
     /// If it does not start, with its log.
     pub fn start() -> Self {
+        Self::start_with(false)
+    }
+
+    /// Starts the server with TLS, for clients other than [`call`](Self::call).
+    ///
+    /// # Panics
+    /// If it does not start, with its log.
+    pub fn start_tls() -> Self {
+        Self::start_with(true)
+    }
+
+    fn start_with(tls: bool) -> Self {
         let mut log = String::new();
         for _ in 0..TRIES {
-            match Self::try_start() {
+            match Self::try_start(tls) {
                 Ok(server) => return server,
                 Err(said) => log = said,
             }
@@ -52,12 +66,17 @@ impl OpenBao {
         panic!("OpenBao did not start:\n{log}");
     }
 
-    fn try_start() -> Result<Self, String> {
+    fn try_start(tls: bool) -> Result<Self, String> {
         let free = TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr());
         let address = free.expect("a free port");
         let home = TempDir::new().expect("a temporary folder");
-        let mut child = std::process::Command::new(tool_of(VENV, "bao"))
-            .args(["server", "-dev", "-dev-no-store-token"])
+        let mut command = std::process::Command::new(tool_of(VENV, "bao"));
+        command.args(["server", "-dev", "-dev-no-store-token"]);
+        if tls {
+            let folder = home.path().display();
+            command.arg("-dev-tls").arg(format!("-dev-tls-cert-dir={folder}"));
+        }
+        let mut child = command
             .arg(format!("-dev-root-token-id={ROOT}"))
             .arg(format!("-dev-listen-address={address}"))
             .env_clear()
@@ -88,7 +107,7 @@ impl OpenBao {
             let _ = sender.send(Err(log));
         });
         match ready.recv_timeout(PATIENCE) {
-            Ok(Ok(unseal_key)) => Ok(Self { child, address, unseal_key, _home: home }),
+            Ok(Ok(unseal_key)) => Ok(Self { child, address, tls, unseal_key, home }),
             failed => {
                 // The process may have ended already.
                 let _ = child.kill();
@@ -100,7 +119,17 @@ impl OpenBao {
 
     /// The URL of the server.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http{}://{}", if self.tls { "s" } else { "" }, self.address)
+    }
+
+    /// The certificate of the authority that signed the server's, if it has TLS.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn ca_cert(&self) -> PathBuf {
+        let files = std::fs::read_dir(self.home.path()).expect("the folder");
+        let mut files = files.map(|file| file.expect("a file").path());
+        files.find(|path| path.to_string_lossy().ends_with("ca.pem")).expect("a certificate")
     }
 
     /// Its address.

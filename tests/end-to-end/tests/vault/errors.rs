@@ -268,3 +268,18 @@ async fn a_live_outlives_a_seal() {
     assert_eq!(settings.load().api.clerk, "new");
     settings.shutdown().await;
 }
+
+#[tokio::test]
+async fn a_certificate_is_trusted_by_its_authoritys_file() {
+    let server = OpenBao::start_tls();
+    let vault = || Vault::new(server.url()).token(server.root_token());
+    let error = named(vault(), "gaara/prod/database").await.unwrap_err();
+    is(&error, ErrorKind::Unavailable, &["certificate is not trusted", "VAULT_CACERT"]);
+    let error = named(vault().ca_cert(server.ca_cert()), "gaara/prod/database").await.unwrap_err();
+    is(&error, ErrorKind::NotFound, &["nothing at `secret/data/gaara/prod/database`"]);
+    let plain = server.url().replace("https:", "http:");
+    let error = named(Vault::new(plain).token("root"), "gaara/prod/database").await.unwrap_err();
+    is(&error, ErrorKind::Config, &["speaks HTTPS", "`https://`"]);
+    let error = named(vault().ca_cert("/nowhere.pem"), "gaara/prod/database").await.unwrap_err();
+    is(&error, ErrorKind::Config, &["`/nowhere.pem`", "ca_cert"]);
+}
