@@ -1,7 +1,7 @@
 //! The client: calls with the token, in the words of the key-value engine.
 //!
-//! A denial may mean a bad token or a missing right. The token is looked up; if it is bad, one login
-//! follows and the call is made once more. A dropped future releases the lock of the session.
+//! A denial may mean a bad token or a missing right. The token is looked up; if it is bad, one
+//! login follows and the call is made once more. A dropped future releases the lock of the session.
 
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
@@ -136,8 +136,8 @@ impl Core {
             403 if self.settings.method.logs_in() => {
                 *current = None;
                 let session = self.log_in().await?;
-                // A new token that may not be looked up either: the next denial would look like this
-                // one, and there would be a login for each.
+                // A new token that may not be looked up either: the next denial would look like
+                // this one, and there would be a login for each.
                 let trusted = self.look_up(&session.token).await?.status == 403;
                 Ok(Some(current.insert(Arc::new(Session { trusted, ..session })).clone()))
             }

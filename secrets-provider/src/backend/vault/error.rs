@@ -165,17 +165,18 @@ pub(super) fn unreached(address: &Address, error: &(dyn StdError + 'static)) -> 
             Tls::InvalidCertificate(Bad::NotValidYet | Bad::NotValidYetContext { .. }) => {
                 unavailable("its certificate is not valid yet").with_hint("check the clocks")
             }
-            Tls::InvalidCertificate(
-                Bad::NotValidForName | Bad::NotValidForNameContext { .. },
-            ) => unavailable("its certificate is for another name")
-                .with_hint("give the address by a name that is in the certificate"),
+            Tls::InvalidCertificate(Bad::NotValidForName | Bad::NotValidForNameContext { .. }) => {
+                unavailable("its certificate is for another name")
+                    .with_hint("give the address by a name that is in the certificate")
+            }
             Tls::InvalidCertificate(_) => unavailable("its certificate is not trusted")
                 .with_hint("give the file of its authority: `ca_cert(..)`, or VAULT_CACERT"),
             Tls::InvalidMessage(_) => {
                 unavailable("it does not speak TLS").with_hint("write the address with `http://`")
             }
             Tls::AlertReceived(_) => unavailable("it refused the TLS handshake").with_hint(
-                "client certificates are not supported; check Vault's `tls_require_and_verify_client_cert`",
+                "client certificates are not supported; check Vault's \
+                 `tls_require_and_verify_client_cert`",
             ),
             _ => unavailable("the TLS handshake failed"),
         };

@@ -1,9 +1,10 @@
 //! [`Vault`]: secrets of OpenBao and HashiCorp Vault.
 //!
-//! `address` checks where the server is, `http` calls it, `session` has the token, `kv` reads and
-//! lists the key-value engine, `keeper` keeps the token alive, `policy` writes policies, `variables` reads the environment, `numbering` makes version ids, `answer` takes answers apart and
-//! `error` words what failed. Vault's own texts are only matched, never shown, and neither a value
-//! nor a token is in an error or a `Debug`. All words about Vault stay in this folder.
+//! `address` checks where the server is, `http` calls it, `session` has the token and `keeper`
+//! keeps it alive, `kv` reads and lists the key-value engine, `numbering` makes version ids,
+//! `answer` takes answers apart, `policy` writes policies, `variables` reads the environment, and
+//! `error` words what failed. Vault's own texts are only matched, never shown, and neither a
+//! value nor a token is in an error or a `Debug`. All words about Vault stay in this folder.
 
 mod address;
 mod answer;

@@ -109,8 +109,8 @@ impl Session {
         self.expires.is_some_and(|expires| expires <= now)
     }
 
-    /// Whether a renewal reached the token's maximal life: it gave no more than half of what the token
-    /// had when it was new.
+    /// Whether a renewal reached the token's maximal life: it gave no more than half of what the
+    /// token had when it was new.
     pub(super) fn is_near_its_end(&self, renewed: &Grant) -> bool {
         self.life.is_some_and(|life| Duration::from_secs(renewed.lease_duration) <= life / 2)
     }
