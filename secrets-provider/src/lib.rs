@@ -69,6 +69,8 @@ pub use observe::status::{
 
 // Where secrets come from: stores, and what a store of your own implements.
 #[doc(inline)]
+#[cfg(feature = "vault")]
+pub use backend::Vault;
 pub use backend::{
     Backend, BoxFuture, BoxStream, Directory, Labels, Memory, Outcome, RotationWindow, Writer,
 };
@@ -109,6 +111,9 @@ pub mod docs {
 
     #[doc = include_str!("../docs/backends.md")]
     pub mod backends {}
+
+    #[doc = include_str!("../docs/stores.md")]
+    pub mod stores {}
 
     #[doc = include_str!("../docs/postgres.md")]
     pub mod postgres {}

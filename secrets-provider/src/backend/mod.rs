@@ -24,10 +24,14 @@ mod directory;
 pub(crate) mod iam;
 mod memory;
 pub(crate) mod store;
+#[cfg(feature = "vault")]
+mod vault;
 pub(crate) mod writer;
 
 pub use directory::Directory;
 pub use memory::Memory;
+#[cfg(feature = "vault")]
+pub use vault::Vault;
 pub use writer::{Labels, Writer};
 
 /// A boxed future, as [`Backend`] returns them so that it can be used as a trait object.
@@ -138,6 +142,15 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
 
     /// The writing half of the store, if secrets can be rotated in it. By default, there is none.
     fn writer(&self) -> Option<&dyn Writer> {
+        None
+    }
+
+    /// The least policy of the store that lets a program list and read what is at and below this
+    /// prefix, or read these secrets, or both, for
+    /// [`SecretsManager::iam_policy`](crate::SecretsManager::iam_policy). By default, there is none,
+    /// and that method returns the policy for AWS.
+    fn policy(&self, prefix: Option<&str>, ids: &[String]) -> Option<String> {
+        let _ = (prefix, ids);
         None
     }
 

@@ -62,6 +62,12 @@ pub(crate) trait Store: fmt::Debug + Send + Sync {
         None
     }
 
+    /// The store's own policy for listing and reading, if it has one.
+    fn policy(&self, prefix: Option<&str>, ids: &[String]) -> Option<String> {
+        let _ = (prefix, ids);
+        None
+    }
+
     /// The store's name, as figment's errors show it.
     #[cfg(feature = "figment")]
     fn name(&self) -> &str;
@@ -96,6 +102,10 @@ impl Store for Given {
                 .with_hint("only AWS Secrets Manager has: remove `.stage(..)`"));
         }
         Ok(self.backend.clone())
+    }
+
+    fn policy(&self, prefix: Option<&str>, ids: &[String]) -> Option<String> {
+        self.backend.policy(prefix, ids)
     }
 
     #[cfg(feature = "figment")]

@@ -494,6 +494,18 @@ fn aws_unavailable_using_env_fallback(secrets: &[String], error: &Error) {
     );
 }
 
+/// Vault's token was due and could not be renewed or replaced. It is still valid for a while.
+#[cfg(feature = "vault")]
+pub(crate) fn vault_token_not_renewed(error: &Error, expires_in: Duration) {
+    tracing::warn!(
+        target: TARGET,
+        kind = error.kind().as_str(),
+        error = error.summary(),
+        expires_in_ms = millis(expires_in),
+        "vault_token_not_renewed"
+    );
+}
+
 /// A rename is about none of the selected secrets.
 fn rename_matches_nothing(rename: impl Display) {
     tracing::warn!(

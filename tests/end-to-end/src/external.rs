@@ -1,7 +1,9 @@
 //! The programs that `.ci/external` installs: moto, the `aws` client and boto3 in a Python venv,
-//! MiniStack in another, because they need different versions of the same packages, and Chromium.
+//! MiniStack in another, because they need different versions of the same packages, OpenBao in a
+//! third, and Chromium.
 
 mod chromium;
+mod openbao;
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -21,6 +23,7 @@ use tokio::net::TcpStream;
 use tokio::process::Command;
 
 pub use chromium::{Chromium, Look, OpenPage};
+pub use openbao::OpenBao;
 
 const VENV: &str = "external-venv";
 

@@ -26,8 +26,10 @@ impl SecretsManager {
     ///
     /// The region is that of [`client`](Self::client) or [`aws_config`](Self::aws_config), else
     /// `AWS_REGION` or `AWS_DEFAULT_REGION`. The account is `AWS_ACCOUNT_ID`, because nothing else
-    /// contains it. An unknown region or account is `*`. With another [`backend`](Self::backend),
-    /// this is still the policy for AWS. Its `Statement` is empty if the switches of
+    /// contains it. An unknown region or account is `*`. With another [`backend`](Self::backend)
+    /// that has policies of its own ([`Backend::policy`](crate::Backend::policy)), it is such a
+    /// policy: for `Vault`, one in HCL, for `vault policy write`. With any other, this is still the
+    /// policy for AWS. Its `Statement` is empty if the switches of
     /// [`from_env`](Self::from_env) turn AWS off or the description is contradictory; then there is
     /// nothing to attach.
     ///
@@ -39,9 +41,16 @@ impl SecretsManager {
     /// assert!(!policy.contains("ListSecrets"));
     /// ```
     pub fn iam_policy(&self) -> String {
-        let Description { choice, options, .. } = self.description();
+        let Description { choice, options, store, .. } = self.description();
         let location = self.location();
-        let needs = |needs| iam::policy(&location, needs, options.batches(), options.describe);
+        let needs = |needs| {
+            let of_store = match needs {
+                Needs::Secrets(ids) => store.policy(None, ids),
+                Needs::Prefix(prefix) => store.policy(Some(prefix), &[]),
+            };
+            let of_aws = || iam::policy(&location, needs, options.batches(), options.describe);
+            of_store.unwrap_or_else(of_aws)
+        };
         match choice.plan() {
             Ok(Plan { off: true, .. }) => needs(Needs::Secrets(&[])),
             Ok(Plan { ids: Some(ids), .. }) => needs(Needs::Secrets(&ids)),

@@ -13,7 +13,7 @@ use secrets_provider::backend::conformance;
 use secrets_provider::{
     Directory, Dotenv, Error, ErrorKind, Fetched, Key, Labels, Layers, Live, Memory, NewValue,
     Pins, Push, Rejected, Retry, Rotating, RotationChange, SecretsManager, Snapshot, StatusPage,
-    Trigger, endpoints,
+    Trigger, Vault, endpoints,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -191,6 +191,15 @@ async fn debug_of_no_public_type_shows_a_value() {
     shown.add("Dotenv", &planted.dotenv);
     shown.add("Memory", &planted.memory);
     shown.add("Directory", &Directory::new("secrets").alias("file", "app/x").binary("app/y"));
+    // Nothing listens there: what the error says is shown, too.
+    let vault = Vault::new("http://127.0.0.1:1");
+    let (token, secret_id) =
+        (planted.canaries.plain("vault token"), planted.canaries.plain("vault secret id"));
+    for vault in [vault.clone().token(token), vault.app_role("app", secret_id)] {
+        shown.add("Vault", &vault);
+        let error = SecretsManager::names(["app/x"]).backend(vault).fetch().await.unwrap_err();
+        shown.add("Error", &error);
+    }
     let fetched =
         Fetched::text("app/x", "v1", planted.canaries.plain("fetched text")).with_arn("arn");
     shown.add("Fetched", &fetched);

@@ -1,0 +1,7 @@
+//! `Vault` over OpenBao, the real program: `.ci/external` installs it.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod conformance;
+mod errors;
+mod login;
+mod proxy;
