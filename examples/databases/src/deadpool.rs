@@ -25,7 +25,6 @@ impl Connect for Newest {
 
 /// The builder of a pool that logs in with the newest settings. Open connections stay until the
 /// server ends them: deadpool has no lifetime of its own.
-#[must_use]
 pub fn pool(settings: &Live<Settings>) -> PoolBuilder {
     // The login in this configuration is not used.
     let (unused, manager) = (Config::new(), deadpool_postgres::ManagerConfig::default());

@@ -101,10 +101,10 @@ mod tests {
             ("[::1]:80", "::1", 80, "/refresh"),
             ("_gaara._tcp.svc.:80", "_gaara._tcp.svc.", 80, "/refresh"),
         ] {
-            let [target] = Target::parse_all(address).unwrap().try_into().unwrap();
+            let [target] = Target::parse_all(address).expect(address).try_into().expect("one");
             assert_eq!((target.host(), target.port, &*target.path), (host, port, path));
         }
-        assert_eq!(Target::parse_all(" a:1, b:2,").unwrap().len(), 2);
+        assert_eq!(Target::parse_all(" a:1, b:2,").expect("two").len(), 2);
     }
 
     #[test]
@@ -130,7 +130,8 @@ mod tests {
             assert_eq!(error.kind(), ErrorKind::Config);
             assert!(error.to_string().contains(says), "{addresses}: {error}");
         }
-        let error = Target::parse_all("http://app:hunter2@gaara:80").unwrap_err().to_string();
+        let error =
+            Target::parse_all("http://app:hunter2@gaara:80").expect_err("a login").to_string();
         assert!(error.contains("user name") && !error.contains("hunter2"), "{error}");
     }
 }

@@ -198,7 +198,7 @@ mod tests {
     fn tree(secrets: &[(&str, &str)]) -> Tree {
         let memory = Memory::new();
         for (name, text) in secrets {
-            memory.put(*name, *text);
+            memory.put(name, *text);
         }
         let secrets = SecretsManager::prefix("app").backend(memory).fetch_blocking();
         Tree::of(&Layers::new().secrets(&secrets.expect("secrets"))).expect("a tree")

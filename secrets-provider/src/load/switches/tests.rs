@@ -12,7 +12,7 @@ fn switches(
     environment: Pairs<'_>,
     dotenv: Pairs<'_>,
 ) -> Result<Switches, Error> {
-    let sought = Sought { default_prefix: default, program: None };
+    let sought = Sought { default_prefix: default, program: None, dotenv: None };
     sought_switches(sought, environment, dotenv)
 }
 

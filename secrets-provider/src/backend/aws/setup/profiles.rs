@@ -124,7 +124,7 @@ impl Setup {
     /// Refuses a region of which AWS has none, if nothing sets an endpoint for it.
     pub(in crate::backend::aws) fn check_region(&self, region: &str) -> Result<(), Error> {
         let is_set = |name: &&str| self.environment.value(name).is_some();
-        if looks_like_region(region) || ENDPOINTS.iter().any(|name| is_set(name)) {
+        if looks_like_region(region) || ENDPOINTS.iter().any(is_set) {
             return Ok(());
         }
         let profiles = self.profiles();
