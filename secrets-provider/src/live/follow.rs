@@ -9,10 +9,10 @@
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
-use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 
 use super::Live;
+use crate::backend::BoxFuture;
 use crate::engine::cell::Cell;
 use crate::engine::change_log;
 use crate::engine::followers::{Follower, How};

@@ -217,9 +217,9 @@ async fn the_page_of_fresh_settings() {
     page.has_row_like(&format!("shop/prod/jwt-secret current jwt_secret {version} "));
     let group = format!("secret shop/prod/jwt-secret version {version} 1 key");
     assert!(page.all("summary").contains(&group), "{:?}", page.all("summary"));
-    page.has_row("jwt_secret environment JWT_SECRET");
-    page.has_row("database.pool_size DATABASE__POOL_SIZE");
-    page.has_row("odd.*");
+    page.has_row("jwt_secret environment JWT_SECRET -");
+    page.has_row("database.pool_size DATABASE__POOL_SIZE derive database");
+    page.has_row("odd.* -");
     assert!(page.all("script").is_empty());
     assert!(page.all("tr").iter().any(|row| row.starts_with("database built")));
 }
