@@ -50,7 +50,7 @@ impl CredentialProvider for Credentials {
 ///
 /// # Errors
 ///
-/// If the URL is none, Redis cannot be reached, or it refuses the login.
+/// If the URL is not valid, Redis cannot be reached, or it refuses the login.
 pub async fn connect(settings: Live<Settings>) -> Result<Client, Error> {
     let mut config = Config::from_url(&settings.load().redis.url)?;
     config.credential_provider = Some(Arc::new(Credentials(settings.clone())));

@@ -42,7 +42,7 @@ impl Redis {
     ///
     /// # Errors
     ///
-    /// If the URL is none.
+    /// If the URL is not valid.
     pub fn client(&self) -> Result<Client, Rejected> {
         let address = self.url.as_str().into_connection_info().map_err(|error| rejected(&error))?;
         let login = address.redis_settings().clone();
@@ -51,7 +51,7 @@ impl Redis {
     }
 }
 
-/// What a manager is told besides. After a connection is lost, all commands wait for the next one:
+/// The other settings of a manager. After a connection is lost, all commands wait for the next one:
 /// two more tries, so that a refused login is known soon. About one in a thousand connections that
 /// are lost leaves a command without an answer (redis-rs 1.8): this is how long it waits.
 fn config() -> ConnectionManagerConfig {

@@ -40,7 +40,7 @@ pub struct Smtp {
 ///
 /// # Errors
 ///
-/// If the URL is none, the server cannot be reached, or it refuses the login.
+/// If the URL is not valid, the server cannot be reached, or it refuses the login.
 pub async fn connect(settings: Arc<Settings>) -> Result<Transport, Rejected> {
     let Smtp { url, username, password } = &settings.smtp;
     let builder = Transport::from_url(url).map_err(|error| rejected(&error))?;

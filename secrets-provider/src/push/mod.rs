@@ -9,6 +9,7 @@
 
 mod address;
 mod envelope;
+mod passing;
 mod peers;
 mod receive;
 mod setup;
@@ -21,7 +22,7 @@ use std::time::Duration;
 use futures_util::stream::BoxStream;
 use secrecy::SecretString;
 
-use peers::{Peers, Teller};
+use peers::{Forwarder, Peers};
 use receive::{Options, Queue};
 use sqs::{Access, Sqs};
 
@@ -163,8 +164,8 @@ impl Push {
     pub(crate) fn start(self, manager: &SecretsManager) -> Result<Pushing, Error> {
         let default = if self.peers.is_some() { Duration::ZERO } else { DEFAULT_SPREAD };
         let spread = self.spread.unwrap_or(default);
-        let teller = self.peers.map(Peers::teller).transpose()?.map(Arc::new);
-        let Some(url) = self.url else { return Ok(Pushing { teller, ..Pushing::default() }) };
+        let forwarder = self.peers.map(Peers::forwarder).transpose()?.map(Arc::new);
+        let Some(url) = self.url else { return Ok(Pushing { forwarder, ..Pushing::default() }) };
         let access = match self.client {
             Some(client) => Access::Client(client),
             None => Access::Store(manager.store()),
@@ -173,7 +174,7 @@ impl Push {
         let progress = Arc::new(Progress::new(url));
         let options = Options { label: manager.label().to_owned(), spread };
         let hints = trigger::fuse_quietly(receive::hints(queue, options, progress.clone()));
-        Ok(Pushing { hints: Some(hints), progress: Some(progress), teller })
+        Ok(Pushing { hints: Some(hints), progress: Some(progress), forwarder })
     }
 }
 
@@ -182,13 +183,13 @@ impl Push {
 pub(crate) struct Pushing {
     hints: Option<BoxStream<'static, Trigger>>,
     progress: Option<Arc<Progress>>,
-    teller: Option<Arc<Teller>>,
+    forwarder: Option<Arc<Forwarder>>,
 }
 
 impl Pushing {
     /// The states of the queue and of the peers.
     pub(crate) fn progress(&self) -> (Option<Arc<Progress>>, Option<Arc<PeersProgress>>) {
-        (self.progress.clone(), self.teller.as_ref().map(|teller| teller.progress()))
+        (self.progress.clone(), self.forwarder.as_ref().map(|forwarder| forwarder.progress()))
     }
 
     /// These triggers and those of the queue; peers are informed of the hints among all of them.
@@ -197,8 +198,8 @@ impl Pushing {
         triggers: Vec<BoxStream<'static, Trigger>>,
     ) -> Vec<BoxStream<'static, Trigger>> {
         let all = triggers.into_iter().chain(self.hints);
-        match &self.teller {
-            Some(teller) => all.map(|triggers| teller.watch(triggers)).collect(),
+        match &self.forwarder {
+            Some(forwarder) => all.map(|triggers| forwarder.watch(triggers)).collect(),
             None => all.collect(),
         }
     }

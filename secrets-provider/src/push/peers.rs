@@ -1,7 +1,7 @@
 //! Peers: replicas that are informed of each hint by `POST /refresh`, where they have no queues of
 //! their own.
 //!
-//! The hints of all triggers pass by here ([`Teller::watch`]); a task sends them on. What a peer
+//! The hints of all triggers pass by here ([`Forwarder::watch`]); a task sends them on. What a peer
 //! sends arrives as a request and not as a trigger, so it is never passed on again. Everything is
 //! bounded: the hints that wait, those of one round, the peers, the connections, and the time.
 //! Plain HTTP on connections of their own: no redirect is followed, so that the token reaches only
@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, join_all};
@@ -27,6 +27,7 @@ use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::address::Target;
+use super::passing::{MAX_WAITING, Notice, Passing};
 use crate::engine::hints::Hint;
 use crate::engine::trigger::{Asks, Trigger};
 use crate::error::{Error, ErrorKind, escape};
@@ -39,23 +40,11 @@ pub(super) const MAX_PEERS: usize = 100;
 /// How many peers are called at once.
 const MAX_AT_ONCE: usize = 32;
 
-/// How many hints a peer gets at once; it makes one refresh of them.
-const MAX_IN_ROUND: usize = 16;
-
-/// How many hints wait to be passed on, and of how many secrets is known what was passed on last.
-const MAX_WAITING: usize = 1024;
-
 /// How long a name may take to be resolved, and a peer to answer.
 const ATTEMPT: Duration = Duration::from_secs(3);
 
 /// The wait before the one retry.
 const RETRY_AFTER: Duration = Duration::from_millis(250);
-
-/// For how long a hint that names the same version as the last one of its secret is a repeat.
-const REPEATS: Duration = Duration::from_secs(60);
-
-/// The least time between two hints without a version for one secret.
-const UNVERSIONED_MIN_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The peers as the program describes them; not checked yet.
 #[derive(Clone)]
@@ -73,7 +62,7 @@ impl Peers {
     /// # Errors
     ///
     /// `Config` if an address or the token cannot be used. The token is not shown.
-    pub(super) fn teller(self) -> Result<Teller, Error> {
+    pub(super) fn forwarder(self) -> Result<Forwarder, Error> {
         let targets = Target::parse_all(&self.addresses)?.into_iter().map(Arc::new).collect();
         let visible = |byte: &u8| byte.is_ascii_graphic();
         let token = self.token.expose_secret();
@@ -85,18 +74,18 @@ impl Peers {
         }
         let progress = Arc::new(PeersProgress::new(self.addresses));
         let round = Round { targets, token: self.token, progress: progress.clone() };
-        Ok(Teller { round: Arc::new(round), progress, sender: OnceLock::new() })
+        Ok(Forwarder { round: Arc::new(round), progress, sender: OnceLock::new() })
     }
 }
 
 /// Passes hints on. The task that does it begins with the first hint and ends with this.
-pub(crate) struct Teller {
+pub(crate) struct Forwarder {
     round: Arc<Round>,
     progress: Arc<PeersProgress>,
     sender: OnceLock<Sender<Hint>>,
 }
 
-impl Teller {
+impl Forwarder {
     pub(crate) fn progress(&self) -> Arc<PeersProgress> {
         self.progress.clone()
     }
@@ -106,12 +95,12 @@ impl Teller {
         self: &Arc<Self>,
         triggers: BoxStream<'static, Trigger>,
     ) -> BoxStream<'static, Trigger> {
-        let teller = self.clone();
-        triggers.inspect(move |trigger| teller.tell(trigger)).boxed()
+        let forwarder = self.clone();
+        triggers.inspect(move |trigger| forwarder.forward(trigger)).boxed()
     }
 
     /// Called where a stream is polled, which is in a runtime.
-    fn tell(&self, trigger: &Trigger) {
+    fn forward(&self, trigger: &Trigger) {
         let Asks::Secret(hint) = &trigger.asks else { return };
         if !hint.is_possible() {
             return;
@@ -148,79 +137,6 @@ async fn run(round: Arc<Round>, mut receiver: Receiver<Hint>) {
     }
 }
 
-/// A secret and the version that it has now, as a peer is informed of it.
-type Told = (String, Option<String>);
-
-/// What waits to be passed on, and what was.
-#[derive(Default)]
-struct Passing {
-    /// With the time from which each may go.
-    waiting: BTreeMap<Told, (Instant, Option<SystemTime>)>,
-    /// The last hint of each secret.
-    last: BTreeMap<String, Last>,
-}
-
-struct Last {
-    version: Option<String>,
-    changed_at: Option<SystemTime>,
-    at: Instant,
-}
-
-impl Passing {
-    fn add(&mut self, hint: Hint, progress: &PeersProgress) {
-        let now = Instant::now();
-        let Hint { secret, version, changed_at } = hint;
-        let another_waits =
-            self.waiting.keys().any(|(name, waits)| *name == secret && *waits != version);
-        let due = match (self.last.get(&secret), &version) {
-            // Two versions in turn are a rollback, and no repeat.
-            (Some(last), Some(_))
-                if !another_waits
-                    && last.version == version
-                    && last.changed_at == changed_at
-                    && last.at + REPEATS > now =>
-            {
-                return;
-            }
-            // It may be of another change than the one before.
-            (Some(last), None) => now.max(last.at + UNVERSIONED_MIN_INTERVAL),
-            _ => now,
-        };
-        let told = (secret, version);
-        if self.waiting.len() < MAX_WAITING || self.waiting.contains_key(&told) {
-            self.waiting.entry(told).or_insert((due, changed_at));
-        } else {
-            progress.dropped();
-        }
-    }
-
-    fn due(&self) -> Option<Instant> {
-        self.waiting.values().map(|(due, _)| *due).min()
-    }
-
-    fn take_due(&mut self) -> Vec<Told> {
-        let now = Instant::now();
-        let due = self.waiting.iter().filter(|(_, (due, _))| *due <= now);
-        let due: Vec<Told> = due.map(|(told, _)| told.clone()).take(MAX_IN_ROUND).collect();
-        for told in &due {
-            let changed_at = self.waiting.remove(told).and_then(|(_, changed_at)| changed_at);
-            let (secret, version) = told.clone();
-            self.remember(secret, Last { version, changed_at, at: now });
-        }
-        due
-    }
-
-    fn remember(&mut self, secret: String, last: Last) {
-        self.last.insert(secret, last);
-        if self.last.len() > MAX_WAITING {
-            let oldest = self.last.iter().min_by_key(|(_, last)| last.at);
-            if let Some(oldest) = oldest.map(|(secret, _)| secret.clone()) {
-                self.last.remove(&oldest);
-            }
-        }
-    }
-}
-
 /// What every round needs.
 struct Round {
     targets: Vec<Arc<Target>>,
@@ -238,7 +154,7 @@ enum Failure {
 
 impl Round {
     /// Sends hints to each peer, and records what came of it.
-    async fn pass_on(self: Arc<Self>, hints: &[Told]) {
+    async fn pass_on(self: Arc<Self>, hints: &[Notice]) {
         let bodies: Vec<Bytes> = hints.iter().map(body).collect();
         let (addresses, mut errors) = self.addresses().await;
         let left_out = addresses.len().saturating_sub(MAX_PEERS);
@@ -262,11 +178,11 @@ impl Round {
             calls.push(call.boxed());
         }
         let mut answers = stream::iter(calls).buffer_unordered(MAX_AT_ONCE);
-        let mut told = 0;
+        let mut delivered = 0;
         let mut failed = errors.len();
         let mut refused = Vec::new();
         while let Some((address, results)) = answers.next().await {
-            told += results.iter().filter(|result| result.is_ok()).count();
+            delivered += results.iter().filter(|result| result.is_ok()).count();
             failed += results.iter().filter(|result| result.is_err()).count();
             if let Some(failure) = results.into_iter().find_map(Result::err) {
                 refused.push((address, failure));
@@ -275,7 +191,7 @@ impl Round {
         if let Some((address, failure)) = refused.first() {
             errors.insert(0, failure.error(*address, (refused.len(), peers)));
         }
-        self.progress.told(peers, told, failed);
+        self.progress.delivered(peers, delivered, failed);
         match errors.first() {
             Some(error) => {
                 let repeated = !self.progress.failed(error);
@@ -370,7 +286,7 @@ impl Round {
     }
 }
 
-fn body((secret, version): &Told) -> Bytes {
+fn body((secret, version): &Notice) -> Bytes {
     let body = match version {
         Some(version) => serde_json::json!({ "secret": secret, "version": version }),
         None => serde_json::json!({ "secret": secret }),

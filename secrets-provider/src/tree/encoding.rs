@@ -106,8 +106,13 @@ fn format_of(text: &str) -> Option<&'static str> {
         let name = line.split_once('=').map(|(name, _)| name.trim());
         is_section(line) || name.is_some_and(|name| is_name(name, "-.")) && !is_padding(line)
     };
+    let is_list = || {
+        let inner = text.trim().strip_prefix('[').and_then(|text| text.strip_suffix(']'));
+        inner.is_some_and(|inner| inner.trim_start().starts_with('{'))
+    };
     match () {
         () if lines().next().is_none() => None,
+        () if is_list() => Some("a JSON list"),
         () if lines().all(is_of_dotenv) => Some("the lines of a `.env` file (`NAME=value`)"),
         () if lines().all(is_of_toml) => Some("TOML or INI"),
         () if lines().all(is_of_yaml) => Some("YAML"),
@@ -187,6 +192,7 @@ mod tests {
             (text("[database]\nuser = \"hunter2\"\n"), Some("TOML")),
             (text("[default]\nuser=hunter2\n"), Some("TOML")),
             (text("user = hunter2"), Some("TOML")),
+            (text("[{\"user\": \"hunter2\"}]"), Some("a JSON list")),
             (text("<a><b>hunter2</b></a>"), Some("XML")),
             (text("-----BEGIN PRIVATE KEY-----\nhunter2"), Some("PEM")),
             (text("postgres://u:hunter2@h/db"), Some("a URL")),

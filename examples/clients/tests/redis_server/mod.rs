@@ -167,7 +167,7 @@ pub(crate) async fn until<T>(call: impl AsyncFn() -> Option<T>) -> T {
         if let Some(value) = call().await {
             return value;
         }
-        assert!(begun.elapsed() < PATIENCE, "waited in vain");
+        assert!(begun.elapsed() < PATIENCE, "it did not come in time");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }

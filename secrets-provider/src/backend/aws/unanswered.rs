@@ -81,7 +81,7 @@ impl Call<'_> {
             None => error,
             // A name that no DNS knows is no outage of a region.
             Some(near) => self
-                .error(ErrorKind::Config, &format!("{what}, and its region is none of AWS"))
+                .error(ErrorKind::Config, &format!("{what}, and AWS has no such region"))
                 .with_hint(format!("set AWS_REGION to `{near}`, if that is meant; {check}")),
         }
     }

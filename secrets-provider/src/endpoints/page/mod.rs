@@ -260,7 +260,7 @@ impl StatusPage {
             lines.push(tag("bad", error.kind().as_str()));
             lines.push(format!(r#"<span class="words">{}</span>"#, multi_line(error.message())));
         }
-        lines.push(format!("{} hints arrived", peers.told()));
+        lines.push(format!("{} hints arrived", peers.delivered()));
         if let failed @ 1.. = peers.failed() {
             lines.push(format!("{failed} did not"));
         }

@@ -276,7 +276,7 @@ fn peers_are_shown_with_what_is_wrong_with_them() {
     page.status.set_push(None, Some(progress.clone()));
     let card = |page: &StatusPage| all(&parsed(&page.to_string()), "dd").pop().expect("a card");
     assert_eq!(card(&page), "0 0 hints arrived");
-    progress.told(5, 4, 1);
+    progress.delivered(5, 4, 1);
     progress.failed(&crate::Error::new(crate::ErrorKind::AccessDenied, "<refused>"));
     assert_eq!(card(&page), "5 access_denied <refused> 4 hints arrived 1 did not");
     progress.recovered();

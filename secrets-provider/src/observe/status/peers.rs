@@ -17,7 +17,7 @@ pub struct PeersStatus {
     addresses: String,
     failing: bool,
     peers: usize,
-    told: u64,
+    delivered: u64,
     failed: u64,
     last_error: Option<LastError>,
 }
@@ -40,8 +40,8 @@ impl PeersStatus {
     }
 
     /// How many hints peers took, one for each peer.
-    pub fn told(&self) -> u64 {
-        self.told
+    pub fn delivered(&self) -> u64 {
+        self.delivered
     }
 
     /// How many hints did not arrive, one for each peer, after the retry; with the lookups of names
@@ -69,7 +69,7 @@ impl PeersProgress {
             addresses: addresses.clone(),
             failing: false,
             peers: 0,
-            told: 0,
+            delivered: 0,
             failed: 0,
             last_error: None,
         };
@@ -90,10 +90,10 @@ impl PeersProgress {
     }
 
     /// So many peers were called; so many calls succeeded and failed.
-    pub(crate) fn told(&self, peers: usize, told: usize, failed: usize) {
+    pub(crate) fn delivered(&self, peers: usize, delivered: usize, failed: usize) {
         let mut status = self.lock();
         status.peers = peers;
-        status.told += told as u64;
+        status.delivered += delivered as u64;
         status.failed += failed as u64;
     }
 

@@ -102,7 +102,7 @@ async fn after(settings: &Live<Settings>, calls: u64) -> PeersStatus {
     let waiting = async {
         loop {
             let status = settings.status().peers().unwrap();
-            if status.told() + status.failed() >= calls {
+            if status.delivered() + status.failed() >= calls {
                 return status;
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -144,7 +144,7 @@ async fn a_peer_that_fails_keeps_no_hint_from_the_others_and_is_retried_once_at_
     hint.send(Trigger::secret("app").version("2")).unwrap();
     let status = after(&settings, 5).await;
     assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
-    assert_eq!((status.peers(), status.told(), status.failed()), (5, 1, 4), "{status:?}");
+    assert_eq!((status.peers(), status.delivered(), status.failed()), (5, 1, 4), "{status:?}");
     assert!(status.is_failing());
     let calls = [good_calls, denied_calls, broken_calls].map(|calls| calls.load(Ordering::Relaxed));
     assert_eq!(calls, [1, 1, 2]);
@@ -171,7 +171,7 @@ async fn a_redirect_is_not_followed() {
     let (settings, hint) = passing(&serve(Router::new().route("/refresh", route)).await).await;
     hint.send(Trigger::secret("app").version("2")).unwrap();
     let status = after(&settings, 1).await;
-    assert_eq!((status.told(), calls.load(Ordering::Relaxed)), (0, 0), "{status:?}");
+    assert_eq!((status.delivered(), calls.load(Ordering::Relaxed)), (0, 0), "{status:?}");
 }
 
 #[tokio::test]
@@ -187,13 +187,13 @@ async fn a_storm_of_one_hint_is_passed_on_once_and_many_hints_once_each() {
         hint.send(Trigger::secret(format!("app/{n}")).version("1")).unwrap();
     }
     let status = after(&settings, 101).await;
-    assert_eq!((status.told(), status.failed(), calls.load(Ordering::Relaxed)), (101, 0, 101));
+    assert_eq!((status.delivered(), status.failed(), calls.load(Ordering::Relaxed)), (101, 0, 101));
     assert!(!status.is_failing());
     // Back to the version before: that is a change, and no repeat.
     for version in ["3", "2"] {
         hint.send(Trigger::secret("app").version(version)).unwrap();
     }
-    assert_eq!(after(&settings, 103).await.told(), 103);
+    assert_eq!(after(&settings, 103).await.delivered(), 103);
 }
 
 #[tokio::test]

@@ -374,7 +374,7 @@ pub(super) const SLIPS: &[Slip] = &[
     config(
         &[("AWS_REGION", "us-esat-1"), KEY_ID, SECRET_KEY],
         &[],
-        "not found by DNS, and its region is none of AWS",
+        "not found by DNS, and AWS has no such region",
         "set AWS_REGION to `us-east-1`",
     ),
     config(
