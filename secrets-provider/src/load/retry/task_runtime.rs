@@ -46,7 +46,7 @@ impl TaskRuntime {
             tokio::select! {
                 biased;
                 output = &mut future => return Some(output),
-                () = sleep(PATIENCE) => {}
+                () = self.sleep(PATIENCE) => {}
             }
             tokio::select! {
                 biased;
@@ -65,16 +65,17 @@ impl TaskRuntime {
             biased;
             // A runtime that was shut down drops the task, which counts, too: it drops all others.
             _ = running => true,
-            () = sleep(RESPONSE) => false,
+            () = self.sleep(RESPONSE) => false,
         }
     }
-}
 
-/// Sleeps on the caller's runtime, or on the thread for blocking calls if there is none.
-async fn sleep(time: Duration) {
-    match Handle::try_current() {
-        Ok(_) => tokio::time::sleep(time).await,
-        Err(_) => blocking::sleep(time).await,
+    /// Sleeps by the timer of the task's runtime if that is the caller's, and otherwise on the
+    /// thread for blocking calls: a caller's own runtime may have no timer.
+    async fn sleep(&self, time: Duration) {
+        match (Handle::try_current(), &self.0) {
+            (Ok(caller), Some(own)) if caller.id() == own.id() => tokio::time::sleep(time).await,
+            _ => blocking::sleep(time).await,
+        }
     }
 }
 
@@ -102,6 +103,22 @@ mod tests {
             });
         });
         let answer = second.block_on(task.run_while_driven(receive));
+        assert_eq!(answer.expect("it is driven").expect("an answer"), 7);
+        driving.join().expect("no panic");
+    }
+
+    #[test]
+    fn a_task_is_waited_for_on_a_runtime_without_a_timer() {
+        let (own, bare) = (runtime(), tokio::runtime::Builder::new_current_thread().build());
+        let task = own.block_on(async { TaskRuntime::current() });
+        let (send, receive) = oneshot::channel();
+        let driving = std::thread::spawn(move || {
+            own.block_on(async {
+                tokio::time::sleep(2 * PATIENCE).await;
+                send.send(7).expect("a receiver");
+            });
+        });
+        let answer = bare.expect("a runtime").block_on(task.run_while_driven(receive));
         assert_eq!(answer.expect("it is driven").expect("an answer"), 7);
         driving.join().expect("no panic");
     }
