@@ -12,16 +12,12 @@ pub mod api_key;
 pub mod axum_tls;
 #[cfg(feature = "certificate")]
 pub mod certificate;
-#[cfg(feature = "fred")]
-pub mod fred;
 #[cfg(feature = "jwks")]
 pub mod jwks;
 #[cfg(feature = "mtls")]
 pub mod mtls;
 #[cfg(any(feature = "certificate", feature = "jwks"))]
 pub mod pem;
-#[cfg(feature = "redis")]
-pub mod redis;
 #[cfg(feature = "reqwest")]
 pub mod reqwest;
 #[cfg(feature = "shapes")]

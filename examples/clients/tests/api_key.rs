@@ -2,14 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod load;
-
 use std::net::Ipv4Addr;
 
 use axum::http::{HeaderMap, HeaderValue, header};
 use clients::{api_key, reqwest as by_reqwest, tonic as by_tonic};
 use fake_secrets_manager::FakeSecretsManager;
-use load::Load;
+use rotation_rig::Load;
 use secrets_provider::{Layers, Live, Retry, SecretsManager};
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -40,22 +38,22 @@ async fn live<T: DeserializeOwned + Send + Sync + 'static>(fake: &FakeSecretsMan
 /// Rotates, and one of them learns of it first, in turns.
 async fn rotate<C, S>(
     fake: &FakeSecretsManager,
-    load: &mut Load,
+    load: &Load,
     (caller, service): (&Live<C>, &Live<S>),
 ) {
-    load.rounds(1).await;
+    load.answers(1).await;
     for rotation in 1..=ROTATIONS {
         put(fake, rotation);
         if rotation % 2 == 0 {
             assert!(caller.refresh().await.unwrap().changed());
-            load.rounds(2).await;
+            load.round().await;
             assert!(service.refresh().await.unwrap().changed());
         } else {
             assert!(service.refresh().await.unwrap().changed());
-            load.rounds(2).await;
+            load.round().await;
             assert!(caller.refresh().await.unwrap().changed());
         }
-        load.rounds(2).await;
+        load.round().await;
     }
 }
 
@@ -69,7 +67,7 @@ async fn reqwest_is_let_in_by_key_and_by_login() {
     let url = format!("http://{}", tcp.local_addr().unwrap());
     tokio::spawn(axum::serve(tcp, api_key::app(service.clone())).into_future());
     let client = by_reqwest::client().unwrap();
-    let mut load = Load::start(WORKERS, {
+    let load = Load::repeat(WORKERS, {
         let (caller, client, url) = (caller.clone(), client.clone(), url.clone());
         move |worker| {
             let (caller, client, url) = (caller.clone(), client.clone(), url.clone());
@@ -84,8 +82,8 @@ async fn reqwest_is_let_in_by_key_and_by_login() {
             }
         }
     });
-    rotate(&fake, &mut load, (&caller, &service)).await;
-    load.stop().await.report("reqwest, bearer and basic", ROTATIONS);
+    rotate(&fake, &load, (&caller, &service)).await;
+    load.finish().await.report("reqwest, bearer and basic", ROTATIONS);
 
     // The key of two rotations ago is refused, and so is none; no server is another thing.
     let refused = client.get(&url).bearer_auth(format!("key-{}", ROTATIONS - 2)).send();
@@ -135,15 +133,15 @@ async fn tonic_is_let_in() {
     let channel = Endpoint::from_shared(format!("http://{to}")).unwrap().connect_lazy();
 
     let client = by_tonic::client(channel.clone(), caller.clone());
-    let mut load = Load::start(WORKERS, move |_| {
+    let load = Load::repeat(WORKERS, move |_| {
         let mut client = client.clone();
         async move {
             let call = client.check(HealthCheckRequest::default());
             call.await.map(drop).map_err(|status| status.to_string())
         }
     });
-    rotate(&fake, &mut load, (&caller, &service)).await;
-    load.stop().await.report("tonic", ROTATIONS);
+    rotate(&fake, &load, (&caller, &service)).await;
+    load.finish().await.report("tonic", ROTATIONS);
 
     let stranger = FakeSecretsManager::new();
     stranger.put("app/api-key", "of someone else");

@@ -3,7 +3,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod load;
 mod pki;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -15,8 +14,8 @@ use clients::axum_tls::TlsListener;
 use clients::certificate::{Settings, certificate, check, server_config};
 use clients::{actix_tls, mtls};
 use fake_secrets_manager::FakeSecretsManager;
-use load::Load;
 use pki::{Authority, secret};
+use rotation_rig::Load;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, crypto::aws_lc_rs};
@@ -72,7 +71,7 @@ async fn renew(server: &str, serve: impl AsyncFnOnce(Live<CertifiedKey>) -> Sock
 
     let swapped = Arc::new(AtomicUsize::new(0));
     let config = Arc::new(client(&authority));
-    let mut handshakes = Load::start(8, {
+    let handshakes = Load::repeat(8, {
         let (swapped, authority) = (swapped.clone(), authority.clone());
         move |_| {
             let (swapped, authority, config) = (swapped.clone(), authority.clone(), config.clone());
@@ -86,14 +85,14 @@ async fn renew(server: &str, serve: impl AsyncFnOnce(Live<CertifiedKey>) -> Sock
             }
         }
     });
-    handshakes.rounds(1).await;
+    handshakes.answers(1).await;
     for renewal in 1..=RENEWALS {
         fake.put("app/tls", authority.issue().secret());
         assert!(current.refresh().await.unwrap().changed());
         swapped.store(renewal, Ordering::SeqCst);
-        handshakes.rounds(1).await;
+        handshakes.answers(1).await;
     }
-    handshakes.stop().await.report(server, RENEWALS);
+    handshakes.finish().await.report(server, RENEWALS);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -151,7 +150,7 @@ async fn a_client_shows_its_renewed_certificate() {
 
     let config = Arc::new(mtls::client_config(own.clone(), authority.roots()).unwrap());
     let swapped = Arc::new(AtomicUsize::new(0));
-    let mut calls = Load::start(8, {
+    let calls = Load::repeat(8, {
         let swapped = swapped.clone();
         move |_| {
             let (swapped, config) = (swapped.clone(), config.clone());
@@ -171,7 +170,7 @@ async fn a_client_shows_its_renewed_certificate() {
             }
         }
     });
-    calls.rounds(1).await;
+    calls.answers(1).await;
     // Both ends renew, one after the other.
     for renewal in 1..=RENEWALS / 2 {
         fake.put("server/tls", authority.issue().secret());
@@ -180,9 +179,9 @@ async fn a_client_shows_its_renewed_certificate() {
         own.refresh().await.unwrap();
         // 0 and 1 are those of the start; then server and client take turns.
         swapped.store(2 * renewal + 1, Ordering::SeqCst);
-        calls.rounds(1).await;
+        calls.answers(1).await;
     }
-    calls.stop().await.report("rustls with a client certificate", RENEWALS);
+    calls.finish().await.report("rustls with a client certificate", RENEWALS);
 }
 
 #[tokio::test]

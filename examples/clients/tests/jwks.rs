@@ -3,8 +3,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod load;
-
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
@@ -12,8 +10,8 @@ use axum::body::{Body, to_bytes};
 use axum::http::{Request, header};
 use clients::jwks::{self, Keys, Settings, verify};
 use fake_secrets_manager::FakeSecretsManager;
-use load::Load;
 use rcgen::KeyPair;
+use rotation_rig::Load;
 use secrets_provider::{Layers, Live, SecretsManager};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
@@ -66,7 +64,7 @@ async fn a_token_is_valid_for_its_life() {
     };
     // One of each rotation that is within its life.
     tokens.lock().unwrap().push_back(sign(&signer));
-    let mut load = Load::start(WORKERS, {
+    let load = Load::repeat(WORKERS, {
         let (signer, verifier, tokens) = (signer.clone(), verifier.clone(), tokens.clone());
         move |_| {
             let mut tokens: Vec<_> = tokens.lock().unwrap().iter().cloned().collect();
@@ -78,21 +76,21 @@ async fn a_token_is_valid_for_its_life() {
             async move { if verified { Ok(()) } else { Err("a token was refused".to_owned()) } }
         }
     });
-    load.rounds(1).await;
+    load.answers(1).await;
     for rotation in 1..=ROTATIONS {
         // The oldest ends its life before its key goes, and is not asked about any more.
         if rotation > LIFE {
             tokens.lock().unwrap().pop_front();
-            load.rounds(2).await;
+            load.round().await;
         }
         fake.put("app/token-keys", secret(&mut made, rotation));
         assert!(signer.refresh().await.unwrap().changed());
-        load.rounds(1).await;
+        load.answers(1).await;
         assert!(verifier.refresh().await.unwrap().changed());
         tokens.lock().unwrap().push_back(sign(&signer));
-        load.rounds(1).await;
+        load.answers(1).await;
     }
-    load.stop().await.report("jsonwebtoken, a set of keys", ROTATIONS);
+    load.finish().await.report("jsonwebtoken, a set of keys", ROTATIONS);
 }
 
 #[tokio::test]

@@ -1,9 +1,8 @@
 //! A login of a mail server that rotates while mail is sent. The server is this file's own: it asks
-//! for a login (AUTH PLAIN) and counts the messages.
+//! for a login (AUTH PLAIN), ends connections when it is asked to, and counts the messages.
+//! `smtp_server.rs` has a real one.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod load;
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
@@ -15,7 +14,7 @@ use base64::engine::general_purpose::STANDARD;
 use clients::smtp::{Settings, Transport, connect, retry, send};
 use fake_secrets_manager::FakeSecretsManager;
 use lettre::{AsyncTransport as _, Message};
-use load::Load;
+use rotation_rig::Load;
 use secrets_provider::{Layers, Live, Retry, SecretsManager};
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
@@ -134,7 +133,7 @@ async fn transport(fake: &FakeSecretsManager) -> Live<Transport> {
 
 fn sending(transport: &Live<Transport>) -> Load {
     let transport = transport.clone();
-    Load::start(WORKERS, move |_| {
+    Load::repeat(WORKERS, move |_| {
         let transport = transport.clone();
         async move {
             let sent = send(&transport, &message()).await;
@@ -151,27 +150,27 @@ async fn every_message_is_sent_once() {
     let transport = transport(&fake).await;
 
     // Two passwords are valid for a while, then the connections of the old one end.
-    let mut load = sending(&transport);
-    load.rounds(1).await;
+    let load = sending(&transport);
+    load.answers(1).await;
     for rotation in 1..=ROTATIONS {
         allow(&server, rotation);
         put(&fake, &url, rotation);
         assert!(transport.refresh().await.unwrap().changed());
         // What was begun with the old transport is sent.
-        load.rounds(1).await;
+        load.answers(1).await;
         server.send_modify(|state| {
             state.logins.remove(&login(rotation - 1));
             state.era += 1;
         });
-        load.rounds(2).await;
+        load.round().await;
     }
-    let figures = load.stop().await;
+    let figures = load.finish().await;
     figures.report("lettre", ROTATIONS);
-    assert_eq!(server.borrow().messages, figures.requests);
+    assert_eq!(server.borrow().messages as u64, figures.requests());
     assert_eq!(server.borrow().refusals, 0);
 
     // The server learns of the new password first.
-    let mut load = sending(&transport);
+    let load = sending(&transport);
     for rotation in ROTATIONS + 1..=ROTATIONS + REFUSED {
         let before = server.borrow().refusals;
         server.send_modify(|state| {
@@ -180,11 +179,12 @@ async fn every_message_is_sent_once() {
         });
         server.subscribe().wait_for(|state| state.refusals > before).await.unwrap();
         put(&fake, &url, rotation);
-        load.rounds(2).await;
+        load.round().await;
     }
-    let more = load.stop().await;
+    let more = load.finish().await;
     more.report("lettre, one password", REFUSED);
-    assert_eq!(server.borrow().messages, figures.requests + more.requests);
+    let sent = figures.requests() + more.requests();
+    assert_eq!(server.borrow().messages as u64, sent);
 }
 
 #[tokio::test]

@@ -1,32 +1,51 @@
-//! A pool of bb8: its manager asks for the login of each new connection. (`bb8-postgres` keeps one
-//! login for good, and does no more than this.)
+//! A pool of bb8 with the connections of bb8-postgres. Its own manager keeps one login for good, so
+//! this one makes such a manager for each new connection, with the login of that moment.
+
+use std::sync::Arc;
 
 use bb8::{ManageConnection, RunError};
+use bb8_postgres::PostgresConnectionManager;
 use secrets_provider::{Live, Retry};
-use tokio_postgres::{Client, Error};
+use tokio_postgres::{Client, Error, NoTls};
 
 use crate::{Settings, tokio_postgres as login};
 
+type Manager = PostgresConnectionManager<NoTls>;
+
 /// Connections that log in with the newest settings. Open ones stay, up to `max_lifetime`.
 #[derive(Debug)]
-pub struct Newest(pub Live<Settings>);
+pub struct Newest {
+    settings: Live<Settings>,
+    /// Looks at open connections, for which no login is needed.
+    manager: Manager,
+}
+
+impl Newest {
+    /// The manager for `bb8::Pool::builder`.
+    #[must_use]
+    pub fn new(settings: Live<Settings>) -> Self {
+        let manager = Manager::new(settings.load().database.config(), NoTls);
+        Self { settings, manager }
+    }
+}
 
 impl ManageConnection for Newest {
     type Connection = Client;
     type Error = Error;
 
     async fn connect(&self) -> Result<Client, Error> {
-        let (client, connection) = login::connect(&self.0).await?;
-        tokio::spawn(async move { drop(connection.await) });
-        Ok(client)
+        let log_in = async |settings: Arc<Settings>| {
+            Manager::new(settings.database.config(), NoTls).connect().await
+        };
+        self.settings.with_fresh(log_in, login::retry).await
     }
 
     async fn is_valid(&self, client: &mut Client) -> Result<(), Error> {
-        client.simple_query("").await.map(drop)
+        self.manager.is_valid(client).await
     }
 
     fn has_broken(&self, client: &mut Client) -> bool {
-        client.is_closed()
+        self.manager.has_broken(client)
     }
 }
 

@@ -1,7 +1,7 @@
-//! Pools of connections that follow the rotation of their login: one small file for each client, to
-//! copy. The tests run them on real servers while passwords rotate.
+//! Connections to databases that follow the rotation of their login: one small file for each
+//! client, to copy. The tests run them on real servers while passwords rotate.
 //!
-//! `Settings` here are what they share; a service has its own.
+//! `Settings` here are what those of SQL share; a service has its own.
 
 #[cfg(feature = "bb8")]
 pub mod bb8;
@@ -9,6 +9,10 @@ pub mod bb8;
 pub mod deadpool;
 #[cfg(feature = "diesel")]
 pub mod diesel;
+#[cfg(feature = "fred")]
+pub mod fred;
+#[cfg(feature = "redis")]
+pub mod redis;
 #[cfg(feature = "sqlx-mysql")]
 pub mod sqlx_mysql;
 #[cfg(feature = "sqlx-postgres")]

@@ -12,7 +12,7 @@ use tokio_postgres::{Client, Config, Connection, Error, NoTls, Socket, tls::NoTl
 use crate::{Database, Settings};
 
 impl Database {
-    fn config(&self) -> Config {
+    pub(crate) fn config(&self) -> Config {
         let mut config = Config::new();
         config
             .host(&self.host)

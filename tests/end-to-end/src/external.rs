@@ -216,7 +216,7 @@ impl Emulator {
     /// # Panics
     /// If it does not start, with its log.
     pub fn moto() -> Self {
-        Self::start("moto", VENV, include_str!("moto.py"))
+        Self::start("moto", VENV, include_str!("moto.py"), [])
     }
 
     /// Starts MiniStack, which sends the events of Secrets Manager through EventBridge, SNS and SQS.
@@ -224,12 +224,27 @@ impl Emulator {
     /// # Panics
     /// If it does not start, with its log.
     pub fn ministack() -> Self {
-        Self::start("MiniStack", MINISTACK_VENV, include_str!("ministack.py"))
+        Self::start("MiniStack", MINISTACK_VENV, include_str!("ministack.py"), [])
     }
 
-    fn start(name: &'static str, venv: &str, script: &str) -> Self {
+    /// Starts a mail server, aiosmtpd. The folder has `logins.json`, by user the passwords that are
+    /// valid now; a line of its `messages` is added for each message that is taken.
+    ///
+    /// # Panics
+    /// If it does not start, with its log.
+    pub fn mail(folder: &Path) -> Self {
+        Self::start("aiosmtpd", VENV, include_str!("mail.py"), [folder.as_os_str()])
+    }
+
+    fn start<const N: usize>(
+        name: &'static str,
+        venv: &str,
+        script: &str,
+        arguments: [&OsStr; N],
+    ) -> Self {
         let mut child = std::process::Command::new(tool_of(venv, "python"))
             .args(["-u", "-c", script])
+            .args(arguments)
             .env_clear()
             .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
             .stdin(Stdio::piped())
@@ -256,6 +271,11 @@ impl Emulator {
             panic!("{name} did not start:\n{}", log.finish());
         };
         Self { name, child, stdin, address: ([127, 0, 0, 1], port).into(), log }
+    }
+
+    /// The address of the server.
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// The URL of the server.

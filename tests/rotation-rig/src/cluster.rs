@@ -55,7 +55,7 @@ impl Cluster {
         }
 
         let folder = home.path().to_owned();
-        let server = home.supervise(&programs.postgres, READY, |postgres| {
+        let server = home.supervise(&programs.postgres, READY, "QUIT", |postgres| {
             postgres.arg("-D").arg(&data).arg("-k").arg(&folder).args([
                 "-c",
                 "listen_addresses=",

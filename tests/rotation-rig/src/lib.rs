@@ -1,5 +1,5 @@
-//! What all suites in which a database's password rotates share: private servers of PostgreSQL and
-//! MariaDB, run from the installed programs; the rotation functions of AWS, which change their
+//! What all suites in which something rotates share: private servers of PostgreSQL, MariaDB and
+//! Redis, run from the installed programs; the rotation functions of AWS, which change their
 //! passwords; and clients that send requests meanwhile, with a tally of what became of them.
 
 mod cluster;
@@ -8,6 +8,8 @@ mod load;
 mod mariadb;
 mod postgres;
 mod programs;
+#[cfg(feature = "redis")]
+mod redis;
 mod rotation;
 mod stage;
 mod supervised;
@@ -17,5 +19,7 @@ pub use load::{Answer, Client, Load, PATIENCE, Tally};
 #[cfg(feature = "mariadb")]
 pub use mariadb::{MariaDb, MariaDbCluster};
 pub use postgres::Postgres;
+#[cfg(feature = "redis")]
+pub use redis::{Redis, RedisCluster};
 pub use rotation::{Login, RotationFunction, Server};
 pub use stage::Stage;

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io::Write as _;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
@@ -30,6 +32,23 @@ pub struct Answer {
     pub attempts: u32,
 }
 
+/// A request that is repeated, with the number of the client that sends it.
+struct Repeated<F> {
+    number: usize,
+    request: Arc<F>,
+}
+
+impl<F, Fut> Client for Repeated<F>
+where
+    F: Fn(usize) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<(), String>> + Send,
+{
+    async fn ask(&mut self) -> Result<Answer, String> {
+        (self.request)(self.number).await?;
+        Ok(Answer { text: String::new(), attempts: 1 })
+    }
+}
+
 /// Running clients.
 #[derive(Debug)]
 pub struct Load {
@@ -40,13 +59,28 @@ pub struct Load {
 }
 
 impl Load {
-    /// Starts these clients on the current runtime.
+    /// Starts these clients on the current runtime. Each sends up to 50 requests a second.
     pub fn start(clients: impl IntoIterator<Item = impl Client>) -> Self {
+        Self::paced(clients, PACE)
+    }
+
+    /// Starts clients that repeat this request without a pause; it is given the client's number.
+    pub fn repeat<F, Fut>(clients: usize, request: F) -> Self
+    where
+        F: Fn(usize) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), String>> + Send,
+    {
+        let request = Arc::new(request);
+        let client = |number| Repeated { number, request: request.clone() };
+        Self::paced((0..clients).map(client), Duration::ZERO)
+    }
+
+    fn paced(clients: impl IntoIterator<Item = impl Client>, pace: Duration) -> Self {
         let (stop, stopped) = watch::channel(false);
         let mut tasks = JoinSet::new();
         let completed = clients.into_iter().map(|client| {
             let (sender, receiver) = watch::channel(0);
-            tasks.spawn(ask_on(client, sender, stopped.clone()));
+            tasks.spawn(ask_on(client, pace, sender, stopped.clone()));
             receiver
         });
         let completed = completed.collect();
@@ -59,10 +93,19 @@ impl Load {
     /// # Panics
     /// If a client has none within a minute.
     pub async fn round(&self) {
-        for completed in &self.completed {
+        // One request may be under way.
+        self.answers(2).await;
+    }
+
+    /// Returns when each client has this many answers more. With one, all requests are answered
+    /// that were under way.
+    ///
+    /// # Panics
+    /// If a client has too few after a minute.
+    pub async fn answers(&self, number: u64) {
+        let enough: Vec<u64> = self.completed.iter().map(|it| *it.borrow() + number).collect();
+        for (completed, enough) in self.completed.iter().zip(enough) {
             let mut completed = completed.clone();
-            // One request may be under way.
-            let enough = *completed.borrow() + 2;
             let reached = timeout(PATIENCE, completed.wait_for(|number| *number >= enough)).await;
             reached.expect("an answer or a failure").expect("a running client");
         }
@@ -109,13 +152,22 @@ impl Tally {
         self.durations.iter().filter(|took| **took >= at_least).count()
     }
 
-    /// A line for the table of the guide: the client, rotations, requests, failed ones, those that
-    /// took a quarter of a second or longer, and the longest.
-    pub fn row(&self, client: &str, rotations: u32) -> String {
+    /// Prints a line for the table of the guide: the client, rotations, requests, failed ones,
+    /// those that took a quarter of a second or longer, and the longest.
+    ///
+    /// # Panics
+    /// If a request failed, or there were fewer requests than rotations.
+    pub fn report(&self, client: &str, rotations: usize) {
         let (requests, failed) = (self.requests(), self.failed());
         let waited = self.waited(Duration::from_millis(250));
         let longest = self.durations.last().copied().unwrap_or_default().as_secs_f64();
-        format!("| {client} | {rotations} | {requests} | {failed} | {waited} | {longest:.2} s |")
+        let row = format!(
+            "| {client} | {rotations} | {requests} | {failed} | {waited} | {longest:.2} s |\n"
+        );
+        // Not by `eprint!`, which the test harness would keep to itself.
+        let printed = std::io::stderr().write_all(row.as_bytes());
+        assert!(printed.is_ok() && failed == 0, "{client}: {self}");
+        assert!(requests > rotations as u64, "{client}: {self}");
     }
 
     fn with(mut self, other: Self) -> Self {
@@ -151,14 +203,21 @@ impl fmt::Display for Tally {
 
 async fn ask_on(
     mut client: impl Client,
+    pace: Duration,
     completed: watch::Sender<u64>,
     stopped: watch::Receiver<bool>,
 ) -> Tally {
     let mut tally = Tally::default();
-    let mut ticks = interval(PACE);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let mut ticks = (!pace.is_zero()).then(|| interval(pace));
+    if let Some(ticks) = &mut ticks {
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    }
     while !*stopped.borrow() {
-        ticks.tick().await;
+        match &mut ticks {
+            Some(ticks) => drop(ticks.tick().await),
+            // For requests that wait for nothing.
+            None => tokio::task::yield_now().await,
+        }
         let begun = Instant::now();
         let asked = timeout(PATIENCE, client.ask()).await;
         let took = begun.elapsed();

@@ -12,6 +12,7 @@ use sqlx::{ConnectOptions as _, Connection as _, Executor as _};
 use uuid::Uuid;
 
 use crate::postgres::said;
+use crate::programs::find;
 use crate::rotation::{Login, Server};
 use crate::supervised::{Home, Supervised};
 
@@ -19,9 +20,6 @@ const DATABASE: &str = "app";
 
 /// The end of the line that the server logs when it is ready.
 const READY: &str = "ready for connections";
-
-/// Debian keeps the server out of the `PATH` of most users.
-const FOLDERS: [&str; 2] = ["/usr/sbin", "/usr/bin"];
 
 /// A running private server, in a temporary folder. It listens only on a Unix socket in that
 /// folder. The server ends, and its folder is removed, when this is dropped or when the process is
@@ -38,14 +36,17 @@ impl MariaDbCluster {
     /// If MariaDB is not installed, with the command that installs it; if it does not start, with
     /// its log.
     pub fn start() -> io::Result<Self> {
-        let (install, mariadbd) = (program("mariadb-install-db")?, program("mariadbd")?);
+        let install = find("mariadb-install-db", "mariadb-server")?;
+        let mariadbd = find("mariadbd", "mariadb-server")?;
         let home = Home::new("mariadb-", &["mysql"])?;
         let (data, setup) = (home.path().join("data"), home.path().join("setup.sql"));
         let datadir = format!("--datadir={}", data.display());
+        // A server that starts removes the temporary tables of all others in the same folder.
+        let tmpdir = format!("--tmpdir={}", home.path().display());
         let made = home
             .command(&install)
             .args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"])
-            .arg(&datadir)
+            .args([&datadir, &tmpdir])
             .output()?;
         if !made.status.success() {
             let said = String::from_utf8_lossy(&made.stderr);
@@ -55,11 +56,11 @@ impl MariaDbCluster {
         home.write(&setup, &format!("ALTER USER root@localhost IDENTIFIED BY '{password}';\n"))?;
         let socket = format!("--socket={}", home.path().join("socket").display());
         let setup = format!("--init-file={}", setup.display());
-        let server = home.supervise(&mariadbd, READY, |mariadbd| {
+        let server = home.supervise(&mariadbd, READY, "QUIT", |mariadbd| {
             mariadbd
                 .args(["--no-defaults", "--skip-networking", "--skip-log-bin"])
                 .args(["--innodb-buffer-pool-size=16M", "--innodb-flush-log-at-trx-commit=0"])
-                .args([&datadir, &socket, &setup]);
+                .args([&datadir, &tmpdir, &socket, &setup]);
         })?;
         Ok(Self { server, password })
     }
@@ -80,15 +81,6 @@ impl fmt::Debug for MariaDbCluster {
             .field("folder", &self.server.folder())
             .finish_non_exhaustive()
     }
-}
-
-fn program(name: &str) -> io::Result<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders = std::env::split_paths(&path).chain(FOLDERS.map(PathBuf::from));
-    folders.map(|folder| folder.join(name)).find(|program| program.is_file()).ok_or_else(|| {
-        let message = format!("no `{name}` in PATH: apt-get install mariadb-server");
-        io::Error::new(io::ErrorKind::NotFound, message)
-    })
 }
 
 /// A MariaDB server, with the login of an administrator.
@@ -123,6 +115,7 @@ impl MariaDb {
             username: user.to_owned(),
             password,
             dbname: DATABASE.to_owned(),
+            url: None,
         })
     }
 

@@ -30,6 +30,7 @@ impl Login {
             username: username.to_owned(),
             password: password.to_owned(),
             dbname: server.get_database().unwrap_or("postgres").to_owned(),
+            url: None,
         }
     }
 

@@ -1,4 +1,4 @@
-//! The search for the programs of PostgreSQL.
+//! The search for the programs of servers.
 
 use std::ffi::OsStr;
 use std::io;
@@ -8,6 +8,22 @@ use std::process::Command;
 /// The folders in which Debian and Red Hat install packages, by version.
 const PACKAGES: [&str; 2] = ["/usr/lib/postgresql", "/usr"];
 
+/// Debian keeps servers out of the `PATH` of most users.
+#[cfg(any(feature = "mariadb", feature = "redis"))]
+const FOLDERS: [&str; 2] = ["/usr/sbin", "/usr/bin"];
+
+/// Searches the `PATH` and Debian's folders for a program of this package.
+#[cfg(any(feature = "mariadb", feature = "redis"))]
+pub(crate) fn find(name: &str, package: &str) -> io::Result<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::env::split_paths(&path).chain(FOLDERS.map(PathBuf::from));
+    folders.map(|folder| folder.join(name)).find(|program| program.is_file()).ok_or_else(|| {
+        let message = format!("no `{name}` in PATH: apt-get install {package}");
+        io::Error::new(io::ErrorKind::NotFound, message)
+    })
+}
+
+/// Those of PostgreSQL, which lie in folders of their version.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Programs {
     pub(crate) initdb: PathBuf,

@@ -44,6 +44,9 @@ pub struct Login {
     pub(crate) username: String,
     pub(crate) password: String,
     pub(crate) dbname: String,
+    /// The address, without the login, for clients that want it so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) url: Option<String>,
 }
 
 impl Login {

@@ -12,6 +12,8 @@ use crate::cluster::Cluster as PostgresCluster;
 #[cfg(feature = "mariadb")]
 use crate::mariadb::{MariaDb, MariaDbCluster};
 use crate::postgres::{Postgres, run, said};
+#[cfg(feature = "redis")]
+use crate::redis::{Redis, RedisCluster};
 use crate::rotation::{Login, RotationFunction, Server};
 
 /// A database server with the user `app`, and a fake Secrets Manager whose secret `app/database`
@@ -29,6 +31,8 @@ enum Cluster {
     Postgres(PostgresCluster),
     #[cfg(feature = "mariadb")]
     MariaDb(#[allow(dead_code, reason = "it is kept until the stage ends")] MariaDbCluster),
+    #[cfg(feature = "redis")]
+    Redis(#[allow(dead_code, reason = "it is kept until the stage ends")] RedisCluster),
     None,
 }
 
@@ -118,6 +122,21 @@ impl Stage<MariaDb> {
         let server = cluster.server();
         let login = server.prepare(Stage::ROLE).await.map_err(io::Error::other)?;
         Self::with(server, Cluster::MariaDb(cluster), &login).await
+    }
+}
+
+#[cfg(feature = "redis")]
+impl Stage<Redis> {
+    /// Starts a private Redis for the stage.
+    ///
+    /// # Errors
+    ///
+    /// As [`RedisCluster::start`].
+    pub async fn start_redis() -> io::Result<Self> {
+        let cluster = RedisCluster::start()?;
+        let server = cluster.server();
+        let login = server.prepare(Stage::ROLE).await.map_err(io::Error::other)?;
+        Self::with(server, Cluster::Redis(cluster), &login).await
     }
 }
 

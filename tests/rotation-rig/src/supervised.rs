@@ -17,14 +17,16 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Runs the server until standard input ends. It also ends when the process that holds its other
 /// end is killed. (A parent-death signal would come when the thread that started the server ends.)
+/// Servers log to either output; here all comes by standard error.
 const SUPERVISOR: &str = r#"
-folder=$1
-shift
-"$@" &
+signal=$1
+folder=$2
+shift 2
+"$@" >&2 &
 server=$!
 exec 2>/dev/null
 read -r _
-kill -QUIT "$server"
+kill "-$signal" "$server"
 wait "$server"
 cd /
 rm -rf "$folder"
@@ -81,15 +83,16 @@ impl Home {
         command
     }
 
-    /// Runs a server in the folder, and returns when it logs this text.
+    /// Runs a server in the folder, and returns when it logs this text. The signal ends it at once.
     pub(crate) fn supervise(
         self,
         program: &Path,
         ready: &'static str,
+        signal: &str,
         arguments: impl FnOnce(&mut Command),
     ) -> io::Result<Supervised> {
         let mut command = self.command(Path::new("sh"));
-        command.args(["-c", SUPERVISOR, "sh"]).arg(self.path()).arg(program);
+        command.args(["-c", SUPERVISOR, "sh", signal]).arg(self.path()).arg(program);
         arguments(&mut command);
         // Ctrl-C in a terminal ends the process that started this, and with it the server.
         let mut supervisor = command.process_group(0).stdin(Stdio::piped()).spawn()?;

@@ -49,7 +49,9 @@ async fn answers_of_postgresql_through_tokio_postgres() {
     let error = missing.connect(::tokio_postgres::NoTls).await.err().unwrap();
     assert_eq!(tokio_postgres::retry(&error), Retry::Now, "{error:?}");
 
-    let settings = super::settings(&stage).start().await.unwrap();
+    let every = std::time::Duration::from_secs(300);
+    let name = super::Name { client: "tokio-postgres", key: "database" };
+    let settings = name.settings(&stage, every).await;
     let (client, connection) = tokio_postgres::connect(&settings).await.unwrap();
     let running = tokio::spawn(connection);
     Stage::disconnect_role(stage.admin()).await.unwrap();

@@ -4,7 +4,7 @@
 //! again with the login of that moment, and repeats the commands that were under way, so that their
 //! callers see nothing of it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use fred::clients::Client;
@@ -36,12 +36,34 @@ pub struct Redis {
 
 /// The login of this moment.
 #[derive(Debug)]
-pub struct Credentials(pub Live<Settings>);
+pub struct Credentials {
+    settings: Live<Settings>,
+    /// What the last connect logged in with.
+    used: Mutex<Arc<Settings>>,
+}
+
+impl Credentials {
+    /// Those of these settings.
+    #[must_use]
+    pub fn new(settings: Live<Settings>) -> Self {
+        let used = Mutex::new(settings.current());
+        Self { settings, used }
+    }
+
+    /// Waits for a newer login than the one that was just refused.
+    async fn refused(&self) {
+        let used = self.used.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        // Its error is in the status of the settings.
+        let _ = self.settings.refresh_past(&used).await;
+    }
+}
 
 #[async_trait]
 impl CredentialProvider for Credentials {
     async fn fetch(&self, _: Option<&Server>) -> Result<(Option<String>, Option<String>), Error> {
-        let Redis { username, password, .. } = &self.0.load().redis;
+        let settings = self.settings.current();
+        *self.used.lock().unwrap_or_else(PoisonError::into_inner) = settings.clone();
+        let Redis { username, password, .. } = &settings.redis;
         Ok((Some(username.clone()), Some(password.expose_secret().to_owned())))
     }
 }
@@ -53,7 +75,8 @@ impl CredentialProvider for Credentials {
 /// If the URL is not valid, Redis cannot be reached, or it refuses the login.
 pub async fn connect(settings: Live<Settings>) -> Result<Client, Error> {
     let mut config = Config::from_url(&settings.load().redis.url)?;
-    config.credential_provider = Some(Arc::new(Credentials(settings.clone())));
+    let credentials = Arc::new(Credentials::new(settings));
+    config.credential_provider = Some(credentials.clone());
     let client = Builder::from_config(config)
         .with_connection_config(|connection| {
             // A command may meet this many lost connections before its caller learns of one.
@@ -66,10 +89,10 @@ pub async fn connect(settings: Live<Settings>) -> Result<Client, Error> {
     // While no connection succeeds, commands wait: their callers cannot say that the login was
     // refused. So this looks for a newer one. It ends with the client.
     client.on_error(move |(error, _)| {
-        let settings = settings.clone();
+        let credentials = credentials.clone();
         async move {
             if retry(&error) == Retry::Fresh {
-                let _ = settings.refresh_past(&settings.current()).await;
+                credentials.refused().await;
             }
             Ok(())
         }
