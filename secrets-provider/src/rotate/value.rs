@@ -5,6 +5,8 @@ use std::fmt;
 use secrecy::{ExposeSecret as _, SecretString};
 use zeroize::Zeroizing;
 
+use super::random;
+use crate::error::Error;
 use crate::extract::key::Key;
 use crate::tree::base64;
 
@@ -22,6 +24,28 @@ enum Inner {
 }
 
 impl NewValue {
+    /// A new password as [`Rotation::password`](crate::Rotation::password) makes it: 32 letters and
+    /// digits from the operating system's randomness. It is for a closure that makes more of it, such
+    /// as the URL of a database.
+    ///
+    /// ```
+    /// use secrecy::ExposeSecret as _;
+    /// use secrets_provider::NewValue;
+    ///
+    /// let password = NewValue::password()?;
+    /// let url = format!("postgres://gaara:{}@db/gaara", password.expose_secret());
+    /// # let _ = url;
+    /// # Ok::<(), secrets_provider::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` if the operating system has no randomness.
+    pub fn password() -> Result<SecretString, Error> {
+        let mut password = random::password()?;
+        Ok(std::mem::take(&mut *password).into())
+    }
+
     pub(super) fn wiped(text: Zeroizing<String>) -> Self {
         Self(Inner::Text(text))
     }

@@ -8,7 +8,7 @@ use crate::harness::Cli;
 const PARTS: [&str; 3] = ["canary", "CANARY", "Y2FuYXJ5"];
 
 /// Every command that reads or writes; those with a value as input are given one.
-const LINES: [&str; 24] = [
+const LINES: [&str; 40] = [
     "get",
     "get database",
     "get database --key password",
@@ -33,6 +33,22 @@ const LINES: [&str; 24] = [
     "import old.env --as json",
     "rotate jwt-secret",
     "rotate database --password password --plan",
+    "rotate database --database-url-key url",
+    "rotate database --database-url-key url --password password --plan",
+    "rotate database-url --database-url-key \"\"",
+    "rotate jwt-secret --database-url-key \"\"",
+    "put database --key password --schema schema.json",
+    "put database --key port --schema schema.json",
+    "put jwt-secret --schema schema.json",
+    "put malformed --schema schema.json",
+    "put nothing --create --schema schema.json",
+    "doctor --schema schema.json --max-age 0 --replicas 200",
+    "doctor --backend vault --env-file vault.env --prefix gaara/prod",
+    "get --backend vault --mount kv --env-file vault.env --names gaara/prod",
+    "policy --backend vault --env-file vault.env --prefix gaara/prod",
+    "get --backend directory --folder store --prefix app",
+    "doctor --backend directory --folder store --prefix app",
+    "exec --backend directory --folder store --prefix app -- true",
 ];
 
 async fn cli() -> Cli {
@@ -40,6 +56,17 @@ async fn cli() -> Cli {
     cli.write("old.env", "A=canary-of-a-file\nB__C=\"canary two\"\nAWS_X=canary-x\n");
     let schema = r#"{"type": "object", "properties": {"database": {"type": "integer"}}}"#;
     cli.write("schema.json", schema);
+    cli.write(
+        "vault.env",
+        "VAULT_ADDR=http://canary:canary@127.0.0.1:9\nVAULT_TOKEN=canary-token\n",
+    );
+    std::fs::create_dir_all(cli.path().join("store/app")).expect("a folder");
+    cli.write("store/app/token", "canary-token");
+    cli.write("store/app/2fa", r#"{"canary-key": "canary-token"}"#);
+    cli.fake.put("gaara/prod/2fa", r#"{"canary-key": "canary-seed"}"#);
+    // Nothing listens there.
+    let url = "postgres://canary-user:canary-password@127.0.0.1:9/canary";
+    cli.fake.put("gaara/prod/database-url", url);
     cli.write(".env", "SECRETS_MANAGER_PREFIX=gaara/prod\nSMTP__HOST=canary-mail\n");
     cli
 }

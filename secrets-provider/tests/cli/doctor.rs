@@ -1,12 +1,12 @@
 //! `doctor`: each thing broken in turn, and the line that ends the search.
 
 use insta::assert_snapshot;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::harness::{Cli, Ran, finished};
+use crate::harness::{Cli, Ran, finished, words};
 
 async fn ran(cli: &Cli, change: impl FnOnce(&mut tokio::process::Command), line: &str) -> Ran {
-    let words: Vec<&str> = line.split_whitespace().collect();
-    let mut command = cli.command(&words);
+    let mut command = cli.command(&words(line));
     change(&mut command);
     finished(command, None).await
 }
@@ -25,7 +25,7 @@ async fn all_is_well() {
 #[tokio::test]
 async fn what_is_broken_is_named() {
     type Break = fn(&Cli, &mut tokio::process::Command);
-    let breaks: [(&str, &str, Break); 11] = [
+    let breaks: [(&str, &str, Break); 18] = [
         ("no_region", LINE, |_, command| {
             command.env_remove("AWS_REGION");
         }),
@@ -40,7 +40,25 @@ async fn what_is_broken_is_named() {
             ));
         }),
         ("wrong_endpoint", LINE, |_, command| {
-            command.env("AWS_ENDPOINT_URL", "http://127.0.0.1:9").env("AWS_MAX_ATTEMPTS", "1");
+            let variable = "AWS_ENDPOINT_URL_SECRETS_MANAGER";
+            command.env(variable, "http://127.0.0.1:9").env("AWS_MAX_ATTEMPTS", "1");
+        }),
+        ("unknown_host", LINE, |_, command| {
+            let url = "https://secretsmanager.eu-centrall-1.invalid";
+            command.env("AWS_ENDPOINT_URL_SECRETS_MANAGER", url);
+        }),
+        ("unknown_key", LINE, |cli, _| {
+            cli.fake.inject(fake_secrets_manager::Fault::error(
+                "UnrecognizedClientException",
+                400,
+                "The security token included in the request is invalid.",
+            ));
+        }),
+        ("nothing_selected", "doctor --check", |_, _| {}),
+        ("nothing_at_all", "doctor --check", |_, command| {
+            for name in ["AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"] {
+                command.env_remove(name);
+            }
         }),
         ("list_denied", LINE, |cli, _| cli.fake.deny_action("ListSecrets")),
         ("get_denied", LINE, |cli, _| cli.fake.deny_action("GetSecretValue")),
@@ -50,6 +68,28 @@ async fn what_is_broken_is_named() {
             let key = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555";
             cli.fake.use_kms_key("gaara/prod/database", key);
             cli.fake.disable_kms_key(key);
+        }),
+        ("kms_denied", LINE, |cli, _| {
+            let key = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555";
+            cli.fake.use_kms_key("gaara/prod/database", key);
+            let policy = r#"{"Version": "2012-10-17", "Statement": [
+                {"Effect": "Allow", "Action": "secretsmanager:*", "Resource": "*"}]}"#;
+            cli.fake.enforce_policy(policy).expect("a policy");
+        }),
+        (
+            "misspelled_key",
+            "doctor --check --prefix gaara/prod --schema settings.json",
+            |cli, _| {
+                let login = r#"{"username": "canary-u", "pasword": "canary-p", "port": 5432}"#;
+                cli.fake.put("gaara/prod/database", login);
+                cli.write("settings.json", crate::schema::SCHEMA);
+                cli.write(".env", "PORT=8080\n");
+            },
+        ),
+        ("wrong_type", "doctor --check --prefix gaara/prod --schema settings.json", |cli, _| {
+            let login = r#"{"username": "canary-u", "password": "canary-p", "port": "canary-3"}"#;
+            cli.fake.put("gaara/prod/database", login);
+            cli.write("settings.json", crate::schema::SCHEMA);
         }),
         ("wrong_prefix", "doctor --check --prefix gaara/prd", |_, _| {}),
         ("duplicate_key", LINE, |cli, _| {
@@ -62,6 +102,89 @@ async fn what_is_broken_is_named() {
         assert!(!ran.out.contains("canary") && !ran.err.contains("canary"), "{}", ran.out);
         assert_snapshot!(format!("doctor_{name}"), ran.shown());
     }
+}
+
+/// The fake's answers have the time of this machine, so something between them changes it.
+#[tokio::test]
+async fn a_wrong_clock_is_named() {
+    let cli = Cli::with_secrets().await;
+    let url = at_another_time(&cli.fake.endpoint_url()).await;
+    let change = |command: &mut tokio::process::Command| {
+        command.env("AWS_ENDPOINT_URL_SECRETS_MANAGER", &url);
+    };
+    let skewed = ran(&cli, change, LINE).await;
+    let line = skewed.out.lines().find(|line| line.contains("clock")).expect("a line");
+    assert!(line.starts_with('✗') && line.contains("apart from AWS"), "{}", skewed.out);
+    assert!(skewed.out.contains("set the clock of this machine"), "{}", skewed.out);
+    // AWS refuses such signatures.
+    cli.fake.inject(fake_secrets_manager::Fault::error(
+        "InvalidSignatureException",
+        403,
+        "Signature expired: canary",
+    ));
+    let skewed = ran(&cli, change, LINE).await;
+    let marked: Vec<&str> = skewed.out.lines().filter(|line| line.starts_with('✗')).collect();
+    assert_eq!(marked.len(), 2, "{}", skewed.out);
+    assert!(
+        marked[0].contains("does not accept them (InvalidSignatureException)"),
+        "{}",
+        marked[0]
+    );
+    assert!(marked[1].contains("clock"), "{}", marked[1]);
+    assert!(!skewed.out.contains("canary"), "{}", skewed.out);
+}
+
+/// A server before this one, whose answers come from a year ago.
+async fn at_another_time(url: &str) -> String {
+    let target = url.strip_prefix("http://").expect("HTTP").to_owned();
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let Ok(server) = tokio::net::TcpStream::connect(&target).await else { break };
+            tokio::spawn(passed_on(client, server));
+        }
+    });
+    format!("http://{address}")
+}
+
+/// Passes bytes on, with another year in the header `date`, which has the length of the true one.
+async fn passed_on(client: tokio::net::TcpStream, server: tokio::net::TcpStream) {
+    let (mut from_client, mut to_client) = client.into_split();
+    let (mut from_server, mut to_server) = server.into_split();
+    tokio::spawn(async move { tokio::io::copy(&mut from_client, &mut to_server).await });
+    let mut buffer = vec![0; 64 * 1024];
+    while let Ok(length @ 1..) = from_server.read(&mut buffer).await {
+        let mut answer = String::from_utf8_lossy(&buffer[..length]).into_owned();
+        // The fake writes a head at once.
+        if let Some(at) = answer.find("\r\ndate: ") {
+            let day = at + "\r\ndate: ".len();
+            answer.replace_range(day..day + 29, "Sun, 06 Nov 1994 08:49:37 GMT");
+        }
+        if to_client.write_all(answer.as_bytes()).await.is_err() {
+            break;
+        }
+    }
+}
+
+#[tokio::test]
+async fn other_stores_are_looked_at_in_their_own_words() {
+    let cli = Cli::new().await;
+    std::fs::create_dir_all(cli.path().join("store/app")).expect("a folder");
+    cli.write("store/app/token", "canary-token");
+    cli.write("vault.env", "VAULT_ADDR=http://127.0.0.1:9\nVAULT_TOKEN=canary-token\n");
+    for (name, line) in [
+        ("directory", "doctor --check --backend directory --folder store --prefix app"),
+        ("no_directory", "doctor --check --backend directory --folder stor --prefix app"),
+        ("vault_unreached", "doctor --check --backend vault --env-file vault.env --prefix app"),
+        ("vault_unset", "doctor --check --backend vault --prefix app"),
+    ] {
+        let shown = cli.run(line).await.shown();
+        assert!(!shown.contains("canary"), "{shown}");
+        // A version of a folder is of its time.
+        assert_snapshot!(format!("doctor_{name}"), shown);
+    }
+    assert_eq!(cli.fake.total_calls(), 0);
 }
 
 #[tokio::test]

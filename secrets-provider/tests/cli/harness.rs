@@ -73,7 +73,8 @@ impl Cli {
             .env("AWS_ACCESS_KEY_ID", "AKIDCANARYKEY00001")
             .env("AWS_SECRET_ACCESS_KEY", "canary-secret-access-key")
             .env("AWS_REGION", self.fake.region())
-            .env("AWS_ENDPOINT_URL", self.fake.endpoint_url())
+            // Not that of every service: the fake has no STS.
+            .env("AWS_ENDPOINT_URL_SECRETS_MANAGER", self.fake.endpoint_url())
             .env("AWS_EC2_METADATA_DISABLED", "true")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -82,16 +83,14 @@ impl Cli {
         command
     }
 
-    /// Runs it with the words of a line.
+    /// Runs it with the words of a line; `""` is an empty one.
     pub(crate) async fn run(&self, line: &str) -> Ran {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        finished(self.command(&words), None).await
+        finished(self.command(&words(line)), None).await
     }
 
     /// Runs it with this on its standard input.
     pub(crate) async fn fed(&self, line: &str, input: &str) -> Ran {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        finished(self.command(&words), Some(input)).await
+        finished(self.command(&words(line)), Some(input)).await
     }
 
     /// The current value of a secret in the store.
@@ -99,6 +98,11 @@ impl Cli {
         let answer = self.fake.client().get_secret_value().secret_id(name).send().await;
         answer.ok()?.secret_string
     }
+}
+
+/// The words of a line; `""` is an empty one.
+pub(crate) fn words(line: &str) -> Vec<&str> {
+    line.split_whitespace().map(|word| word.trim_matches('"')).collect()
 }
 
 /// Runs a command to its end.

@@ -79,7 +79,7 @@ async fn settings_of_aws_come_from_dotenv_and_from_switches() {
     let with = |line: String| {
         let words: Vec<&str> = line.split_whitespace().collect();
         let mut command = cli.command(&words);
-        command.env_remove("AWS_REGION").env_remove("AWS_ENDPOINT_URL");
+        command.env_remove("AWS_REGION").env_remove("AWS_ENDPOINT_URL_SECRETS_MANAGER");
         command
     };
     let line = "get --prefix gaara/prod".to_owned();
@@ -105,6 +105,47 @@ async fn a_directory_is_read_like_aws() {
     assert_eq!(cli.run(&format!("explain {store}")).await.code, 0);
     assert_eq!(cli.run("get --backend directory").await.code, 2);
     assert_eq!(cli.fake.total_calls(), 0);
+}
+
+/// What needs no server; `end-to-end` has the rest, with OpenBao.
+#[tokio::test]
+async fn vault_has_a_policy_of_its_own_and_switches_of_its_own() {
+    let cli = Cli::new().await;
+    cli.write("vault.env", "VAULT_ADDR=http://127.0.0.1:9\nVAULT_TOKEN=canary-token\n");
+    let vault = "--backend vault --mount kv --env-file vault.env --prefix gaara/prod";
+    assert_snapshot!("policy_vault", cli.run(&format!("policy {vault}")).await.shown());
+    let terraform = cli.run(&format!("policy --terraform {vault}")).await;
+    assert_snapshot!("policy_vault_terraform", terraform.shown());
+    let json = cli.run(&format!("policy --json {vault}")).await;
+    let json: serde_json::Value = serde_json::from_str(&json.out).expect("JSON");
+    assert!(json["policy"].as_str().is_some_and(|policy| policy.contains("kv/data/gaara/prod")));
+    for (line, said) in [
+        ("policy --cloudformation --backend vault", "--cloudformation are for AWS"),
+        ("policy --rotate x --backend vault", "--cloudformation are for AWS"),
+        ("policy --backend directory --folder .", "a folder has no policy"),
+        ("get --backend vault --region eu-central-1", "--region is for `--backend aws`"),
+        ("get --mount kv", "--mount is for `--backend vault`"),
+        ("put x --backend vault", "`put` writes to AWS Secrets Manager only"),
+        ("rotate x --backend vault", "`rotate` writes to AWS Secrets Manager only"),
+        ("import vault.env --backend vault", "`import` writes to AWS Secrets Manager only"),
+    ] {
+        let ran = cli.run(&format!("{line} --env-file vault.env --prefix gaara/prod")).await;
+        assert_eq!(ran.code, 1, "{line}");
+        assert!(ran.err.contains(said) && !ran.err.contains("canary"), "{line}: {}", ran.err);
+    }
+    let ran = cli.run("get --backend vault --prefix gaara/prod").await;
+    assert!(ran.err.contains("variable `VAULT_ADDR` is not set"), "{}", ran.err);
+    assert_eq!(cli.fake.total_calls(), 0);
+}
+
+#[tokio::test]
+async fn hints_are_in_the_words_of_the_switches() {
+    let cli = Cli::with_secrets().await;
+    cli.fake.deny_action("ListSecrets");
+    let ran = cli.run("get --prefix gaara/prod").await;
+    assert!(ran.err.contains("`--only`") && !ran.err.contains("(..)"), "{}", ran.err);
+    let ran = cli.run("get --prefix gaara/prod --json").await;
+    assert!(ran.err.contains("`--only`") && !ran.err.contains("(..)"), "{}", ran.err);
 }
 
 #[tokio::test]

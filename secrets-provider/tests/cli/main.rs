@@ -10,5 +10,6 @@ mod harness;
 mod look;
 mod measured;
 mod moving;
+mod prompt;
 mod run;
 mod schema;

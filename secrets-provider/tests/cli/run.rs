@@ -62,6 +62,21 @@ async fn names_have_two_formats_and_those_of_the_user() {
 }
 
 #[tokio::test]
+async fn what_no_variable_can_be_is_a_warning() {
+    let cli = Cli::with_secrets().await;
+    cli.fake.put("gaara/prod/2fa", "canary-seed");
+    cli.fake.put("gaara/prod/tokens", r#"{"7canary": "canary-token"}"#);
+    let ran = cli.run("exec --prefix gaara/prod -- printenv TOKENS__7CANARY").await;
+    assert_eq!((ran.code, ran.out.as_str()), (0, "canary-token\n"), "{}", ran.err);
+    assert!(ran.err.starts_with("warning: no variable can be called `2FA`: "), "{}", ran.err);
+    let line = "--json exec --prefix gaara/prod --var SEED=2fa -- printenv SEED";
+    let ran = cli.run(line).await;
+    assert_eq!(ran.out, "canary-seed\n");
+    let warning: serde_json::Value = serde_json::from_str(&ran.err).expect("JSON");
+    assert!(warning["warning"].is_string() && !ran.err.contains("canary"), "{}", ran.err);
+}
+
+#[tokio::test]
 async fn the_exit_code_is_the_programs_own() {
     let cli = Cli::with_secrets().await;
     for (line, code) in [
@@ -94,6 +109,20 @@ async fn no_value_is_an_argument() {
             .collect();
         let ran = finished(cli.command(&words), None).await;
         assert!(ran.out.contains("cmdline") && !ran.out.contains("canary"), "{}", ran.out);
+    }
+}
+
+/// With --watch, only the child has the values among its variables, and not what watches over it.
+#[tokio::test]
+async fn no_value_is_in_the_environment_of_what_watches() {
+    let cli = Cli::with_secrets().await;
+    let script = "tr '\\0' ' ' < /proc/$PPID/environ; echo; echo of-child=$DATABASE__PASSWORD";
+    let words = ["exec", "--prefix", "gaara/prod", "--watch", "--", "sh", "-c", script];
+    let ran = finished(cli.command(&words), None).await;
+    let (parent, child) = ran.out.split_once('\n').expect("two lines");
+    assert!(parent.contains("AWS_REGION=") && child.contains("of-child=canary-password-1"));
+    for value in ["canary-password", "canary-jwt"] {
+        assert!(!parent.contains(value), "{parent}");
     }
 }
 

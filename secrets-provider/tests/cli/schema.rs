@@ -4,7 +4,8 @@ use insta::assert_snapshot;
 
 use crate::harness::Cli;
 
-const SCHEMA: &str = r##"{
+/// The schema of the settings in these tests.
+pub(crate) const SCHEMA: &str = r##"{
     "type": "object",
     "required": ["database", "jwt_secret", "port"],
     "properties": {
@@ -43,4 +44,43 @@ async fn a_deployment_fails_before_its_pods() {
     cli.write("settings.json", "canary");
     let ran = cli.run(line).await;
     assert!(ran.code == 1 && !ran.err.contains("canary"), "{}", ran.err);
+}
+
+#[tokio::test]
+async fn put_stores_nothing_that_a_service_would_refuse() {
+    let cli = Cli::with_secrets().await;
+    cli.write("settings.json", SCHEMA);
+    let before = cli.stored("gaara/prod/database").await;
+    let put = "put --prefix gaara/prod --schema settings.json";
+    for (line, input) in [
+        ("database --key port", "canary-port"),
+        ("database --key password --as-json", r#"{"canary": 1}"#),
+        ("database", r#"{"username": "canary-u", "password": "canary-p"}"#),
+        ("database", r#"{"usernam": "canary-u", "password": "canary-p", "port": 1}"#),
+        ("database", "canary-text"),
+        ("database", r#"{"port": 1, "port": 2, "username": "canary", "password": "canary"}"#),
+    ] {
+        let ran = cli.fed(&format!("{put} {line}"), input).await;
+        assert_eq!((ran.code, ran.out.as_str()), (1, ""), "{line} {input}");
+        assert!(!ran.err.contains("canary"), "{}", ran.err);
+        assert_eq!(cli.stored("gaara/prod/database").await, before, "{line} {input}");
+    }
+    let refused = cli.fed(&format!("{put} database --key port"), "canary-port").await;
+    assert_snapshot!("put_refused", refused.shown());
+    // What is missing elsewhere (`port`) is no matter of this secret.
+    for (line, input) in [
+        ("database --key port", "5433"),
+        ("database --key port --as-json", "5434"),
+        ("database", r#"{"username": "u", "password": "p", "port": "5432"}"#),
+        ("jwt-secret", "another"),
+        ("port --create", "8080"),
+    ] {
+        let ran = cli.fed(&format!("{put} {line}"), input).await;
+        assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{line} {input}");
+    }
+    let ran = cli.fed(&format!("{put} port"), "canary-port").await;
+    assert_eq!(ran.code, 1, "{}", ran.out);
+    let ran =
+        cli.fed("put gaara/test/x --names gaara/prod/database --schema settings.json", "x").await;
+    assert_eq!(ran.code, 1, "{}", ran.out);
 }

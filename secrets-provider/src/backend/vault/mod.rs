@@ -20,7 +20,7 @@ mod tls;
 mod variables;
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use futures_util::{StreamExt as _, stream};
@@ -127,7 +127,26 @@ impl Vault {
     /// `Config` without an address, or with one half of an AppRole; `Invalid` if `.env` cannot be
     /// read.
     pub fn from_env() -> Result<Self, Error> {
-        variables::process()
+        variables::process(Path::new(".env"))
+    }
+
+    /// Like [`from_env`](Self::from_env), with the variables of this file in place of those of
+    /// `.env`. A relative path is searched for in the working directory and then in its parents; a
+    /// file that does not exist has no variables.
+    ///
+    /// ```no_run
+    /// use secrets_provider::{SecretsManager, Vault};
+    ///
+    /// let vault = Vault::from_env_file("deploy/production.env")?;
+    /// let manager = SecretsManager::prefix("gaara/prod").backend(vault);
+    /// # Ok::<(), secrets_provider::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`from_env`](Self::from_env), which call the file `.env`.
+    pub fn from_env_file(file: impl AsRef<Path>) -> Result<Self, Error> {
+        variables::process(file.as_ref())
     }
 
     fn change(mut self, change: impl FnOnce(&mut Settings)) -> Self {

@@ -13,9 +13,9 @@ use crate::error::{Error, ErrorKind};
 
 const NAMES: [&str; 6] = ["ADDR", "TOKEN", "NAMESPACE", "CACERT", "ROLE_ID", "SECRET_ID"];
 
-/// What the process and `.env` say.
-pub(super) fn process() -> Result<Vault, Error> {
-    let dotenv = dotenv::read(Path::new(".env"))?;
+/// What the process and this file say.
+pub(super) fn process(file: &Path) -> Result<Vault, Error> {
+    let dotenv = dotenv::read(file)?;
     let dotenv = dotenv.into_iter().map(|(name, value)| (name, Zeroizing::new(value)));
     let mut variables = Vec::new();
     for name in NAMES.iter().flat_map(|name| [format!("BAO_{name}"), format!("VAULT_{name}")]) {

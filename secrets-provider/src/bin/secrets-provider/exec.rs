@@ -64,25 +64,36 @@ impl Exec {
             let interval = self.interval.map(Duration::from_secs);
             let times = supervise::Times { interval, debounce, grace };
             let make = |secrets: &Snapshot| self.variables(secrets, selection);
-            let command = |variables: &Variables| self.command(variables);
+            let command = |variables: &Variables| self.command(variables, output);
             return supervise::run(manager, times, signal, make, command, output).await;
         }
         let secrets = manager.fetch().await?;
         let variables = self.variables(&secrets, selection)?;
-        Ok(Ended::Replaced(Box::new(self.command(&variables))))
+        Ok(Ended::Replaced(Box::new(self.command(&variables, output))))
     }
 
     fn variables(&self, secrets: &Snapshot, selection: &Selection) -> Result<Variables, Error> {
         let dotenv = Tree::of(&Layers::new().dotenv(selection.env_file()))?;
+        let places = secrets.secrets().iter().map(|secret| secret.key_path().to_owned());
+        let places: Vec<String> = places.collect();
         let secrets = Tree::of(&Layers::new().secrets(secrets))?;
         let own = match self.pristine {
             true => Vec::new(),
             false => std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).collect(),
         };
-        Variables::new(&secrets, &dotenv, &own, self.format, &self.var)
+        Variables::new(&secrets, &dotenv, &own, self.format, &self.var, &places)
     }
 
-    fn command(&self, variables: &Variables) -> Command {
+    fn command(&self, variables: &Variables, output: &Output) -> Command {
+        if !variables.left_out.is_empty() {
+            let names: Vec<String> =
+                variables.left_out.iter().map(|it| format!("`{it}`")).collect();
+            output.warning(&format!(
+                "no variable can be called {}: a name must not begin with a digit; give the value \
+                 another name with --var NAME=KEY.PATH, or the secret another place with --rename",
+                printable(&names.join(", "))
+            ));
+        }
         let mut command = Command::new(&self.words[0]);
         command.args(&self.words[1..]);
         if self.pristine {

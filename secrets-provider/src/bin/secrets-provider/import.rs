@@ -91,6 +91,7 @@ const SWITCHES: [&str; 7] = [
 impl Import {
     pub(crate) async fn run(self, selection: &Selection, output: &Output) -> Result<Ended, Error> {
         let variables = self.read()?;
+        selection.writes("import")?;
         let manager = selection.manager().await?;
         let mut wanted: BTreeMap<String, Vec<(String, SecretString)>> = BTreeMap::new();
         for (name, value) in variables {
@@ -195,7 +196,7 @@ async fn applied(client: &Client, steps: &[Step]) -> Result<Vec<String>, Error> 
         let written = match (step.action, &step.read) {
             (Action::Create, _) => store::create(client, &step.id, step.new.as_bytes()).await?,
             (Action::Update, Some(read)) => {
-                store::replace(client, &step.id, read, &step.new).await?
+                store::replace(client, &step.id, read, step.new.as_bytes()).await?
             }
             (Action::Update | Action::Keep, read) => {
                 versions.push(read.clone().unwrap_or_default());

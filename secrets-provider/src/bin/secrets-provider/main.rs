@@ -4,6 +4,7 @@
 //! loaded into variables, `output` prints. It is a user of the library as any other program is:
 //! only public names, `use secrets_provider::…`. No value is printed, except by `get --reveal`.
 
+mod backend;
 mod check;
 mod doctor;
 mod exec;
@@ -16,6 +17,7 @@ mod output;
 mod pages;
 mod policy;
 mod put;
+mod refused;
 mod rotate;
 mod select;
 mod settings;
@@ -23,6 +25,7 @@ mod store;
 mod supervise;
 mod variables;
 mod watch;
+mod wording;
 
 use std::process::ExitCode;
 
@@ -36,7 +39,7 @@ use select::Selection;
 const EXIT_CODES: &str = "\
 Exit codes: 0 if all is well, 1 if something is wrong with what was asked for (its error is on \
 standard error), 2 for wrong usage. `exec` ends with the code of its command, 126 if it cannot be \
-run and 127 if it does not exist.
+run and 127 if it does not exist. A prompt that a signal ends has 128 and the signal's number.
 
 NO_COLOR turns colours off. No command prints a value, except `get --reveal`.";
 
@@ -76,6 +79,8 @@ enum Command {
 enum Ended {
     /// With this code.
     Code(u8),
+    /// With this code, without waiting for what still reads the terminal.
+    AtOnce(u8),
     /// By becoming another program, after everything of this one is gone.
     Replaced(Box<std::process::Command>),
 }
@@ -91,6 +96,7 @@ fn main() -> ExitCode {
     let output = Output::new(&cli.output);
     match run(cli, &output) {
         Ok(Ended::Code(code)) => ExitCode::from(code),
+        Ok(Ended::AtOnce(code)) => std::process::exit(i32::from(code)),
         Ok(Ended::Replaced(command)) => ExitCode::from(exec::replace(*command, &output)),
         Err(error) => {
             output.error(&error);
@@ -102,7 +108,7 @@ fn main() -> ExitCode {
 fn run(cli: Cli, output: &Output) -> Result<Ended, Error> {
     let Cli { selection, command, .. } = cli;
     let runtime = output::runtime()?;
-    match command {
+    let ended = match command {
         Command::Get(get) => runtime.block_on(get.run(&selection, output)),
         Command::Exec(exec) => runtime.block_on(exec.run(&selection, output)),
         Command::Explain(explain) => runtime.block_on(explain.run(&selection, output)),
@@ -115,7 +121,10 @@ fn run(cli: Cli, output: &Output) -> Result<Ended, Error> {
         Command::Policy(policy) => runtime.block_on(policy.run(&selection, output)),
         Command::Completions(completions) => completions.run(output),
         Command::Man(man) => man.run(output),
-    }
+    };
+    // A thread that waits for a line of the terminal would hold it up.
+    runtime.shutdown_background();
+    ended
 }
 
 /// Prints help, or what is wrong with the arguments. An argument that is no switch may be a value

@@ -12,6 +12,8 @@ use secrets_provider::{Error, ErrorKind};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::wording;
+
 /// How to print.
 #[derive(Debug, Args)]
 pub(crate) struct OutputArgs {
@@ -122,11 +124,23 @@ impl Output {
         let _ = writeln!(io::stderr(), "{text}");
     }
 
+    /// Prints a warning to standard error.
+    pub(crate) fn warning(&self, text: &str) {
+        match self.json {
+            true => self.note(&json!({ "warning": text }).to_string()),
+            false => self.note(&format!("{}: {text}", painted(self.err, Paint::Warn, "warning"))),
+        }
+    }
+
     /// Prints an error.
     pub(crate) fn error(&self, error: &Error) {
         match self.json {
             true => self.note(&json!({ "error": error_json(error) }).to_string()),
-            false => self.note(&format!("{}: {error}", painted(self.err, Paint::Bad, "error"))),
+            false => {
+                let error = error.to_string();
+                let error = wording::of_program(&error);
+                self.note(&format!("{}: {error}", painted(self.err, Paint::Bad, "error")));
+            }
         }
     }
 }
@@ -142,7 +156,7 @@ fn painted(colours: bool, paint: Paint, text: &str) -> String {
 pub(crate) fn error_json(error: &Error) -> Value {
     let mut value = json!({
         "kind": error.kind().as_str(),
-        "message": error.to_string(),
+        "message": wording::of_program(&error.to_string()),
     });
     if let Some(secret) = error.secret() {
         value["secret"] = secret.into();

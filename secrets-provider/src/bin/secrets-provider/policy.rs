@@ -1,7 +1,7 @@
 //! `policy`: the least IAM policy for what is selected, as JSON or as the resource of a template.
 //!
-//! The statements are the library's; this file puts them together and into a form. Pure, apart from
-//! printing.
+//! The statements are the library's; this file puts them together and into a form. Vault has policies
+//! of its own, in HCL. Pure, apart from printing.
 
 use std::collections::BTreeSet;
 
@@ -9,11 +9,12 @@ use clap::Args;
 use secrets_provider::{Error, ErrorKind};
 use serde_json::{Value, json};
 
+use crate::backend::Store;
 use crate::output::Output;
 use crate::select::Selection;
 use crate::{Ended, WELL};
 
-/// Print the least IAM policy for these secrets.
+/// Print the least IAM policy for these secrets, or the policy of Vault.
 ///
 /// No call is made. AWS_ACCOUNT_ID gives the account, which is `*` otherwise.
 #[derive(Debug, Args)]
@@ -38,6 +39,9 @@ pub(crate) struct Policy {
 impl Policy {
     pub(crate) async fn run(self, selection: &Selection, output: &Output) -> Result<Ended, Error> {
         let manager = selection.manager().await?;
+        if !selection.is_aws() {
+            return self.elsewhere(selection.store(), &manager.iam_policy(), output);
+        }
         if self.push_setup {
             output.text(&manager.push_setup()?)?;
             return Ok(WELL);
@@ -61,6 +65,33 @@ impl Policy {
             (_, true) => pretty(&cloudformation(&policy)),
             _ => pretty(&policy),
         })?;
+        Ok(WELL)
+    }
+}
+
+impl Policy {
+    /// The policy of another store.
+    fn elsewhere(&self, store: Store, policy: &str, output: &Output) -> Result<Ended, Error> {
+        let wrong =
+            |message: &str, hint: &str| Err(Error::new(ErrorKind::Config, message).with_hint(hint));
+        if store == Store::Directory {
+            return wrong(
+                "a folder has no policy",
+                "the permissions of its files decide who reads them: `chmod`, `chown`",
+            );
+        }
+        let of_aws = self.push.is_some() || self.push_setup || !self.rotate.is_empty();
+        if of_aws || self.cloudformation {
+            return wrong(
+                "--push, --push-setup, --rotate and --cloudformation are for AWS",
+                "leave them out: the policy of Vault is HCL, and --terraform makes a resource of it",
+            );
+        }
+        match (self.terraform, output.json()) {
+            (true, _) => output.text(&vault_terraform(policy))?,
+            (false, true) => output.value(&json!({ "policy": policy }))?,
+            (false, false) => output.text(policy)?,
+        }
         Ok(WELL)
     }
 }
@@ -110,12 +141,22 @@ fn pretty(value: &Value) -> String {
     serde_json::to_string_pretty(value).unwrap_or_default()
 }
 
-/// A resource for Terraform. Its strings must not take a part of the policy for a variable.
+/// A resource for Terraform.
 fn terraform(policy: &Value) -> String {
-    let policy = pretty(policy).replace("${", "$${").replace("%{", "%%{");
+    resource("aws_iam_policy", &pretty(policy))
+}
+
+/// The same for Vault's policy.
+fn vault_terraform(policy: &str) -> String {
+    resource("vault_policy", policy)
+}
+
+/// Terraform's strings must not take a part of the policy for a variable.
+fn resource(kind: &str, policy: &str) -> String {
+    let policy = policy.replace("${", "$${").replace("%{", "%%{");
     let policy = policy.lines().map(|line| format!("    {line}\n")).collect::<String>();
     format!(
-        "resource \"aws_iam_policy\" \"secrets\" {{\n  name   = \"read-secrets\"\n  policy = \
+        "resource \"{kind}\" \"secrets\" {{\n  name   = \"read-secrets\"\n  policy = \
          <<-POLICY\n{policy}  POLICY\n}}\n"
     )
 }

@@ -1,14 +1,19 @@
 //! `put`: a new value for a secret, or for one key of it.
 
+use std::path::PathBuf;
+
+use aws_sdk_secretsmanager::Client;
 use clap::Args;
 use secrecy::ExposeSecret as _;
 use secrets_provider::{Error, ErrorKind};
 use serde_json::json;
+use zeroize::Zeroizing;
 
+use crate::input::Asked;
 use crate::output::{Output, printable};
 use crate::select::Selection;
 use crate::store::{self, Payload, Written};
-use crate::{Ended, WELL, input, member};
+use crate::{Ended, WELL, input, member, refused};
 
 /// Store a new value: from standard input, or typed at a prompt that does not show it.
 ///
@@ -30,36 +35,74 @@ pub(crate) struct Put {
     /// Keep a line break at the end of the input.
     #[arg(long)]
     exact: bool,
+    /// Store nothing that a service whose settings have this JSON Schema would refuse.
+    #[arg(long, value_name = "FILE")]
+    schema: Option<PathBuf>,
+}
+
+/// What is to be stored.
+struct New {
+    bytes: Zeroizing<Vec<u8>>,
+    of: Of,
+}
+
+/// What becomes of the secret that is there.
+enum Of {
+    /// It gets a new version.
+    Any,
+    /// The same, if this is its version.
+    Version(String),
+    /// There is none.
+    None,
 }
 
 impl Put {
     pub(crate) async fn run(self, selection: &Selection, output: &Output) -> Result<Ended, Error> {
         let id = selection.manager().await?.secret_id(&self.name)?;
         let client = selection.one(&id).await?.sdk_client().await?;
-        let bytes = input::value(&format!("new value of {}", printable(&id)), self.exact)?;
-        let written = match &self.key {
-            Some(key) => self.key(&client, &id, key, &bytes).await?,
-            None => match store::put(&client, &id, &bytes).await {
-                Err(error) if error.kind() == ErrorKind::NotFound && self.create => {
-                    store::create(&client, &id, &bytes).await?
-                }
-                Err(error) if error.kind() == ErrorKind::NotFound => {
-                    return Err(error.with_hint("check the name, or make the secret with --create"));
-                }
-                result => result?,
-            },
+        let asked = input::value(&format!("new value of {}", printable(&id)), self.exact).await?;
+        let bytes = match asked {
+            Asked::Value(bytes) => bytes,
+            Asked::Ended(signal) => {
+                output.note("nothing was stored");
+                let signal = u8::try_from(signal.as_raw_value()).unwrap_or_default();
+                return Ok(Ended::AtOnce(128 + signal));
+            }
+        };
+        let new = match &self.key {
+            Some(key) => self.with_key(&client, &id, key, &bytes).await?,
+            None => New { bytes, of: Of::Any },
+        };
+        if let Some(file) = &self.schema {
+            let put = refused::Put { id: &id, key: self.key.as_deref(), bytes: &new.bytes };
+            refused::check(file, &put, selection, &client).await?;
+        }
+        let stored = match &new.of {
+            Of::Any => store::put(&client, &id, &new.bytes).await,
+            Of::Version(version) => store::replace(&client, &id, version, &new.bytes).await,
+            Of::None => store::create(&client, &id, &new.bytes).await,
+        };
+        let written = match stored {
+            Err(error) if error.kind() == ErrorKind::NotFound && self.create => {
+                store::create(&client, &id, &new.bytes).await?
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return Err(error.with_hint(MISSING));
+            }
+            result => result?,
         };
         say(&id, &written, output)?;
         Ok(WELL)
     }
 
-    async fn key(
+    /// The secret that is there, with another value at this key.
+    async fn with_key(
         &self,
-        client: &aws_sdk_secretsmanager::Client,
+        client: &Client,
         id: &str,
         key: &str,
         bytes: &[u8],
-    ) -> Result<Written, Error> {
+    ) -> Result<New, Error> {
         let invalid = |what: &str| {
             Error::new(ErrorKind::Invalid, format!("the value for key `{}` {what}", printable(key)))
         };
@@ -70,32 +113,34 @@ impl Put {
                 serde_json::from_str::<&serde_json::value::RawValue>(text).map_err(|_| {
                     invalid("is not JSON").with_hint("leave out --as-json for text")
                 })?;
-                zeroize::Zeroizing::new(text.to_owned())
+                Zeroizing::new(text.to_owned())
             }
             false => member::json_text(text),
         };
+        let made = |text: Zeroizing<String>| Zeroizing::new(text.as_bytes().to_vec());
         match store::current(client, id).await? {
             Some((version, Payload::Text(text))) => {
                 let new = member::with(text.expose_secret(), key, &value)
                     .map_err(|error| error.with_secret(id))?;
-                store::replace(client, id, &version, &new).await
+                Ok(New { bytes: made(new), of: Of::Version(version) })
             }
             Some((_, Payload::Binary(_))) => {
                 let message = format!("secret `{}` is binary, and has no keys", printable(id));
                 Err(Error::new(ErrorKind::Malformed, message).with_secret(id))
             }
             None if self.create => {
-                store::create(client, id, member::with("{}", key, &value)?.as_bytes()).await
+                Ok(New { bytes: made(member::with("{}", key, &value)?), of: Of::None })
             }
             None => {
                 let message = format!("secret `{}` does not exist", printable(id));
-                Err(Error::new(ErrorKind::NotFound, message)
-                    .with_secret(id)
-                    .with_hint("check the name, or make the secret with --create"))
+                Err(Error::new(ErrorKind::NotFound, message).with_secret(id).with_hint(MISSING))
             }
         }
     }
 }
+
+/// What to do about a secret that does not exist.
+const MISSING: &str = "check the name, or make the secret with --create";
 
 fn say(id: &str, written: &Written, output: &Output) -> Result<(), Error> {
     let Written { version_id, created } = written;

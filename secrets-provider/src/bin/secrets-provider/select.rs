@@ -6,10 +6,14 @@
 use std::path::{Path, PathBuf};
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
-use clap::{Args, ValueEnum};
-use secrets_provider::{Directory, Error, ErrorKind, Layers, SecretsManager, Snapshot};
+use aws_sdk_secretsmanager::Client;
+use clap::Args;
+use secrecy::ExposeSecret as _;
+use secrets_provider::{Error, ErrorKind, Layers, Memory, SecretsManager, Snapshot};
 
+use crate::backend::{BackendArgs, Store};
 use crate::output::printable;
+use crate::settings::Tree;
 
 /// Which secrets, from where.
 #[derive(Debug, Clone, Args)]
@@ -42,20 +46,8 @@ pub(crate) struct Selection {
     /// The URL of Secrets Manager, for a VPC endpoint or an emulator.
     #[arg(long, global = true, value_name = "URL")]
     endpoint_url: Option<String>,
-    /// The store.
-    #[arg(long, global = true, value_name = "STORE", default_value = "aws")]
-    backend: Store,
-    /// The folder of `--backend directory`.
-    #[arg(long, global = true, value_name = "FOLDER", required_if_eq("backend", "directory"))]
-    folder: Option<PathBuf>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Store {
-    /// AWS Secrets Manager.
-    Aws,
-    /// A folder with a file for each secret.
-    Directory,
+    #[command(flatten)]
+    backend: BackendArgs,
 }
 
 /// `NAME=KEY.PATH`, or another pair.
@@ -73,17 +65,15 @@ impl Selection {
     ///
     /// If the switches, the environment or the set-up of AWS make no sense.
     pub(crate) async fn manager(&self) -> Result<SecretsManager, Error> {
-        let manager = self.selected()?;
-        match self.backend {
-            Store::Directory => {
-                Ok(manager.backend(Directory::new(self.folder.clone().unwrap_or_default())))
-            }
+        let manager = self.on_store(self.selected()?)?;
+        match self.is_aws() {
+            false => Ok(manager),
             // The variables have brought the settings of AWS with them, or say that it is not called.
-            Store::Aws if self.is_of_variables() => Ok(match self.config_of_switches().await {
+            true if self.is_of_variables() => Ok(match self.config_of_switches().await {
                 Some(config) => manager.aws_config(&config),
                 None => manager,
             }),
-            Store::Aws => self.connected(manager).await,
+            true => self.connected(manager).await,
         }
     }
 
@@ -94,13 +84,54 @@ impl Selection {
 
     /// The same store with another selection: one secret, by the id that the store knows.
     pub(crate) async fn one(&self, id: &str) -> Result<SecretsManager, Error> {
-        let manager = SecretsManager::names([id]);
-        match self.backend {
-            Store::Directory => {
-                Ok(manager.backend(Directory::new(self.folder.clone().unwrap_or_default())))
-            }
-            Store::Aws => self.connected(manager).await,
+        let manager = self.on_store(SecretsManager::names([id]))?;
+        match self.is_aws() {
+            false => Ok(manager),
+            true => self.connected(manager).await,
         }
+    }
+
+    fn on_store(&self, manager: SecretsManager) -> Result<SecretsManager, Error> {
+        let of_aws = [
+            ("--profile", self.profile.is_some()),
+            ("--region", self.region.is_some()),
+            ("--endpoint-url", self.endpoint_url.is_some()),
+        ];
+        if let Some((switch, _)) = of_aws.iter().find(|(_, given)| *given && !self.is_aws()) {
+            let message = format!("{switch} is for `--backend aws`");
+            return Err(Error::new(ErrorKind::Config, message)
+                .with_hint(format!("leave out {switch}, or `--backend`")));
+        }
+        self.backend.over(manager, self.env_file())
+    }
+
+    /// The described secrets, of which the texts are in another store.
+    pub(crate) fn within(&self, store: Memory) -> Result<SecretsManager, Error> {
+        Ok(self.selected()?.backend(store))
+    }
+
+    /// The client of AWS, for a command that writes.
+    ///
+    /// # Errors
+    ///
+    /// If another store is chosen, and those of [`manager`](Self::manager).
+    pub(crate) async fn writer(&self, id: &str, command: &str) -> Result<Client, Error> {
+        self.writes(command)?;
+        self.one(id).await?.sdk_client().await
+    }
+
+    /// Whether a command can write to the store.
+    ///
+    /// # Errors
+    ///
+    /// If it is not AWS.
+    pub(crate) fn writes(&self, command: &str) -> Result<(), Error> {
+        if self.is_aws() {
+            return Ok(());
+        }
+        let message = format!("`{command}` writes to AWS Secrets Manager only");
+        Err(Error::new(ErrorKind::Config, message)
+            .with_hint("leave out --backend, or use the store's own program, such as `vault`"))
     }
 
     fn selected(&self) -> Result<SecretsManager, Error> {
@@ -181,32 +212,66 @@ impl Selection {
         Some(loader.load().await)
     }
 
-    /// Whether an endpoint is given, so that calls of other services would not go to AWS.
-    pub(crate) fn has_endpoint(&self) -> bool {
-        self.endpoint_url.is_some()
-            || ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SECRETS_MANAGER"]
-                .iter()
-                .any(|name| std::env::var_os(name).is_some_and(|url| !url.is_empty()))
+    /// A variable of the environment or, if it is not there, of the file.
+    pub(crate) fn variable(&self, name: &str) -> Option<String> {
+        let dotenv = || match Tree::of(&Layers::new().dotenv(self.env_file())).ok()? {
+            Tree::Table(variables) => match variables.get(&name.to_ascii_lowercase())? {
+                Tree::Text(text) => Some(text.expose_secret().to_owned()),
+                Tree::Table(_) => None,
+            },
+            Tree::Text(_) => None,
+        };
+        let value = std::env::var(name).ok().or_else(dotenv);
+        value.filter(|value| !value.is_empty())
     }
 
-    /// Where calls of Secrets Manager go, as far as switches and variables say it.
-    pub(crate) fn endpoint(&self, config: &SdkConfig, region: &str) -> String {
+    /// Whether a call of STS would go to STS: to AWS's own, or to that of an emulator. An endpoint
+    /// that is only for Secrets Manager says nothing about it.
+    pub(crate) fn asks_sts(&self) -> bool {
+        if self.variable("AWS_ENDPOINT_URL_STS").is_some() {
+            return true;
+        }
+        // The switch would be the endpoint of every service.
+        self.endpoint_url.is_none()
+            && (self.variable("AWS_ENDPOINT_URL").is_some()
+                || self.variable("AWS_ENDPOINT_URL_SECRETS_MANAGER").is_none())
+    }
+
+    /// Where calls of Secrets Manager go, as far as switches and variables say it; and what says it.
+    pub(crate) fn endpoint(
+        &self,
+        config: &SdkConfig,
+        region: &str,
+    ) -> (String, Option<&'static str>) {
         let suffix = if region.starts_with("cn-") { ".cn" } else { "" };
-        let variable = || {
-            let url = std::env::var("AWS_ENDPOINT_URL_SECRETS_MANAGER").ok();
-            url.filter(|url| !url.is_empty())
-        };
-        let of_config = || config.endpoint_url().map(str::to_owned);
-        self.endpoint_url
-            .clone()
-            .or_else(variable)
-            .or_else(of_config)
-            .unwrap_or_else(|| format!("https://secretsmanager.{region}.amazonaws.com{suffix}"))
+        let own = || format!("https://secretsmanager.{region}.amazonaws.com{suffix}");
+        if let Some(url) = &self.endpoint_url {
+            return (url.clone(), Some("--endpoint-url"));
+        }
+        for name in ["AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_ENDPOINT_URL"] {
+            if let Some(url) = self.variable(name) {
+                return (url, Some(name));
+            }
+        }
+        match config.endpoint_url() {
+            Some(url) => (url.to_owned(), Some("`endpoint_url` of the AWS profile")),
+            None => (own(), None),
+        }
     }
 
     /// Whether AWS is the store.
     pub(crate) fn is_aws(&self) -> bool {
-        self.backend == Store::Aws
+        self.store() == Store::Aws
+    }
+
+    /// Which store.
+    pub(crate) fn store(&self) -> Store {
+        self.backend.store()
+    }
+
+    /// The folder of a directory.
+    pub(crate) fn folder(&self) -> PathBuf {
+        self.backend.folder()
     }
 
     /// The renames of the switches.
@@ -214,7 +279,7 @@ impl Selection {
         &self.rename
     }
 
-    /// The prefix of the switches or variables, if they have one.
+    /// The file in place of `.env`, or `.env`.
     pub(crate) fn env_file(&self) -> &Path {
         self.env_file.as_deref().unwrap_or(Path::new(".env"))
     }

@@ -188,12 +188,14 @@ pub(crate) async fn replace(
     client: &Client,
     id: &str,
     read: &str,
-    text: &str,
+    value: &[u8],
 ) -> Result<Written, Error> {
-    let answer = client
-        .put_secret_value()
-        .secret_id(id)
-        .secret_string(text)
+    let call = client.put_secret_value().secret_id(id);
+    let call = match std::str::from_utf8(value) {
+        Ok(text) => call.secret_string(text),
+        Err(_) => call.secret_binary(Blob::new(value)),
+    };
+    let answer = call
         .version_stages(WRITTEN)
         .send()
         .await

@@ -3,8 +3,8 @@
 //!
 //! Pure: [`Variables::new`] decides by what it is given. `exec` calls it, before each start.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 use clap::ValueEnum;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -41,21 +41,29 @@ impl Format {
 pub(crate) struct Variables {
     pub(crate) set: BTreeMap<String, SecretString>,
     pub(crate) removed: Vec<String>,
+    /// Names that no variable can have, as far as they may be shown.
+    pub(crate) left_out: BTreeSet<String>,
 }
 
 impl Variables {
     /// The secrets over what the environment has over `.env`. `extra` are names of the user's own
-    /// for key paths; `environment` the names of the own environment.
+    /// for key paths; `environment` the names of the own environment; `places` the key paths of the
+    /// secrets, which may be shown.
     pub(crate) fn new(
         secrets: &Tree,
         dotenv: &Tree,
         environment: &[String],
         format: Format,
         extra: &[(String, String)],
+        places: &[String],
     ) -> Result<Self, Error> {
-        let mut set = named(secrets, format, "secrets")?;
+        let vouched = |path: &[&str]| shown(path, places, format);
+        let (mut set, mut left_out) = named(secrets, format, "secrets", &vouched)?;
         let of_secrets: Vec<String> = set.keys().cloned().collect();
-        for (name, value) in named(dotenv, format, "`.env`")? {
+        // A variable's name may be shown.
+        let (of_dotenv, other) = named(dotenv, format, "`.env`", &|path| format.name(path))?;
+        left_out.extend(other);
+        for (name, value) in of_dotenv {
             if !environment.iter().any(|other| other.eq_ignore_ascii_case(&name)) {
                 set.entry(name).or_insert(value);
             }
@@ -71,10 +79,12 @@ impl Variables {
             };
             set.insert(name.clone(), value.clone());
         }
-        if let Some((name, _)) = set.iter().find(|(_, value)| value.expose_secret().contains('\0'))
-        {
-            let message =
-                format!("the value for variable `{}` contains a NUL", shown(name, secrets));
+        let has_nul = |value: &SecretString| value.expose_secret().contains('\0');
+        if set.values().any(has_nul) {
+            let texts = secrets.texts().into_iter();
+            let found = texts.filter(|(_, value)| has_nul(value)).map(|(path, _)| vouched(&path));
+            let name = found.take(1).next().unwrap_or_else(|| "*".to_owned());
+            let message = format!("the value for variable `{name}` contains a NUL");
             return Err(Error::new(ErrorKind::Invalid, message)
                 .with_hint("no variable can hold it; let the program read the secret itself"));
         }
@@ -83,7 +93,7 @@ impl Variables {
             of_secrets.iter().any(|of| of != *name && of.eq_ignore_ascii_case(name))
         };
         let removed = environment.iter().filter(hidden).cloned().collect();
-        Ok(Self { set, removed })
+        Ok(Self { set, removed, left_out })
     }
 
     /// Whether both give a program the same.
@@ -97,39 +107,53 @@ impl Variables {
 }
 
 /// A variable's name, of which only the part that a secret's name vouches for may be shown.
-fn shown(name: &str, secrets: &Tree) -> String {
-    let Tree::Table(sections) = secrets else { return "*".to_owned() };
-    let first = sections.keys().map(|section| Format::Nested.name(&[section]));
-    first.filter(|section| name.starts_with(section.as_str())).max_by_key(String::len).map_or_else(
-        || "*".to_owned(),
-        |section| if section == name { section } else { format!("{section}_*") },
-    )
+fn shown(path: &[&str], places: &[String], format: Format) -> String {
+    let split = |place: &String| -> Vec<String> {
+        place.split('.').filter(|part| !part.is_empty()).map(str::to_owned).collect()
+    };
+    let is_start = |place: &Vec<String>| {
+        place.len() <= path.len() && place.iter().zip(path).all(|(part, other)| part == other)
+    };
+    let longest = places.iter().map(split).filter(is_start).map(|place| place.len()).max();
+    match longest.unwrap_or_default() {
+        0 => "*".to_owned(),
+        length if length == path.len() => format.name(path),
+        length => format!("{}_*", format.name(&path[..length])),
+    }
 }
 
-fn named(tree: &Tree, format: Format, what: &str) -> Result<BTreeMap<String, SecretString>, Error> {
+type Named = (BTreeMap<String, SecretString>, BTreeSet<String>);
+
+/// Each text by its name, and the names that no variable can have.
+fn named(
+    tree: &Tree,
+    format: Format,
+    what: &str,
+    shown: &dyn Fn(&[&str]) -> String,
+) -> Result<Named, Error> {
     let mut set = BTreeMap::new();
+    let mut left_out = BTreeSet::new();
     for (path, value) in tree.texts() {
         let name = format.name(&path);
         // No shell could name it.
         if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
+            left_out.insert(shown(&path));
             continue;
         }
         match set.entry(name) {
             Entry::Vacant(entry) => {
                 entry.insert(value.clone());
             }
-            Entry::Occupied(entry) => {
-                let message = format!(
-                    "two keys of the {what} would both be the variable `{}`",
-                    shown(entry.key(), tree)
-                );
+            Entry::Occupied(_) => {
+                let name = shown(&path);
+                let message = format!("two keys of the {what} would both be the variable `{name}`");
                 return Err(Error::new(ErrorKind::Conflict, message).with_hint(
                     "give one of the secrets another place with --rename, or take another --format",
                 ));
             }
         }
     }
-    Ok(set)
+    Ok((set, left_out))
 }
 
 #[cfg(test)]
@@ -141,7 +165,7 @@ mod tests {
     fn tree(secrets: &[(&str, &str)]) -> Tree {
         let memory = Memory::new();
         for (name, text) in secrets {
-            memory.put(&format!("app/{name}"), *text);
+            memory.put(format!("app/{name}").trim_end_matches('/'), *text);
         }
         let secrets = SecretsManager::prefix("app").backend(memory).fetch_blocking();
         Tree::of(&Layers::new().secrets(&secrets.expect("secrets"))).expect("a tree")
@@ -163,7 +187,8 @@ mod tests {
             ("moved", r#"{"A__B": "nested"}"#),
         ]);
         let none = dotenv(&[]);
-        let nested = Variables::new(&secrets, &none, &[], Format::Nested, &[]).expect("variables");
+        let nested =
+            Variables::new(&secrets, &none, &[], Format::Nested, &[], &[]).expect("variables");
         let expected = [
             ("API_KEYS__CLERK", "k"),
             ("DATABASE__PASSWORD", "p"),
@@ -171,7 +196,8 @@ mod tests {
             ("MOVED__A__B", "nested"),
         ];
         assert_eq!(set(&nested), expected);
-        let upper = Variables::new(&secrets, &none, &[], Format::Upper, &[]).expect("variables");
+        let upper =
+            Variables::new(&secrets, &none, &[], Format::Upper, &[], &[]).expect("variables");
         assert_eq!(upper.set.keys().next().map(String::as_str), Some("API_KEYS_CLERK"));
     }
 
@@ -180,8 +206,8 @@ mod tests {
         let secrets = tree(&[("token", "secret")]);
         let dotenv = dotenv(&[("TOKEN", "file"), ("PORT", "1"), ("HOST", "h")]);
         let environment = ["token", "PORT", "PATH"].map(str::to_owned);
-        let variables =
-            Variables::new(&secrets, &dotenv, &environment, Format::Nested, &[]).expect("some");
+        let variables = Variables::new(&secrets, &dotenv, &environment, Format::Nested, &[], &[])
+            .expect("some");
         assert_eq!(set(&variables), [("HOST", "h"), ("TOKEN", "secret")]);
         assert_eq!(variables.removed, ["token"]);
     }
@@ -190,24 +216,40 @@ mod tests {
     fn a_name_of_the_users_own_is_set_too() {
         let secrets = tree(&[("database", r#"{"url": "u"}"#)]);
         let own = |path: &str| [("PGURL".to_owned(), path.to_owned())];
-        let new =
-            |path: &str| Variables::new(&secrets, &dotenv(&[]), &[], Format::Nested, &own(path));
+        let new = |path: &str| {
+            Variables::new(&secrets, &dotenv(&[]), &[], Format::Nested, &own(path), &[])
+        };
         assert_eq!(set(&new("database.url").expect("some"))[1], ("PGURL", "u"));
         assert!(new("database").is_err() && new("database.uri").is_err());
     }
 
     #[test]
     fn two_keys_for_one_variable_are_an_error_that_shows_no_key() {
+        let places = ["tokens".to_owned()];
         let secrets = tree(&[("tokens", r#"{"hunter-2": "a", "hunter_2": "b"}"#)]);
-        let error = Variables::new(&secrets, &dotenv(&[]), &[], Format::Nested, &[]).err();
+        let error = Variables::new(&secrets, &dotenv(&[]), &[], Format::Nested, &[], &places).err();
         let text = error.expect("an error").to_string();
         assert!(text.contains("`TOKENS_*`") && !text.to_lowercase().contains("hunter"), "{text}");
     }
 
     #[test]
     fn a_value_with_a_nul_is_an_error() {
+        let places = ["key".to_owned()];
         let secrets = tree(&[("key", "a\0b")]);
-        let error = Variables::new(&secrets, &dotenv(&[]), &[], Format::Nested, &[]).err();
+        let error = Variables::new(&secrets, &dotenv(&[]), &[], Format::Nested, &[], &places).err();
         assert!(error.expect("an error").to_string().contains("`KEY` contains a NUL"));
+    }
+
+    #[test]
+    fn a_key_that_no_variable_can_be_is_named_as_far_as_a_secret_names_it() {
+        let places = ["2fa", "tokens"].map(str::to_owned);
+        let secrets = tree(&[("2fa", "a"), ("tokens", r#"{"1": "b"}"#)]);
+        let root = tree(&[("", r#"{"7hunter2": "c"}"#)]);
+        for (secrets, expected) in [(secrets, &["2FA"][..]), (root, &["*"])] {
+            let variables =
+                Variables::new(&secrets, &dotenv(&[]), &[], Format::Nested, &[], &places);
+            let left_out = variables.expect("variables").left_out;
+            assert_eq!(left_out.iter().collect::<Vec<_>>(), expected);
+        }
     }
 }

@@ -1,10 +1,17 @@
 //! `check`: the JSON Schema of a settings type, held against what a service would load.
 //!
-//! `rules` decides; this file reads the schema and the settings, and prints.
+//! `schema`, `walk`, `values` and `names` decide, and `finding` is what they find; this file reads the
+//! schema and the settings, and prints. `put` and `doctor` hold a schema against settings, too.
 
-mod rules;
+mod finding;
+mod names;
+mod schema;
+#[cfg(test)]
+mod tests;
+mod values;
+mod walk;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use secrets_provider::{Error, ErrorKind, Layers};
@@ -15,7 +22,8 @@ use crate::select::Selection;
 use crate::settings::Tree;
 use crate::{Ended, WELL};
 
-use rules::{Finding, Schema};
+pub(crate) use finding::Finding;
+pub(crate) use schema::Schema;
 
 /// Hold the schema of a settings type against what would be loaded, before it is deployed.
 ///
@@ -37,7 +45,7 @@ pub(crate) struct Check {
 
 impl Check {
     pub(crate) async fn run(self, selection: &Selection, output: &Output) -> Result<Ended, Error> {
-        let schema = self.read()?;
+        let schema = read(&self.schema)?;
         let secrets = selection.manager().await?.fetch().await?;
         let of_secrets = Layers::new().secrets(&secrets);
         let settings = match self.secrets_only {
@@ -51,15 +59,16 @@ impl Check {
         say(&findings, wrong, output)?;
         Ok(if wrong { Ended::Code(1) } else { WELL })
     }
+}
 
-    fn read(&self) -> Result<Value, Error> {
-        let name = format!("file `{}`", printable(&self.schema.to_string_lossy()));
-        let text = std::fs::read_to_string(&self.schema).map_err(|error| failed(&name, &error))?;
-        serde_json::from_str(&text).map_err(|_| {
-            Error::new(ErrorKind::Malformed, format!("{name} is no JSON"))
-                .with_hint("write what `secrets_provider::schema::<Settings>()` returns into it")
-        })
-    }
+/// The schema in a file.
+pub(crate) fn read(file: &Path) -> Result<Value, Error> {
+    let name = format!("file `{}`", printable(&file.to_string_lossy()));
+    let text = std::fs::read_to_string(file).map_err(|error| failed(&name, &error))?;
+    serde_json::from_str(&text).map_err(|_| {
+        Error::new(ErrorKind::Malformed, format!("{name} is no JSON"))
+            .with_hint("write what `secrets_provider::schema::<Settings>()` returns into it")
+    })
 }
 
 fn say(findings: &[Finding], wrong: bool, output: &Output) -> Result<(), Error> {

@@ -1,6 +1,5 @@
 //! Region, credentials, endpoint, clock, and the permissions that are needed, each by trying it.
 
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use aws_config::SdkConfig;
@@ -8,16 +7,12 @@ use aws_credential_types::credential_feature::AwsCredentialFeature as Feature;
 use aws_credential_types::provider::ProvideCredentials as _;
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::error::ProvideErrorMetadata as _;
-use aws_sdk_secretsmanager::primitives::{DateTime, DateTimeFormat};
-use aws_smithy_runtime_api::box_error::BoxError;
-use aws_smithy_runtime_api::client::interceptors::Intercept;
-use aws_smithy_runtime_api::client::interceptors::context::BeforeDeserializationInterceptorContextRef;
-use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
-use aws_smithy_types::config_bag::ConfigBag;
 use secrets_provider::{ErrorKind, SecretsManager};
 use serde_json::Value;
 use tokio::time::timeout;
 
+use super::clock::Clock;
+use super::reach::{self, Advice};
 use super::{Line, Mark};
 use crate::select::Selection;
 use crate::store;
@@ -25,18 +20,23 @@ use crate::store;
 /// How long one step may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// AWS refuses signatures that are more seconds from its own time
-/// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html>).
-const MAX_SKEW: u64 = 5 * 60;
-
-/// What AWS answers to credentials that are over, unknown or do not fit.
-const NOT_ACCEPTED: [&str; 5] = [
-    "ExpiredTokenException",
-    "ExpiredToken",
-    "InvalidClientTokenId",
-    "InvalidSignatureException",
-    "UnrecognizedClientException",
+/// What AWS answers to credentials that are over, unknown or do not fit, and what to do.
+const NOT_ACCEPTED: [(&str, &str); 7] = [
+    ("ExpiredTokenException", EXPIRED),
+    ("ExpiredToken", EXPIRED),
+    ("RequestExpired", SIGNATURE),
+    ("InvalidClientTokenId", UNKNOWN),
+    ("UnrecognizedClientException", UNKNOWN),
+    ("InvalidSignatureException", SIGNATURE),
+    ("SignatureDoesNotMatch", SIGNATURE),
 ];
+const EXPIRED: &str = "they are over: sign in again (`aws sso login`), or get new keys with their \
+                       AWS_SESSION_TOKEN";
+const UNKNOWN: &str = "AWS does not know the access key: it is mistyped, deleted, or of another \
+                       partition; temporary keys need their AWS_SESSION_TOKEN, and a region that is \
+                       off by default has to be enabled";
+const SIGNATURE: &str = "the secret key is not that of the access key, or this machine's clock is \
+                         wrong (see `clock`)";
 
 /// A part of the policy.
 pub(super) struct Need {
@@ -56,71 +56,87 @@ pub(super) fn needs(manager: &SecretsManager) -> Vec<Need> {
         .collect()
 }
 
-/// Looks at everything that is not about one secret. Returns whether a region is configured, without
-/// which nothing can be read.
-pub(super) async fn look(selection: &Selection, needs: &[Need], lines: &mut Vec<Line>) -> bool {
+/// How far the search gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reached {
+    /// Secrets can be asked for.
+    Store,
+    /// The SDK has no credentials; reading says why.
+    NoCredentials,
+    /// A line says what is wrong, and nothing can be read.
+    Nothing,
+}
+
+/// Looks at everything that is not about one secret.
+pub(super) async fn look(selection: &Selection, needs: &[Need], lines: &mut Vec<Line>) -> Reached {
     let config = match selection.sdk_config().await {
         Ok(config) => config,
         Err(error) => {
             lines.extend(Line::of_error("region", &error));
-            return false;
+            return Reached::Nothing;
         }
     };
     let Some(region) = config.region().map(ToString::to_string) else {
         let todo = "set AWS_REGION, give --region, or a profile that has a region";
         lines.push(Line::new(Mark::Bad, "region", "no AWS region is configured").todo(todo));
-        return false;
+        return Reached::Nothing;
     };
     lines.push(Line::good("region", &region));
-    if !credentials(&config, lines).await {
-        return true;
-    }
-    if !selection.has_endpoint() {
-        lines.push(caller(&config).await);
-    }
-    let client = match selection.manager().await {
-        Ok(manager) => manager.sdk_client().await,
-        Err(error) => Err(error),
-    };
-    let client = match client {
-        Ok(client) => client,
-        Err(error) => {
-            lines.extend(Line::of_error("endpoint", &error));
-            return true;
+    let (url, set_by) = selection.endpoint(&config, &region);
+    let advice = Advice { set_by, is_aws: true };
+    let endpoint = reach::endpoint(&url, &advice).await;
+    let unreached = endpoint.mark == Mark::Bad;
+    match credentials(&config).await {
+        None if unreached => {
+            lines.push(endpoint);
+            return Reached::Nothing;
         }
-    };
-    let url = selection.endpoint(&config, &region);
-    lines.push(endpoint(&url).await);
-    permissions(&client, needs, lines).await;
-    true
+        None => return Reached::NoCredentials,
+        Some(line) => {
+            let over = line.mark == Mark::Bad;
+            lines.push(line);
+            if over {
+                return Reached::Nothing;
+            }
+        }
+    }
+    if unreached {
+        lines.push(endpoint);
+        return Reached::Nothing;
+    }
+    if selection.asks_sts() && !caller(&config, lines).await {
+        return Reached::Nothing;
+    }
+    lines.push(endpoint);
+    match selection.one("any").await {
+        Ok(manager) => match manager.sdk_client().await {
+            Ok(client) => permissions(&client, needs, lines).await,
+            Err(error) => {
+                lines.extend(Line::of_error("endpoint", &error));
+                Reached::Nothing
+            }
+        },
+        Err(error) => {
+            lines.extend(Line::of_error("selection", &error));
+            Reached::Nothing
+        }
+    }
 }
 
-async fn credentials(config: &SdkConfig, lines: &mut Vec<Line>) -> bool {
-    let Some(provider) = config.credentials_provider() else {
-        lines.push(Line::new(Mark::Bad, "credentials", "there is no provider of credentials"));
-        return false;
-    };
-    match timeout(PATIENCE, provider.provide_credentials()).await {
-        Ok(Ok(credentials)) => {
-            let source = credentials.get_property::<Vec<Feature>>();
-            let source = source.and_then(|source| source.iter().rev().find_map(source_of));
-            let mut text = format!("from {}", source.unwrap_or("a provider of the SDK"));
-            let mut line = Mark::Good;
-            if let Some(end) = credentials.expiry() {
-                text += &format!(", until {}", store::time(end));
-                if end < SystemTime::now() {
-                    line = Mark::Bad;
-                    text += ", which is over";
-                }
-            }
-            let line = Line::new(line, "credentials", text);
-            let expired = line.mark == Mark::Bad;
-            lines.push(if expired { line.todo("sign in again") } else { line });
-            !expired
-        }
-        // Reading the secrets says why, and where the SDK looked. Its own errors may quote files.
-        Ok(Err(_)) | Err(_) => false,
-    }
+/// Where the credentials come from, if there are any. Otherwise reading the secrets says why, and
+/// where the SDK looked; its own errors may quote files.
+async fn credentials(config: &SdkConfig) -> Option<Line> {
+    let provider = config.credentials_provider()?;
+    let found = timeout(PATIENCE, provider.provide_credentials()).await.ok()?.ok()?;
+    let source = found.get_property::<Vec<Feature>>();
+    let source = source.and_then(|source| source.iter().rev().find_map(source_of));
+    let mut text = format!("from {}", source.unwrap_or("a provider of the SDK"));
+    let Some(end) = found.expiry() else { return Some(Line::good("credentials", text)) };
+    text += &format!(", until {}", store::time(end));
+    Some(match end < SystemTime::now() {
+        true => Line::new(Mark::Bad, "credentials", format!("{text}, which is over")).todo(EXPIRED),
+        false => Line::good("credentials", text),
+    })
 }
 
 fn source_of(feature: &Feature) -> Option<&'static str> {
@@ -140,74 +156,56 @@ fn source_of(feature: &Feature) -> Option<&'static str> {
     })
 }
 
-/// Whose credentials they are.
-async fn caller(config: &SdkConfig) -> Line {
-    let client = aws_sdk_sts::Client::new(config);
-    match timeout(PATIENCE, client.get_caller_identity().send()).await {
-        Ok(Ok(answer)) => Line::good("caller", answer.arn.unwrap_or_default()),
-        Ok(Err(error)) if error.code().is_some() => {
-            let todo =
-                "the credentials are expired, revoked or of another partition: sign in again";
-            Line::new(Mark::Bad, "caller", "AWS refuses the credentials (sts:GetCallerIdentity)")
-                .todo(todo)
+/// Whose credentials they are. Returns whether AWS accepts them, as far as it is known.
+async fn caller(config: &SdkConfig, lines: &mut Vec<Line>) -> bool {
+    let clock = Clock::default();
+    let call = aws_sdk_sts::Client::new(config).get_caller_identity().customize();
+    let unknown = |text: &str| Line::new(Mark::Warn, "caller", text);
+    match timeout(PATIENCE, call.interceptor(clock.clone()).send()).await {
+        Ok(Ok(answer)) => {
+            lines.push(match answer.arn {
+                Some(arn) => Line::good("caller", arn),
+                None => unknown("STS does not say whose the credentials are"),
+            });
+            return true;
         }
-        _ => Line::new(Mark::Warn, "caller", "AWS STS is not reached; whose they are is unknown"),
+        Ok(Err(error)) => match error.code().map(|code| known(code.to_owned())) {
+            Some(code) if not_accepted(&code).is_some() => {
+                refused(&code, &clock, lines);
+                return false;
+            }
+            Some(_) => lines
+                .push(unknown("this endpoint has no STS; whose the credentials are is unknown")),
+            None => {
+                lines.push(unknown("AWS STS is not reached; whose the credentials are is unknown"))
+            }
+        },
+        Err(_) => {
+            lines.push(unknown("AWS STS is not reached; whose the credentials are is unknown"))
+        }
     }
+    true
 }
 
-/// Host and port of a URL.
-fn address(url: &str) -> Option<(String, u16)> {
-    let (scheme, rest) = url.split_once("://")?;
-    let authority = rest.split(['/', '?', '#']).next()?;
-    let authority = authority.rsplit('@').next()?;
-    let default = if scheme.eq_ignore_ascii_case("http") { 80 } else { 443 };
-    match authority.rsplit_once(':') {
-        Some((host, port)) if !port.contains(']') => {
-            Some((host.trim_matches(['[', ']']).to_owned(), port.parse().ok()?))
-        }
-        _ => Some((authority.trim_matches(['[', ']']).to_owned(), default)),
-    }
+fn not_accepted(code: &str) -> Option<&'static str> {
+    NOT_ACCEPTED.iter().find(|(known, _)| *known == code).map(|(_, todo)| *todo)
 }
 
-/// Whether a connection can be made.
-async fn endpoint(url: &str) -> Line {
-    let bad = |text: String| Line::new(Mark::Bad, "endpoint", text);
-    let Some((host, port)) = address(url) else {
-        return bad("its URL is not valid".to_owned()).todo("correct --endpoint-url");
-    };
-    let proxied = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]
-        .iter()
-        .any(|name| std::env::var_os(name).is_some_and(|proxy| !proxy.is_empty()));
-    if proxied && port == 443 {
-        return Line::good("endpoint", format!("{host}, by the proxy of HTTPS_PROXY"));
-    }
-    let found = match timeout(PATIENCE, tokio::net::lookup_host((host.as_str(), port))).await {
-        Ok(Ok(found)) => found.collect::<Vec<_>>(),
-        _ => Vec::new(),
-    };
-    let Some(first) = found.first() else {
-        return bad(format!("DNS does not know {host}"))
-            .todo("check region and --endpoint-url, and the DNS of the network");
-    };
-    let private = match first.ip() {
-        std::net::IpAddr::V4(ip) => ip.is_private(),
-        std::net::IpAddr::V6(ip) => ip.is_unique_local(),
-    };
-    match timeout(PATIENCE, tokio::net::TcpStream::connect(&found[..])).await {
-        Ok(Ok(_)) if private => {
-            Line::good("endpoint", format!("{host}:{port} answers, at a VPC endpoint"))
+/// AWS has refused the credentials: that is their line, and all else follows from it.
+fn refused(code: &str, clock: &Clock, lines: &mut Vec<Line>) {
+    let todo = not_accepted(code).unwrap_or(UNKNOWN);
+    let text = |text: &str| format!("{text}; AWS does not accept them ({code})");
+    match lines.iter_mut().find(|line| line.topic == "credentials") {
+        Some(line) => {
+            *line = Line::new(Mark::Bad, "credentials", text(&line.text)).todo(todo);
         }
-        Ok(Ok(_)) => Line::good("endpoint", format!("{host}:{port} answers")),
-        _ if private => bad(format!("{host}:{port} is a VPC endpoint that does not answer"))
-            .todo("let its security group allow HTTPS from here"),
-        _ => bad(format!("{host}:{port} does not answer")).todo(
-            "in a private subnet, add a NAT gateway or the interface endpoint of Secrets Manager",
-        ),
+        None => lines.push(Line::new(Mark::Bad, "credentials", text("found")).todo(todo)),
     }
+    lines.extend(clock.line());
 }
 
 /// Tries the calls that are not about one secret.
-async fn permissions(client: &Client, needs: &[Need], lines: &mut Vec<Line>) {
+async fn permissions(client: &Client, needs: &[Need], lines: &mut Vec<Line>) -> Reached {
     let clock = Clock::default();
     for need in needs {
         let (code, optional) = match need.action.as_str() {
@@ -244,107 +242,30 @@ async fn permissions(client: &Client, needs: &[Need], lines: &mut Vec<Line>) {
             Some(Some(code)) if code.contains("AccessDenied") => {
                 Line::new(Mark::Bad, topic, "denied").todo(format!("allow {}", need.statement))
             }
-            Some(Some(code)) if NOT_ACCEPTED.contains(&code.as_str()) => {
-                let text = format!("AWS does not accept the credentials ({code})");
-                Line::new(Mark::Bad, topic, text).todo("sign in again; check the clock")
+            Some(Some(code)) if not_accepted(&code).is_some() => {
+                refused(&code, &clock, lines);
+                return Reached::Nothing;
             }
-            Some(Some(_)) if optional => Line::new(Mark::Warn, topic, "refused by this endpoint"),
-            Some(Some(code)) => Line::new(Mark::Bad, topic, format!("refused ({code})")),
+            Some(Some(_)) if optional => Line::new(Mark::Warn, topic, "refused by this endpoint")
+                .todo("nothing, if it is an emulator without this call"),
+            Some(Some(code)) => Line::new(Mark::Bad, topic, format!("refused ({code})"))
+                .todo("check that the endpoint is that of Secrets Manager"),
         });
     }
     lines.extend(clock.line());
+    Reached::Store
 }
 
 /// A code of AWS. Another server may write anything there.
 fn known(code: String) -> String {
     match code.len() <= 64 && code.bytes().all(|c| c.is_ascii_alphabetic()) {
-        true if code.ends_with("Exception") || NOT_ACCEPTED.contains(&code.as_str()) => code,
+        true if code.ends_with("Exception") || code == "AccessDenied" => code,
+        true if not_accepted(&code).is_some() => code,
         _ => "an unknown code".to_owned(),
-    }
-}
-
-/// The time of the answers, beside ours.
-#[derive(Debug, Clone, Default)]
-struct Clock(Arc<Mutex<Option<(DateTime, SystemTime)>>>);
-
-impl Intercept for Clock {
-    fn name(&self) -> &'static str {
-        "Clock"
-    }
-
-    fn read_before_deserialization(
-        &self,
-        context: &BeforeDeserializationInterceptorContextRef<'_>,
-        _: &RuntimeComponents,
-        _: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        let date = context.response().headers().get("date");
-        let date = date.and_then(|date| DateTime::from_str(date, DateTimeFormat::HttpDate).ok());
-        if let Some(date) = date {
-            let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            *seen = Some((date, SystemTime::now()));
-        }
-        Ok(())
-    }
-}
-
-impl Clock {
-    fn line(&self) -> Option<Line> {
-        let seen = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (theirs, ours) = seen?;
-        let ours = ours.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs();
-        let apart = Duration::from_secs(i64::try_from(ours).ok()?.abs_diff(theirs.secs()));
-        Some(skew(apart))
-    }
-}
-
-fn skew(apart: Duration) -> Line {
-    let text = format!("{} s apart from AWS", apart.as_secs());
-    let todo = "set the clock of this machine, such as by NTP";
-    match apart.as_secs() {
-        ..60 => Line::good("clock", "less than a minute apart from AWS"),
-        60..=MAX_SKEW => Line::new(Mark::Warn, "clock", text).todo(todo),
-        _ => Line::new(Mark::Bad, "clock", text).todo(todo),
     }
 }
 
 /// Whether an error says that something is not allowed.
 pub(super) fn is_denied(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::AccessDenied | ErrorKind::Kms)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_is_read_from_a_url() {
-        for (url, expected) in [
-            (
-                "https://secretsmanager.eu-central-1.amazonaws.com",
-                Some(("secretsmanager.eu-central-1.amazonaws.com", 443)),
-            ),
-            ("http://127.0.0.1:4566/x", Some(("127.0.0.1", 4566))),
-            ("http://[::1]:80", Some(("::1", 80))),
-            ("https://[::1]", Some(("::1", 443))),
-            ("nonsense", None),
-            ("http://a:b", None),
-        ] {
-            let found = address(url);
-            assert_eq!(
-                found.as_ref().map(|(host, port)| (host.as_str(), *port)),
-                expected,
-                "{url}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_clock_may_be_a_little_wrong() {
-        for (seconds, mark) in
-            [(0, Mark::Good), (59, Mark::Good), (60, Mark::Warn), (301, Mark::Bad)]
-        {
-            assert_eq!(skew(Duration::from_secs(seconds)).mark, mark, "{seconds}");
-        }
-    }
 }

@@ -1,12 +1,18 @@
 //! `doctor`: goes through the set-up as an operator would, a line for each thing, with what to do.
 //!
-//! `account` looks at region, credentials, endpoint, clock and permissions, `secrets` at each secret
-//! and what is made of it, `cost` counts. Each makes lines; this file puts them in order and prints
+//! `account` looks at region, credentials, endpoint and permissions, with `reach` and `clock`;
+//! `elsewhere` at other stores, `secrets` at each secret and what is made of it, `cost` counts. Each makes lines; this file puts them in order and prints
 //! them. Nothing is changed. Values are read, as the service would, and never shown.
 
 mod account;
+mod clock;
 mod cost;
+mod elsewhere;
+mod reach;
+mod repeated;
 mod secrets;
+
+use std::path::PathBuf;
 
 use clap::Args;
 use secrets_provider::Error;
@@ -14,8 +20,12 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::Ended;
+use crate::backend::Store;
 use crate::output::{Output, Paint, printable};
 use crate::select::Selection;
+use crate::wording;
+
+use account::Reached;
 
 /// Look for what is wrong: region, credentials, endpoint, clock, permissions, secrets, mapping.
 ///
@@ -28,6 +38,9 @@ pub(crate) struct Doctor {
     /// Warn of secrets whose value is older than this many days.
     #[arg(long, value_name = "DAYS")]
     max_age: Option<u64>,
+    /// Hold the JSON Schema of the settings type against what would be loaded, as `check` does.
+    #[arg(long, value_name = "FILE")]
+    schema: Option<PathBuf>,
     /// How many replicas the service has, for the number of calls.
     #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     replicas: u64,
@@ -73,9 +86,17 @@ impl Line {
     pub(super) fn of_error(topic: &str, error: &Error) -> Vec<Self> {
         let line = |error: &Error| {
             let text = error.to_string();
-            let text = text.split("\nhint: ").next().unwrap_or_default().to_owned();
-            let topic = error.secret().unwrap_or(topic);
-            Self { todo: error.hint().map(str::to_owned), ..Self::new(Mark::Bad, topic, text) }
+            let text = text.split("\nhint: ").next().unwrap_or_default();
+            let action = text.split_once(": ").filter(|(action, _)| is_action(action));
+            let (topic, text) = match (error.secret(), action) {
+                (Some(secret), _) => (secret, text),
+                // What is missing is no matter of the call that needed it.
+                (None, Some((_, text))) if topic == "credentials" => (topic, text),
+                (None, Some((action, text))) => (action, text),
+                (None, None) => (topic, text),
+            };
+            let todo = error.hint().map(|hint| wording::of_program(hint).into_owned());
+            Self { todo, ..Self::new(Mark::Bad, topic, wording::of_program(text)) }
         };
         match error.errors() {
             [] => vec![line(error)],
@@ -84,42 +105,62 @@ impl Line {
     }
 }
 
+/// Whether this is the name of a call that is not about one secret.
+fn is_action(text: &str) -> bool {
+    matches!(text, "ListSecrets" | "BatchGetSecretValue")
+}
+
+impl From<bool> for Reached {
+    fn from(reached: bool) -> Self {
+        if reached { Self::Store } else { Self::Nothing }
+    }
+}
+
 impl Doctor {
     pub(crate) async fn run(self, selection: &Selection, output: &Output) -> Result<Ended, Error> {
         let mut lines = Vec::new();
-        let mut policy = None;
-        match selection.manager().await {
-            Err(error) => lines.extend(Line::of_error("selection", &error)),
-            Ok(manager) => {
-                let needs = account::needs(&manager);
-                let region = match selection.is_aws() {
-                    true => account::look(selection, &needs, &mut lines).await,
-                    false => true,
-                };
-                if !region {
-                    return self.said(&lines, None, output);
-                }
-                let read = secrets::look(&manager, selection, self.max_age, &mut lines).await;
-                if selection.is_aws() && read > 0 {
-                    let use_ = cost::Use {
-                        secrets: read as u64,
-                        lists: needs.iter().any(|need| need.action == "ListSecrets"),
-                        replicas: self.replicas,
-                        interval: self.interval,
-                    };
-                    lines.extend(cost::lines(&use_));
-                }
-                let denied = |line: &Line| line.mark == Mark::Bad && line.text.contains("denied");
-                policy = lines.iter().any(denied).then(|| manager.iam_policy());
+        let manager = match selection.manager().await {
+            Ok(manager) => Some(manager),
+            Err(error) => {
+                lines.extend(Line::of_error("selection", &error));
+                None
             }
+        };
+        let needs = manager.as_ref().filter(|_| selection.is_aws()).map(account::needs);
+        let needs = needs.unwrap_or_default();
+        // What is said about the account is true without a selection, too.
+        let reached = match selection.store() {
+            Store::Aws => account::look(selection, &needs, &mut lines).await,
+            Store::Vault => elsewhere::vault(selection, &mut lines).await.into(),
+            Store::Directory => elsewhere::directory(&selection.folder(), &mut lines).into(),
+        };
+        let (Some(manager), true) = (manager, reached != Reached::Nothing) else {
+            return self.said(&lines, None, output);
+        };
+        let topic = if reached == Reached::NoCredentials { "credentials" } else { "secrets" };
+        let look = secrets::Look { max_age: self.max_age, topic, schema: self.schema.as_deref() };
+        let read = secrets::look(&manager, selection, &look, &mut lines).await?;
+        if selection.is_aws() && read > 0 {
+            let use_ = cost::Use {
+                secrets: read as u64,
+                lists: needs.iter().any(|need| need.action == "ListSecrets"),
+                replicas: self.replicas,
+                interval: self.interval,
+            };
+            lines.extend(cost::lines(&use_));
         }
+        let denied = |line: &Line| line.mark == Mark::Bad && line.text.contains("denied");
+        let policy = selection.store() != Store::Directory && lines.iter().any(denied);
+        let policy = policy.then(|| manager.iam_policy());
         self.said(&lines, policy.as_deref(), output)
     }
 
     fn said(&self, lines: &[Line], policy: Option<&str>, output: &Output) -> Result<Ended, Error> {
         let wrong = lines.iter().any(|line| line.mark == Mark::Bad);
         if output.json() {
-            let policy: Option<Value> = policy.and_then(|policy| serde_json::from_str(policy).ok());
+            // IAM's is JSON, Vault's is HCL.
+            let policy = policy
+                .map(|policy| serde_json::from_str(policy).unwrap_or_else(|_| Value::from(policy)));
             output.value(&json!({ "well": !wrong, "lines": lines, "missing_policy": policy }))?;
         } else {
             output.text(&rendered(lines, policy, output))?;

@@ -1,14 +1,18 @@
 //! Each secret: whether it is read, and what AWS knows about it; then what is made of all of them.
 
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use aws_sdk_secretsmanager::operation::describe_secret::DescribeSecretOutput;
 use aws_sdk_secretsmanager::primitives::DateTime;
 use aws_sdk_secretsmanager::types::StatusType;
-use secrets_provider::{Layer, SecretVersion, SecretsManager, Snapshot};
+use secrecy::{ExposeSecret as _, SecretString};
+use secrets_provider::{Error, Layer, Layers, SecretVersion, SecretsManager, Snapshot};
+use serde_json::Value;
 
 use super::account::is_denied;
-use super::{Line, Mark};
+use super::{Line, Mark, repeated};
+use crate::check::{self, Finding, Schema};
 use crate::output::printable;
 use crate::select::Selection;
 use crate::settings::Tree;
@@ -17,38 +21,130 @@ use crate::store;
 /// The most lines of one kind.
 const MAX_LINES: usize = 20;
 
+/// How to look.
+pub(super) struct Look<'a> {
+    /// After how many days a value is old.
+    pub(super) max_age: Option<u64>,
+    /// What a failure is about that is not about one secret.
+    pub(super) topic: &'a str,
+    /// The file with the schema of the settings type.
+    pub(super) schema: Option<&'a Path>,
+}
+
 /// Reads the secrets as a service would. Returns how many there are.
+///
+/// # Errors
+///
+/// If the file of the schema cannot be read.
 pub(super) async fn look(
     manager: &SecretsManager,
     selection: &Selection,
-    max_age: Option<u64>,
+    look: &Look<'_>,
     lines: &mut Vec<Line>,
-) -> usize {
+) -> Result<usize, Error> {
+    let schema = look.schema.map(check::read).transpose()?;
     let secrets = match manager.fetch().await {
         Ok(secrets) => {
-            lines.push(Line::good("GetSecretValue", format!("{} read", count(secrets.secrets()))));
+            lines.push(Line::good("reading", format!("{} read", count(secrets.secrets()))));
             Some(secrets)
         }
         Err(error) => {
-            let found = Line::of_error("secrets", &error);
+            let mut found = Line::of_error(look.topic, &error);
+            for line in found.iter_mut().filter(|line| line.text.contains("has a key twice")) {
+                point_out(selection, line).await;
+            }
             // The library says more about a call that was tried already.
             lines.retain(|line| {
-                let call = format!("{}: ", line.topic);
-                line.mark != Mark::Bad || !found.iter().any(|found| found.text.starts_with(&call))
+                line.mark != Mark::Bad || !found.iter().any(|found| found.topic == line.topic)
             });
             lines.extend(found);
             // The others are looked at, too.
             manager.clone().fallback_to_env().fetch().await.ok()
         }
     };
-    let Some(secrets) = secrets else { return 0 };
+    let Some(secrets) = secrets else { return Ok(0) };
     if selection.is_aws() {
-        facts(selection, secrets.secrets(), max_age, lines).await;
+        facts(selection, secrets.secrets(), look.max_age, lines).await;
     }
     if !secrets.secrets().is_empty() {
         made(selection, &secrets, lines);
+        if let Some(schema) = schema {
+            fitting(&schema, selection, &secrets, lines);
+        }
     }
-    secrets.secrets().len()
+    Ok(secrets.secrets().len())
+}
+
+/// Says where a key is twice. Its name may be secret, its place is not.
+async fn point_out(selection: &Selection, line: &mut Line) {
+    let Ok(Some(text)) = text_of(selection, &line.topic).await else { return };
+    if let Some([first, second]) = repeated::places(text.expose_secret()) {
+        let place = |(line, column): repeated::Place| format!("line {line}, column {column}");
+        line.todo = Some(format!(
+            "its two values begin at {} and {} of the secret: remove one of the two, with its key; \
+             `A__B` counts as the `b` of `a`",
+            place(first),
+            place(second)
+        ));
+    }
+}
+
+async fn text_of(selection: &Selection, id: &str) -> Result<Option<SecretString>, Error> {
+    if !selection.is_aws() {
+        return Ok(None);
+    }
+    let client = selection.one(id).await?.sdk_client().await?;
+    Ok(match store::current(&client, id).await? {
+        Some((_, store::Payload::Text(text))) => Some(text),
+        _ => None,
+    })
+}
+
+/// What a settings type misses, and would not take.
+fn fitting(schema: &Value, selection: &Selection, secrets: &Snapshot, lines: &mut Vec<Line>) {
+    let layers = selection.layers(secrets);
+    let of_secrets = Tree::of(&Layers::new().secrets(secrets));
+    // `made` says what is wrong with a tree that cannot be had.
+    let (Ok(settings), Ok(of_secrets)) = (Tree::of(&layers), of_secrets) else { return };
+    let schema = Schema::new(schema);
+    let findings: Vec<Finding> =
+        schema.check(&settings).into_iter().chain(schema.unknown(&of_secrets)).collect();
+    if findings.is_empty() {
+        lines.push(Line::good("schema", "everything fits"));
+    }
+    let explanation = layers.explain().ok();
+    lines.extend(findings.iter().take(MAX_LINES).map(|finding| {
+        let key = finding.key();
+        let section = key.rsplit_once('.').map_or(key, |(section, _)| section);
+        let source = explanation.iter().flat_map(|explanation| explanation.keys()).find(|other| {
+            let other = other.key();
+            other == key || other.strip_prefix(section).is_some_and(|rest| rest.starts_with('.'))
+        });
+        let text = finding.to_string();
+        let text = text.strip_prefix(&format!("{key}: ")).unwrap_or(&text).to_owned();
+        let place = source.map(|key| printable(key.source().name()).into_owned());
+        let todo = match (finding, place) {
+            (Finding::Missing { .. }, Some(place)) => format!(
+                "look at its neighbours in {place}: `get NAME --keys` lists the keys of a secret"
+            ),
+            (Finding::Missing { .. }, None) => {
+                "store it: `put NAME --create`, or set its variable".to_owned()
+            }
+            (Finding::Wrong { .. }, Some(place)) => format!("correct it in {place}"),
+            (Finding::Wrong { .. }, None) => "correct it".to_owned(),
+            (Finding::Unknown { .. }, _) => {
+                "`get NAME --keys` lists the keys of a secret: correct or remove them".to_owned()
+            }
+        };
+        let mark = if finding.is_unknown() { Mark::Warn } else { Mark::Bad };
+        Line::new(mark, key, text).todo(todo)
+    }));
+    if let Some(more) = findings.len().checked_sub(MAX_LINES).filter(|more| *more > 0) {
+        lines.push(
+            Line::new(Mark::Bad, "schema", format!("{more} more do not fit"))
+                .todo("`secrets-provider check --schema` lists all of them"),
+        );
+    }
 }
 
 fn count(secrets: &[SecretVersion]) -> String {

@@ -1,0 +1,47 @@
+//! Stores other than AWS: whether they are there. What can be read from them, `secrets` finds out.
+
+use std::path::Path;
+
+use super::reach::{self, Advice};
+use super::{Line, Mark};
+use crate::output::printable;
+use crate::select::Selection;
+
+/// The variables with Vault's address, in the order in which they count.
+const ADDRESSES: [&str; 2] = ["BAO_ADDR", "VAULT_ADDR"];
+
+/// Whether Vault is reached. Returns whether anything can be read.
+pub(super) async fn vault(selection: &Selection, lines: &mut Vec<Line>) -> bool {
+    let addresses = ADDRESSES.iter().map(|name| (*name, selection.variable(name)));
+    let found = addresses.filter_map(|(name, url)| Some((name, url?))).next();
+    // Without one, there is a line about it.
+    let Some((name, url)) = found else { return false };
+    let line = reach::endpoint(&url, &Advice { set_by: Some(name), is_aws: false }).await;
+    let reached = line.mark != Mark::Bad;
+    lines.push(line);
+    reached
+}
+
+/// Whether the folder is one. Returns whether anything can be read.
+pub(super) fn directory(folder: &Path, lines: &mut Vec<Line>) -> bool {
+    let shown = printable(&folder.to_string_lossy()).into_owned();
+    let bad = |what: &str, todo: &str| {
+        Line::new(Mark::Bad, "folder", format!("{shown} {what}")).todo(todo)
+    };
+    let line = match std::fs::read_dir(folder) {
+        Ok(_) => Line::good("folder", shown),
+        Err(error) => match error.kind() {
+            std::io::ErrorKind::NotFound => {
+                bad("does not exist", "correct --folder, or mount the secrets there")
+            }
+            std::io::ErrorKind::NotADirectory => bad("is a file", "give --folder the folder of it"),
+            std::io::ErrorKind::PermissionDenied => {
+                bad("cannot be read", "let this user read it and enter it: `chmod u+rx`")
+            }
+            other => bad(&format!("cannot be read: {other}"), "check the disk or the mount"),
+        },
+    };
+    let found = line.mark == Mark::Good;
+    lines.push(line);
+    found
+}

@@ -1,0 +1,164 @@
+//! The library's hints in the words of this program: `--only` where a Rust program writes
+//! `.only(..)`.
+//!
+//! Pure. `output` and `doctor` call it with each text that they show. A test reads the library's
+//! sources and fails if a hint names a method that is not here.
+
+use std::borrow::Cow;
+
+/// What the library says, and what this program says in its place. The first that fits is taken.
+const WORDS: [(&str, &str); 27] = [
+    (
+        "rebuild the member that contains it by `.also(..)`, or allow it by `.keep(..)`; nothing \
+         was stored",
+        "give the key of a database's URL with `--database-url-key`, or store the whole secret with \
+         `put`; nothing was stored",
+    ),
+    (
+        "a slow rotation goes on, and `.rotate(..).timeout(..)` waits longer for it. ",
+        "a slow rotation goes on: look again with `get NAME`. ",
+    ),
+    ("; `.timeout(..)` sets the limit", ""),
+    ("`.timeout(..)` sets the limit", "try it again"),
+    ("`.step_timeout(..)` sets the limit", "try it again"),
+    ("remove `.stage(..)`", "leave out `--version`"),
+    ("`.stage(..)`", "`--version`"),
+    ("`.only(..)`", "`--only`"),
+    ("`.rename(..)`", "`--rename`"),
+    ("`.profile(..)`", "`--profile`"),
+    ("leave `only` out, or start from `SecretsManager::prefix(..)`", "give `--prefix`, too"),
+    ("`only` picks secrets", "`--only` picks secrets"),
+    ("leave `only` out", "leave out `--only`"),
+    ("with `SecretsManager::prefix(..)`", "with `--prefix`"),
+    ("`SecretsManager::prefix(..)`", "`--prefix`"),
+    ("with `SecretsManager::names([arn])`", "with `--names`"),
+    ("`SecretsManager::names([arn])`", "`--names`"),
+    ("or use `SecretsManager::from_env`, which hands over what `.env` sets", "in place of `.env`"),
+    (
+        "load a configuration by aws-config with its feature `credentials-login`, and give it by \
+         `.aws_config(..)`",
+        "take another kind of sign-on, such as IAM Identity Center (`aws sso login`)",
+    ),
+    ("`ca_cert(..)`, or VAULT_CACERT", "VAULT_CACERT"),
+    ("set `mount(..)` or `namespace(..)`", "set `--mount` or VAULT_NAMESPACE"),
+    (
+        "call `token(..)`, `app_role(..)` or `kubernetes(..)` on `Vault`",
+        "set VAULT_TOKEN, or VAULT_ROLE_ID and VAULT_SECRET_ID, or give `--kubernetes-role`",
+    ),
+    ("; one with `sso` or `credential_process` needs the feature of that name)", ")"),
+    ("for files in folders, use `Directory::new`", "give a folder with folders in it"),
+    ("names are taken as they are: use `format!`", "names are taken as they are"),
+    (
+        "set `region` in the `SdkConfig` or client, such as with \
+         `aws_config::from_env().region(..)`",
+        "set AWS_REGION, or give `--region`",
+    ),
+    (
+        "set AWS_REGION; the SDK also reads",
+        "set AWS_REGION, or give `--region`; the SDK also reads",
+    ),
+];
+
+/// The start of a prefix that the library suggests.
+const SUGGESTED: &str = "`SecretsManager::prefix(\"";
+
+/// A text of the library, in words of this program.
+pub(crate) fn of_program(text: &str) -> Cow<'_, str> {
+    let mut said = Cow::Borrowed(text);
+    for (library, program) in WORDS {
+        if said.contains(library) {
+            said = Cow::Owned(said.replace(library, program));
+        }
+    }
+    while let Some((before, (prefix, after))) = said
+        .split_once(SUGGESTED)
+        .and_then(|(before, rest)| Some((before, rest.split_once("\")`")?)))
+    {
+        said = Cow::Owned(format!("{before}`--prefix {prefix}`{after}"));
+    }
+    said
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+
+    use super::*;
+
+    #[test]
+    fn methods_become_switches() {
+        for (library, program) in [
+            (
+                "name the secrets with `.only(..)`, or allow",
+                "name the secrets with `--only`, or allow",
+            ),
+            ("check it; `.timeout(..)` sets the limit", "check it"),
+            (
+                "select all below `a` with `SecretsManager::prefix(\"a\")`",
+                "select all below `a` with `--prefix a`",
+            ),
+            ("nothing of the library", "nothing of the library"),
+        ] {
+            assert_eq!(of_program(library), program);
+        }
+    }
+
+    /// What this program never asks the library for.
+    const NEVER_MET: [&str; 7] = [
+        // Features and clients that are compiled in.
+        "`.client(..)` or `.aws_config(..)`",
+        "enable the feature `aws`, or give one with `.backend(..)`",
+        "`Push::client(..)`, or the manager an `SdkConfig`, by `.aws_config(..)`",
+        // Closures and types of a program.
+        "a closure of `layers`",
+        "`Push::",
+        "`Live::",
+        "`Lookup::",
+    ];
+
+    #[test]
+    fn no_hint_of_the_library_names_a_method_that_is_not_here() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        let mut unknown = Vec::new();
+        for file in sources(&root) {
+            let text = std::fs::read_to_string(&file).expect("a source");
+            // Tests quote hints, and follow the code.
+            let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+            let code: String = code
+                .lines()
+                .filter(|line| !line.trim_start().starts_with("//"))
+                .map(|line| format!("{line}\n"))
+                .collect();
+            // A string goes on after a backslash at the end of a line.
+            let mut joined = String::new();
+            for line in code.split_inclusive('\n') {
+                match joined.strip_suffix("\\\n") {
+                    Some(before) => joined = format!("{before}{}", line.trim_start()),
+                    None => joined += line,
+                }
+            }
+            for line in joined.lines().filter(|line| line.contains('"')) {
+                let said = of_program(line);
+                let met = !NEVER_MET.iter().any(|never| said.contains(never));
+                let named = ["(..)`", "`SecretsManager::", "`Directory::", "`Vault::"];
+                if met && named.iter().any(|named| said.contains(named)) {
+                    unknown.push(format!("{}: {}", file.display(), line.trim()));
+                }
+            }
+        }
+        assert_eq!(unknown, [""; 0], "give each a row in `WORDS`");
+    }
+
+    fn sources(folder: &Path) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("one"));
+        entries
+            .flat_map(|entry| match entry.path() {
+                path if path.is_dir() && path.ends_with("bin") => Vec::new(),
+                path if path.is_dir() && path.ends_with("tests") => Vec::new(),
+                path if path.is_dir() => sources(&path),
+                path if path.ends_with("tests.rs") => Vec::new(),
+                path => vec![path],
+            })
+            .collect()
+    }
+}
