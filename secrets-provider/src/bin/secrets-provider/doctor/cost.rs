@@ -1,11 +1,15 @@
 //! What a configuration costs, and how near it comes to AWS's quotas. Pure.
 //!
-//! Prices and quotas as of 2026-11-25, in us-east-1, without tax:
-//! <https://aws.amazon.com/secrets-manager/pricing/> and
-//! <https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html>.
+//! The prices are those that AWS publishes on <https://aws.amazon.com/secrets-manager/pricing/>, without
+//! tax, as they were quoted by others on 2026-11-22. The quotas are those of
+//! <https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html>, for an account
+//! and region. Change numbers and date together. AWS does not say whether BatchGetSecretValue is billed
+//! as one call; it is counted as one here.
 
 use super::{Line, Mark};
 
+/// When the prices were looked up.
+const AS_OF: &str = "2026-11-22";
 /// US dollars for a secret and a month.
 const SECRET: f64 = 0.40;
 /// US dollars for ten thousand calls.
@@ -42,7 +46,7 @@ pub(super) fn lines(used: &Use) -> Vec<Line> {
     let Use { secrets, replicas, interval, .. } = used;
     let cost = format!(
         "about {:.2} USD a month; secrets: {secrets}, replicas: {replicas}, calls of a replica: {} \
-         every {interval} s",
+         every {interval} s; by AWS's public prices of {AS_OF}",
         used.dollars_a_month(),
         used.calls_of_a_refresh()
     );
