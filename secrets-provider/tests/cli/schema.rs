@@ -54,7 +54,6 @@ async fn put_stores_nothing_that_a_service_would_refuse() {
     let put = "put --prefix gaara/prod --schema settings.json";
     for (line, input) in [
         ("database --key port", "canary-port"),
-        ("database --key password --as-json", r#"{"canary": 1}"#),
         ("database", r#"{"username": "canary-u", "password": "canary-p"}"#),
         ("database", r#"{"usernam": "canary-u", "password": "canary-p", "port": 1}"#),
         ("database", "canary-text"),

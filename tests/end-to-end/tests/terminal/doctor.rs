@@ -76,14 +76,21 @@ async fn one_line_ends_each_search() {
     let wrong = there.run("doctor --check --prefix app/prd").await;
     ends_the_search("wrong prefix", &wrong, &parts);
 
-    aws.run(["create-secret", "--name", "app/prod/two", "--secret-string", "{\"a\": 1,\n\"a\": 2}"])
-        .await;
+    aws.run([
+        "create-secret",
+        "--name",
+        "app/prod/two",
+        "--secret-string",
+        "{\"a\": 1,\n\"a\": 2}",
+    ])
+    .await;
     let parts = ["app/prod/two", "a key twice", "line 1, column 7 and line 2, column 6"];
     ends_the_search("a key twice", &there.run(LINE).await, &parts);
     aws.run(["delete-secret", "--secret-id", "app/prod/two", "--force-delete-without-recovery"])
         .await;
 
-    aws.run(["delete-secret", "--secret-id", "app/prod/jwt", "--recovery-window-in-days", "7"]).await;
+    aws.run(["delete-secret", "--secret-id", "app/prod/jwt", "--recovery-window-in-days", "7"])
+        .await;
     let deleted = there.run(&format!("{LINE} --only db,jwt")).await;
     let parts = ["app/prod/jwt", "is scheduled for deletion", "restore-secret"];
     ends_the_search("scheduled for deletion", &deleted, &parts);
@@ -139,8 +146,10 @@ async fn denied_actions_and_foreign_credentials_are_named() {
         ("BatchGetSecretValue", "! BatchGetSecretValue not allowed; each secret costs a call"),
         ("DescribeSecret", "! DescribeSecret not allowed; the facts about secrets"),
     ] {
-        let allowed: Vec<&str> =
-            everything.into_iter().filter(|other| !other.ends_with(&format!(":{action}"))).collect();
+        let allowed: Vec<&str> = everything
+            .into_iter()
+            .filter(|other| !other.ends_with(&format!(":{action}")))
+            .collect();
         allow(&moto, administrator, &allowed).await;
         let ran = application.run(LINE).await;
         let lines = complaints(&ran);
@@ -152,10 +161,12 @@ async fn denied_actions_and_foreign_credentials_are_named() {
     }
 
     let unknown = of(&json!(["AKIAUNKNOWNUNKNOWN00", "canary-key"]));
-    let parts = ["credentials from the environment; AWS does not accept them (InvalidClientTokenId)"];
+    let parts =
+        ["credentials from the environment; AWS does not accept them (InvalidClientTokenId)"];
     ends_the_search("an unknown key", &unknown.run(LINE).await, &parts);
     let foreign = of(&json!([keys["application"][0], "canary-key"]));
-    let parts = ["credentials from the environment; AWS does not accept them (SignatureDoesNotMatch)"];
+    let parts =
+        ["credentials from the environment; AWS does not accept them (SignatureDoesNotMatch)"];
     ends_the_search("a wrong secret key", &foreign.run(LINE).await, &parts);
 }
 

@@ -117,8 +117,7 @@ async fn no_login_fails_while_the_program_rotates() {
         let stage = Stage::start().await.unwrap();
         let first = password(&stage).await;
         stage.secrets().put(secret, text(&url(&stage, &first), &first));
-        let manager =
-            SecretsManager::prefix("url").client(end_to_end::client(stage.secrets()));
+        let manager = SecretsManager::prefix("url").client(end_to_end::client(stage.secrets()));
         let settings: Live<Settings> = Live::builder(manager.clone())
             .refresh_past_budget(8, Duration::from_secs(30))
             .start()

@@ -41,9 +41,8 @@ async fn the_secrets_are_created_and_read() {
     let aws = Aws::new(emulator.endpoint_url());
     let capabilities = ["--capabilities", "CAPABILITY_IAM"];
     let resources = create(&aws, "gaara-secrets", "secrets.yaml", &capabilities).await;
-    let of_kind = |kind: &str| {
-        resources.iter().filter(|resource| resource["ResourceType"] == kind).count()
-    };
+    let of_kind =
+        |kind: &str| resources.iter().filter(|resource| resource["ResourceType"] == kind).count();
     for (kind, number) in [
         ("AWS::KMS::Key", 1),
         ("AWS::KMS::Alias", 1),
@@ -72,13 +71,13 @@ async fn the_alarms_are_created() {
     let aws = Aws::new(emulator.endpoint_url());
     aws.run_in("logs", ["create-log-group", "--log-group-name", "trail"]).await;
     let topic = aws.run_in("sns", ["create-topic", "--name", "alarms"]).await;
-    let topic = format!("ParameterKey=Topic,ParameterValue={}", topic["TopicArn"].as_str().unwrap());
+    let topic =
+        format!("ParameterKey=Topic,ParameterValue={}", topic["TopicArn"].as_str().unwrap());
     let parameters =
         ["--parameters", "ParameterKey=TrailLogGroup,ParameterValue=trail", topic.as_str()];
     let resources = create(&aws, "gaara-alarms", "alarms.yaml", &parameters).await;
-    let of_kind = |kind: &str| {
-        resources.iter().filter(|resource| resource["ResourceType"] == kind).count()
-    };
+    let of_kind =
+        |kind: &str| resources.iter().filter(|resource| resource["ResourceType"] == kind).count();
     assert_eq!(of_kind("AWS::Logs::MetricFilter"), 5, "{resources:?}");
     // The emulator's region is us-east-1, where there is one for the bill.
     assert_eq!(of_kind("AWS::CloudWatch::Alarm"), 6, "{resources:?}");
