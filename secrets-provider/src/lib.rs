@@ -68,13 +68,13 @@ pub use observe::status::{
 };
 
 // Where secrets come from: stores, and what a store of your own implements.
-#[doc(inline)]
-#[cfg(feature = "vault")]
-pub use backend::Vault;
 pub use backend::{
     Backend, BoxFuture, BoxStream, Directory, Labels, Memory, Outcome, RotationWindow, Writer,
 };
-pub use secret::Fetched;
+#[doc(inline)]
+#[cfg(feature = "vault")]
+pub use backend::Vault;
+pub use secret::{Fetched, Lease};
 
 /// The pages of the guide. Nothing here is code; the modules exist only in the documentation.
 #[cfg(any(doc, doctest))]

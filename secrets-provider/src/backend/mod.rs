@@ -140,6 +140,15 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
         Box::pin(future::ready(BTreeMap::new()))
     }
 
+    /// Ends what the store holds for these secrets, by name or ARN, unless a value of them is
+    /// still [in use](crate::Lease::is_in_use): the leases of credentials that it made, for
+    /// example. [`Live::shutdown`](crate::Live::shutdown) calls it once the settings have let go of
+    /// their values, and waits five seconds at most. By default, there is nothing to end.
+    fn release<'a>(&'a self, ids: &'a [String]) -> BoxFuture<'a, ()> {
+        let _ = ids;
+        Box::pin(future::ready(()))
+    }
+
     /// The writing half of the store, if secrets can be rotated in it. By default, there is none.
     fn writer(&self) -> Option<&dyn Writer> {
         None

@@ -281,12 +281,12 @@ impl<T: Send + Sync + 'static> Refresher<T> {
         names.extend(self.cell.sources().names());
         let shown = names.counted(keys.iter().map(String::as_str));
         self.rotation.renewed(found.renewed_since(&self.used));
-        self.used = found;
+        let before = std::mem::replace(&mut self.used, found);
         self.served = candidate.snapshot.secrets().to_vec();
         self.tree = candidate.tree;
         self.missing.now_used(&self.used, complete);
         let secrets = self.secret_statuses();
-        let before = self.cell.sources();
+        let overlooked = self.cell.sources();
         let (generation, old) =
             self.cell.swap(candidate.value, Some((&keys, &self.tree)), |status| {
                 status.record_swap();
@@ -297,7 +297,9 @@ impl<T: Send + Sync + 'static> Refresher<T> {
         // followers must learn of it.
         self.changes.send_replace(Some(Change { generation, keys, shown: shown.clone() }));
         events::settings_changed(generation, &shown);
-        self.cell.warn_of_overlooked(before.overlooked());
+        self.replaced.add(generation, &before, &self.used);
+        drop(before);
+        self.cell.warn_of_overlooked(overlooked.overlooked());
         metrics::record_swap();
         // A panic in it is the user's, and no failed refresh.
         unwind::drop_quietly(old);

@@ -110,24 +110,32 @@ impl Handle {
     }
 }
 
-/// Runs a background task until it ends, panics or is stopped, then calls `at_end`. The task's side
-/// of the handle should be dropped with the task, so that the end is announced after `at_end`.
+/// Runs a background task until it ends, panics or is stopped, then calls `at_end` and drops the
+/// task; after `shutdown`, `after_shutdown` follows. The task's side of the handle should be
+/// dropped with the task, or with `after_shutdown`, so that the end is announced last.
 pub(crate) fn spawn(
     mut stopped: watch::Receiver<bool>,
     task: impl Future<Output = ()> + Send + 'static,
     panicked: fn(),
     at_end: impl FnOnce() + Send + 'static,
+    after_shutdown: impl Future<Output = ()> + Send + 'static,
 ) {
     tokio::spawn(async move {
-        let mut task = std::pin::pin!(unwind::catch_future(task));
-        tokio::select! {
-            // The last handle was dropped, or `shutdown` was called.
-            _ = stopped.wait_for(|stop| *stop) => {}
-            ended = &mut task => if ended.is_err() {
-                panicked();
+        {
+            let mut task = std::pin::pin!(unwind::catch_future(task));
+            tokio::select! {
+                // The last handle was dropped, or `shutdown` was called.
+                _ = stopped.wait_for(|stop| *stop) => {}
+                ended = &mut task => if ended.is_err() {
+                    panicked();
+                }
             }
+            at_end();
         }
-        at_end();
+        if *stopped.borrow() {
+            // It may be foreign code.
+            let _ = unwind::catch_future(after_shutdown).await;
+        }
     });
 }
 

@@ -182,12 +182,15 @@ impl Missing {
                     deleted_since: None,
                     leaves_at: None,
                     arn: None,
+                    lease: None,
                     changed_at: None,
                 }),
             }
         }
         let arns: BTreeMap<_, _> =
             used.iter().filter_map(|(_, secret)| Some((secret.name(), secret.arn()?))).collect();
+        let leases: BTreeMap<_, _> =
+            used.iter().filter_map(|(_, secret)| Some((secret.name(), secret.lease()?))).collect();
         let served = served.iter().map(|secret| {
             let error = errors.get(secret.name()).copied();
             let times = deleted.get(secret.name()).copied();
@@ -200,6 +203,7 @@ impl Missing {
                 deleted_since: times.map(|(since, _)| since),
                 leaves_at: times.and_then(|(_, leaves_at)| leaves_at),
                 arn: arns.get(secret.name()).copied().map(str::to_owned),
+                lease: leases.get(secret.name()).copied().cloned(),
                 changed_at: None,
             }
         });

@@ -12,6 +12,7 @@ pub(crate) mod change_log;
 mod conflicts;
 mod cycle;
 mod deleted;
+mod due;
 pub(crate) mod followers;
 pub(crate) mod handle;
 pub(crate) mod hints;
@@ -26,11 +27,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::BoxStream;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use candidate::Pipeline;
 use cell::Cell;
-use handle::Handle;
+use due::{DueReads, Replaced};
+use handle::{Change, Handle};
 use hints::Hints;
 use missing::Missing;
 use refresher::{Listing, Refresher};
@@ -98,10 +101,11 @@ where
     let cell = Arc::new(Cell::new(candidate.value, status));
     cell.explain(candidate.sources);
     cell.warn_of_overlooked(&[]);
-    watch(&cell);
+    follow_status(&cell);
     let (handle, task) = Handle::new(schedule.search.within);
     let mut rotation = RotationSchedule::default();
     rotation.renewed(used.ids().cloned());
+    let release = release(cell.clone(), fetcher.clone(), task.changes.clone());
     let refresher = Refresher {
         _subscription: handle.subscribe(notifier),
         listing: Listing { names: result.listed, at: Instant::now() },
@@ -123,6 +127,8 @@ where
         hints: Hints::default(),
         search: Search::new("settings", schedule.search),
         rotation,
+        due: DueReads::default(),
+        replaced: Replaced::default(),
     };
     let ending = cell.clone();
     handle::spawn(
@@ -130,12 +136,26 @@ where
         refresher.run(task.queue, triggers),
         events::refresher_panicked,
         move || ending.status().set_next_attempt(None),
+        release,
     );
     Ok((cell, handle))
 }
 
+/// Lets the store end what it holds for the secrets, once the task has let go of them. The end of
+/// the task is announced after that.
+async fn release<T: Send + Sync + 'static>(
+    cell: Arc<Cell<T>>,
+    fetcher: Fetcher,
+    announced: watch::Sender<Option<Change>>,
+) {
+    let ids: Vec<String> =
+        cell.status().secrets().iter().map(|secret| secret.name().to_owned()).collect();
+    fetcher.release(&ids).await;
+    drop(announced);
+}
+
 /// Has the metrics follow the status for as long as the settings exist.
-fn watch<T: Send + Sync + 'static>(cell: &Arc<Cell<T>>) {
+fn follow_status<T: Send + Sync + 'static>(cell: &Arc<Cell<T>>) {
     let cell = Arc::downgrade(cell);
     // A recorder is foreign code: it is not called while the status is locked.
     metrics::watch(move || cell.upgrade().map(|cell| cell.status().clone()));

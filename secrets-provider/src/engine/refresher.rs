@@ -12,10 +12,11 @@ use std::time::Duration;
 use futures_util::stream::{BoxStream, SelectAll};
 use futures_util::{FutureExt as _, Stream, StreamExt as _};
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::candidate::Pipeline;
 use super::cell::Cell;
+use super::due::{DueReads, Replaced};
 use super::handle::{Change, Request};
 use super::hints::{Hint, Hints};
 use super::missing::Missing;
@@ -29,12 +30,16 @@ use crate::load::retry::answer::{Refreshed, Reply};
 use crate::load::retry::schedule::Schedule;
 use crate::load::retry::search::Search;
 use crate::observe::events;
+use crate::observe::status::DerivedStatus;
 use crate::secret::SecretVersion;
 use crate::tree::Table;
 use crate::unwind;
 
 /// The least time between two refreshes that triggers cause.
 const TRIGGER_MIN_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How often it is looked whether what was built from a replaced value was rebuilt.
+const REPLACED_POLL: Duration = Duration::from_secs(1);
 
 /// How many waiting triggers are taken as one.
 const MAX_BATCHED_TRIGGERS: usize = 1024;
@@ -66,6 +71,8 @@ pub(super) struct Refresher<T> {
     pub(super) search: Search,
     pub(super) hints: Hints,
     pub(super) rotation: RotationSchedule,
+    pub(super) due: DueReads,
+    pub(super) replaced: Replaced,
     /// Hears of secrets that this program rotates.
     pub(super) _subscription: Arc<Subscriber>,
 }
@@ -110,6 +117,11 @@ impl<T: Send + Sync + 'static> Refresher<T> {
                 },
                 () = sleep_until(next) => Scope::due(),
                 () = self.rotation.answered() => continue,
+                ids = self.due.wait(&self.used) => Scope::Only(ids),
+                () = sleep(REPLACED_POLL), if !self.replaced.is_empty() => {
+                    self.let_go();
+                    continue;
+                }
                 () = sleep_until(search_due.unwrap_or(next)), if search_due.is_some() => {
                     Scope::in_use()
                 }
@@ -149,6 +161,7 @@ impl<T: Send + Sync + 'static> Refresher<T> {
             self.cell.status().set_next_attempt(None);
             let result = self.refresh(&scope).await;
             self.update_search(&scope, &result);
+            self.update_due(&scope);
             next = match scope.is_partial() {
                 // A partial read has a schedule of its own.
                 true => next.max(Instant::now()),
@@ -186,8 +199,10 @@ impl<T: Send + Sync + 'static> Refresher<T> {
                 let generation = self.cell.status().generation();
                 let change_log = self.cell.change_log();
                 let last_change = |path: &str| change_log.last_change(path);
+                let path = waiting.path.clone();
                 self.search.ask(waiting, generation, last_change, Instant::now());
                 let due = self.search.due()?;
+                self.refuse(&path);
                 (due <= Instant::now()).then_some(Scope::in_use())
             }
         }
@@ -243,6 +258,36 @@ impl<T: Send + Sync + 'static> Refresher<T> {
         }
     }
 
+    /// Notes which leases are still due after a read.
+    fn update_due(&mut self, scope: &Scope) {
+        let ids = match scope {
+            Scope::Only(ids) => ids.clone(),
+            Scope::InUse | Scope::Due | Scope::Everything => self.used.ids().cloned().collect(),
+        };
+        self.due.read(&ids, &self.used, self.schedule, Instant::now(), fastrand::f64());
+    }
+
+    /// Lets go of replaced values that nothing is built from any more.
+    fn let_go(&mut self) {
+        let derived = self.cell.derived();
+        let change_log = self.cell.change_log();
+        let is_behind = |derived: &&DerivedStatus| {
+            derived.ended_at.is_none() && change_log.last_change(&derived.path) > derived.built_from
+        };
+        let oldest = derived.iter().filter(is_behind).map(|derived| derived.built_from).min();
+        self.replaced.let_go(oldest);
+    }
+
+    /// Notes that credentials at, below or around this path were refused: a store that makes them
+    /// when they are read may make others.
+    fn refuse(&self, path: &str) {
+        for (id, lease) in self.used.leases() {
+            if overlap(&self.fetcher.key_path(id), path) {
+                lease.refuse();
+            }
+        }
+    }
+
     fn wait_after(&mut self, result: &Result<Refreshed, Error>) -> Duration {
         match result {
             Ok(_) => {
@@ -273,6 +318,17 @@ impl<T: Send + Sync + 'static> Refresher<T> {
         let valid = self.listing.at.elapsed() < self.schedule.rediscover.max(rotating);
         self.listing.names.clone().filter(|_| valid)
     }
+}
+
+/// Whether one of two key paths is the other, or is below it.
+fn overlap(one: &str, other: &str) -> bool {
+    let within = |inner: &str, outer: &str| {
+        outer.is_empty()
+            || inner
+                .strip_prefix(outer)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    };
+    within(one, other) || within(other, one)
 }
 
 /// All items that are ready now, up to a bound.

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::load::fetch::each_once;
-use crate::secret::Fetched;
+use crate::secret::{Fetched, Lease};
 
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Secrets(BTreeMap<String, Fetched>);
@@ -31,6 +31,11 @@ impl Secrets {
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&String, &Fetched)> {
         self.0.iter()
+    }
+
+    /// Those whose values have a lease.
+    pub(crate) fn leases(&self) -> impl Iterator<Item = (&String, &Lease)> {
+        self.iter().filter_map(|(id, secret)| Some((id, secret.lease()?)))
     }
 
     pub(crate) fn insert(&mut self, id: String, secret: Fetched) -> Option<Fetched> {

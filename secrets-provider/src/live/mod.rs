@@ -268,6 +268,10 @@ impl<T> Live<T> {
     /// Stops the background task and waits until it has ended, but no more than some seconds for a
     /// runtime that runs nothing. The last settings can still be read. A [derived](Self::derive)
     /// value stops following its settings, which are still refreshed.
+    ///
+    /// Then the store may end what it made for these settings
+    /// ([`Backend::release`](crate::Backend::release)), such as users of a database, which takes five
+    /// seconds at most. So call it when the last request is done.
     pub async fn shutdown(&self) {
         self.link.handle.shutdown().await;
     }

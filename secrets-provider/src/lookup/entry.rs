@@ -20,6 +20,7 @@ use super::shape;
 use super::variables::Named;
 use crate::error::{Error, ErrorKind};
 use crate::extract::{self, plain};
+use crate::secret::{Fetched, Lease};
 use crate::tree::names::Names;
 use crate::tree::spelling::relaxed;
 use crate::tree::{Node, Table, Value, join, payload};
@@ -42,6 +43,8 @@ pub(super) struct Entry {
     members: Table,
     /// What variables it is looked for in, if it is not a secret.
     variables: Option<Named>,
+    /// What is read has a lease, which lasts as long as this uses it.
+    pub(super) source: Option<Fetched>,
     typed: Typed,
 }
 
@@ -56,6 +59,7 @@ impl Entry {
             node,
             members: Table::default(),
             variables: None,
+            source: None,
             typed: Typed::default(),
         }
     }
@@ -65,6 +69,11 @@ impl Entry {
         self.variables = Some(named);
         self.members = members;
         self
+    }
+
+    /// The value's lease, if it has one.
+    pub(super) fn lease(&self) -> Option<&Lease> {
+        self.source.as_ref()?.lease()
     }
 
     /// Whether this is the same version, so that it need not be replaced. Variables have none: they

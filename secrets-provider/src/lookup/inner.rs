@@ -26,7 +26,7 @@ use crate::load::plan::Plan;
 use crate::load::required::Verdict;
 use crate::load::retry::schedule::{Budget, Schedule};
 use crate::observe::{events, metrics};
-use crate::secret::Fetched;
+use crate::secret::{Fetched, Lease};
 use crate::tree::{Origin, payload};
 
 /// How long it is remembered that a secret does not exist or may not be read. While the store
@@ -189,7 +189,10 @@ impl Inner {
         match result.outcomes.remove(&target.id) {
             Some(Ok(fetched)) => {
                 let entry = self.entry(&target, &fetched)?;
-                Ok(Read { entry, lasts: self.options.ttl, fallback: None })
+                // A value with an end is read again in time.
+                let lasts = fetched.lease().and_then(Lease::fresh_for).unwrap_or(Duration::MAX);
+                let lasts = lasts.min(self.options.ttl);
+                Ok(Read { entry, lasts, fallback: None })
             }
             Some(Err(unread)) => {
                 let has_value =
@@ -235,6 +238,7 @@ impl Inner {
         let generation = self.next_generation();
         let mut entry = Entry::new(target.id.clone(), target.path.clone(), generation, node);
         let (version, previous) = fetched.versions();
+        entry.source = fetched.lease().map(|_| fetched.clone());
         entry.version_id = Some(version.to_owned());
         entry.previous_version_id = previous.map(str::to_owned);
         Ok(entry)

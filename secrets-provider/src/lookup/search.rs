@@ -103,6 +103,9 @@ impl Inner {
             });
             let asked = Waiting { seen, path: String::new(), reply };
             running.search.ask(asked, generation, |_| generation, now);
+            if running.search.due().is_some() {
+                self.refuse(name);
+            }
             let is_started_here = running.driver.is_none() && running.search.due().is_some();
             let here =
                 || runtime.as_ref().map_or_else(TaskRuntime::without, |_| TaskRuntime::current());
@@ -122,6 +125,15 @@ impl Inner {
             }
         }
         Ok(Asked { id, answer, driver })
+    }
+
+    /// Notes that the value that is known of a secret was refused: a store that makes values when
+    /// they are read may make another.
+    fn refuse(&self, name: &str) {
+        let known = self.cache.peek(name).and_then(|(stored, _)| stored.found.clone().ok());
+        if let Some(lease) = known.as_ref().and_then(|entry| entry.lease()) {
+            lease.refuse();
+        }
     }
 
     /// The generation of the value that is known of a secret.

@@ -5,6 +5,7 @@
 //! when the last handle is dropped. No I/O, and no opinion on where a value goes.
 
 pub(crate) mod id;
+mod lease;
 mod payload;
 mod text;
 
@@ -12,6 +13,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+pub use lease::Lease;
 pub(crate) use payload::Payload;
 pub(crate) use text::Text;
 
@@ -23,6 +25,7 @@ pub struct Fetched {
     version_id: String,
     payload: Payload,
     previous: Option<Box<Fetched>>,
+    lease: Option<lease::Held>,
 }
 
 impl Fetched {
@@ -46,13 +49,25 @@ impl Fetched {
     }
 
     pub(crate) fn new(name: String, version_id: String, payload: Payload) -> Self {
-        Self { name, arn: None, version_id, payload, previous: None }
+        Self { name, arn: None, version_id, payload, previous: None, lease: None }
     }
 
     /// The same secret with its ARN.
     pub fn with_arn(mut self, arn: impl Into<String>) -> Self {
         self.arn = Some(arn.into());
         self
+    }
+
+    /// The same secret with a lease, for a store whose values have an end. The value counts as a
+    /// user of the lease until it and its clones are dropped.
+    pub fn with_lease(mut self, lease: &Lease) -> Self {
+        self.lease = Some(lease::Held::new(lease));
+        self
+    }
+
+    /// The value's lease, if it has one.
+    pub fn lease(&self) -> Option<&Lease> {
+        self.lease.as_ref().map(lease::Held::lease)
     }
 
     /// The secret's name, as the store returned it.

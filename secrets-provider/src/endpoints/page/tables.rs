@@ -75,6 +75,13 @@ fn secret(secret: &SecretStatus, now: SystemTime) -> Vec<String> {
         };
         let _ = write!(state, r#" <span class="words">deleted {since}: {then}</span>"#);
     }
+    if let Some(at) = secret.expires_at() {
+        let end = match at > now {
+            true => format!("its lease ends {}, unless it is renewed", until(at, now)),
+            false => "its lease has ended".to_owned(),
+        };
+        let _ = write!(state, r#" <span class="words">{end}</span>"#);
+    }
     let key_path = match secret.key_path() {
         "" => "root".to_owned(),
         path => code(path),

@@ -187,6 +187,7 @@ impl<T: Send + Sync + 'static> Live<T> {
             follower.run(upstream, task.queue),
             events::derived_follower_panicked,
             move || ending.lock().ended_at = Some(Instant::now()),
+            std::future::ready(()),
         );
         let input = Input::Derived { from: Box::new(self.clone()), state };
         Ok(Live::new(cell, handle, input))

@@ -40,6 +40,9 @@ use crate::unwind;
 /// How many secrets one question for rotation dates names.
 const ROTATION_DATES_PER_CALL: usize = 20;
 
+/// How long a backend may take to end what it holds, when settings are shut down.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// A plan and the backend to carry it out with.
 #[derive(Debug, Clone)]
 pub(crate) struct Fetcher {
@@ -221,6 +224,11 @@ impl Fetcher {
                 .extend(answer.unwrap_or_default().into_iter().filter(|(id, _)| ids.contains(id)));
         }
         windows
+    }
+
+    /// Lets the backend end what it holds for these secrets, within a bounded time.
+    pub(crate) async fn release(&self, ids: &[String]) {
+        let _ = tokio::time::timeout(RELEASE_TIMEOUT, self.backend.release(ids)).await;
     }
 
     /// Signals that something may have changed, where the backend can tell.

@@ -26,6 +26,9 @@ const MIN_SEARCH_WAIT: Duration = Duration::from_millis(250);
 /// How long after its window a rotation is still expected, because a failed one is retried.
 const ROTATION_GRACE: Duration = Duration::from_secs(3600);
 
+/// The longest wait before a secret is read again whose lease is due, and which a read did not help.
+const MAX_DUE_AGAIN: Duration = Duration::from_secs(60);
+
 /// How long a listing of names stays valid unless `rediscover_every` says otherwise.
 const DEFAULT_LISTING_LASTS: Duration = Duration::from_secs(60);
 
@@ -132,6 +135,12 @@ impl Schedule {
     /// Exponential backoff with full jitter up to a longest wait.
     pub(crate) fn backoff(failures: u32, longest: Duration, random: f64) -> Duration {
         doubled(failures).min(longest).mul_f64(random)
+    }
+
+    /// After so many reads that did not help a secret whose lease is due: a second, doubling up to
+    /// a minute or the interval, and at least half of that, because nothing else bounds the calls.
+    pub(crate) fn due_again(self, tries: u32, random: f64) -> Duration {
+        Self::backoff(tries, MAX_DUE_AGAIN.min(self.interval).max(FIRST_RETRY), 0.5 + 0.5 * random)
     }
 
     /// How long a secret rests after so many failed reads in a row: an optional one

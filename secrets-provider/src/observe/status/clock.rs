@@ -27,10 +27,14 @@ pub(super) fn system_time(at: Instant) -> SystemTime {
     }
 }
 
+/// Whole seconds since 1970.
+pub(super) fn wall_epoch(at: SystemTime) -> u64 {
+    at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
 /// For `serialize_with`.
 pub(super) fn epoch<S: Serializer>(at: &Instant, serializer: S) -> Result<S::Ok, S::Error> {
-    let since = system_time(*at).duration_since(UNIX_EPOCH).unwrap_or_default();
-    serializer.serialize_u64(since.as_secs())
+    serializer.serialize_u64(wall_epoch(system_time(*at)))
 }
 
 /// For `serialize_with`.

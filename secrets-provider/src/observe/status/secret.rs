@@ -5,11 +5,12 @@
 
 use std::time::SystemTime;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use tokio::time::Instant;
 
-use super::clock::{optional_epoch, system_time};
+use super::clock::{optional_epoch, system_time, wall_epoch};
 use crate::error::ErrorKind;
+use crate::secret::Lease;
 
 /// Where the values of a secret's keys come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -45,6 +46,8 @@ pub struct SecretStatus {
     pub(crate) leaves_at: Option<Instant>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) arn: Option<String>,
+    #[serde(rename = "expires_at", serialize_with = "lease_end", skip_serializing_if = "endless")]
+    pub(crate) lease: Option<Lease>,
     /// Set by `Status::set_secrets`, which knows the status before.
     #[serde(serialize_with = "optional_epoch")]
     pub(crate) changed_at: Option<Instant>,
@@ -83,6 +86,12 @@ impl SecretStatus {
         self.arn.as_deref()
     }
 
+    /// When the value in use ends unless its lease is renewed before, as of now: the store moves it
+    /// as it renews. `None` if it has no end.
+    pub fn expires_at(&self) -> Option<SystemTime> {
+        self.lease.as_ref()?.expires_at()
+    }
+
     /// Why the last refresh could not read it; `None` if it could. The version in use, if any, is
     /// then the last good one.
     pub fn error(&self) -> Option<ErrorKind> {
@@ -101,4 +110,12 @@ impl SecretStatus {
     pub fn leaves_at(&self) -> Option<SystemTime> {
         self.leaves_at.map(system_time)
     }
+}
+
+fn endless(lease: &Option<Lease>) -> bool {
+    lease.as_ref().and_then(Lease::expires_at).is_none()
+}
+
+fn lease_end<S: Serializer>(lease: &Option<Lease>, serializer: S) -> Result<S::Ok, S::Error> {
+    lease.as_ref().and_then(Lease::expires_at).map(wall_epoch).serialize(serializer)
 }
