@@ -73,7 +73,7 @@ pub use backend::{
 };
 #[doc(inline)]
 #[cfg(feature = "vault")]
-pub use backend::Vault;
+pub use backend::{DatabaseRole, Vault};
 pub use secret::{Fetched, Lease};
 
 /// The pages of the guide. Nothing here is code; the modules exist only in the documentation.

@@ -31,7 +31,7 @@ pub(crate) mod writer;
 pub use directory::Directory;
 pub use memory::Memory;
 #[cfg(feature = "vault")]
-pub use vault::Vault;
+pub use vault::{DatabaseRole, Vault};
 pub use writer::{Labels, Writer};
 
 /// A boxed future, as [`Backend`] returns them so that it can be used as a trait object.

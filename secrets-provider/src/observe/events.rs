@@ -506,6 +506,60 @@ pub(crate) fn vault_token_not_renewed(error: &Error, expires_in: Duration) {
     );
 }
 
+/// The lease of a credential could not be renewed. It lasts for a while.
+#[cfg(feature = "vault")]
+pub(crate) fn vault_lease_not_renewed(
+    secret: &str,
+    version_id: &str,
+    error: &Error,
+    expires_in: Duration,
+) {
+    tracing::warn!(
+        target: TARGET,
+        secret = %escape(secret),
+        version_id = %escape(version_id),
+        kind = error.kind().as_str(),
+        error = error.summary(),
+        expires_in_ms = millis(expires_in),
+        "vault_lease_not_renewed"
+    );
+}
+
+/// Vault has no lease any more of a credential that should have lasted.
+#[cfg(feature = "vault")]
+pub(crate) fn vault_lease_gone(secret: &str, version_id: &str) {
+    tracing::warn!(
+        target: TARGET,
+        secret = %escape(secret),
+        version_id = %escape(version_id),
+        "vault_lease_gone"
+    );
+}
+
+/// A credential that is no longer used was revoked.
+#[cfg(feature = "vault")]
+pub(crate) fn vault_lease_revoked(secret: &str, version_id: &str) {
+    tracing::info!(
+        target: TARGET,
+        secret = %escape(secret),
+        version_id = %escape(version_id),
+        "vault_lease_revoked"
+    );
+}
+
+/// A credential that is no longer used could not be revoked. Its lease ends by itself.
+#[cfg(feature = "vault")]
+pub(crate) fn vault_lease_not_revoked(secret: &str, version_id: &str, error: &Error) {
+    tracing::warn!(
+        target: TARGET,
+        secret = %escape(secret),
+        version_id = %escape(version_id),
+        kind = error.kind().as_str(),
+        error = error.summary(),
+        "vault_lease_not_revoked"
+    );
+}
+
 /// A rename is about none of the selected secrets.
 fn rename_matches_nothing(rename: impl Display) {
     tracing::warn!(

@@ -18,6 +18,7 @@ use super::error::{self, Call};
 use super::http::{Body, Http};
 use super::keeper::Keeper;
 use super::kv::Engine;
+use super::leases::Leases;
 use super::numbering::Numbering;
 use super::session::{Grant, Method, Session, Zeroized};
 use crate::error::{Error, ErrorKind};
@@ -37,7 +38,8 @@ pub(super) struct Core {
     pub(super) numbering: Mutex<Numbering>,
     calls: Mutex<Calls>,
     keeper: Keeper,
-    this: Weak<Self>,
+    pub(super) leases: Leases,
+    pub(super) this: Weak<Self>,
 }
 
 impl Core {
@@ -54,6 +56,7 @@ impl Core {
             numbering: Mutex::default(),
             calls: Mutex::default(),
             keeper: Keeper::default(),
+            leases: Leases::default(),
             this: this.clone(),
         }))
     }
@@ -95,14 +98,28 @@ impl Core {
         verb: &str,
         path: &str,
     ) -> Result<Answer, Error> {
+        Ok(self.authorized_as(operation, verb, path, None).await?.0)
+    }
+
+    /// The same with a body, and with the session that the answer is for.
+    pub(super) async fn authorized_as(
+        &self,
+        operation: &'static str,
+        verb: &str,
+        path: &str,
+        body: Option<Body>,
+    ) -> Result<(Answer, Arc<Session>), Error> {
         let session = self.session().await?;
-        let answer = self.send(operation, verb, path, Some(&session.token), None).await?;
+        let answer = self.send(operation, verb, path, Some(&session.token), body.clone()).await?;
         if answer.status != 403 {
-            return Ok(answer);
+            return Ok((answer, session));
         }
         match self.after_denial(&session).await? {
-            None => Ok(answer),
-            Some(session) => self.send(operation, verb, path, Some(&session.token), None).await,
+            None => Ok((answer, session)),
+            Some(session) => {
+                let answer = self.send(operation, verb, path, Some(&session.token), body).await?;
+                Ok((answer, session))
+            }
         }
     }
 
@@ -116,7 +133,11 @@ impl Core {
             Some(session) if !session.is_due(now) => session,
             Some(session) => Arc::new(self.renewed(&session).await?),
         };
-        *current = Some(session.clone());
+        let before = current.replace(session.clone());
+        if let Some(before) = before.filter(|before| !Arc::ptr_eq(&before.end, &session.end)) {
+            before.end.replaced(None);
+            self.leases.token_ended(&before.end, now);
+        }
         if let Some(due) = session.due {
             self.keeper.ensure(&self.this, due);
         }
@@ -135,6 +156,8 @@ impl Core {
         match self.look_up(&denied.token).await?.status {
             403 if self.settings.method.logs_in() => {
                 *current = None;
+                denied.end.replaced(Some(Instant::now()));
+                self.leases.token_ended(&denied.end, Instant::now());
                 let session = self.log_in().await?;
                 // A new token that may not be looked up either: the next denial would look like
                 // this one, and there would be a login for each.
@@ -261,6 +284,7 @@ impl Core {
                 token: session.token.clone(),
                 due: Some(due),
                 trusted: session.trusted,
+                end: session.end.clone(),
                 ..*session
             })
         })
@@ -284,7 +308,10 @@ impl Core {
                 let is_last = session.is_near_its_end(&grant);
                 let token = session.token.clone();
                 let renewed = Session::new(token, &grant, Instant::now(), fastrand::f64());
-                Ok((Session { life: session.life, trusted: session.trusted, ..renewed }, is_last))
+                let end = session.end.clone();
+                end.renewed(renewed.expires);
+                let (life, trusted) = (session.life, session.trusted);
+                Ok((Session { life, trusted, end, ..renewed }, is_last))
             }
             400 | 403 => Err(error::token_refused("it can no longer be renewed")),
             _ => Err(self.call("", "update", path).failed(&answer)),
@@ -298,7 +325,7 @@ fn grant(answer: &Answer) -> Option<Grant> {
 }
 
 /// The body of a request.
-fn wiped(json: serde_json::Value) -> Body {
+pub(super) fn wiped(json: serde_json::Value) -> Body {
     let bytes = Zeroizing::new(serde_json::to_vec(&json).unwrap_or_default());
     wipe(json);
     bytes

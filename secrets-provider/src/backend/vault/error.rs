@@ -34,7 +34,7 @@ impl Call<'_> {
         }
     }
 
-    fn error(&self, kind: ErrorKind, problem: impl std::fmt::Display) -> Error {
+    pub(super) fn error(&self, kind: ErrorKind, problem: impl std::fmt::Display) -> Error {
         Error::new(kind, format!("{}{problem}", self.subject))
     }
 

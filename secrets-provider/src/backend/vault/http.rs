@@ -57,6 +57,9 @@ pub(super) struct Http {
 enum AnyClient {
     Plain(Client<HttpConnector, Full<Bytes>>),
     Tls(Client<HttpsConnector<HttpConnector>, Full<Bytes>>),
+    /// To a server in this process.
+    #[cfg(test)]
+    Memory(Client<super::stand_in::Connector, Full<Bytes>>),
 }
 
 impl Http {
@@ -91,6 +94,8 @@ impl Http {
             let response = match self.client().await? {
                 AnyClient::Plain(client) => client.request(request).await,
                 AnyClient::Tls(client) => client.request(request).await,
+                #[cfg(test)]
+                AnyClient::Memory(client) => client.request(request).await,
             };
             let response = response.map_err(|error| error::unreached(&self.address, &error))?;
             let status = response.status().as_u16();
@@ -164,6 +169,10 @@ impl Http {
         connector.set_nodelay(true);
         let mut builder = Client::builder(TokioExecutor::new());
         builder.pool_idle_timeout(IDLE_TIMEOUT).pool_timer(hyper_util::rt::TokioTimer::new());
+        #[cfg(test)]
+        if let Some(connector) = super::stand_in::Connector::of(self.address.as_str()) {
+            return Ok(AnyClient::Memory(builder.build(connector)));
+        }
         if !self.address.is_https {
             return Ok(AnyClient::Plain(builder.build(connector)));
         }

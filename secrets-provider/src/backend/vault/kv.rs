@@ -142,10 +142,7 @@ impl Core {
 
     /// The version before the current one.
     pub(super) async fn read_previous(&self, id: &str) -> Result<Fetched, Error> {
-        let none = || {
-            let message = format!("secret `{id}`: it has no previous version");
-            Error::new(ErrorKind::NotFound, message)
-        };
+        let none = || super::no_previous(id);
         if let Some(error) = slip("secret", id) {
             return Err(error);
         }

@@ -2,6 +2,7 @@
 //!
 //! `address` checks where the server is, `http` calls it, `session` has the token and `keeper`
 //! keeps it alive, `kv` reads and lists the key-value engine, `numbering` makes version ids,
+//! `database` describes credentials of databases, `leases` keeps them by their `terms`,
 //! `answer` takes answers apart, `policy` writes policies, `variables` reads the environment, and
 //! `error` words what failed. Vault's own texts are only matched, never shown, and neither a
 //! value nor a token is in an error or a `Debug`. All words about Vault stay in this folder.
@@ -9,13 +10,21 @@
 mod address;
 mod answer;
 mod core;
+mod database;
 mod error;
 mod http;
 mod keeper;
 mod kv;
+mod lease_calls;
+mod leases;
 mod numbering;
 mod policy;
 mod session;
+#[cfg(test)]
+mod stand_in;
+mod terms;
+#[cfg(test)]
+mod tests;
 mod tls;
 mod variables;
 
@@ -26,11 +35,14 @@ use std::sync::{Arc, OnceLock};
 use futures_util::{StreamExt as _, stream};
 use zeroize::Zeroizing;
 
+pub use self::database::DatabaseRole;
+
 use self::core::Core;
 use self::session::Method;
 use super::{Backend, BoxFuture, BoxStream, Outcome};
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::observe::status::Calls;
+use crate::secret::Fetched;
 
 /// How many calls run at once.
 const MAX_CONCURRENT_CALLS: usize = 20;
@@ -82,6 +94,7 @@ struct Settings {
     namespace: Option<String>,
     ca_cert: Option<PathBuf>,
     method: Method,
+    roles: Vec<DatabaseRole>,
 }
 
 impl Vault {
@@ -97,6 +110,7 @@ impl Vault {
             namespace: None,
             ca_cert: None,
             method: Method::Missing,
+            roles: Vec::new(),
         };
         Self { settings, core: Arc::default() }
     }
@@ -235,28 +249,99 @@ impl Vault {
         })
     }
 
+    /// Adds credentials of the database engine as one secret; may be called for several roles. Give
+    /// the path below the mount, or a [`DatabaseRole`] with another mount and a name in the tree.
+    ///
+    /// ```
+    /// use secrets_provider::{DatabaseRole, SecretsManager, Vault};
+    ///
+    /// // `names`: the secret has the name that `vault read` takes.
+    /// let vault = Vault::new("https://vault:8200").app_role("role-id", "secret-id");
+    /// let manager = SecretsManager::names(["database/creds/readonly"])
+    ///     .rename("database/creds/readonly", "database")
+    ///     .backend(vault.clone().database("creds/readonly"));
+    ///
+    /// // A prefix: the secret needs a name below it.
+    /// let role = DatabaseRole::new("creds/readonly").named("gaara/prod/database");
+    /// let manager = SecretsManager::prefix("gaara/prod").backend(vault.database(role));
+    /// ```
+    ///
+    /// The secret is a JSON object with `username` and `password`.
+    ///
+    /// - **`creds/ROLE`**: each lease is a version. Reading makes a database user, so it is read
+    ///   once, and again from two thirds of its maximal life on; until then it is renewed in the
+    ///   background, and every other fetch, of any `Live` or `Lookup` with this `Vault` or a clone
+    ///   of it, gets the same credential.
+    ///   [`Live::refresh_past`](crate::Live::refresh_past) replaces it early, at once and then
+    ///   less and less often, once a minute at most. If Vault refuses the renewal or cannot be
+    ///   reached, another credential is read in time, and the last good one stays until it comes.
+    /// - **A replaced credential** is kept until no `Live` serves it and a
+    ///   [grace](DatabaseRole::grace) is over; then it is revoked.
+    ///   [`Live::shutdown`](crate::Live::shutdown) revokes the credentials that no other `Live`
+    ///   uses, within five seconds. A program that ends without it, or only uses
+    ///   [`fetch`](crate::SecretsManager::fetch), leaves them to end by themselves.
+    /// - **`static-creds/ROLE`**: a version is the time of a rotation. It is read right after the
+    ///   next one, besides at the interval.
+    ///
+    /// [`iam_policy`](crate::SecretsManager::iam_policy) has the paths that this needs.
+    pub fn database(self, role: impl Into<DatabaseRole>) -> Self {
+        let role = role.into();
+        self.change(|settings| settings.roles.push(role))
+    }
+
+    fn role(&self, id: &str) -> Option<&DatabaseRole> {
+        self.settings.roles.iter().find(|role| role.name() == id)
+    }
+
+    async fn read(&self, id: &str) -> Result<Fetched, Error> {
+        match self.role(id) {
+            Some(role) => self.core()?.credential(role).await,
+            None => self.core()?.read(id).await,
+        }
+    }
+
+    /// The secrets' names of all roles.
+    fn names_of_roles(&self, prefix: &str) -> Result<Vec<String>, Error> {
+        let roles = &self.settings.roles;
+        match Error::all(roles.iter().filter_map(|role| role.outside(prefix))) {
+            Some(error) => Err(error),
+            None => Ok(roles.iter().map(DatabaseRole::name).collect()),
+        }
+    }
+
     fn core(&self) -> Result<&Arc<Core>, Error> {
         let made = || Core::new(self.settings.clone());
         self.core.get_or_init(made).as_ref().map_err(Error::clone)
     }
 }
 
+fn no_previous(id: &str) -> Error {
+    Error::new(ErrorKind::NotFound, format!("secret `{id}`: it has no previous version"))
+}
+
 impl fmt::Debug for Vault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Settings { address, mount, namespace, ca_cert, method } = &self.settings;
+        let Settings { address, mount, namespace, ca_cert, method, roles } = &self.settings;
         f.debug_struct("Vault")
             .field("address", &address::shown(address))
             .field("mount", mount)
             .field("namespace", namespace)
             .field("ca_cert", ca_cert)
             .field("login", &method.as_str())
+            .field("roles", roles)
             .finish_non_exhaustive()
     }
 }
 
 impl Backend for Vault {
     fn list<'a>(&'a self, prefix: &'a str) -> BoxFuture<'a, Result<Vec<String>, Error>> {
-        Box::pin(async move { self.core()?.list(prefix).await })
+        Box::pin(async move {
+            let roles = self.names_of_roles(prefix)?;
+            let mut names = self.core()?.list(prefix).await?;
+            names.retain(|name| !roles.contains(name));
+            names.extend(roles);
+            Ok(names)
+        })
     }
 
     /// The names of one folder, of which some may be deleted.
@@ -266,7 +351,7 @@ impl Backend for Vault {
 
     fn fetch<'a>(&'a self, ids: &'a [String]) -> BoxStream<'a, Outcome> {
         let reads = stream::iter(ids).map(move |id| async move {
-            let read = async { self.core()?.read(id).await };
+            let read = async { self.read(id).await };
             (id.clone(), read.await.map_err(|error: Error| error.with_secret(id)))
         });
         Box::pin(reads.buffer_unordered(MAX_CONCURRENT_CALLS))
@@ -274,7 +359,13 @@ impl Backend for Vault {
 
     fn fetch_previous<'a>(&'a self, ids: &'a [String]) -> BoxStream<'a, Outcome> {
         let reads = stream::iter(ids).map(move |id| async move {
-            let read = async { self.core()?.read_previous(id).await };
+            let read = async {
+                match self.role(id) {
+                    // A replaced one is revoked.
+                    Some(_) => Err(no_previous(id)),
+                    None => self.core()?.read_previous(id).await,
+                }
+            };
             (id.clone(), read.await.map_err(|error: Error| error.with_secret(id)))
         });
         Box::pin(reads.buffer_unordered(MAX_CONCURRENT_CALLS))
@@ -287,8 +378,17 @@ impl Backend for Vault {
         }
     }
 
+    /// Revokes the leases of these credentials that are not in use.
+    fn release<'a>(&'a self, ids: &'a [String]) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            if let Some(Ok(core)) = self.core.get() {
+                core.release(ids).await;
+            }
+        })
+    }
+
     fn policy(&self, prefix: Option<&str>, ids: &[String]) -> Option<String> {
-        Some(policy::hcl(&self.settings.mount, prefix, ids))
+        Some(policy::hcl(&self.settings.mount, &self.settings.roles, prefix, ids))
     }
 
     fn store_name(&self) -> &str {

@@ -5,10 +5,27 @@
 
 use std::collections::BTreeSet;
 
+use super::database::{DatabaseRole, Kind};
+use crate::secret::id::below;
+
 /// The least policy for a prefix, and for these secrets.
-pub(super) fn hcl(mount: &str, prefix: Option<&str>, ids: &[String]) -> String {
+pub(super) fn hcl(
+    mount: &str,
+    roles: &[DatabaseRole],
+    prefix: Option<&str>,
+    ids: &[String],
+) -> String {
+    let is_read = |role: &&DatabaseRole| {
+        let name = role.name();
+        ids.contains(&name) || prefix.is_some_and(|prefix| below(prefix, &name).is_some())
+    };
+    let roles: Vec<&DatabaseRole> = roles.iter().filter(is_read).collect();
     let mut lines = Vec::new();
     let mut names: BTreeSet<String> = ids.iter().cloned().collect();
+    roles.iter().for_each(|role| _ = names.remove(&role.name()));
+    if names.is_empty() && prefix.is_none() {
+        return credentials(&roles).join("\n") + "\n";
+    }
     if let Some(prefix) = prefix {
         names.extend([prefix.to_owned(), format!("{prefix}/*")]);
     }
@@ -29,7 +46,23 @@ pub(super) fn hcl(mount: &str, prefix: Option<&str>, ids: &[String]) -> String {
     if let Some(prefix) = prefix {
         lines.push(rule(&format!("{mount}/{prefix}/"), &["list"]));
     }
+    lines.extend(credentials(&roles));
     lines.join("\n") + "\n"
+}
+
+/// The rules for credentials of databases.
+fn credentials(roles: &[&DatabaseRole]) -> Vec<String> {
+    let paths: BTreeSet<String> = roles.iter().map(|role| role.full_path()).collect();
+    if paths.is_empty() {
+        return Vec::new();
+    }
+    let mut lines = vec!["# Credentials of databases.".to_owned()];
+    lines.extend(paths.iter().map(|path| rule(path, &["read"])));
+    if roles.iter().any(|role| role.kind().is_ok_and(|kind| kind == Kind::Dynamic)) {
+        lines.push(rule("sys/leases/renew", &["update"]));
+        lines.push(rule("sys/leases/revoke", &["update"]));
+    }
+    lines
 }
 
 fn rule(path: &str, capabilities: &[&str]) -> String {
@@ -55,10 +88,31 @@ path "secret/gaara/prod" { capabilities = ["read"] }
 path "secret/gaara/prod/*" { capabilities = ["read", "list"] }
 path "secret/gaara/prod/" { capabilities = ["list"] }
 "#;
-        assert_eq!(hcl("secret", Some("gaara/prod"), &[]), expected);
+        assert_eq!(hcl("secret", &[], Some("gaara/prod"), &[]), expected);
         let ids = ["a/\"b".to_owned()];
         assert!(
-            hcl("kv", None, &ids).contains(r#"path "kv/data/a/\"b" { capabilities = ["read"]"#)
+            hcl("kv", &[], None, &ids)
+                .contains(r#"path "kv/data/a/\"b" { capabilities = ["read"]"#)
         );
+    }
+
+    #[test]
+    fn a_policy_has_the_paths_of_the_credentials_that_are_read() {
+        let dynamic = DatabaseRole::new("creds/readonly").named("gaara/prod/database");
+        let fixed = DatabaseRole::new("static-creds/app").mount("pg");
+        let roles = [dynamic, fixed];
+        let expected = r#"# Credentials of databases.
+path "database/creds/readonly" { capabilities = ["read"] }
+path "sys/leases/renew" { capabilities = ["update"] }
+path "sys/leases/revoke" { capabilities = ["update"] }
+"#;
+        let below = hcl("secret", &roles, Some("gaara/prod"), &[]);
+        assert!(below.starts_with("# Version 2") && below.ends_with(expected), "{below}");
+        assert_eq!(hcl("secret", &roles, None, &["gaara/prod/database".to_owned()]), expected);
+        let expected = r#"# Credentials of databases.
+path "pg/static-creds/app" { capabilities = ["read"] }
+"#;
+        assert_eq!(hcl("secret", &roles, None, &["pg/static-creds/app".to_owned()]), expected);
+        assert!(!hcl("secret", &roles, None, &["a".to_owned()]).contains("creds"));
     }
 }

@@ -5,12 +5,14 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde::Deserialize;
 use tokio::time::Instant;
 use zeroize::Zeroizing;
+
+use crate::unwind::lock;
 
 /// How a token is had. `Debug` shows neither token nor secret id.
 #[derive(Clone)]
@@ -63,6 +65,36 @@ pub(super) struct Session {
     pub(super) expires: Option<Instant>,
     /// It is from a login, and may not be looked up: a denial counts as one of the path.
     pub(super) trusted: bool,
+    /// Shared with its renewals: the leases that were made with the token end with it.
+    pub(super) end: Arc<TokenEnd>,
+}
+
+/// When a token ends, if that is known, and whether another one is used since.
+#[derive(Debug, Default)]
+pub(super) struct TokenEnd(Mutex<(Option<Instant>, bool)>);
+
+impl TokenEnd {
+    fn new(end: Option<Instant>) -> Arc<Self> {
+        Arc::new(Self(Mutex::new((end, false))))
+    }
+
+    pub(super) fn end(&self) -> Option<Instant> {
+        lock(&self.0).0
+    }
+
+    pub(super) fn is_replaced(&self) -> bool {
+        lock(&self.0).1
+    }
+
+    pub(super) fn renewed(&self, end: Option<Instant>) {
+        lock(&self.0).0 = end;
+    }
+
+    /// It is not renewed any more; it ends now if it was found to be not valid.
+    pub(super) fn replaced(&self, invalid_since: Option<Instant>) {
+        let mut state = lock(&self.0);
+        *state = (invalid_since.or(state.0), true);
+    }
 }
 
 /// What Vault says of a token: in `auth` of a login or a renewal, in `data` of a look-up.
@@ -91,13 +123,15 @@ impl Session {
     pub(super) fn new(token: Zeroizing<String>, grant: &Grant, now: Instant, random: f64) -> Self {
         let life = Some(Duration::from_secs(grant.lease_duration));
         let life = life.filter(|life| !life.is_zero() && *life < MAX_LIFE);
+        let expires = life.map(|life| now + life);
         Self {
             token,
             life,
             renewable: grant.renewable,
             due: life.map(|life| now + two_thirds(life, random)),
-            expires: life.map(|life| now + life),
+            expires,
             trusted: false,
+            end: TokenEnd::new(expires),
         }
     }
 

@@ -11,9 +11,9 @@ use fake_secrets_manager::{FakeSecretsManager, Fault};
 use figment::Figment;
 use secrets_provider::backend::conformance;
 use secrets_provider::{
-    Directory, Dotenv, Error, ErrorKind, Fetched, Key, Labels, Layers, Live, Memory, NewValue,
-    Pins, Push, Rejected, Retry, Rotating, RotationChange, SecretsManager, Snapshot, StatusPage,
-    Trigger, Vault, endpoints,
+    DatabaseRole, Directory, Dotenv, Error, ErrorKind, Fetched, Key, Labels, Layers, Lease, Live,
+    Memory, NewValue, Pins, Push, Rejected, Retry, Rotating, RotationChange, SecretsManager,
+    Snapshot, StatusPage, Trigger, Vault, endpoints,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -196,6 +196,7 @@ async fn debug_of_no_public_type_shows_a_value() {
     let (token, secret_id) =
         (planted.canaries.plain("vault token"), planted.canaries.plain("vault secret id"));
     for vault in [vault.clone().token(token), vault.app_role("app", secret_id)] {
+        let vault = vault.database("creds/app");
         shown.add("Vault", &vault);
         let error = SecretsManager::names(["app/x"]).backend(vault).fetch().await.unwrap_err();
         shown.add("Error", &error);
@@ -207,6 +208,10 @@ async fn debug_of_no_public_type_shows_a_value() {
         "Fetched",
         &Fetched::binary("app/x", "v1", planted.canaries.bytes("fetched binary", 32)),
     );
+    let lease = Lease::new(Some(std::time::Duration::from_secs(60)), None);
+    shown.add("Fetched", &fetched.clone().with_lease(&lease));
+    shown.add("Lease", &lease);
+    shown.add("DatabaseRole", &DatabaseRole::new("creds/app").named("app/database"));
     let report = conformance::check(&Unwritable(planted.memory.clone())).await;
     shown.add("Report", &report);
     let (case, result) = report.results().next().unwrap();
