@@ -59,7 +59,7 @@ enum AnyClient {
     Tls(Client<HttpsConnector<HttpConnector>, Full<Bytes>>),
     /// To a server in this process.
     #[cfg(test)]
-    Memory(Client<super::stand_in::Connector, Full<Bytes>>),
+    Memory(Client<super::fake::Connector, Full<Bytes>>),
 }
 
 impl Http {
@@ -170,7 +170,7 @@ impl Http {
         let mut builder = Client::builder(TokioExecutor::new());
         builder.pool_idle_timeout(IDLE_TIMEOUT).pool_timer(hyper_util::rt::TokioTimer::new());
         #[cfg(test)]
-        if let Some(connector) = super::stand_in::Connector::of(self.address.as_str()) {
+        if let Some(connector) = super::fake::Connector::of(self.address.as_str()) {
             return Ok(AnyClient::Memory(builder.build(connector)));
         }
         if !self.address.is_https {

@@ -12,6 +12,8 @@ mod answer;
 mod core;
 mod database;
 mod error;
+#[cfg(test)]
+mod fake;
 mod http;
 mod keeper;
 mod kv;
@@ -20,8 +22,6 @@ mod leases;
 mod numbering;
 mod policy;
 mod session;
-#[cfg(test)]
-mod stand_in;
 mod terms;
 #[cfg(test)]
 mod tests;

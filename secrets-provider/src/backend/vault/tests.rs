@@ -1,4 +1,4 @@
-//! The rules of leases, on the paused clock, against the stand-in at the wire.
+//! The rules of leases, on the paused clock, against a fake at the wire.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::stand_in::{Fault, StandIn};
+use super::fake::{FakeVault, Fault};
 use super::{DatabaseRole, Vault};
 use crate::backend::Backend as _;
 use crate::{Live, Lookup, Rejected, SecretState, SecretsManager};
@@ -25,7 +25,7 @@ struct Login {
     password: String,
 }
 
-fn vault(server: &StandIn, role: impl Into<DatabaseRole>) -> Vault {
+fn vault(server: &FakeVault, role: impl Into<DatabaseRole>) -> Vault {
     Vault::new(server.url()).token("given").database(role.into().named("app/database"))
 }
 
@@ -33,7 +33,7 @@ fn manager(vault: &Vault) -> SecretsManager {
     SecretsManager::prefix("app").only(["database"]).backend(vault.clone())
 }
 
-async fn live(server: &StandIn) -> Live<Settings> {
+async fn live(server: &FakeVault) -> Live<Settings> {
     live_of(&vault(server, "creds/app")).await
 }
 
@@ -47,7 +47,7 @@ fn user(settings: &Live<Settings>) -> String {
 }
 
 /// Serves for so many seconds, and returns during how many of them the user could not log in.
-async fn serve(server: &StandIn, settings: &Live<Settings>, seconds: u32) -> u32 {
+async fn serve(server: &FakeVault, settings: &Live<Settings>, seconds: u32) -> u32 {
     let mut refused = 0;
     for _ in 0..seconds {
         sleep(SECOND).await;
@@ -66,7 +66,7 @@ fn within(gaps: &[f64], from: f64, to: f64) {
 
 #[tokio::test(start_paused = true)]
 async fn a_lease_is_renewed_at_two_thirds_and_replaced_before_its_maximal_life_ends() {
-    let server = StandIn::start(60, 300);
+    let server = FakeVault::start(60, 300);
     let settings = live(&server).await;
     assert_eq!(serve(&server, &settings, 6000).await, 0);
     // From two thirds of the maximal life on, and before less than a part of a term is left.
@@ -84,7 +84,7 @@ async fn a_lease_is_renewed_at_two_thirds_and_replaced_before_its_maximal_life_e
 #[tokio::test(start_paused = true)]
 async fn a_lease_with_one_life_is_replaced_at_two_thirds_of_it() {
     for renewable in [true, false] {
-        let server = StandIn::start(60, 60);
+        let server = FakeVault::start(60, 60);
         server.state().renewable = renewable;
         let settings = live(&server).await;
         assert_eq!(serve(&server, &settings, 1200).await, 0);
@@ -95,7 +95,7 @@ async fn a_lease_with_one_life_is_replaced_at_two_thirds_of_it() {
 
 #[tokio::test(start_paused = true)]
 async fn nothing_that_only_looks_makes_a_user() {
-    let server = StandIn::start(3600, 7200);
+    let server = FakeVault::start(3600, 7200);
     let vault = vault(&server, "creds/app");
     let settings = live_of(&vault).await;
     let lookup = manager(&vault).lookup();
@@ -122,7 +122,7 @@ fn hint() -> crate::engine::hints::Hint {
 
 #[tokio::test(start_paused = true)]
 async fn a_refused_credential_is_replaced_at_once_and_then_less_and_less_often() {
-    let server = StandIn::start(3600, 36_000);
+    let server = FakeVault::start(3600, 36_000);
     let settings = live(&server).await;
     let begun = Instant::now();
     let seen = settings.current();
@@ -147,7 +147,7 @@ async fn a_refused_credential_is_replaced_at_once_and_then_less_and_less_often()
 
 #[tokio::test(start_paused = true)]
 async fn a_revoked_lease_is_replaced_when_its_renewal_says_so() {
-    let server = StandIn::start(60, 300);
+    let server = FakeVault::start(60, 300);
     let settings = live(&server).await;
     sleep(10 * SECOND).await;
     server.state().leases.clear();
@@ -166,7 +166,7 @@ async fn a_fault_of_vault_costs_no_credential_that_lasts() {
         (Fault::RevocationsHang, 0, 100, 1),
         (Fault::CredentialsLost, 0, 100, 1),
     ] {
-        let server = StandIn::start(60, 3600);
+        let server = FakeVault::start(60, 3600);
         let settings = live(&server).await;
         sleep(from * SECOND).await;
         server.state().fault = fault;
@@ -179,7 +179,7 @@ async fn a_fault_of_vault_costs_no_credential_that_lasts() {
 
 #[tokio::test(start_paused = true)]
 async fn the_last_good_one_stays_while_vault_is_sealed_for_longer_than_the_lease() {
-    let server = StandIn::start(60, 300);
+    let server = FakeVault::start(60, 300);
     let settings = live(&server).await;
     let first = user(&settings);
     server.state().fault = Fault::Sealed;
@@ -201,7 +201,7 @@ async fn the_last_good_one_stays_while_vault_is_sealed_for_longer_than_the_lease
 
 #[tokio::test(start_paused = true)]
 async fn answers_that_are_lost_make_few_users() {
-    let server = StandIn::start(60, 60);
+    let server = FakeVault::start(60, 60);
     let settings = live(&server).await;
     server.state().fault = Fault::CredentialsLost;
     serve(&server, &settings, 600).await;
@@ -215,7 +215,7 @@ async fn answers_that_are_lost_make_few_users() {
 
 #[tokio::test(start_paused = true)]
 async fn without_the_right_to_renew_leases_are_replaced_earlier() {
-    let server = StandIn::start(60, 3600);
+    let server = FakeVault::start(60, 3600);
     server.state().fault = Fault::RenewalsDenied;
     let settings = live(&server).await;
     assert_eq!(serve(&server, &settings, 600).await, 0);
@@ -224,7 +224,7 @@ async fn without_the_right_to_renew_leases_are_replaced_earlier() {
 
 #[tokio::test(start_paused = true)]
 async fn shutting_down_revokes_within_five_seconds_and_not_what_others_use() {
-    let server = StandIn::start(60, 300);
+    let server = FakeVault::start(60, 300);
     let vault = vault(&server, "creds/app");
     let (first, second) = (live_of(&vault).await, live_of(&vault).await);
     first.shutdown().await;
@@ -245,7 +245,7 @@ async fn shutting_down_revokes_within_five_seconds_and_not_what_others_use() {
 
 #[tokio::test(start_paused = true)]
 async fn a_replaced_credential_is_kept_for_its_grace_and_until_what_was_built_from_it_is_rebuilt() {
-    let server = StandIn::start(600, 600);
+    let server = FakeVault::start(600, 600);
     let vault = vault(&server, DatabaseRole::new("creds/app").grace(20 * SECOND));
     let settings = live_of(&vault).await;
     let fails = Arc::new(std::sync::atomic::AtomicBool::new(false));
@@ -282,7 +282,7 @@ async fn a_replaced_credential_is_kept_for_its_grace_and_until_what_was_built_fr
 
 #[tokio::test(start_paused = true)]
 async fn settings_that_are_refused_cost_no_further_user_and_keep_the_one_in_use() {
-    let server = StandIn::start(60, 600);
+    let server = FakeVault::start(60, 600);
     let builder = Live::builder(manager(&vault(&server, "creds/app")));
     let settings: Live<Settings> = builder
         .layers(|secrets| crate::Layers::new().secrets(secrets))
@@ -300,7 +300,7 @@ async fn settings_that_are_refused_cost_no_further_user_and_keep_the_one_in_use(
 
 #[tokio::test(start_paused = true)]
 async fn leases_are_replaced_before_the_token_that_they_hang_on_ends() {
-    let server = StandIn::start(3600, 36_000);
+    let server = FakeVault::start(3600, 36_000);
     server.state().token_life = 90 * SECOND;
     let vault = Vault::new(server.url()).app_role("role", "secret");
     let vault = vault.database(DatabaseRole::new("creds/app").named("app/database"));
@@ -312,7 +312,7 @@ async fn leases_are_replaced_before_the_token_that_they_hang_on_ends() {
 
 #[tokio::test(start_paused = true)]
 async fn a_lookup_serves_no_credential_that_has_ended() {
-    let server = StandIn::start(60, 60);
+    let server = FakeVault::start(60, 60);
     let lookup: Lookup = manager(&vault(&server, "creds/app")).lookup().ttl(3600 * SECOND);
     for _ in 0..300 {
         let user: String = lookup.get("database").key("username").await.expect("a user");
@@ -325,7 +325,7 @@ async fn a_lookup_serves_no_credential_that_has_ended() {
 
 #[tokio::test(start_paused = true)]
 async fn a_static_role_is_read_right_after_its_rotations() {
-    let server = StandIn::start(60, 60);
+    let server = FakeVault::start(60, 60);
     server.state().period = 40 * SECOND;
     let vault = vault(&server, "static-creds/app");
     let settings = live_of(&vault).await;
@@ -346,7 +346,7 @@ async fn a_static_role_is_read_right_after_its_rotations() {
 
 #[tokio::test(start_paused = true)]
 async fn debug_and_status_show_neither_credential_nor_lease() {
-    let server = StandIn::start(60, 60);
+    let server = FakeVault::start(60, 60);
     let vault = vault(&server, "creds/app");
     let settings = live_of(&vault).await;
     let status = serde_json::to_string(&settings.status()).expect("JSON");

@@ -1,4 +1,4 @@
-//! A stand-in for Vault at the wire: its database engine, on tokio's clock, so that tests of leases
+//! A fake of Vault at the wire: its database engine, on tokio's clock, so that tests of leases
 //! pause it. Requests come over pipes in memory: with sockets, the paused clock would run ahead of
 //! the answers.
 
@@ -25,7 +25,7 @@ static SERVERS: Mutex<Vec<Weak<Shared>>> = Mutex::new(Vec::new());
 
 /// A server, found by its address.
 #[derive(Clone)]
-pub(super) struct StandIn(Arc<Shared>);
+pub(super) struct FakeVault(Arc<Shared>);
 
 struct Shared {
     begun: Instant,
@@ -80,7 +80,7 @@ pub(super) enum Fault {
     RevocationsHang,
 }
 
-impl StandIn {
+impl FakeVault {
     pub(super) fn start(term: u64, maximal: u64) -> Self {
         let now = Instant::now();
         let state = State {
@@ -102,7 +102,7 @@ impl StandIn {
     }
 
     pub(super) fn url(&self) -> String {
-        format!("http://stand-in-{:x}:1", Arc::as_ptr(&self.0) as usize)
+        format!("http://fake-{:x}:1", Arc::as_ptr(&self.0) as usize)
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
@@ -266,15 +266,15 @@ async fn request(pipe: &mut DuplexStream, received: &mut Vec<u8>) -> Option<(Str
     }
 }
 
-/// Connects to a stand-in.
+/// Connects to a fake.
 #[derive(Clone)]
-pub(super) struct Connector(StandIn);
+pub(super) struct Connector(FakeVault);
 
 impl Connector {
     pub(super) fn of(url: &str) -> Option<Self> {
         let mut servers = lock(&SERVERS);
         servers.retain(|server| server.strong_count() > 0);
-        let mut servers = servers.iter().filter_map(Weak::upgrade).map(StandIn);
+        let mut servers = servers.iter().filter_map(Weak::upgrade).map(FakeVault);
         servers.find(|server| server.url() == url).map(Self)
     }
 }
