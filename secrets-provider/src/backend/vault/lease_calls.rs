@@ -81,7 +81,8 @@ impl Core {
                 let granted = granted.ok_or_else(|| lost(call.unintelligible()))?;
                 Ok(self.leases.keep(role, granted, now))
             }
-            500.. => Err(lost(no_credential(&call, role, &answer))),
+            // Vault or a proxy gave up on the way; not 503, by which it refuses to begin.
+            500 | 502 | 504 => Err(lost(no_credential(&call, role, &answer))),
             _ => Err(no_credential(&call, role, &answer)),
         }
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use end_to_end::external::OpenBao;
 use examples::postgres::{Settings, connect, log_in, retry};
-use rotation_rig::{Answer, Client, Cluster, Load};
+use rotation_rig::{Answer, Client, Cluster, Load, Tally};
 use secrets_provider::{
     Backend as _, DatabaseRole, ErrorKind, Live, Lookup, Retry, SecretsManager, Trigger, Vault,
 };
@@ -129,6 +129,12 @@ fn answer(user: Result<String, sqlx::Error>) -> Result<Answer, String> {
     }
 }
 
+/// Requests, and those that failed.
+fn figures(tally: &Tally) -> String {
+    let failed: u64 = tally.failures.values().sum();
+    format!("{} requests, {failed} failed", tally.requests())
+}
+
 /// What to do about an error. A session may outlive its user for a moment: then it says so
 /// (`invalid role OID`).
 fn judge(error: &sqlx::Error) -> Retry {
@@ -188,7 +194,7 @@ async fn no_request_fails_through_a_hundred_leases_and_no_user_is_left() {
     load.round().await;
     let tally = load.finish().await;
     let read = read();
-    println!("{read} leases of {REPLICAS} replicas: {tally}");
+    println!("{read} leases of {REPLICAS} replicas: {}", figures(&tally));
     assert!(tally.failures.is_empty(), "{tally}");
     assert!(tally.answers.len() >= 90, "{} users answered", tally.answers.len());
 
@@ -267,7 +273,7 @@ async fn no_request_fails_when_leases_are_revoked_or_vault_is_sealed() {
     until("a renewal", async || renewals() > before).await;
     load.round().await;
     let tally = load.finish().await;
-    println!("revoked twice, sealed once: {tally}");
+    println!("revoked twice, sealed once: {}", figures(&tally));
     assert!(tally.failures.is_empty(), "{tally}");
     settings.shutdown().await;
     until("no user", async || rig.users().await.is_empty()).await;
@@ -289,7 +295,7 @@ async fn a_static_role_is_followed_through_its_rotations() {
     load.round().await;
     let tally = load.finish().await;
     let reads = credentials(&vault);
-    println!("static role, {ROTATIONS} rotations, {reads} reads: {tally}");
+    println!("static role, {ROTATIONS} rotations, {reads} reads: {}", figures(&tally));
     assert!(tally.failures.is_empty(), "{tally}");
     assert!(reads <= 15 * ROTATIONS, "{reads} reads");
     let status = settings.status();
