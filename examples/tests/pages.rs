@@ -34,8 +34,8 @@ fn the_page_on_followers_quotes_the_examples() {
         include_str!("../databases/src/sqlx_postgres.rs"),
         include_str!("../databases/src/tokio_postgres.rs"),
         include_str!("../clients/src/certificate.rs"),
-        include_str!("../clients/src/redis.rs"),
-        include_str!("../clients/src/fred.rs")
+        include_str!("../databases/src/redis.rs"),
+        include_str!("../databases/src/fred.rs")
     );
     for quote in quotes(page, "rust,ignore") {
         assert!(examples.contains(quote), "not in the examples:\n{quote}");
