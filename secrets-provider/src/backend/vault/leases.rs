@@ -20,9 +20,8 @@ use zeroize::Zeroizing;
 use super::core::Core;
 use super::database::{DatabaseRole, Fixed};
 use super::session::TokenEnd;
-use super::terms::{Refusal, Refusals, Terms};
+use super::terms::{Refusal, Refusals, Terms, backoff};
 use crate::error::Error;
-use crate::load::retry::schedule::Schedule;
 use crate::secret::{Fetched, Lease, Payload};
 use crate::unwind::lock;
 
@@ -189,7 +188,7 @@ impl Leases {
     pub(super) fn lost(&self, name: &str, error: &Error, now: Instant) {
         self.slot(name, |slot| {
             let times = slot.lost.as_ref().map_or(0, |(.., times)| *times).saturating_add(1);
-            let rest = Schedule::backoff(times, MAX_REST, 0.5 + 0.5 * fastrand::f64());
+            let rest = backoff(times, MAX_REST, 0.5 + 0.5 * fastrand::f64());
             slot.lost = Some((error.clone(), now + rest, times));
         });
     }
@@ -204,7 +203,7 @@ impl Leases {
             // Vault counts whole seconds, and rotates up to five seconds late.
             let wait = match seconds {
                 Some(0) if *overdue <= SOON_OVER => spread,
-                Some(0) => Schedule::backoff(*overdue - SOON_OVER, MAX_REST, 1.0) + spread,
+                Some(0) => backoff(*overdue - SOON_OVER, MAX_REST, 1.0) + spread,
                 Some(seconds) => Duration::from_secs(seconds) + spread,
                 None => Duration::MAX,
             };
@@ -314,7 +313,7 @@ impl Leases {
         self.with(task, |credential| {
             let (at, tries) = credential.revocation.get_or_insert((now, 0));
             *tries += 1;
-            *at = now + Schedule::backoff(*tries + 1, MAX_REST, 1.0);
+            *at = now + backoff(*tries + 1, MAX_REST, 1.0);
             is_tried_again = *tries < MAX_REVOCATIONS;
         });
         is_tried_again

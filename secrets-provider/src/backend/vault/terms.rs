@@ -11,7 +11,6 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::session::two_thirds;
-use crate::load::retry::schedule::Schedule;
 
 /// The shortest wait before a renewal is tried again.
 const MIN_RENEWAL_WAIT: Duration = Duration::from_millis(250);
@@ -25,6 +24,13 @@ const MAX_TERM: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 /// How often a credential is replaced at most because it is refused: at once, and then with waits
 /// that double from the first to the second.
 const BETWEEN_REFUSALS: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(3600));
+
+/// The wait after so many failures in a row: a second, doubled with each after the first, up to the
+/// longest, times a random number.
+pub(super) fn backoff(failures: u32, longest: Duration, random: f64) -> Duration {
+    let doubled = Duration::from_secs(1).saturating_mul(1 << failures.saturating_sub(1).min(30));
+    doubled.min(longest).mul_f64(random)
+}
 
 #[derive(Debug, Clone)]
 pub(super) struct Terms {
@@ -91,7 +97,7 @@ impl Terms {
                     return self.gone(now);
                 }
                 let longest = (left / 4).min(MAX_RENEWAL_WAIT);
-                let wait = Schedule::backoff(self.failures, longest, 0.5 + 0.5 * random);
+                let wait = backoff(self.failures, longest, 0.5 + 0.5 * random);
                 self.renew_at = Some(now + wait.max(MIN_RENEWAL_WAIT));
                 // If renewals fail to the end, there is time for another credential.
                 self.read_again_at = Some(self.expires - self.term.min(left) / 6);
