@@ -10,7 +10,7 @@ use std::time::Duration;
 use aws_config::{BehaviorVersion, Region};
 use aws_credential_types::Credentials;
 use fake_secrets_manager::FakeSecretsManager;
-use secrets_provider::{Live, SecretsManager};
+use secrets_provider::{Live, Push, SecretsManager};
 use serde_json::json;
 
 use crate::process::{Failure, port};
@@ -85,17 +85,21 @@ impl Secrets {
         self.manager.clone()
     }
 
-    /// The URL of a queue that announces changes of these secrets: that of the embedded fake, or the
-    /// one that `SECRET_CHANGES_QUEUE` names.
+    /// What announces changes of these secrets: a queue of the embedded fake, or the topic that
+    /// `SECRET_CHANGES_TOPIC` names, or the queue that `SECRET_CHANGES_QUEUE` names.
     ///
     /// # Errors
     ///
-    /// If nothing is embedded and the variable is not set.
-    pub fn queue(&self) -> Result<String, Failure> {
-        match &self.embedded {
-            Some(server) => Ok(server.queue("secret-changes", PREFIX)),
-            None => Ok(env::var("SECRET_CHANGES_QUEUE")
-                .map_err(|_| "set SECRET_CHANGES_QUEUE to the URL of the queue")?),
+    /// If nothing is embedded and no variable is set.
+    pub fn push(&self) -> Result<Push, Failure> {
+        if let Some(server) = &self.embedded {
+            return Ok(Push::queue(server.queue("secret-changes", PREFIX)));
+        }
+        match (env::var("SECRET_CHANGES_TOPIC"), env::var("SECRET_CHANGES_QUEUE")) {
+            (Ok(arn), _) => Ok(Push::topic(arn)),
+            (Err(_), Ok(url)) => Ok(Push::queue(url)),
+            (Err(_), Err(_)) => Err("set SECRET_CHANGES_TOPIC to the ARN of the topic, or \
+                                     SECRET_CHANGES_QUEUE to the URL of the queue")?,
         }
     }
 

@@ -7,7 +7,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use examples::{Failure, Secrets, Settings};
-use secrets_provider::{Live, Push};
+use secrets_provider::Live;
 
 /// In case that a message is lost.
 const EVERY: Duration = Duration::from_secs(15 * 60);
@@ -21,11 +21,11 @@ async fn main() -> Result<(), Failure> {
         println!("{}", secrets.manager().push_setup()?);
         return Ok(());
     }
-    let push = Push::queue(secrets.queue()?).spread(Duration::ZERO);
+    let push = secrets.push()?.spread(Duration::ZERO);
     let builder = Live::builder(secrets.manager()).push(push).refresh_every(EVERY);
     let settings: Live<Settings> = builder.start().await?;
     let mut changes = settings.changes();
-    println!("{secrets}\nIt is read when the queue announces it, and every 15 minutes.");
+    println!("{secrets}\nIt is read when AWS announces it, and every 15 minutes.");
     println!("The login is {}.", settings.load().database.username);
     while let Some(change) = tokio::select! {
         change = changes.next() => change,

@@ -20,6 +20,9 @@ pub(crate) struct Location {
     partition: String,
     region: String,
     account: String,
+    /// As endpoints are named after it.
+    #[cfg(feature = "aws")]
+    service: &'static str,
 }
 
 impl Location {
@@ -32,7 +35,21 @@ impl Location {
             partition: partition(region).to_owned(),
             region: region.to_owned(),
             account: account.to_owned(),
+            #[cfg(feature = "aws")]
+            service: "secretsmanager",
         }
+    }
+
+    /// The same location, for calls of another service, as endpoints are named after it: `sqs`.
+    #[cfg(feature = "sqs")]
+    pub(crate) fn of_service(self, service: &'static str) -> Self {
+        Self { service, ..self }
+    }
+
+    /// The service that calls go to, as endpoints are named after it.
+    #[cfg(feature = "aws")]
+    pub(crate) fn service(&self) -> &'static str {
+        self.service
     }
 
     /// This region or that of the process, in the account of the process, as its variables say.
@@ -67,7 +84,7 @@ impl Location {
     pub(crate) fn endpoint_service(&self) -> String {
         let reversed =
             if self.partition == "aws-cn" { "cn.com.amazonaws" } else { "com.amazonaws" };
-        format!("{reversed}.{}.secretsmanager", self.region().unwrap_or("<region>"))
+        format!("{reversed}.{}.{}", self.region().unwrap_or("<region>"), self.service)
     }
 
     /// The URL of the service's own endpoint.
@@ -75,7 +92,7 @@ impl Location {
     pub(crate) fn endpoint_url(&self) -> String {
         let suffix = if self.partition == "aws-cn" { ".cn" } else { "" };
         let region = self.region().unwrap_or("region");
-        format!("https://secretsmanager.{region}.amazonaws.com{suffix}")
+        format!("https://{}.{region}.amazonaws.com{suffix}", self.service)
     }
 
     /// The ARN of a secret as a resource in IAM. Its six random characters are unknown for a name,
@@ -89,7 +106,7 @@ impl Location {
     }
 
     fn secret_arn(&self, name: &str) -> String {
-        let Self { partition, region, account } = self;
+        let Self { partition, region, account, .. } = self;
         format!("arn:{partition}:secretsmanager:{region}:{account}:secret:{name}")
     }
 

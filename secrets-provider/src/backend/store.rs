@@ -47,6 +47,14 @@ pub(crate) trait Store: fmt::Debug + Send + Sync {
         Box::pin(std::future::ready(Err(not_aws())))
     }
 
+    /// The endpoint of another service, as endpoints are named after it, if the configuration does
+    /// not have it.
+    #[cfg(feature = "sqs")]
+    fn endpoint_of(&self, service: &str) -> Option<&str> {
+        let _ = service;
+        None
+    }
+
     /// A client of the SDK, for calls that no backend has.
     #[cfg(feature = "aws")]
     fn sdk_client(

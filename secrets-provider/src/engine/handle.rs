@@ -110,14 +110,14 @@ impl Handle {
     }
 }
 
-/// Runs a background task until it ends, panics or is stopped, then calls `at_end` and drops the
+/// Runs a background task until it ends, panics or is stopped, then awaits `at_end` and drops the
 /// task; after `shutdown`, `after_shutdown` follows. The task's side of the handle should be
 /// dropped with the task, or with `after_shutdown`, so that the end is announced last.
 pub(crate) fn spawn(
     mut stopped: watch::Receiver<bool>,
     task: impl Future<Output = ()> + Send + 'static,
     panicked: fn(),
-    at_end: impl FnOnce() + Send + 'static,
+    at_end: impl Future<Output = ()> + Send + 'static,
     after_shutdown: impl Future<Output = ()> + Send + 'static,
 ) {
     tokio::spawn(async move {
@@ -130,7 +130,7 @@ pub(crate) fn spawn(
                     panicked();
                 }
             }
-            at_end();
+            at_end.await;
         }
         if *stopped.borrow() {
             // It may be foreign code.

@@ -26,6 +26,7 @@ mod watched_file;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -50,13 +51,14 @@ use crate::observe::status::Status;
 use crate::observe::{events, metrics};
 
 /// Reads the secrets for the first time, makes settings of them, and spawns the task that refreshes
-/// them.
+/// them. The future that comes with the triggers is awaited when that task has ended; before that, no
+/// shutdown is complete.
 pub(crate) async fn start<T>(
     fetcher: Fetcher,
     pipeline: Pipeline<T>,
     schedule: Schedule,
     max_staleness: Option<Duration>,
-    triggers: Vec<BoxStream<'static, Trigger>>,
+    (triggers, at_end): (Vec<BoxStream<'static, Trigger>>, BoxFuture<'static, ()>),
     notifier: &Notifier,
 ) -> Result<(Arc<Cell<T>>, Handle), Error>
 where
@@ -135,7 +137,10 @@ where
         task.stopped,
         refresher.run(task.queue, triggers),
         events::refresher_panicked,
-        move || ending.status().set_next_attempt(None),
+        async move {
+            ending.status().set_next_attempt(None);
+            at_end.await;
+        },
         release,
     );
     Ok((cell, handle))

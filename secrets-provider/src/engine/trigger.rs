@@ -128,6 +128,12 @@ impl Trigger {
         Self { reason: "push".into(), asks: Asks::Secret(hint) }
     }
 
+    /// Changes are announced from now on; what changed shortly before may have been missed.
+    #[cfg(feature = "sqs")]
+    pub(crate) fn subscribed() -> Self {
+        Self { reason: "subscribed".into(), asks: Asks::Read(Scope::due()) }
+    }
+
     /// The version that the [`secret`](Self::secret) has now. If it is live already, nothing is
     /// read. If the store still answers with the version that was live before, its replicas may
     /// lag, and it is read again after 0.5, 1 and 2 s. Another version than this one is served too:

@@ -373,9 +373,12 @@ impl<T: DeserializeOwned + Send + Sync + 'static> LiveBuilder<T> {
         #[cfg(feature = "sqs")]
         let (queue, peers) = push.progress();
         #[cfg(feature = "sqs")]
-        let triggers = push.triggers(self.triggers);
+        let triggers = {
+            let at_end = push.ending();
+            (push.triggers(self.triggers), at_end)
+        };
         #[cfg(not(feature = "sqs"))]
-        let triggers = self.triggers;
+        let triggers = (self.triggers, std::future::ready(()).boxed());
         let (cell, handle) =
             engine::start(fetcher, pipeline, schedule, self.max_staleness, triggers, notifier)
                 .await?;

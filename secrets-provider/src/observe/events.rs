@@ -222,6 +222,87 @@ pub(crate) fn push_messages_not_deleted(queue: &str, error: &Error, repeated: bo
     }
 }
 
+/// More hints came at once than are gathered. The first of a queue is at WARN.
+#[cfg(feature = "sqs")]
+pub(crate) fn push_hint_dropped(queue: &str, first: bool) {
+    let queue = escape(queue);
+    if first {
+        tracing::warn!(
+            target: TARGET,
+            queue = %queue,
+            hint = "the interval finds what it was about; what sends hints of so many secrets may not be AWS",
+            "push_hint_dropped"
+        );
+    } else {
+        tracing::debug!(target: TARGET, queue = %queue, "push_hint_dropped");
+    }
+}
+
+/// A queue was made, and subscribed to a topic.
+#[cfg(feature = "sqs")]
+pub(crate) fn push_queue_made(topic: &str, queue: &str) {
+    tracing::info!(target: TARGET, topic = %escape(topic), queue = %escape(queue), "push_queue_made");
+}
+
+/// The queue for a topic and its subscription were deleted, because the program stops.
+#[cfg(feature = "sqs")]
+pub(crate) fn push_queue_deleted(topic: &str, queue: &str) {
+    tracing::info!(target: TARGET, topic = %escape(topic), queue = %escape(queue), "push_queue_deleted");
+}
+
+/// The queue for a topic, or its subscription, could not be deleted when the program stopped.
+#[cfg(feature = "sqs")]
+pub(crate) fn push_queue_not_deleted(topic: &str, error: &Error) {
+    tracing::warn!(
+        target: TARGET,
+        topic = %escape(topic),
+        error.kind = %error.kind(),
+        error.message = %error,
+        "push_queue_not_deleted"
+    );
+}
+
+/// The subscription or the tags of a queue were not renewed. One that is `repeated` is at DEBUG.
+#[cfg(feature = "sqs")]
+pub(crate) fn push_queue_not_renewed(topic: &str, error: &Error, repeated: bool) {
+    let topic = escape(topic);
+    if repeated {
+        tracing::debug!(target: TARGET, topic = %topic, error.kind = %error.kind(), "push_queue_not_renewed");
+    } else {
+        tracing::warn!(
+            target: TARGET,
+            topic = %topic,
+            error.kind = %error.kind(),
+            error.message = %error,
+            "push_queue_not_renewed"
+        );
+    }
+}
+
+/// So many queues of replicas that died were removed.
+#[cfg(feature = "sqs")]
+pub(crate) fn push_queues_swept(topic: &str, count: usize) {
+    tracing::info!(target: TARGET, topic = %escape(topic), count, "push_queues_swept");
+}
+
+/// Queues of replicas that died could not be looked for or removed. One that is `repeated` is at
+/// DEBUG.
+#[cfg(feature = "sqs")]
+pub(crate) fn push_sweep_failed(topic: &str, error: &Error, repeated: bool) {
+    let topic = escape(topic);
+    if repeated {
+        tracing::debug!(target: TARGET, topic = %topic, error.kind = %error.kind(), "push_sweep_failed");
+    } else {
+        tracing::warn!(
+            target: TARGET,
+            topic = %topic,
+            error.kind = %error.kind(),
+            error.message = %error,
+            "push_sweep_failed"
+        );
+    }
+}
+
 /// Peers were not informed of a hint. While that lasts, further failures are at DEBUG.
 #[cfg(feature = "sqs")]
 pub(crate) fn peers_failed(addresses: &str, error: &Error, repeated: bool) {

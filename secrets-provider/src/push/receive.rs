@@ -20,6 +20,8 @@ use super::envelope::{Said, read};
 use crate::engine::hints::Hint;
 use crate::engine::trigger::Trigger;
 use crate::error::{Error, ErrorKind};
+use crate::load::fetch::Selector;
+use crate::load::plan::Plan;
 use crate::observe::events;
 use crate::observe::status::Progress;
 use crate::unwind;
@@ -43,21 +45,32 @@ pub(super) struct Message {
     pub(super) receipt: Option<String>,
 }
 
+/// What a receive brings.
+#[derive(Default)]
+pub(super) struct Received {
+    pub(super) messages: Vec<Message>,
+    /// The queue gets messages only since now, so changes of before are to be looked for.
+    pub(super) may_have_missed: bool,
+    /// What failed beside the receive, and may hinder later ones.
+    pub(super) trouble: Option<Error>,
+}
+
 /// A queue of messages.
 pub(super) trait Queue: Send + Sync + 'static {
     /// Waits for messages, for some seconds. An empty result is no failure.
-    fn receive(&self) -> BoxFuture<'_, Result<Vec<Message>, Error>>;
+    fn receive(&self) -> BoxFuture<'_, Result<Received, Error>>;
 
     /// Deletes messages. What fails is logged and comes again, which does no harm.
     fn delete(&self, receipts: Vec<String>) -> BoxFuture<'_, Result<(), Error>>;
 }
 
 /// How a queue is received.
-#[derive(Debug, Clone)]
 pub(super) struct Options {
     /// The label of the versions that are read.
     pub(super) label: String,
     pub(super) spread: Duration,
+    /// What is selected: hints of other secrets are ignored.
+    pub(super) plan: Plan,
 }
 
 /// The hints of a queue, from when the stream is polled first, which is in a runtime.
@@ -70,15 +83,15 @@ pub(super) fn hints(
         let (sender, receiver) = mpsc::channel(1);
         let ended = progress.clone();
         let receiving = unwind::catch_future(run(queue, options, progress, sender));
-        let task = Ends(tokio::spawn(async move {
+        let task = Ends::with(tokio::spawn(async move {
             if let Err(panic) = receiving.await {
                 events::trigger_panicked();
                 ended.failed(&panic.rejection("receiving the queue"));
             }
         }));
         stream::unfold((receiver, task), async |(mut receiver, task)| {
-            let hints: Vec<Hint> = mpsc::Receiver::recv(&mut receiver).await?;
-            Some((stream::iter(hints.into_iter().map(Trigger::hinted)), (receiver, task)))
+            let triggers: Vec<Trigger> = mpsc::Receiver::recv(&mut receiver).await?;
+            Some((stream::iter(triggers), (receiver, task)))
         })
         .flatten()
     };
@@ -86,7 +99,13 @@ pub(super) fn hints(
 }
 
 /// A task that ends when this is dropped.
-struct Ends(JoinHandle<()>);
+pub(super) struct Ends(JoinHandle<()>);
+
+impl Ends {
+    pub(super) fn with(task: JoinHandle<()>) -> Self {
+        Self(task)
+    }
+}
 
 impl Drop for Ends {
     fn drop(&mut self) {
@@ -98,22 +117,38 @@ impl Drop for Ends {
 #[derive(Default)]
 struct Gathered {
     hints: BTreeMap<(String, Option<String>), Hint>,
+    /// Whether changes are to be looked for that no hint names.
+    may_have_missed: bool,
     due: Option<Instant>,
 }
 
 impl Gathered {
-    fn add(&mut self, hint: Hint, spread: Duration) {
+    /// Whether there is room for the hint.
+    fn add(&mut self, hint: Hint, spread: Duration) -> bool {
         let key = (hint.secret.clone(), hint.version.clone());
-        if self.hints.len() < MAX_GATHERED || self.hints.contains_key(&key) {
-            self.due.get_or_insert_with(|| Instant::now() + spread.mul_f64(fastrand::f64()));
+        let fits = self.hints.len() < MAX_GATHERED || self.hints.contains_key(&key);
+        if fits {
+            self.begin(spread);
             // The first event's time: it is how long the change has waited.
             self.hints.entry(key).or_insert(hint);
         }
+        fits
     }
 
-    fn take(&mut self) -> Vec<Hint> {
+    fn look_for_missed(&mut self, spread: Duration) {
+        self.begin(spread);
+        self.may_have_missed = true;
+    }
+
+    fn begin(&mut self, spread: Duration) {
+        self.due.get_or_insert_with(|| Instant::now() + spread.mul_f64(fastrand::f64()));
+    }
+
+    fn take(&mut self) -> Vec<Trigger> {
         self.due = None;
-        std::mem::take(&mut self.hints).into_values().collect()
+        let missed = std::mem::take(&mut self.may_have_missed).then(Trigger::subscribed);
+        let hints = std::mem::take(&mut self.hints).into_values().map(Trigger::hinted);
+        missed.into_iter().chain(hints).collect()
     }
 }
 
@@ -121,7 +156,7 @@ async fn run(
     queue: Arc<dyn Queue>,
     options: Options,
     progress: Arc<Progress>,
-    sender: Sender<Vec<Hint>>,
+    sender: Sender<Vec<Trigger>>,
 ) {
     let mut gathered = Gathered::default();
     // How often in a row a receive failed, or came back empty at once, as no queue does.
@@ -143,28 +178,16 @@ async fn run(
             result = &mut received => {
                 let mut receipts = Vec::new();
                 let wait = match result {
-                    Ok(messages) => {
+                    Ok(received) => {
                         if progress.connected() {
                             events::push_connected(progress.queue());
                         }
-                        failures = match messages.is_empty() && begun.elapsed() < QUICK {
+                        let is_quick = begun.elapsed() < QUICK && !received.may_have_missed;
+                        failures = match received.messages.is_empty() && is_quick {
                             true => failures.saturating_add(1),
                             false => 0,
                         };
-                        for Message { body, receipt } in messages {
-                            receipts.extend(receipt);
-                            match read(&body, &options.label) {
-                                Said::Changed(hint) if hint.is_possible() => {
-                                    progress.hinted();
-                                    gathered.add(hint, options.spread);
-                                }
-                                Said::Unrelated => {}
-                                Said::Changed(_) | Said::Unknown => {
-                                    let first = progress.unknown();
-                                    events::push_message_unknown(progress.queue(), first);
-                                }
-                            }
-                        }
+                        receipts = taken(received, &options, &progress, &mut gathered);
                         if failures > 0 { backoff(failures) } else { Duration::ZERO }
                     }
                     Err(error) => {
@@ -182,6 +205,47 @@ async fn run(
     }
 }
 
+/// Gathers what a receive brought, and returns what deletes it.
+fn taken(
+    received: Received,
+    options: &Options,
+    progress: &Progress,
+    gathered: &mut Gathered,
+) -> Vec<String> {
+    let Received { messages, may_have_missed, trouble } = received;
+    if may_have_missed {
+        gathered.look_for_missed(options.spread);
+    }
+    if let Some(error) = trouble {
+        let repeated = !progress.troubled(&error);
+        events::push_queue_not_renewed(progress.queue(), &error, repeated);
+    }
+    if messages.is_empty() {
+        return Vec::new();
+    }
+    let selector = Selector::of_names(&options.plan);
+    let mut receipts = Vec::new();
+    for Message { body, receipt } in messages {
+        receipts.extend(receipt);
+        match read(&body, &options.label) {
+            Said::Changed(hint) if hint.is_possible() => {
+                progress.hinted();
+                // What is not selected must not take the room of what is.
+                if !selector.ids(&hint.secret).is_empty() && !gathered.add(hint, options.spread) {
+                    let first = progress.dropped();
+                    events::push_hint_dropped(progress.queue(), first);
+                }
+            }
+            Said::Unrelated => {}
+            Said::Changed(_) | Said::Unknown => {
+                let first = progress.unknown();
+                events::push_message_unknown(progress.queue(), first);
+            }
+        }
+    }
+    receipts
+}
+
 /// Deletes what came before, waits, and receives. What came is handed on first, so that a deletion
 /// that takes long delays no hint; a hint that is lost afterwards is found by the interval.
 fn receive(
@@ -189,7 +253,7 @@ fn receive(
     progress: &Arc<Progress>,
     receipts: Vec<String>,
     wait: Duration,
-) -> BoxFuture<'static, Result<Vec<Message>, Error>> {
+) -> BoxFuture<'static, Result<Received, Error>> {
     let (queue, progress) = (queue.clone(), progress.clone());
     async move {
         if !receipts.is_empty() {
@@ -201,7 +265,7 @@ fn receive(
                 },
             );
             if let Err(error) = deleted {
-                let repeated = !progress.not_deleted(&error);
+                let repeated = !progress.troubled(&error);
                 events::push_messages_not_deleted(progress.queue(), &error, repeated);
             }
         }

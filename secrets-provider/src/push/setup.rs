@@ -1,8 +1,11 @@
-//! The rule, the queue and its policy, as a template for CloudFormation: what has to exist in AWS
-//! for [`Push::queue`](super::Push::queue). No call is made.
+//! The rule, the queue, the topic and their policies, as a template for CloudFormation: what has to
+//! exist in AWS for [`Push::queue`](super::Push::queue) and [`Push::topic`](super::Push::topic). No
+//! call is made.
 
 use serde_json::{Value, json};
 
+use super::own::PREFIX;
+use super::topic::RETENTION;
 use crate::error::{Error, ErrorKind};
 use crate::load::manager::SecretsManager;
 use crate::secret::id::names_of;
@@ -11,23 +14,27 @@ use crate::secret::id::names_of;
 /// (<https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html>).
 const MAX_PATTERN: usize = 2_048;
 
-/// How long messages are kept, in seconds. A hint is worth nothing later: the interval has found
-/// the change by then.
-const RETENTION: u32 = 300;
-
 impl SecretsManager {
-    /// A template for CloudFormation, as JSON, with what [`Push::queue`](crate::Push::queue) needs
-    /// for this very description (feature `sqs`): the rule of EventBridge that matches the selected
-    /// secrets, the queue, and the policy that lets the rule send to it. The output `QueueUrl` is
-    /// what to give to `Push::queue`; `ReaderPolicy` is what the program's role must be allowed.
+    /// A template for CloudFormation, as JSON, with what [`Push`](crate::Push) needs for this very
+    /// description (feature `sqs`): the rule of EventBridge that matches the selected secrets, a
+    /// queue for one replica and a topic for any number of them, and the policies that let the rule
+    /// send to both.
+    ///
+    /// | output | what it is for |
+    /// | --- | --- |
+    /// | `TopicArn` | [`Push::topic`](crate::Push::topic) |
+    /// | `TopicReaderPolicy` | what the role of a program with `Push::topic` must be allowed |
+    /// | `QueueUrl` | [`Push::queue`](crate::Push::queue) |
+    /// | `ReaderPolicy` | what the role of a program with `Push::queue` must be allowed |
     ///
     /// ```sh
     /// aws cloudformation deploy --stack-name gaara-secret-changes --template-file push.json
     /// ```
     ///
-    /// Each replica needs a stack of its own, because SQS gives a message to one receiver only; a
-    /// rule has five targets at most. If so many secrets are named that the pattern would be longer
-    /// than EventBridge allows, it matches every secret, and what is not selected is ignored.
+    /// The topic is called as the stack is; `TopicReaderPolicy` fits names of up to 42 characters.
+    /// What is not used, the queue or the topic, costs nothing and may be deleted from the template.
+    /// If so many secrets are named that the pattern would be longer than EventBridge allows, it
+    /// matches every secret, and what is not selected is ignored.
     ///
     /// ```
     /// # use secrets_provider::SecretsManager;
@@ -82,11 +89,42 @@ fn template(names: &[Value], label: &str) -> Value {
     if events.to_string().len() > MAX_PATTERN {
         events = pattern(None, label);
     }
-    let of = |resource: &str, attribute: &str| json!({"Fn::GetAtt": [resource, attribute]});
+    let arn = |resource: &str| json!({"Fn::GetAtt": [resource, "Arn"]});
+    let topic = json!({"Ref": "Topic"});
+    // Without a role for the targets: their own policies allow the rule.
+    let rule_may = |action: &str, resource: &Value| {
+        json!({
+            "Version": "2012-10-17",
+            "Statement": [{
+                "Effect": "Allow",
+                "Principal": {"Service": "events.amazonaws.com"},
+                "Action": action,
+                "Resource": resource,
+                "Condition": {"ArnEquals": {"aws:SourceArn": arn("Rule")}},
+            }],
+        })
+    };
+    let output = |description: &str, value: &Value| {
+        json!({
+            "Description": description,
+            "Value": value,
+        })
+    };
     json!({
         "AWSTemplateFormatVersion": "2010-09-09",
-        "Description": "Announces changes of secrets in a queue, for secrets-provider.",
+        "Description": "Announces changes of secrets in a queue and on a topic, for secrets-provider.",
         "Resources": {
+            "Rule": {
+                "Type": "AWS::Events::Rule",
+                "Properties": {
+                    "Description": "A label of a secret moved.",
+                    "EventPattern": events,
+                    "Targets": [
+                        {"Id": "queue", "Arn": arn("Changes")},
+                        {"Id": "topic", "Arn": topic},
+                    ],
+                },
+            },
             "Changes": {
                 "Type": "AWS::SQS::Queue",
                 "Properties": {
@@ -95,49 +133,79 @@ fn template(names: &[Value], label: &str) -> Value {
                     "SqsManagedSseEnabled": true,
                 },
             },
-            "Rule": {
-                "Type": "AWS::Events::Rule",
-                "Properties": {
-                    "Description": "A label of a secret moved.",
-                    "EventPattern": events,
-                    "Targets": [{"Id": "queue", "Arn": of("Changes", "Arn")}],
-                },
-            },
-            // Without a role for the target: the queue's own policy allows it.
             "RuleMaySend": {
                 "Type": "AWS::SQS::QueuePolicy",
                 "Properties": {
                     "Queues": [{"Ref": "Changes"}],
-                    "PolicyDocument": {
-                        "Version": "2012-10-17",
-                        "Statement": [{
-                            "Effect": "Allow",
-                            "Principal": {"Service": "events.amazonaws.com"},
-                            "Action": "sqs:SendMessage",
-                            "Resource": of("Changes", "Arn"),
-                            "Condition": {"ArnEquals": {"aws:SourceArn": of("Rule", "Arn")}},
-                        }],
-                    },
+                    "PolicyDocument": rule_may("sqs:SendMessage", &arn("Changes")),
+                },
+            },
+            "Topic": {
+                "Type": "AWS::SNS::Topic",
+                "Properties": {"TopicName": {"Ref": "AWS::StackName"}},
+            },
+            "RuleMayPublish": {
+                "Type": "AWS::SNS::TopicPolicy",
+                "Properties": {
+                    "Topics": [topic],
+                    "PolicyDocument": rule_may("sns:Publish", &topic),
                 },
             },
         },
         "Outputs": {
-            "QueueUrl": {
-                "Description": "For Push::queue.",
-                "Value": {"Ref": "Changes"},
-            },
-            "ReaderPolicy": {
-                "Description": "For the role of the program.",
-                "Value": {"Fn::Sub": READER},
-            },
+            "TopicArn": output("For Push::topic.", &topic),
+            "TopicReaderPolicy": output(
+                "For the role of a program with Push::topic.",
+                &json!({"Fn::Sub": topic_reader().to_string()}),
+            ),
+            "QueueUrl": output("For Push::queue.", &json!({"Ref": "Changes"})),
+            "ReaderPolicy": output(
+                "For the role of a program with Push::queue.",
+                &json!({"Fn::Sub": queue_reader().to_string()}),
+            ),
         },
     })
 }
 
-/// What the receiver must be allowed.
-const READER: &str = "{\"Version\": \"2012-10-17\", \"Statement\": [{\"Effect\": \"Allow\", \
-                      \"Action\": [\"sqs:ReceiveMessage\", \"sqs:DeleteMessage\"], \
-                      \"Resource\": \"${Changes.Arn}\"}]}";
+/// What the receiver of the queue must be allowed.
+fn queue_reader() -> Value {
+    json!({
+        "Version": "2012-10-17",
+        "Statement": [{
+            "Effect": "Allow",
+            "Action": ["sqs:ReceiveMessage", "sqs:DeleteMessage"],
+            "Resource": "${Changes.Arn}",
+        }],
+    })
+}
+
+/// What a replica must be allowed that makes a queue of its own. IAM accepts two of the actions only
+/// on `*` (<https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsns.html>).
+fn topic_reader() -> Value {
+    let own = format!(
+        "arn:${{AWS::Partition}}:sqs:${{AWS::Region}}:${{AWS::AccountId}}:{PREFIX}${{AWS::StackName}}-*"
+    );
+    let statement = |sid: &str, actions: &[&str], resource: &str| json!({"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resource});
+    json!({
+        "Version": "2012-10-17",
+        "Statement": [
+            statement(
+                "UseOwnQueue",
+                &[
+                    "sqs:CreateQueue",
+                    "sqs:TagQueue",
+                    "sqs:ReceiveMessage",
+                    "sqs:DeleteMessage",
+                    "sqs:DeleteQueue",
+                    "sqs:ListQueueTags",
+                ],
+                &own,
+            ),
+            statement("Subscribe", &["sns:Subscribe"], "${Topic}"),
+            statement("SweepAndUnsubscribe", &["sqs:ListQueues", "sns:Unsubscribe"], "*"),
+        ],
+    })
+}
 
 #[cfg(test)]
 mod tests {
@@ -146,8 +214,10 @@ mod tests {
     fn names(manager: &SecretsManager) -> Value {
         let template = manager.push_setup().expect("a template");
         let template: Value = serde_json::from_str(&template).expect("JSON");
-        let reader = template["Outputs"]["ReaderPolicy"]["Value"]["Fn::Sub"].as_str();
-        serde_json::from_str::<Value>(reader.expect("text")).expect("a policy");
+        for name in ["ReaderPolicy", "TopicReaderPolicy"] {
+            let policy = template["Outputs"][name]["Value"]["Fn::Sub"].as_str();
+            serde_json::from_str::<Value>(policy.expect("text")).expect("a policy");
+        }
         let rule = &template["Resources"]["Rule"]["Properties"]["EventPattern"];
         assert!(rule.to_string().len() <= MAX_PATTERN);
         assert_eq!(rule["detail"]["labelUpdated"], json!([manager.label()]));

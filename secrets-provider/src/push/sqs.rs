@@ -1,183 +1,132 @@
 //! A queue of SQS: long polls of twenty seconds, and deletions.
 //!
-//! The client is made at the first receive, on the runtime of the refresh, from the configuration
-//! of the manager or one that the program gives. Its limits are its own: one for a single attempt
-//! below the wait would cut every poll. Errors are in our words; the SDK's may quote anything.
+//! The first poll is short, so that it is known soon whether the queue answers. `calls` has the
+//! client, and the words of errors.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use aws_config::timeout::TimeoutConfig;
-use aws_sdk_sqs::Client;
-use aws_sdk_sqs::config::{Builder, Region};
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::types::DeleteMessageBatchRequestEntry;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use tokio::sync::OnceCell;
 
-use super::receive::{Message, Queue};
-use crate::backend::store::Store;
+use super::calls::{Call, Clients, kind_of};
+use super::receive::{Message, Queue, Received};
 use crate::error::{Error, ErrorKind, escape};
-use crate::unwind;
 
 /// How long one receive waits for a message, in seconds: the longest that SQS allows
 /// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html>).
 const WAIT: i32 = 20;
 
+/// How long the first one waits, and the one after a failure.
+const FIRST_WAIT: i32 = 2;
+
 /// How many messages one receive takes: the most that SQS allows.
 const MAX_MESSAGES: i32 = 10;
-
-/// How long one attempt may take: the wait, and time for the network.
-const ATTEMPT: Duration = Duration::from_secs(30);
-
-/// Where the client comes from.
-pub(super) enum Access {
-    Client(Box<Client>),
-    /// The configuration of the secrets' own store, loaded at the first receive.
-    Store(Arc<dyn Store>),
-}
 
 /// A queue, by its URL.
 pub(super) struct Sqs {
     url: String,
-    access: Access,
-    client: OnceCell<Client>,
+    /// As errors call it.
+    subject: String,
+    clients: Arc<Clients>,
+    /// Whether the last receive succeeded.
+    answers: AtomicBool,
 }
 
 impl Sqs {
-    /// # Errors
-    ///
-    /// `Config` if this is no URL of a queue.
-    pub(super) fn new(url: &str, access: Access) -> Result<Self, Error> {
-        if name(url).is_none() {
-            let message = format!("`{}` is not the URL of an SQS queue", escape(url));
-            return Err(Error::new(ErrorKind::Config, message).with_hint(
-                "give the queue's URL, such as \
-                 `https://sqs.eu-west-1.amazonaws.com/111122223333/secret-changes`; an ARN or a \
-                 name is not enough",
-            ));
-        }
-        Ok(Self { url: url.to_owned(), access, client: OnceCell::new() })
+    pub(super) fn new(url: String, clients: Arc<Clients>) -> Self {
+        let subject = format!("queue `{}`", escape(path(&url).unwrap_or(&url)));
+        Self { url, subject, clients, answers: AtomicBool::new(false) }
     }
 
-    async fn client(&self) -> Result<&Client, Error> {
-        self.client.get_or_try_init(|| self.connect()).await
-    }
-
-    async fn connect(&self) -> Result<Client, Error> {
-        let store = match &self.access {
-            Access::Client(client) => return Ok(Client::clone(client)),
-            Access::Store(store) => store,
-        };
-        let config = unwind::catch_future(store.sdk_config()).await;
-        let config = config.map_err(|panic| panic.rejection("loading the AWS configuration"))??;
-        let mut builder = Builder::from(&config).timeout_config(timeouts());
-        // A queue may be in another region than the secrets.
-        if let Some(region) = region(&self.url) {
-            builder = builder.region(Region::new(region.to_owned()));
-        }
-        Ok(Client::from_conf(builder.build()))
+    pub(super) fn url(&self) -> &str {
+        &self.url
     }
 
     fn failed<E>(&self, action: &str, error: &SdkError<E, HttpResponse>) -> Error
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
-        let queue = escape(name(&self.url).unwrap_or(&self.url)).into_owned();
-        let what = |what: &str| format!("queue `{queue}`: {action}: {what}");
-        let SdkError::ServiceError(context) = error else {
-            let no_answer = "no answer";
-            return Error::new(ErrorKind::Unavailable, what(no_answer)).with_hint(
-                "check the network and, in a VPC, the interface endpoint of SQS; secrets are read \
-                 at the interval meanwhile",
-            );
+        let actions = format!("`sqs:{action}`");
+        let call = Call {
+            service: "sqs",
+            action,
+            subject: &self.subject,
+            region: region(&self.url),
+            needs: (&actions, "the queue"),
         };
-        let code = context.err().code().unwrap_or_default();
-        let kind = kind_of(code);
-        let code = if code.is_empty() { "an error without a code" } else { code };
-        let error = Error::new(kind, what(&escape(code)));
-        match kind {
-            ErrorKind::AccessDenied => error.with_hint(format!(
-                "allow `sqs:{action}` on the queue to the program's role; a queue under a customer \
-                 managed key also needs `kms:Decrypt`"
-            )),
-            ErrorKind::NotFound => error.with_hint(
-                "check the queue's URL, its region and its account; a queue that was made again \
-                 within a minute of its deletion needs that minute",
-            ),
-            _ => error,
+        call.failed(error)
+    }
+
+    async fn received(&self) -> Result<Received, Error> {
+        let wait = if self.answers.load(Ordering::Relaxed) { WAIT } else { FIRST_WAIT };
+        let call = self.clients.sqs().await?.receive_message().queue_url(&self.url);
+        let call = call.wait_time_seconds(wait).max_number_of_messages(MAX_MESSAGES);
+        let answer = call.send().await.map_err(|error| self.failed("ReceiveMessage", &error))?;
+        let message = |message: aws_sdk_sqs::types::Message| Message {
+            body: message.body.unwrap_or_default(),
+            receipt: message.receipt_handle,
+        };
+        let messages = answer.messages.unwrap_or_default().into_iter().map(message).collect();
+        Ok(Received { messages, ..Received::default() })
+    }
+
+    async fn deleted(&self, receipts: Vec<String>) -> Result<(), Error> {
+        let entry = |(at, receipt): (usize, String)| {
+            let entry = DeleteMessageBatchRequestEntry::builder();
+            entry.id(at.to_string()).receipt_handle(receipt).build().ok()
+        };
+        let entries = receipts.into_iter().enumerate().filter_map(entry).collect();
+        let call = self.clients.sqs().await?.delete_message_batch().queue_url(&self.url);
+        let call = call.set_entries(Some(entries)).send();
+        let answer = call.await.map_err(|error| self.failed("DeleteMessage", &error))?;
+        match answer.failed.first() {
+            None => Ok(()),
+            Some(failed) => {
+                let message = format!("a message was not deleted: {}", escape(&failed.code));
+                Err(Error::new(kind_of(&failed.code), message))
+            }
         }
     }
 }
 
 impl Queue for Sqs {
-    fn receive(&self) -> BoxFuture<'_, Result<Vec<Message>, Error>> {
+    fn receive(&self) -> BoxFuture<'_, Result<Received, Error>> {
         async move {
-            let call = self.client().await?.receive_message().queue_url(&self.url);
-            let call = call.wait_time_seconds(WAIT).max_number_of_messages(MAX_MESSAGES);
-            let answer =
-                call.send().await.map_err(|error| self.failed("ReceiveMessage", &error))?;
-            let messages = answer.messages.unwrap_or_default().into_iter();
-            let message = |message: aws_sdk_sqs::types::Message| Message {
-                body: message.body.unwrap_or_default(),
-                receipt: message.receipt_handle,
-            };
-            Ok(messages.map(message).collect())
+            let received = self.received().await;
+            self.answers.store(received.is_ok(), Ordering::Relaxed);
+            received
         }
         .boxed()
     }
 
     fn delete(&self, receipts: Vec<String>) -> BoxFuture<'_, Result<(), Error>> {
-        async move {
-            let entry = |(at, receipt): (usize, String)| {
-                let entry = DeleteMessageBatchRequestEntry::builder();
-                entry.id(at.to_string()).receipt_handle(receipt).build().ok()
-            };
-            let entries = receipts.into_iter().enumerate().filter_map(entry).collect();
-            let call = self.client().await?.delete_message_batch().queue_url(&self.url);
-            let call = call.set_entries(Some(entries)).send();
-            let answer = call.await.map_err(|error| self.failed("DeleteMessage", &error))?;
-            match answer.failed.first() {
-                None => Ok(()),
-                Some(failed) => {
-                    let message = format!("a message was not deleted: {}", escape(&failed.code));
-                    Err(Error::new(kind_of(&failed.code), message))
-                }
-            }
-        }
-        .boxed()
+        self.deleted(receipts).boxed()
     }
 }
 
-fn timeouts() -> TimeoutConfig {
-    TimeoutConfig::builder()
-        .operation_attempt_timeout(ATTEMPT)
-        // The program's own configuration may have a shorter one, for other services.
-        .read_timeout(ATTEMPT)
-        .operation_timeout(ATTEMPT * 2)
-        .build()
-}
-
-/// What a code of SQS means, with or without the ending and the prefix of its older protocol.
-fn kind_of(code: &str) -> ErrorKind {
-    let denied =
-        ["AccessDenied", "InvalidClientTokenId", "SignatureDoesNotMatch", "InvalidSecurity"];
-    let also_denied = ["ExpiredToken", "UnrecognizedClient", "KmsAccessDenied", "InvalidAddress"];
-    let has = |parts: &[&str]| parts.iter().any(|part| code.contains(part));
-    match () {
-        () if has(&["QueueDoesNotExist", "NonExistentQueue", "QueueDeletedRecently"]) => {
-            ErrorKind::NotFound
-        }
-        () if has(&denied) || has(&also_denied) => ErrorKind::AccessDenied,
-        () if has(&["Throttl", "TooManyRequests", "OverLimit"]) => ErrorKind::Throttled,
-        () => ErrorKind::Unavailable,
+/// Checks what a program gives as the URL of a queue.
+///
+/// # Errors
+///
+/// `Config` if it is none.
+pub(super) fn check(url: &str) -> Result<(), Error> {
+    if path(url).is_some() {
+        return Ok(());
     }
+    let message = format!("`{}` is not the URL of an SQS queue", escape(url));
+    Err(Error::new(ErrorKind::Config, message).with_hint(
+        "give the queue's URL, such as \
+         `https://sqs.eu-west-1.amazonaws.com/111122223333/secret-changes`; an ARN or a name is \
+         not enough",
+    ))
 }
 
-/// The account and the name at the end of a queue's URL.
-fn name(url: &str) -> Option<&str> {
+/// The account and the name at the end of a queue's URL, with a slash between them.
+pub(super) fn path(url: &str) -> Option<&str> {
     let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"))?;
     let (host, path) = rest.split_once('/')?;
     let (account, name) = path.split_once('/')?;
@@ -185,11 +134,27 @@ fn name(url: &str) -> Option<&str> {
     ([host, account, name].into_iter().all(is_part) && !name.contains(['/', '?'])).then_some(path)
 }
 
-/// The region in the host of a queue's URL, if it is one of AWS.
-fn region(url: &str) -> Option<&str> {
-    let host = url.split("://").nth(1)?.split('/').next()?;
-    let (region, domain) = host.strip_prefix("sqs.")?.split_once('.')?;
-    domain.starts_with("amazonaws.com").then_some(region)
+/// The region in the host of a queue's URL, if it says one: after `sqs` or `sqs-fips`, as the
+/// endpoints of regions, FIPS, dual stack and VPCs have it; before `queue`, as older ones do
+/// (<https://docs.aws.amazon.com/general/latest/gr/sqs-service.html>).
+pub(super) fn region(url: &str) -> Option<&str> {
+    let host = url.split("://").nth(1)?.split(['/', ':']).next()?;
+    let labels: Vec<&str> = host.split('.').collect();
+    let after = |pair: &&[&'_ str]| matches!(pair[0], "sqs" | "sqs-fips") && is_region(pair[1]);
+    match labels.windows(2).find(after) {
+        Some(pair) => Some(pair[1]),
+        None if labels.get(1) == Some(&"queue") && is_region(labels[0]) => Some(labels[0]),
+        None if host == "queue.amazonaws.com" => Some("us-east-1"),
+        None => None,
+    }
+}
+
+/// Whether a label may be a region: `us-gov-west-1`.
+fn is_region(label: &str) -> bool {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    label.chars().all(plain)
+        && label.contains('-')
+        && label.rsplit('-').next().is_some_and(|end| end.parse::<u8>().is_ok())
 }
 
 #[cfg(test)]
@@ -206,8 +171,33 @@ mod tests {
                 Some("1/q.fifo"),
                 Some("cn-north-1"),
             ),
+            (
+                "https://sqs-fips.us-gov-west-1.amazonaws.com/1/q",
+                Some("1/q"),
+                Some("us-gov-west-1"),
+            ),
+            ("https://sqs.us-east-2.api.aws/1/q", Some("1/q"), Some("us-east-2")),
+            ("https://sqs-fips.us-east-2.api.aws/1/q", Some("1/q"), Some("us-east-2")),
+            (
+                "https://sqs.cn-north-1.api.amazonwebservices.com.cn/1/q",
+                Some("1/q"),
+                Some("cn-north-1"),
+            ),
+            (
+                "https://vpce-1a2b-3c.sqs.eu-west-1.vpce.amazonaws.com/1/q",
+                Some("1/q"),
+                Some("eu-west-1"),
+            ),
+            (
+                "https://vpce-1a2b-3c-eu-west-1a.sqs.eu-west-1.vpce.amazonaws.com:443/1/q",
+                Some("1/q"),
+                Some("eu-west-1"),
+            ),
+            ("https://sqs.us-iso-east-1.c2s.ic.gov/1/q", Some("1/q"), Some("us-iso-east-1")),
+            ("https://eu-west-1.queue.amazonaws.com/1/q", Some("1/q"), Some("eu-west-1")),
+            ("https://queue.amazonaws.com/1/q", Some("1/q"), Some("us-east-1")),
             ("http://localhost:4566/000000000000/q", Some("000000000000/q"), None),
-            ("https://vpce-1.sqs.eu-west-1.vpce.amazonaws.com/1/q", Some("1/q"), None),
+            ("https://sqs.internal.example/1/q", Some("1/q"), None),
             ("secret-changes", None, None),
             ("arn:aws:sqs:eu-west-1:111122223333:secret-changes", None, None),
             ("https://sqs.eu-west-1.amazonaws.com/", None, Some("eu-west-1")),
@@ -215,26 +205,8 @@ mod tests {
             ("https://sqs.eu-west-1.amazonaws.com/1/ a", None, Some("eu-west-1")),
             ("", None, None),
         ] {
-            assert_eq!((name(url), region(url)), (of_name, of_region), "{url}");
-        }
-    }
-
-    #[test]
-    fn codes_of_both_protocols_have_a_meaning() {
-        for (code, kind) in [
-            ("AccessDenied", ErrorKind::AccessDenied),
-            ("AccessDeniedException", ErrorKind::AccessDenied),
-            ("ExpiredToken", ErrorKind::AccessDenied),
-            ("com.amazonaws.sqs#QueueDoesNotExist", ErrorKind::NotFound),
-            ("AWS.SimpleQueueService.NonExistentQueue", ErrorKind::NotFound),
-            ("AWS.SimpleQueueService.QueueDeletedRecently", ErrorKind::NotFound),
-            ("RequestThrottled", ErrorKind::Throttled),
-            ("ThrottlingException", ErrorKind::Throttled),
-            ("OverLimit", ErrorKind::Throttled),
-            ("InternalError", ErrorKind::Unavailable),
-            ("", ErrorKind::Unavailable),
-        ] {
-            assert_eq!(kind_of(code), kind, "{code}");
+            assert_eq!((path(url), region(url)), (of_name, of_region), "{url}");
+            assert_eq!(check(url).is_ok(), of_name.is_some(), "{url}");
         }
     }
 }

@@ -134,6 +134,29 @@ impl State {
         }
     }
 
+    /// Whether the caller may do an action of SQS or SNS, with its prefix.
+    pub(crate) fn authorize_messaging(
+        &self,
+        caller: Caller,
+        action: &str,
+        resource: &str,
+    ) -> ApiResult<()> {
+        let allowed = |policy: &Policy| {
+            let context = common_context();
+            policy.decide(&Request { action, resource, context }) == Decision::Allowed
+        };
+        let denied = self.access.denied_actions.contains(action)
+            || self.access.policy.as_ref().is_some_and(|policy| !allowed(policy));
+        if caller == Caller::Trusted || !denied {
+            return Ok(());
+        }
+        let code = if action.starts_with("sns:") { "AuthorizationError" } else { "AccessDenied" };
+        let message = format!(
+            "User: {PRINCIPAL} is not authorized to perform: {action} on resource: {resource}"
+        );
+        Err(ApiError::new(code, 403, message))
+    }
+
     /// Whether the VPC endpoint lets a batch through that names these secrets.
     pub(crate) fn authorize_batch_at_endpoint(
         &self,

@@ -3,6 +3,7 @@
 //! Everything it does goes to the state that its clones share. What a test makes go wrong is in
 //! `controls`.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -243,11 +244,67 @@ impl FakeSecretsManager {
     /// [HTTP client](Self::http_client), may receive it. A queue of the same name is replaced.
     pub fn queue(&self, name: &str, prefix: &str) -> String {
         self.shared.state().queues.create(name, prefix);
-        let origin = match self.server.address() {
-            Some(address) => format!("http://{address}"),
-            None => format!("https://sqs.{REGION}.amazonaws.com"),
-        };
-        format!("{origin}/{ACCOUNT}/{name}")
+        format!("{}/{ACCOUNT}/{name}", self.shared.origin_of_queues())
+    }
+
+    /// Makes a topic of SNS that gets the event of every secret whose name starts with `prefix`, and
+    /// returns its ARN. Clients may make queues and subscribe them. As with AWS, a queue gets
+    /// messages only if its policy lets the topic send to it.
+    pub fn topic(&self, name: &str, prefix: &str) -> String {
+        self.shared.state().queues.topics.create(name, prefix)
+    }
+
+    /// Makes a queue with these tags, as a client does, and subscribes it to a topic.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such topic.
+    pub fn subscribed_queue(&self, topic: &str, name: &str, tags: &[(&str, &str)]) -> String {
+        let mut state = self.shared.state();
+        let tags = tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+        let made = state.queues.make(name, BTreeMap::new(), tags.collect());
+        let arn = crate::events::queue_arn(name);
+        let subscription = made.and_then(|()| state.queues.topics.subscribe(topic, &arn, true));
+        subscription.expect("a topic, and a queue of a new name")
+    }
+
+    /// Tags a queue, as a client does.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such queue.
+    pub fn tag_queue(&self, name: &str, key: &str, value: &str) {
+        let tagged = self.shared.state().queues.tag(name, key, value);
+        assert!(tagged, "there is no queue named {name}");
+    }
+
+    /// The ARNs of the queues that are subscribed to a topic.
+    #[must_use]
+    pub fn subscribed(&self, topic: &str) -> Vec<String> {
+        self.shared.state().queues.topics.endpoints(topic)
+    }
+
+    /// Deletes the subscriptions to a topic.
+    pub fn unsubscribe_all(&self, topic: &str) {
+        self.shared.state().queues.topics.unsubscribe_all(topic);
+    }
+
+    /// The names of all queues.
+    #[must_use]
+    pub fn queues(&self) -> Vec<String> {
+        self.shared.state().queues.names()
+    }
+
+    /// The tags of a queue; `None` if there is no such queue.
+    #[must_use]
+    pub fn queue_tags(&self, name: &str) -> Option<BTreeMap<String, String>> {
+        self.shared.state().queues.tags(name)
+    }
+
+    /// The attributes that clients gave a queue; `None` if there is no such queue.
+    #[must_use]
+    pub fn queue_attributes(&self, name: &str) -> Option<BTreeMap<String, String>> {
+        self.shared.state().queues.attributes(name)
     }
 
     /// Sends a message of any text to a queue.

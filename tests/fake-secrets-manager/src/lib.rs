@@ -21,7 +21,9 @@
 //! - There is one region and one account; signatures aren't checked, and every caller is the same
 //!   one.
 //! - Rotation schedules are kept and shown, but nothing rotates by itself.
-//! - Of SQS, there are only messages: received, deleted, and sent. No policy is checked for them.
+//! - Of SQS, queues are made, tagged, listed and deleted, and messages received, deleted and sent.
+//!   Of SNS, queues are subscribed and unsubscribed. Of a queue's own policy, only what lets a topic
+//!   send is checked.
 //! - Resource policies and replication aren't there: `UnknownOperationException`.
 
 mod access;
@@ -41,6 +43,7 @@ mod secret;
 mod server;
 mod shared;
 mod state;
+mod topics;
 mod wire;
 
 pub use fake::FakeSecretsManager;

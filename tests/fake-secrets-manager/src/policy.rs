@@ -106,6 +106,17 @@ pub(crate) struct Policy {
 }
 
 impl Policy {
+    /// The policy of a resource, of which the principals are not looked at.
+    pub(crate) fn of_resource(json: &str) -> Result<Self, PolicyError> {
+        let bad = || PolicyError("it is no policy of a resource".to_owned());
+        let mut document: serde_json::Value = serde_json::from_str(json).map_err(|_| bad())?;
+        let statements = document["Statement"].as_array_mut().ok_or_else(bad)?;
+        for statement in statements {
+            statement.as_object_mut().and_then(|s| s.remove("Principal")).ok_or_else(bad)?;
+        }
+        Self::parse(&document.to_string())
+    }
+
     pub(crate) fn parse(json: &str) -> Result<Self, PolicyError> {
         let document: Document =
             serde_json::from_str(json).map_err(|error| PolicyError(error.to_string()))?;

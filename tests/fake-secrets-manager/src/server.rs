@@ -58,6 +58,7 @@ impl Server {
             None => TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?,
         };
         let address = listener.local_addr()?;
+        shared.serves_at(format!("http://{address}"));
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(accept(listener, shared, stopped));
         let mut slot = lock(&self.slot);

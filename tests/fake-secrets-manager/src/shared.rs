@@ -17,7 +17,8 @@ use crate::events;
 use crate::fault::{Effect, Faults};
 use crate::operations;
 use crate::rotation::{self, Rotators};
-use crate::state::State;
+use crate::state::{REGION, State};
+use crate::topics;
 use crate::wire::{self, Answer, AnswerBody, Service};
 
 /// What handles, clients and connections share.
@@ -27,6 +28,8 @@ pub(crate) struct Shared {
     calls: Mutex<Calls>,
     pub(crate) rotators: Mutex<Rotators>,
     called: Notify,
+    /// Where it serves, once it does.
+    origin: Mutex<Option<String>>,
 }
 
 #[derive(Default)]
@@ -54,6 +57,7 @@ impl Shared {
             calls: Mutex::default(),
             rotators: Mutex::default(),
             called: Notify::new(),
+            origin: Mutex::default(),
         })
     }
 
@@ -115,6 +119,17 @@ impl Shared {
         }
     }
 
+    /// Where the URLs of queues begin.
+    pub(crate) fn origin_of_queues(&self) -> String {
+        let origin = lock(&self.origin).clone();
+        origin.unwrap_or_else(|| format!("https://sqs.{REGION}.amazonaws.com"))
+    }
+
+    /// Notes where it serves.
+    pub(crate) fn serves_at(&self, origin: String) {
+        *lock(&self.origin) = Some(origin);
+    }
+
     /// Answers one request.
     pub(crate) async fn answer(
         self: &Arc<Self>,
@@ -122,10 +137,11 @@ impl Shared {
         target: Option<&str>,
         body: Bytes,
     ) -> Result<Response<AnswerBody>, Dropped> {
-        let Some((service, operation)) = wire::operation(target) else {
+        let Some((service, operation)) = wire::operation(target, &body) else {
             let unknown = ApiError::new("UnknownOperationException", 400, "");
             return Ok(Answer::error(&unknown).into_response(false));
         };
+        let operation = operation.as_str();
         if caller == Caller::Trusted {
             return Ok(self.run(caller, service, operation, &body).await.into_response(false));
         }
@@ -138,6 +154,7 @@ impl Shared {
         }
         let answer = match met.effect {
             None => self.run(caller, service, operation, &body).await,
+            Some(Effect::Error(error)) if service == Service::Sns => Answer::xml_error(&error),
             Some(Effect::Error(error)) => Answer::error(&error),
             Some(Effect::Html(status)) => Answer::html(status),
             Some(Effect::Answer(status, body)) => Answer::raw(status, body),
@@ -163,8 +180,12 @@ impl Shared {
         operation: &str,
         body: &[u8],
     ) -> Answer {
-        if service == Service::Sqs {
-            return Answer::of(events::run(self, operation, body).await);
+        match service {
+            Service::Sqs => {
+                return Answer::of(events::run(self, caller, operation, body).await);
+            }
+            Service::Sns => return Answer::of_xml(topics::run(self, caller, operation, body)),
+            Service::SecretsManager => {}
         }
         let done = operations::run(&mut self.state(), caller, operation, body);
         if caller == Caller::Client && done.answer.as_ref().is_err_and(ApiError::is_denial) {

@@ -10,19 +10,24 @@ use http_body::{Body, Frame, SizeHint};
 use serde_json::{Value as Json, json};
 
 use crate::error::{ApiError, ApiResult};
+use crate::topics;
 
 /// The service that a request is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Service {
     SecretsManager,
     Sqs,
+    Sns,
 }
 
-/// The service and the operation that a request's `X-Amz-Target` names.
-pub(crate) fn operation(target: Option<&str>) -> Option<(Service, &str)> {
-    match target?.split_once('.')? {
-        ("secretsmanager", operation) => Some((Service::SecretsManager, operation)),
-        ("AmazonSQS", operation) => Some((Service::Sqs, operation)),
+/// The service and the operation that a request's `X-Amz-Target` names; for SNS, its form.
+pub(crate) fn operation(target: Option<&str>, body: &[u8]) -> Option<(Service, String)> {
+    let Some(target) = target else {
+        return topics::operation(body).map(|operation| (Service::Sns, operation));
+    };
+    match target.split_once('.')? {
+        ("secretsmanager", operation) => Some((Service::SecretsManager, operation.to_owned())),
+        ("AmazonSQS", operation) => Some((Service::Sqs, operation.to_owned())),
         _ => None,
     }
 }
@@ -41,6 +46,27 @@ impl Answer {
             Ok(members) => Self::json(200, &members),
             Err(error) => Self::error(&error),
         }
+    }
+
+    /// The answer of a service whose answers are XML.
+    pub(crate) fn of_xml(outcome: ApiResult<String>) -> Self {
+        match outcome {
+            Ok(body) => Self::xml(200, body),
+            Err(error) => Self::xml_error(&error),
+        }
+    }
+
+    pub(crate) fn xml_error(error: &ApiError) -> Self {
+        let ApiError { code, status, message } = error;
+        let body = format!(
+            "<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code>\
+             <Message>{message}</Message></Error><RequestId>1</RequestId></ErrorResponse>"
+        );
+        Self::xml(*status, body)
+    }
+
+    fn xml(status: u16, body: String) -> Self {
+        Self { status, content_type: "text/xml", error_code: None, body: body.into() }
     }
 
     pub(crate) fn error(error: &ApiError) -> Self {

@@ -39,6 +39,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use aws_sdk_secretsmanager::Client;
+#[cfg(feature = "sqs")]
+use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
+#[cfg(feature = "sqs")]
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_types::SdkConfig;
 use aws_types::region::Region;
 use futures_util::FutureExt as _;
@@ -104,6 +108,14 @@ impl Store for Access {
             }
         }
         .boxed()
+    }
+
+    #[cfg(feature = "sqs")]
+    fn endpoint_of(&self, service: &str) -> Option<&str> {
+        match self {
+            Self::Environment(variables) => variables.endpoint_of(service),
+            Self::Config(_) | Self::Client(_) => None,
+        }
     }
 
     /// The region that the program or only `.env` sets. Otherwise the SDK finds it elsewhere.
@@ -179,6 +191,26 @@ impl Aws {
                 None
             }
         }
+    }
+}
+
+/// The error of a call of another service, if it got no answer; such as `sqs`, as its endpoints are
+/// named.
+#[cfg(feature = "sqs")]
+pub(crate) fn without_answer<E>(
+    service: &'static str,
+    action: &str,
+    region: Option<&str>,
+    error: &SdkError<E, HttpResponse>,
+) -> Option<Error>
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    let location = Location::new(region, None).of_service(service);
+    let call = Call { action, id: None, stage: None, location: &location };
+    match error {
+        SdkError::ServiceError(_) | SdkError::ResponseError(_) => None,
+        error => Some(call.failed(error)),
     }
 }
 

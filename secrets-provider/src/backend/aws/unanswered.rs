@@ -73,7 +73,7 @@ impl Call<'_> {
             let hint = format!("{slip}: {hint}; {check}");
             return error.with_hint(hint);
         }
-        if let Some(slip) = setup.endpoint_of_dotenv() {
+        if let Some(slip) = setup.endpoint_of_dotenv(self.location) {
             let hint = format!("{slip}; {check}");
             return error.with_hint(hint);
         }

@@ -3,6 +3,8 @@
 //! They are handed over through the SDK's builder, because the process environment is not changed.
 //! Variables that the builder has no counterpart for are named in a warning.
 
+#[cfg(feature = "sqs")]
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -29,6 +31,27 @@ pub(super) const MAX_ATTEMPTS: &str = "AWS_MAX_ATTEMPTS";
 pub(super) const RETRY_MODE: &str = "AWS_RETRY_MODE";
 /// The endpoint's variables. The SDK prefers the first.
 pub(super) const ENDPOINTS: [&str; 2] = ["AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_ENDPOINT_URL"];
+#[cfg(feature = "sqs")]
+const ENDPOINTS_OF_SQS: [&str; 2] = ["AWS_ENDPOINT_URL_SQS", "AWS_ENDPOINT_URL"];
+#[cfg(feature = "sqs")]
+const ENDPOINTS_OF_SNS: [&str; 2] = ["AWS_ENDPOINT_URL_SNS", "AWS_ENDPOINT_URL"];
+
+/// The variables of the endpoint of a service, as endpoints are named after it.
+pub(super) fn endpoints(service: &str) -> [&'static str; 2] {
+    match service {
+        #[cfg(feature = "sqs")]
+        "sqs" => ENDPOINTS_OF_SQS,
+        #[cfg(feature = "sqs")]
+        "sns" => ENDPOINTS_OF_SNS,
+        _ => ENDPOINTS,
+    }
+}
+
+/// The services that are called, as endpoints are named after them.
+#[cfg(not(feature = "sqs"))]
+const SERVICES: [&str; 1] = ["secretsmanager"];
+#[cfg(feature = "sqs")]
+const SERVICES: [&str; 3] = ["secretsmanager", "sqs", "sns"];
 
 /// Variables that the SDK only reads from the environment: its builder has no counterpart, or one
 /// that does more.
@@ -52,6 +75,9 @@ const NOT_HANDED_OVER: [&str; 12] = [
 pub(crate) struct Variables {
     region: Option<String>,
     endpoint: Option<String>,
+    /// The endpoints of other services, by their names.
+    #[cfg(feature = "sqs")]
+    other_endpoints: BTreeMap<&'static str, String>,
     credentials: Option<Credentials>,
     profile: Option<String>,
     config_file: Option<PathBuf>,
@@ -84,7 +110,8 @@ impl Variables {
             Some(_) => Err(environment.bad(name, "`true` or `false`")),
         };
         let slip = |name: &&&str| environment.of_dotenv(name).is_some_and(|url| !is_http(url));
-        if let Some(name) = ENDPOINTS.iter().find(slip) {
+        let of_services = SERVICES.map(endpoints);
+        if let Some(name) = of_services.as_flattened().iter().find(slip) {
             let expected = "a URL that starts with the scheme `https://` or `http://`";
             return Err(environment.bad(name, expected));
         }
@@ -100,9 +127,15 @@ impl Variables {
         let ignores_endpoints = environment
             .value("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")
             .is_some_and(|value| value.eq_ignore_ascii_case("true"));
+        let endpoint = |service: &str| first(endpoints(service)).filter(|_| !ignores_endpoints);
         Ok(Self {
             region: first(REGIONS),
-            endpoint: first(ENDPOINTS).filter(|_| !ignores_endpoints),
+            endpoint: endpoint(SERVICES[0]),
+            #[cfg(feature = "sqs")]
+            other_endpoints: SERVICES[1..]
+                .iter()
+                .filter_map(|service| Some((*service, endpoint(service)?)))
+                .collect(),
             credentials: credentials(environment)?,
             profile: text("AWS_PROFILE"),
             config_file: text(CONFIG_FILE).map(PathBuf::from),
@@ -116,6 +149,12 @@ impl Variables {
     /// The region, if only `.env` sets one.
     pub(super) fn region(&self) -> Option<&str> {
         self.region.as_deref()
+    }
+
+    /// The endpoint of another service, if only `.env` sets one.
+    #[cfg(feature = "sqs")]
+    pub(super) fn endpoint_of(&self, service: &str) -> Option<&str> {
+        self.other_endpoints.get(service).map(String::as_str)
     }
 
     /// Whether only `.env` sets an endpoint.
@@ -275,5 +314,35 @@ mod tests {
         }
         let dotenv = keys.map(|(name, value)| (name.to_owned(), Zeroizing::new(value.to_owned())));
         assert!(Variables::only_of_dotenv(&Environment::new([], dotenv)).is_ok());
+    }
+
+    #[cfg(feature = "sqs")]
+    #[test]
+    fn the_endpoints_of_queues_and_topics_come_from_dotenv_too() {
+        const OF_ALL: &str = "http://all:1";
+        let of = |process: &[&str], dotenv: &[(&str, &str)]| {
+            let own = |name: &str, value: &str| (name.to_owned(), Zeroizing::new(value.to_owned()));
+            let process = process.iter().map(|name| own(name, "http://process:1"));
+            let dotenv = dotenv.iter().map(|(name, value)| own(name, value));
+            let variables = Variables::only_of_dotenv(&Environment::new(process, dotenv));
+            let variables = variables.expect("variables");
+            ["sqs", "sns"].map(|service| variables.endpoint_of(service).map(str::to_owned))
+        };
+        let some = |text: &str| Some(text.to_owned());
+        let (all, sqs) = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SQS");
+        for (process, dotenv, expected) in [
+            (&[][..], &[][..], [None, None]),
+            (&[], &[(all, OF_ALL)], [some(OF_ALL), some(OF_ALL)]),
+            (&[], &[(all, OF_ALL), (sqs, "http://sqs:1")], [some("http://sqs:1"), some(OF_ALL)]),
+            // The SDK reads these itself.
+            (&[all], &[(all, OF_ALL)], [None, None]),
+            (&[sqs], &[(all, OF_ALL)], [None, some(OF_ALL)]),
+            (&["AWS_ENDPOINT_URL_SECRETS_MANAGER"], &[(all, OF_ALL)], [some(OF_ALL), some(OF_ALL)]),
+        ] {
+            assert_eq!(of(process, dotenv), expected, "{process:?} {dotenv:?}");
+        }
+        let slip = [(sqs.to_owned(), Zeroizing::new("sqs:1".to_owned()))];
+        let error = Variables::only_of_dotenv(&Environment::new([], slip)).expect_err("no URL");
+        assert!(error.to_string().contains(sqs), "{error}");
     }
 }

@@ -248,6 +248,9 @@ impl StatusPage {
         if let more @ 1.. = push.unknown() {
             lines.push(format!("{more} other messages"));
         }
+        if let dropped @ 1.. = push.dropped() {
+            lines.push(format!("{dropped} hints dropped"));
+        }
         card(f, "Push", push.state().as_str(), &lines.join("<br />"))
     }
 

@@ -186,7 +186,7 @@ impl<T: Send + Sync + 'static> Live<T> {
             task.stopped,
             follower.run(upstream, task.queue),
             events::derived_follower_panicked,
-            move || ending.lock().ended_at = Some(Instant::now()),
+            async move { ending.lock().ended_at = Some(Instant::now()) },
             std::future::ready(()),
         );
         let input = Input::Derived { from: Box::new(self.clone()), state };

@@ -32,6 +32,12 @@ impl<'a> Selector<'a> {
         Self { by_name, prefix }
     }
 
+    /// For a plan of which nothing was read yet: what it selects by its names and prefix.
+    #[cfg(feature = "sqs")]
+    pub(crate) fn of_names(plan: &'a Plan) -> Self {
+        Self::new(plan, [])
+    }
+
     /// The ids that this one has here, usually one; its name, if it is selected but not known yet.
     pub(crate) fn ids(&self, id: &str) -> Vec<String> {
         let names = names_of(id);

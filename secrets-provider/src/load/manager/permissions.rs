@@ -24,6 +24,8 @@ impl SecretsManager {
     ///   managed keys; which those are, only AWS knows. Otherwise leave it out. A key of another
     ///   account must also allow it in its own policy.
     ///
+    /// What `Push` needs beside that (feature `sqs`) is in the outputs of `push_setup`.
+    ///
     /// The region is that of [`client`](Self::client) or [`aws_config`](Self::aws_config), else
     /// `AWS_REGION` or `AWS_DEFAULT_REGION`. The account is `AWS_ACCOUNT_ID`, because nothing else
     /// contains it. An unknown region or account is `*`. With another [`backend`](Self::backend)

@@ -17,7 +17,8 @@ use tokio::time::Instant;
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum PushState {
-    /// The first receive has not come back yet. It may take 20 s.
+    /// The first receive has not come back yet. It takes about 2 s, and making a queue as long
+    /// again.
     Connecting,
     /// The queue answers.
     Connected,
@@ -55,6 +56,7 @@ pub struct PushStatus {
     state: PushState,
     queue: String,
     hints: u64,
+    dropped: u64,
     unknown: u64,
     #[serde(serialize_with = "epoch_if_any")]
     last_hint: Option<Instant>,
@@ -69,14 +71,20 @@ impl PushStatus {
         self.state
     }
 
-    /// The queue's URL.
+    /// The queue's URL; for [`Push::topic`](crate::Push::topic), the topic's ARN.
     pub fn queue(&self) -> &str {
         &self.queue
     }
 
-    /// How many hints came, repeated ones included.
+    /// How many hints came, repeated ones and those of other secrets included.
     pub fn hints(&self) -> u64 {
         self.hints
+    }
+
+    /// How many hints of selected secrets were dropped, because too many came at once. The interval
+    /// finds what they were about.
+    pub fn dropped(&self) -> u64 {
+        self.dropped
     }
 
     /// How many messages were no events about a secret. They are deleted.
@@ -95,7 +103,8 @@ impl PushStatus {
         self.lag
     }
 
-    /// Why the last receive, or the last deletion of messages, failed.
+    /// Why the last receive, the last deletion of messages, or the last renewal of an own queue
+    /// failed.
     pub fn last_error(&self) -> Option<&LastError> {
         self.last_error.as_ref()
     }
@@ -114,6 +123,7 @@ impl Progress {
             state: PushState::Connecting,
             queue: queue.clone(),
             hints: 0,
+            dropped: 0,
             unknown: 0,
             last_hint: None,
             lag: None,
@@ -148,8 +158,8 @@ impl Progress {
         before != state || last.is_none_or(|last| last.error().fingerprint() != error.fingerprint())
     }
 
-    /// Messages were taken and not deleted. Whether that is news.
-    pub(crate) fn not_deleted(&self, error: &Error) -> bool {
+    /// Something failed beside receiving. Whether that is news.
+    pub(crate) fn troubled(&self, error: &Error) -> bool {
         let last = self.lock().last_error.replace(LastError::new(error));
         last.is_none_or(|last| last.error().fingerprint() != error.fingerprint())
     }
@@ -158,6 +168,13 @@ impl Progress {
         let mut status = self.lock();
         status.hints += 1;
         status.last_hint = Some(Instant::now());
+    }
+
+    /// Counts a hint for which there is no room. Whether it is the first.
+    pub(crate) fn dropped(&self) -> bool {
+        let mut status = self.lock();
+        status.dropped += 1;
+        status.dropped == 1
     }
 
     /// Counts a message that is no event. Whether it is the first.

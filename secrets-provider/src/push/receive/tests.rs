@@ -1,5 +1,6 @@
 use std::collections::VecDeque;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::json;
 
@@ -11,19 +12,22 @@ use crate::observe::status::PushState;
 const SPREAD: Duration = Duration::from_millis(1500);
 
 /// The bodies that a receive brings, or why it fails.
-type Received = Result<Vec<String>, ErrorKind>;
+type Answer = Result<Vec<String>, ErrorKind>;
 
 /// A queue that answers as it is scripted, each answer after a wait; then it has no messages.
 #[derive(Default)]
 struct Scripted {
-    answers: Mutex<VecDeque<(Duration, Received)>>,
+    answers: Mutex<VecDeque<(Duration, Answer)>>,
     received_at: Mutex<Vec<Instant>>,
     deleted: Mutex<Vec<String>>,
     refuses_deletion: bool,
+    /// The next receive is the first of a queue that was made just now.
+    begins: AtomicBool,
+    trouble: Option<ErrorKind>,
 }
 
 impl Queue for Scripted {
-    fn receive(&self) -> BoxFuture<'_, Result<Vec<Message>, Error>> {
+    fn receive(&self) -> BoxFuture<'_, Result<Received, Error>> {
         async move {
             self.received_at.lock().expect("no panic").push(Instant::now());
             let answer = self.answers.lock().expect("no panic").pop_front();
@@ -31,7 +35,10 @@ impl Queue for Scripted {
             sleep(wait).await;
             let bodies = answer.map_err(|kind| Error::new(kind, "queue `1/q`: refused"))?;
             let message = |(at, body)| Message { body, receipt: Some(format!("receipt-{at}")) };
-            Ok(bodies.into_iter().enumerate().map(message).collect())
+            let may_have_missed = self.begins.swap(false, Ordering::Relaxed);
+            let trouble = self.trouble.map(|kind| Error::new(kind, "queue `1/q`: not renewed"));
+            let messages = bodies.into_iter().enumerate().map(message).collect();
+            Ok(Received { messages, may_have_missed, trouble })
         }
         .boxed()
     }
@@ -49,13 +56,13 @@ impl Queue for Scripted {
 fn event(secret: &str, version: &str) -> String {
     json!({
         "detail-type": "Secret Label Updated",
-        "detail": {"name": secret, "labelUpdated": "AWSCURRENT", "versionId": version},
+        "detail": {"name": format!("app/{secret}"), "labelUpdated": "AWSCURRENT", "versionId": version},
     })
     .to_string()
 }
 
 fn started(
-    answers: impl IntoIterator<Item = (u64, Received)>,
+    answers: impl IntoIterator<Item = (u64, Answer)>,
     spread: Duration,
 ) -> (Arc<Scripted>, Arc<Progress>, impl Stream<Item = Trigger> + Send + 'static) {
     let answers = answers.into_iter().map(|(ms, answer)| (Duration::from_millis(ms), answer));
@@ -68,13 +75,18 @@ fn serving(
     spread: Duration,
 ) -> (Arc<Scripted>, Arc<Progress>, impl Stream<Item = Trigger> + Send + 'static) {
     let (queue, progress) = (Arc::new(queue), Arc::new(Progress::new("https://q/1/q".into())));
-    let options = Options { label: "AWSCURRENT".into(), spread };
+    let manager = crate::load::manager::SecretsManager::prefix("app");
+    let plan = manager.description().choice.plan().expect("a plan");
+    let options = Options { label: "AWSCURRENT".into(), spread, plan };
     (queue.clone(), progress.clone(), hints(queue, options, progress))
 }
 
 fn secret(trigger: Option<Trigger>) -> String {
     match trigger.expect("a trigger").asks {
-        Asks::Secret(hint) => format!("{}@{}", hint.secret, hint.version.unwrap_or_default()),
+        Asks::Secret(hint) => {
+            let name = hint.secret.strip_prefix("app/").expect("one that is selected");
+            format!("{name}@{}", hint.version.unwrap_or_default())
+        }
         Asks::Read(scope) => panic!("{scope:?}"),
     }
 }
@@ -193,6 +205,7 @@ async fn what_is_gathered_is_bounded() {
     }
     assert_eq!(progress.status().hints(), 10_000);
     assert!(number <= 2 * MAX_GATHERED + 1, "{number}");
+    assert_eq!(progress.status().dropped(), 10_000 - number as u64);
 }
 
 #[tokio::test(start_paused = true)]
@@ -226,4 +239,45 @@ async fn a_queue_that_comes_back_empty_at_once_is_not_asked_without_end() {
     let receives = queue.received_at.lock().expect("no panic").len();
     assert!(receives < 40, "{receives} in ten minutes");
     assert_eq!(progress.status().state(), PushState::Connected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn hints_of_secrets_that_are_not_selected_take_no_room() {
+    let forged = |n: u64| (0..10).map(move |at| event(&format!("../s{}", n * 10 + at), "v"));
+    let others = |n: u64| forged(n).map(|body| body.replace("app/../", "other/")).collect();
+    let answers = (0..1000).map(|n| (0, Ok(others(n)))).chain([(0, Ok(vec![event("a", "v")]))]);
+    let (queue, progress, hints) = started(answers, Duration::from_secs(60));
+    let mut hints = std::pin::pin!(hints);
+    assert_eq!(secret(hints.next().await), "a@v");
+    let waited = tokio::time::timeout(Duration::from_secs(120), hints.next()).await;
+    assert!(waited.is_err(), "nothing else is handed on");
+    assert_eq!((progress.status().hints(), progress.status().dropped()), (10_001, 0));
+    assert_eq!(queue.deleted.lock().expect("no panic").len(), 10_001);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_that_was_made_just_now_causes_one_read_of_what_may_have_been_missed() {
+    let queue = Scripted { begins: true.into(), ..Scripted::default() };
+    let begun = Instant::now();
+    let (queue, progress, hints) = serving(queue, SPREAD);
+    queue.answers.lock().expect("no panic").push_back((Duration::ZERO, Ok(Vec::new())));
+    let mut hints = std::pin::pin!(hints);
+    let first = hints.next().await.expect("a trigger");
+    assert!(matches!(first.asks, Asks::Read(_)), "{first:?}");
+    assert!(begun.elapsed() <= SPREAD + Duration::from_millis(1));
+    assert_eq!(progress.status().state(), PushState::Connected);
+    let waited = tokio::time::timeout(Duration::from_secs(60), hints.next()).await;
+    assert!(waited.is_err(), "one");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_fails_beside_receiving_is_in_the_status_and_hinders_no_hint() {
+    let answers = Mutex::new([(Duration::ZERO, Ok(vec![event("a", "v")]))].into());
+    let trouble = Some(ErrorKind::AccessDenied);
+    let (_, progress, hints) =
+        serving(Scripted { answers, trouble, ..Scripted::default() }, SPREAD);
+    assert_eq!(secret(std::pin::pin!(hints).next().await), "a@v");
+    let status = progress.status();
+    assert_eq!(status.state(), PushState::Connected);
+    assert_eq!(status.last_error().expect("an error").kind(), ErrorKind::AccessDenied);
 }

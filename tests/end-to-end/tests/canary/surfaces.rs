@@ -118,6 +118,8 @@ async fn debug_of_no_public_type_shows_a_value() {
 
     let push = Push::queue("https://sqs.us-east-1.amazonaws.com/123456789012/changes");
     shown.add("Push", &push);
+    let topic = Push::topic("arn:aws:sns:us-east-1:123456789012:changes");
+    planted.canaries.assert_absent("Push of a topic", shown::debug(&topic));
     let layers = planted.layers.clone();
     let builder = Live::<Settings>::builder(planted.manager.clone()).push(push);
     let pushed = builder.layers(move |secrets| layers.clone().secrets(secrets)).start().await;

@@ -1,12 +1,15 @@
 //! Push, end to end, by something that we did not write: MiniStack sends the event of Secrets
-//! Manager through EventBridge to SQS, and by SNS to many queues; the real `aws` client changes the
-//! secrets; an axum app serves them. The rule and the queue are those of `push_setup`.
+//! Manager through EventBridge to SQS, and by SNS to the queue that each replica makes; the real
+//! `aws` client changes the secrets; an axum app serves them. The rule, the queue and the topic are
+//! those of `push_setup` and of `examples/aws/push.yaml`.
 //!
 //! `ROTATIONS=200 cargo test -p end-to-end --features external --test external push` rotates more
 //! often than the default of twenty times. MiniStack's long poll looks every 50 ms, so the times
 //! here are those of our own part and of the emulator; the latency of AWS's event is not known.
 
+use std::collections::BTreeMap;
 use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -101,20 +104,18 @@ fn report(what: &str, mut lags: Vec<Duration>) {
     std::io::stderr().write_all(line.as_bytes()).unwrap();
 }
 
-/// Makes what `push_setup` describes, and returns the queue's URL.
-async fn set_up(aws: &Aws, manager: &SecretsManager) -> String {
-    let file = tempfile::Builder::new().suffix(".json").tempfile().unwrap();
-    std::fs::write(file.path(), manager.push_setup().unwrap()).unwrap();
-    let body = format!("file://{}", file.path().display());
+/// Makes what a template describes, and returns the stack's outputs.
+async fn deploy(aws: &Aws, template: &Path) -> BTreeMap<String, String> {
+    let body = format!("file://{}", template.display());
     aws.run_in(
         "cloudformation",
-        ["create-stack", "--stack-name", "push", "--template-body", &body],
+        ["create-stack", "--stack-name", "changes", "--template-body", &body],
     )
     .await;
     let described = async {
         loop {
             let stacks =
-                aws.run_in("cloudformation", ["describe-stacks", "--stack-name", "push"]).await;
+                aws.run_in("cloudformation", ["describe-stacks", "--stack-name", "changes"]).await;
             let stack = &stacks["Stacks"][0];
             match stack["StackStatus"].as_str().unwrap() {
                 "CREATE_COMPLETE" => break stack["Outputs"].as_array().unwrap().clone(),
@@ -123,9 +124,53 @@ async fn set_up(aws: &Aws, manager: &SecretsManager) -> String {
             }
         }
     };
-    let outputs: Vec<Value> = timeout(PATIENCE, described).await.expect("a stack");
-    let queue = outputs.iter().find(|output| output["OutputKey"] == "QueueUrl").unwrap();
-    queue["OutputValue"].as_str().unwrap().to_owned()
+    let outputs = timeout(PATIENCE, described).await.expect("a stack");
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    outputs
+        .iter()
+        .map(|output| (text(&output["OutputKey"]), text(&output["OutputValue"])))
+        .collect()
+}
+
+/// Makes what `push_setup` describes, and returns the queue's URL.
+async fn set_up(aws: &Aws, manager: &SecretsManager) -> String {
+    let file = tempfile::Builder::new().suffix(".json").tempfile().unwrap();
+    std::fs::write(file.path(), manager.push_setup().unwrap()).unwrap();
+    deploy(aws, file.path()).await.remove("QueueUrl").expect("an output")
+}
+
+fn example() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/aws/push.yaml")
+}
+
+/// The example as JSON, with these values for its parameter.
+const READ_EXAMPLE: &str = r#"
+import json, yaml
+def filled(part):
+    if part == {"Fn::Sub": "${Prefix}/"}: return "gaara/prod/"
+    if part == {"Ref": "Prefix"}: return "gaara/prod"
+    if isinstance(part, dict): return {key: filled(value) for key, value in part.items()}
+    if isinstance(part, list): return [filled(value) for value in part]
+    return part
+with open("PATH") as file: template = yaml.safe_load(file)
+del template["Parameters"]
+print(json.dumps(filled(template)))
+"#;
+
+#[tokio::test]
+async fn the_example_is_what_push_setup_prints() {
+    let script = READ_EXAMPLE.replace("PATH", example().to_str().unwrap());
+    let mut example = python(&script, "http://127.0.0.1:1").await;
+    let printed = SecretsManager::prefix("gaara/prod").push_setup().unwrap();
+    let mut printed: Value = serde_json::from_str(&printed).unwrap();
+    for template in [&mut example, &mut printed] {
+        for name in ["ReaderPolicy", "TopicReaderPolicy"] {
+            // Spaces do not count.
+            let policy = &mut template["Outputs"][name]["Value"]["Fn::Sub"];
+            *policy = serde_json::from_str(policy.as_str().unwrap()).unwrap();
+        }
+    }
+    assert_eq!(example, printed);
 }
 
 #[tokio::test]
@@ -246,48 +291,70 @@ async fn a_value_that_the_aws_client_puts_is_live_in_an_axum_app() {
     connected(&settings).await;
 }
 
-/// A rule, a topic, and a queue for each of twenty replicas; half of the subscriptions are raw.
-const TOPIC: &str = r#"
-import boto3, json
-events, sns, sqs = (boto3.client(name) for name in ("events", "sns", "sqs"))
-topic = sns.create_topic(Name="changes")["TopicArn"]
-events.put_rule(Name="changes", EventPattern=json.dumps({
-    "source": ["aws.secretsmanager"],
-    "detail-type": ["Secret Label Updated"],
-    "detail": {"name": [{"prefix": "gaara/prod/"}], "labelUpdated": ["AWSCURRENT"]},
-}))
-events.put_targets(Rule="changes", Targets=[{"Id": "topic", "Arn": topic}])
-urls = []
-for number in range(20):
-    url = sqs.create_queue(QueueName=f"replica-{number}")["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    raw = "true" if number % 2 else "false"
-    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes={"RawMessageDelivery": raw})
-    urls.append(url)
-print(json.dumps(urls))
+/// A thousand hints at once: of old versions, out of order, each twice, and other things.
+const FLOOD: &str = r#"
+import boto3, json, random
+secrets, sns = boto3.client("secretsmanager"), boto3.client("sns")
+versions = [version["VersionId"] for version in secrets.list_secret_version_ids(
+    SecretId="gaara/prod/database", IncludeDeprecated=True)["Versions"]]
+def event(name, version):
+    return json.dumps({"detail-type": "Secret Label Updated", "source": "aws.secretsmanager",
+        "time": "2026-11-25T04:08:04Z",
+        "detail": {"name": name, "labelUpdated": "AWSCURRENT", "versionId": version}})
+messages = [event("gaara/prod/database", random.choice(versions)) for _ in range(400)]
+messages += messages[:400]
+messages += [event(f"other/{n}", "v") for n in range(100)] + ["garbage"] * 100
+random.shuffle(messages)
+for at in range(0, 1000, 10):
+    entries = [{"Id": str(n), "Message": message} for n, message in enumerate(messages[at:at + 10])]
+    failed = sns.publish_batch(TopicArn="TOPIC", PublishBatchRequestEntries=entries).get("Failed")
+    assert not failed, failed
+print(json.dumps(len(messages)))
 "#;
 
+async fn queues(aws: &Aws) -> Vec<String> {
+    let prefix = ["list-queues", "--queue-name-prefix", "secrets-provider-changes-"];
+    let listed = aws.run_in("sqs", prefix).await;
+    let urls = listed["QueueUrls"].as_array().cloned().unwrap_or_default();
+    urls.iter().map(|url| url.as_str().unwrap().to_owned()).collect()
+}
+
 #[tokio::test]
-async fn twenty_replicas_on_a_topic_see_every_change() {
+async fn twenty_replicas_with_queues_of_their_own_see_every_change() {
     let emulator = Emulator::ministack();
     let aws = Aws::new(emulator.endpoint_url());
     seed(&aws).await;
     let config = sdk_config(&emulator).await;
-    let queues = python(TOPIC, &emulator.endpoint_url()).await;
-    let mut replicas = Vec::new();
-    for queue in queues.as_array().unwrap() {
+    let topic = deploy(&aws, &example()).await.remove("TopicArn").expect("an output");
+    let mut replicas: Vec<Live<Settings>> = Vec::new();
+    for _ in 0..20 {
         let manager = SecretsManager::prefix("gaara/prod").aws_config(&config);
-        replicas.push(pushed(manager, queue.as_str().unwrap(), Duration::from_millis(1500)).await);
+        let push = Push::topic(&topic).spread(Duration::ZERO);
+        let builder = secrets_only(manager).refresh_every(NEVER).push(push);
+        replicas.push(builder.start().await.unwrap());
     }
-    for replica in &replicas {
-        connected(replica).await;
-    }
+    let settled = async {
+        for replica in &replicas {
+            connected(replica).await;
+            // What may have been missed before the queue was subscribed has been read.
+            while calls(replica, "BatchGetSecretValue") < 2 {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+    };
+    timeout(PATIENCE, settled).await.expect("queues that are subscribed");
+    assert_eq!(queues(&aws).await.len(), 20);
+
     let client = aws_sdk_secretsmanager::Client::new(&config);
-    let mut lags = Vec::new();
-    for n in 2..7 {
-        let begun = Instant::now();
+    let put = async |n: usize| {
         let put = client.put_secret_value().secret_id("gaara/prod/database");
         put.secret_string(login(n)).send().await.unwrap();
+    };
+    let (rotations, mut lags) = (rotations(), Vec::new());
+    for n in 2..2 + rotations {
+        tokio::time::sleep(Duration::from_millis(1_010)).await;
+        let begun = Instant::now();
+        put(n).await;
         let live = replicas.iter().map(async |replica| {
             generation(replica, n as u64).await;
             begun.elapsed()
@@ -297,8 +364,40 @@ async fn twenty_replicas_on_a_topic_see_every_change() {
             assert_eq!(replica.load().database.username, format!("user-{n}"));
         }
     }
-    report("twenty replicas, spread over 1.5 s", lags);
+    report("twenty replicas on a topic", lags);
     for replica in &replicas {
-        assert_eq!(calls(replica, "GetSecretValue"), 5, "one for each change");
+        assert_eq!(calls(replica, "GetSecretValue"), rotations as u64, "one for each change");
     }
+
+    // A flood changes nothing, and delays no change.
+    python(&FLOOD.replace("TOPIC", &topic), &emulator.endpoint_url()).await;
+    let last = rotations + 2;
+    put(last).await;
+    let current = async {
+        for replica in &replicas {
+            while replica.load().database.username != format!("user-{last}")
+                || replica.status().push().unwrap().hints() < 901 + rotations as u64
+            {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+    };
+    timeout(PATIENCE, current).await.expect("the last version everywhere, and every hint");
+    tokio::time::sleep(Duration::from_secs(8)).await;
+    for replica in &replicas {
+        let push = replica.status().push().unwrap();
+        assert_eq!((push.unknown(), push.dropped()), (100, 0), "{push:?}");
+        assert_eq!(replica.load().database.username, format!("user-{last}"));
+        // Hints are taken at most once a second, and each search for a version reads four times.
+        let reads = calls(replica, "GetSecretValue") - rotations as u64;
+        assert!(reads < 60, "{reads} reads for a thousand hints");
+    }
+
+    for replica in &replicas {
+        replica.shutdown().await;
+    }
+    assert!(queues(&aws).await.is_empty(), "deleted");
+    let subscriptions =
+        aws.run_in("sns", ["list-subscriptions-by-topic", "--topic-arn", &topic]).await;
+    assert_eq!(subscriptions["Subscriptions"].as_array().unwrap().len(), 0, "{subscriptions}");
 }

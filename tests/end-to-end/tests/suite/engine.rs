@@ -19,6 +19,7 @@ mod push;
 mod refresh_past;
 mod rotation_windows;
 mod signals;
+mod topic;
 mod triggers;
 
 use end_to_end::NEVER;

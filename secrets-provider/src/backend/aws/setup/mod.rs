@@ -24,7 +24,7 @@ use super::values::{
 };
 use super::variables::{
     CONFIG_FILE, CREDENTIALS_FILE, ENDPOINTS, KEY_ID, MAX_ATTEMPTS, REGIONS, RETRY_MODE,
-    SECRET_KEY, TOKEN,
+    SECRET_KEY, TOKEN, endpoints,
 };
 use crate::backend::iam::Location;
 use crate::env::{Environment, dotenv};
@@ -183,14 +183,16 @@ impl Setup {
 
     /// Where calls go, as far as variables say it.
     pub(super) fn endpoint_url(&self, location: &Location) -> String {
-        let set = || ENDPOINTS.iter().find_map(|name| self.environment.value(name));
+        let names = endpoints(location.service());
+        let set = || names.iter().find_map(|name| self.environment.value(name));
         let url = if self.ignores_endpoints() { None } else { set() };
         url.map_or_else(|| location.endpoint_url(), str::to_owned)
     }
 
     /// An endpoint that only `.env` sets, which the SDK does not read by itself.
-    pub(super) fn endpoint_of_dotenv(&self) -> Option<String> {
-        let name = ENDPOINTS.iter().find(|name| self.environment.of_dotenv(name).is_some())?;
+    pub(super) fn endpoint_of_dotenv(&self, location: &Location) -> Option<String> {
+        let names = endpoints(location.service());
+        let name = names.iter().find(|name| self.environment.of_dotenv(name).is_some())?;
         Some(format!("`{name}` is set only in `.env`: {}", only_in_dotenv(name)))
     }
 
