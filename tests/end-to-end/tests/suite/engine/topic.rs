@@ -228,7 +228,9 @@ async fn a_denied_sweep_or_deletion_is_logged_and_hinders_nothing() {
         settings.shutdown().await;
         let text = log.text();
         let line = text.lines().find(|line| line.contains("WARN") && line.contains(event));
-        assert!(line.is_some_and(|line| line.contains(action)), "{action}: {text}");
+        // The hint, which has the action with its prefix, is on the line below.
+        let call = action.split(':').nth(1).unwrap();
+        assert!(line.is_some_and(|line| line.contains(call)), "{action}: {line:?}");
     }
 }
 
@@ -278,8 +280,8 @@ async fn a_sweep_removes_the_queues_of_dead_replicas_and_no_others() {
     let calls =
         ["ListQueues", "ListQueueTags", "DeleteQueue"].map(|operation| fake.calls(operation));
     assert_eq!(calls, [1, 20, 20]);
-    sleep(Duration::from_secs(24 * 3600)).await;
-    assert!(fake.calls("ListQueues") <= 7, "rarely");
+    sleep(Duration::from_secs(8 * 3600)).await;
+    assert!((2..=3).contains(&fake.calls("ListQueues")), "rarely");
     settings.shutdown().await;
 }
 
