@@ -50,11 +50,6 @@ impl Program {
         self
     }
 
-    pub(crate) fn without(mut self, name: &str) -> Self {
-        self.variables.retain(|(other, _)| other != name);
-        self
-    }
-
     /// Runs it with the words of a line, of which `""` is an empty one.
     pub(crate) async fn run(&self, line: &str) -> Ran {
         self.fed(line, "").await

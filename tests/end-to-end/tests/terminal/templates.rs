@@ -1,5 +1,6 @@
 //! The templates of `examples/aws`, created: MiniStack makes what they describe, and the program reads
-//! it.
+//! it. MiniStack 1.5 knows neither policies of roles apart from the role nor resource policies of
+//! secrets, so these are left out here, and only cfn-lint looks at them (`external/templates.rs`).
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,9 +14,21 @@ use crate::program::Program;
 /// Far more than a stack takes.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// The resources that MiniStack does not know.
+const UNKNOWN: [&str; 2] = ["AWS::IAM::RolePolicy", "AWS::SecretsManager::ResourcePolicy"];
+
+/// The template without these resources, each of which is a block of lines.
+fn known(template: &str) -> String {
+    let blocks = template.split("\n\n");
+    let known = blocks.filter(|block| !UNKNOWN.iter().any(|kind| block.contains(kind)));
+    known.collect::<Vec<_>>().join("\n\n")
+}
+
 async fn create(aws: &Aws, stack: &str, file: &str, more: &[&str]) -> Vec<Value> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../examples/aws").join(file);
-    let body = format!("file://{}", path.canonicalize().unwrap().display());
+    let template = tempfile::Builder::new().suffix(".yaml").tempfile().unwrap();
+    std::fs::write(template.path(), known(&std::fs::read_to_string(path).unwrap())).unwrap();
+    let body = format!("file://{}", template.path().display());
     let arguments = ["create-stack", "--stack-name", stack, "--template-body", &body];
     aws.run_in("cloudformation", arguments.iter().chain(more)).await;
     let created = async {
@@ -47,7 +60,6 @@ async fn the_secrets_are_created_and_read() {
         ("AWS::KMS::Key", 1),
         ("AWS::KMS::Alias", 1),
         ("AWS::SecretsManager::Secret", 7),
-        ("AWS::SecretsManager::ResourcePolicy", 1),
         ("AWS::IAM::Role", 1),
     ] {
         assert_eq!(of_kind(kind), number, "{kind}: {resources:?}");
@@ -79,8 +91,8 @@ async fn the_alarms_are_created() {
     let of_kind =
         |kind: &str| resources.iter().filter(|resource| resource["ResourceType"] == kind).count();
     assert_eq!(of_kind("AWS::Logs::MetricFilter"), 5, "{resources:?}");
-    // The emulator's region is us-east-1, where there is one for the bill.
-    assert_eq!(of_kind("AWS::CloudWatch::Alarm"), 6, "{resources:?}");
+    // That of the bill depends on the region, which MiniStack's conditions do not know.
+    assert_eq!(of_kind("AWS::CloudWatch::Alarm"), 5, "{resources:?}");
 }
 
 #[tokio::test]

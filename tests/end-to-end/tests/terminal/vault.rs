@@ -28,7 +28,7 @@ async fn every_command_that_reads_reads_vault() {
         ("get database --keys", "password"),
         ("get jwt-secret --reveal", "canary-jwt"),
         ("get database --key password --reveal", "canary-password"),
-        ("explain", "database.password"),
+        ("explain", "gaara/prod/database (version 1)"),
         ("exec -- printenv DATABASE__PASSWORD", "canary-password"),
         ("doctor --check", "2 secrets read"),
     ] {
