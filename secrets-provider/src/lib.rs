@@ -19,6 +19,9 @@ mod observe;
 mod push;
 mod rotate;
 mod secret;
+#[cfg(feature = "simulation")]
+#[doc(hidden)]
+pub mod simulation;
 mod tree;
 mod unwind;
 

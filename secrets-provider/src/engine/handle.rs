@@ -124,6 +124,7 @@ pub(crate) fn spawn(
         {
             let mut task = std::pin::pin!(unwind::catch_future(task));
             tokio::select! {
+                biased;
                 // The last handle was dropped, or `shutdown` was called.
                 _ = stopped.wait_for(|stop| *stop) => {}
                 ended = &mut task => if ended.is_err() {

@@ -107,7 +107,23 @@ impl<T: Send + Sync + 'static> Refresher<T> {
             let mut replies = Vec::new();
             let search_due = self.search.due();
             let hints_due = self.hints.due();
+            // In a fixed order, so that the same inputs make the same reads. What is first comes
+            // rarely; what is last may be endless, and keeps nothing else waiting.
             let scope = tokio::select! {
+                biased;
+                () = sleep_until(next) => Scope::due(),
+                () = sleep_until(hints_due.unwrap_or(next)), if hints_due.is_some() => {
+                    Scope::Only(self.hints.take_due(Instant::now()))
+                }
+                () = sleep_until(search_due.unwrap_or(next)), if search_due.is_some() => {
+                    Scope::in_use()
+                }
+                ids = self.due.wait(&self.used) => Scope::Only(ids),
+                () = self.rotation.answered() => continue,
+                () = sleep(REPLACED_POLL), if !self.replaced.is_empty() => {
+                    self.let_go();
+                    continue;
+                }
                 request = queue.recv() => match request {
                     Some(request) => match self.accept(request, &mut replies) {
                         Some(scope) => scope,
@@ -115,25 +131,6 @@ impl<T: Send + Sync + 'static> Refresher<T> {
                     },
                     None => return,
                 },
-                () = sleep_until(next) => Scope::due(),
-                () = self.rotation.answered() => continue,
-                ids = self.due.wait(&self.used) => Scope::Only(ids),
-                () = sleep(REPLACED_POLL), if !self.replaced.is_empty() => {
-                    self.let_go();
-                    continue;
-                }
-                () = sleep_until(search_due.unwrap_or(next)), if search_due.is_some() => {
-                    Scope::in_use()
-                }
-                () = sleep_until(hints_due.unwrap_or(next)), if hints_due.is_some() => {
-                    Scope::Only(self.hints.take_due(Instant::now()))
-                }
-                _ = signals.next() => {
-                    // A backend with endless signals must not keep the thread to itself.
-                    tokio::task::yield_now().await;
-                    drain_ready(&mut signals).await;
-                    Scope::everything()
-                }
                 trigger = async { sleep_until(triggers_allowed_at).await; triggers.next().await } => {
                     let more = drain_ready(&mut triggers).await;
                     let Some(scope) = self.triggered(trigger.into_iter().chain(more)) else {
@@ -143,6 +140,12 @@ impl<T: Send + Sync + 'static> Refresher<T> {
                     };
                     triggers_allowed_at = Instant::now() + TRIGGER_MIN_INTERVAL;
                     scope
+                }
+                _ = signals.next() => {
+                    // A backend with endless signals must not keep the thread to itself.
+                    tokio::task::yield_now().await;
+                    drain_ready(&mut signals).await;
+                    Scope::everything()
                 }
             };
             // Requests that came before the first call goes out are served by it.

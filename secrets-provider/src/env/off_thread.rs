@@ -65,6 +65,10 @@ impl OffThread {
         limit: Duration,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Error> {
+        #[cfg(feature = "simulation")]
+        if crate::simulation::is_on_one_thread() {
+            return unwind::catch(work).map_err(|panic| panic.rejection(what));
+        }
         if let Some(reads) = &*lock(&self.0) {
             return Err(late(what, reads, "still runs since an earlier refresh"));
         }

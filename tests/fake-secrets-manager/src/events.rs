@@ -152,7 +152,7 @@ impl Queues {
         let now = Instant::now();
         let visible = queue.messages.iter_mut().filter(|message| message.visible_at <= now);
         let taken = visible.take(most).map(|message| {
-            let receipt = uuid::Uuid::new_v4().to_string();
+            let receipt = crate::state::random_id();
             message.receipt = Some(receipt.clone());
             message.visible_at = now + VISIBILITY;
             json!({"MessageId": message.id, "ReceiptHandle": receipt, "Body": message.body})
@@ -177,7 +177,7 @@ impl Queue {
     }
 
     fn add(&mut self, body: String) {
-        let id = uuid::Uuid::new_v4().to_string();
+        let id = crate::state::random_id();
         self.messages.push_back(Message { id, body, receipt: None, visible_at: Instant::now() });
     }
 }
@@ -187,7 +187,7 @@ fn event(secret: &Secret, label: &str, version: &str, at: SystemTime) -> String 
     let at = DateTime::from_secs(i64::try_from(at).unwrap_or_default());
     json!({
         "version": "0",
-        "id": uuid::Uuid::new_v4().to_string(),
+        "id": crate::state::random_id(),
         "detail-type": "Secret Label Updated",
         "source": "aws.secretsmanager",
         "account": ACCOUNT,
@@ -270,7 +270,7 @@ pub(crate) async fn run(
         "SendMessage" => {
             let body = request.message_body.unwrap_or_default();
             return match shared.state().queues.send(&name, body) {
-                true => Ok(json!({"MessageId": uuid::Uuid::new_v4().to_string()})),
+                true => Ok(json!({"MessageId": crate::state::random_id()})),
                 false => Err(no_queue()),
             };
         }

@@ -148,6 +148,13 @@ impl FakeSecretsManager {
         in_process::client(&self.sdk_config())
     }
 
+    /// A client of whoever operates the secrets: its calls aren't counted, no fault meets them, and
+    /// everything is allowed.
+    #[must_use]
+    pub fn operator_client(&self) -> aws_sdk_secretsmanager::Client {
+        in_process::client(&in_process::sdk_config(&self.shared, Caller::Trusted))
+    }
+
     /// The configuration of [`client`](Self::client), to be changed or given on.
     #[must_use]
     pub fn sdk_config(&self) -> SdkConfig {
@@ -187,7 +194,7 @@ impl FakeSecretsManager {
     }
 
     fn put_value(&self, name: &str, value: Value) -> String {
-        let id = uuid::Uuid::new_v4().to_string();
+        let id = crate::state::random_id();
         let mut state = self.shared.state();
         let mut secret = match state.find(name).cloned() {
             Some(secret) => (*secret).clone(),

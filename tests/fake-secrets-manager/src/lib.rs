@@ -33,6 +33,7 @@ mod events;
 mod fake;
 mod fault;
 mod filter;
+mod history;
 mod in_process;
 mod operations;
 mod paging;
@@ -48,5 +49,6 @@ mod wire;
 
 pub use fake::FakeSecretsManager;
 pub use fault::{Fault, FaultId};
+pub use history::CurrentVersion;
 pub use policy::PolicyError;
 pub use rotation::{RotationStep, Step};

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use crate::access::Access;
 use crate::error::{ApiError, ApiResult};
 use crate::events::Queues;
+use crate::history::History;
 use crate::secret::Secret;
 
 pub(crate) const REGION: &str = "us-east-1";
@@ -36,6 +37,7 @@ pub(crate) struct State {
     listing_delay: Duration,
     serial: u64,
     start: (Instant, SystemTime),
+    pub(crate) history: History,
     pub(crate) access: Access,
     pub(crate) queues: Queues,
     /// Names with a closure in place of the rotation function.
@@ -51,6 +53,7 @@ impl State {
             listing_delay: Duration::ZERO,
             serial: 0,
             start: Self::start(),
+            history: History::default(),
             access: Access::default(),
             queues: Queues::default(),
             rotatable: BTreeSet::new(),
@@ -130,6 +133,7 @@ impl State {
     }
 
     pub(crate) fn insert(&mut self, secret: Secret) {
+        self.history.record(&secret.name, Some(&secret));
         self.record(&secret.name, Some(Arc::new(secret.outline())));
         let now = self.now();
         if let Some(before) = self.secrets.get(&secret.name) {
@@ -140,6 +144,7 @@ impl State {
 
     pub(crate) fn remove(&mut self, name: &str) {
         if self.secrets.remove(name).is_some() {
+            self.history.record(name, None);
             self.record(name, None);
         }
     }
@@ -213,6 +218,12 @@ fn has_suffix(arn: &str) -> bool {
     arn.rsplit_once('-').is_some_and(|(_, suffix)| {
         suffix.len() == 6 && suffix.bytes().all(|c| c.is_ascii_alphanumeric())
     })
+}
+
+/// A random UUID. It is from this thread's generator, so that a test that seeds it gets the same ids
+/// in each run.
+pub(crate) fn random_id() -> String {
+    uuid::Builder::from_random_bytes(fastrand::u128(..).to_ne_bytes()).into_uuid().to_string()
 }
 
 fn random_suffix() -> String {

@@ -84,7 +84,7 @@ impl Topics {
         if let Some((arn, _)) = same {
             return Ok(arn.clone());
         }
-        let arn = format!("{topic}:{}", uuid::Uuid::new_v4());
+        let arn = format!("{topic}:{}", crate::state::random_id());
         let subscription = Subscription { endpoint: queue.to_owned(), raw };
         of_topic.subscriptions.insert(arn.clone(), subscription);
         Ok(arn)
@@ -138,6 +138,6 @@ pub(crate) fn run(
     Ok(format!(
         "<{operation}Response xmlns=\"http://sns.amazonaws.com/doc/2010-03-31/\">{result}\
          <ResponseMetadata><RequestId>{}</RequestId></ResponseMetadata></{operation}Response>",
-        uuid::Uuid::new_v4()
+        crate::state::random_id()
     ))
 }

@@ -117,7 +117,7 @@ impl Answer {
             StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.content_type));
-        let request_id = uuid::Uuid::new_v4().to_string();
+        let request_id = crate::state::random_id();
         for (name, value) in
             [("x-amzn-requestid", Some(request_id)), ("x-amzn-errortype", self.error_code)]
         {

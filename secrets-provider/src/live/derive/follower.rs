@@ -137,21 +137,23 @@ impl<T: Send + Sync + 'static, U: Send + Sync + 'static> Follower<T, U> {
         let mut ended = false;
         loop {
             let retry_at = self.retry_at;
+            // In a fixed order, so that the same inputs make the same builds.
             tokio::select! {
+                biased;
                 changed = upstream.changed(), if !ended => match changed {
                     Ok(()) => self.follow().await,
                     // Without the settings' refresher there is nothing to follow, but a failed
                     // build is still retried.
                     Err(_) => ended = true,
                 },
+                () = sleep_until(retry_at.unwrap_or_else(Instant::now)), if retry_at.is_some() => {
+                    self.follow().await;
+                }
+                Some((asked, answer)) = passed_on.next() => self.answered(asked, answer).await,
                 request = queue.recv() => match request {
                     Some(request) => passed_on.extend(self.pass_on(request)),
                     None => return,
                 },
-                Some((asked, answer)) = passed_on.next() => self.answered(asked, answer).await,
-                () = sleep_until(retry_at.unwrap_or_else(Instant::now)), if retry_at.is_some() => {
-                    self.follow().await;
-                }
             }
             if ended && self.retry_at.is_none() {
                 return;

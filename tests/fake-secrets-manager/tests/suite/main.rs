@@ -4,6 +4,7 @@ mod access;
 mod batch;
 mod deletion;
 mod faults;
+mod history;
 mod listing;
 mod rotation;
 mod serving;
