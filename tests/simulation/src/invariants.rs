@@ -64,7 +64,7 @@ impl World {
             let Some(running) = running else { return Ok(()) };
             let checked = self
                 .check_served(running, record, plan.batch)
-                .and_then(|()| self.check_status(running, record, &selected))
+                .and_then(|()| self.check_status(running, &selected))
                 .and_then(|()| self.check_pool(running, record))
                 .and_then(|()| self.check_followed(running, record))
                 .and_then(|()| self.check_current(running, record, &selected));
@@ -173,14 +173,9 @@ impl World {
     }
 
     /// The status says what is so.
-    fn check_status(
-        &self,
-        running: &Running,
-        record: &crate::replica::Record,
-        selected: &[usize],
-    ) -> Checked {
+    fn check_status(&self, running: &mut Running, selected: &[usize]) -> Checked {
         let (settings, status) = running.live.current_with_status();
-        self.check_shown_status(running, &status)?;
+        self.check_shown_status(running, &status);
         let stamps = settings.stamps().unwrap_or_default();
         for secret in status.secrets() {
             let number = self.names.iter().position(|name| name == secret.name());
@@ -226,11 +221,15 @@ impl World {
                 }
             }
         }
-        let _ = record;
         Ok(())
     }
 
-    fn check_shown_status(&self, running: &Running, status: &Status) -> Checked {
+    fn check_shown_status(&self, running: &mut Running, status: &Status) {
+        let error = status.last_error().map(|error| error.kind());
+        let now = Some((status.generation(), status.health(), error));
+        if std::mem::replace(&mut running.shown, now) == now {
+            return;
+        }
         let json = serde_json::to_string(status).expect("a status is JSON");
         let page = secrets_provider::StatusPage::of(&running.live).to_string();
         let explained = running.live.explain();
@@ -242,7 +241,6 @@ impl World {
             ("the Debug of a Live", format!("{:?}", running.live)),
         ];
         shown.iter().for_each(|(place, text)| check_shown(place, text, &self.wrong));
-        Ok(())
     }
 
     /// A pool is of settings that were served, and is not older than the one before.

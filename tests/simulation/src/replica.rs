@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use fake_secrets_manager::FakeSecretsManager;
-use secrets_provider::{Error, Layers, Live, Lookup, Reader, Rejected, SecretsManager, Trigger};
+use secrets_provider::{
+    Error, ErrorKind, Health, Layers, Live, Lookup, Reader, Rejected, SecretsManager, Trigger,
+};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
@@ -91,6 +93,8 @@ pub struct Running {
     /// The last pool that was seen.
     pub last_pool: u64,
     pub watcher: AbortHandle,
+    /// What the status was when its texts were last searched.
+    pub shown: Option<(u64, Health, Option<ErrorKind>)>,
 }
 
 pub struct Replica {
@@ -166,6 +170,7 @@ impl Replica {
             last: None,
             generations: BTreeMap::new(),
             last_pool: 0,
+            shown: None,
             watcher,
         });
         Ok(())

@@ -14,6 +14,9 @@ use crate::replica::manager;
 use crate::schedule::{Plan, Step};
 use crate::world::{Violation, World};
 
+/// How long a caller waits at most: a rotation with all its steps at their limits.
+const CALLERS_WAIT: Duration = Duration::from_secs(1200);
+
 /// Where and how a run failed.
 #[derive(Debug, Clone)]
 pub struct Failure {
@@ -116,8 +119,14 @@ async fn heal(world: &mut World) -> Result<(), Violation> {
         world.check()?;
     }
     // Every caller has had an answer.
-    sleep(FETCH_TIMEOUT + Duration::from_secs(1200)).await;
-    while world.tasks.try_join_next().is_some() {}
+    let waited = Instant::now();
+    loop {
+        while world.tasks.try_join_next().is_some() {}
+        if world.tasks.is_empty() || waited.elapsed() > CALLERS_WAIT {
+            break;
+        }
+        sleep(Duration::from_secs(10)).await;
+    }
     if !world.tasks.is_empty() {
         let what = format!("{} callers wait for ever", world.tasks.len());
         return Err(Violation { invariant: "tasks", what });

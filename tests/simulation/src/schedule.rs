@@ -150,17 +150,20 @@ pub fn plan(seed: u64) -> Plan {
     }
     let tables = (0..secrets).filter(|secret| shapes[*secret] == Shape::Json);
     let managed = tables.filter(|_| random.bool()).collect();
-    let replicas = (0..random.usize(1..=5))
+    let replicas = if random.bool() { random.usize(1..=2) } else { random.usize(1..=5) };
+    let replicas = (0..replicas)
         .map(|_| ReplicaPlan {
-            by_name: random.u8(..4) == 0,
-            batch: random.u8(..5) > 0,
+            // The secret that is named as the prefix can't be the only one below it.
+            by_name: random.u8(..4) == 0 && shapes[0] != Shape::Root,
+            // Many single calls take long.
+            batch: random.u8(..4) > 0 || secrets > 6,
             derives: random.bool(),
             needs_first: random.u8(..4) == 0,
         })
         .collect();
-    let interval = Duration::from_secs(pick(random, &[30, 60, 300, 300, 900]));
+    let interval = Duration::from_secs(pick(random, &[60, 300, 300, 900]));
     let forget_deleted = interval * pick(random, &[2, 5, 300]);
-    let steps = (0..random.usize(8..=40)).map(|_| step(random, interval)).collect();
+    let steps = (0..random.usize(6..=24)).map(|_| step(random, interval)).collect();
     Plan { seed, shapes, managed, replicas, interval, forget_deleted, steps }
 }
 
@@ -172,8 +175,8 @@ fn step(random: &mut fastrand::Rng, interval: Duration) -> Step {
     let wait = match random.u8(..10) {
         0..=2 => Duration::ZERO,
         3..=4 => Duration::from_millis(random.u64(1..2_000)),
-        5..=8 => interval.mul_f64(random.f64()),
-        _ => interval.mul_f64(1.0 + 2.0 * random.f64()),
+        5..=8 => interval.mul_f64(0.7 * random.f64()),
+        _ => interval.mul_f64(1.0 + random.f64()),
     };
     Step { wait, action: action(random, interval) }
 }
