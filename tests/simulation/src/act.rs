@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use secrets_provider::{Rejected, SecretsManager, Trigger};
+use secrets_provider::{Error, Rejected, SecretsManager, Trigger};
 use tokio::time::Instant;
 
 use crate::invariants::{check_lookup, check_shown, check_shown_error};
@@ -44,7 +44,7 @@ impl World {
             Action::Deny(secret) => {
                 let secret = self.secret(*secret);
                 self.fake.deny_secret(&self.names[secret]);
-                self.disturbances.begin("denied");
+                self.disturbances.begin_of(secret, "denied");
             }
             Action::DenyListing => {
                 self.fake.deny_action("ListSecrets");
@@ -216,7 +216,7 @@ impl World {
         self.disturbances.pass();
     }
 
-    fn look_up(
+    pub fn look_up(
         &mut self,
         replica: usize,
         secret: usize,
@@ -293,8 +293,13 @@ impl World {
         };
         for (manager, crashes) in [(first, one), (second, two)] {
             if let Some(crashes) = crashes {
-                let rotation = self.rotation(&manager, secret);
-                self.spawn(rotation, crashes);
+                let (rotation, wrong) = (self.rotation(&manager, secret), self.wrong.clone());
+                let run = async move {
+                    if let Err(error) = rotation.await {
+                        check_shown_error(&error, &wrong);
+                    }
+                };
+                self.spawn(run, crashes);
             }
         }
     }
@@ -304,9 +309,8 @@ impl World {
         &self,
         manager: &SecretsManager,
         secret: usize,
-    ) -> impl Future<Output = ()> + Send + use<> {
+    ) -> impl Future<Output = Result<(), Error>> + Send + use<> {
         let (issued, set, tested) = (self.ledger.clone(), self.ledger.clone(), self.ledger.clone());
-        let wrong = self.wrong.clone();
         let rotation = manager
             .rotation(below(&self.plan, secret))
             .generate("stamp", move || {
@@ -337,10 +341,6 @@ impl World {
                     if works { Ok(()) } else { Err(Rejected::new("the login was refused")) }
                 }
             });
-        async move {
-            if let Err(error) = rotation.run().await {
-                check_shown_error(&error, &wrong);
-            }
-        }
+        async move { rotation.run().await.map(drop) }
     }
 }

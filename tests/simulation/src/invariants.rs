@@ -283,16 +283,18 @@ impl World {
         record: &crate::replica::Record,
         selected: &[usize],
     ) -> Checked {
-        let Some(quiet) = self.disturbances.quiet_since() else { return Ok(()) };
         let now = Instant::now();
         let bound = served_within(self.plan.interval);
-        let late = |since: Instant| now > since.max(quiet).max(running.started) + bound;
+        let late =
+            |since: Instant, quiet: Instant| now > since.max(quiet).max(running.started) + bound;
         let settings = running.live.current();
         let stamps = settings.stamps().unwrap_or_default();
         for secret in selected {
-            let (Some(current), Some(since)) =
-                (self.history.current(*secret), self.history.unchanged_since(*secret))
-            else {
+            let (Some(current), Some(since), Some(quiet)) = (
+                self.history.current(*secret),
+                self.history.unchanged_since(*secret),
+                self.disturbances.quiet_since_for(*secret),
+            ) else {
                 continue;
             };
             // A new name needs a listing.
@@ -300,12 +302,13 @@ impl World {
                 true => since,
                 false => since.max(self.names_changed_at) + std::time::Duration::from_secs(61),
             };
-            if late(since) && stamps.get(secret) != Some(&current) {
+            if late(since, quiet) && stamps.get(secret) != Some(&current) {
                 return violated("current", format!("s{secret:02} is not served in time"));
             }
         }
+        let Some(quiet) = self.disturbances.quiet_since() else { return Ok(()) };
         let status = running.live.status();
-        if late(self.names_changed_at) && self.is_unchanged_for(bound) {
+        if late(self.names_changed_at, quiet) && self.is_unchanged_for(bound) {
             let health = status.health();
             if health != Health::Fresh || !status.is_ready() {
                 return violated(
@@ -325,7 +328,8 @@ impl World {
             };
             let candidates = &record.lock().candidates;
             let built_at = candidates.get(&settings.built).map_or(now, |candidate| candidate.at);
-            if late(built_at + 3 * BUILD_BOUND) && json(&pool.load().stamps) != json(&stamps) {
+            if late(built_at + 3 * BUILD_BOUND, quiet) && json(&pool.load().stamps) != json(&stamps)
+            {
                 return violated("current", "a pool is not rebuilt in time");
             }
         }

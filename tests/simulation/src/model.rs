@@ -123,35 +123,60 @@ impl History {
 /// What keeps readers from what is current, and since when nothing does.
 #[derive(Debug)]
 pub struct Disturbances {
-    /// By what it is.
-    active: BTreeSet<String>,
-    /// When the last one ended.
-    quiet_since: Instant,
+    /// What hinders every secret, by what it is.
+    of_all: BTreeSet<&'static str>,
+    /// What hinders one secret, while the others go ahead.
+    of_one: BTreeSet<(usize, &'static str)>,
+    all_quiet_since: Instant,
+    one_quiet_since: BTreeMap<usize, Instant>,
 }
 
 impl Disturbances {
     pub fn none(now: Instant) -> Self {
-        Self { active: BTreeSet::new(), quiet_since: now }
+        Self {
+            of_all: BTreeSet::new(),
+            of_one: BTreeSet::new(),
+            all_quiet_since: now,
+            one_quiet_since: BTreeMap::new(),
+        }
     }
 
-    pub fn begin(&mut self, what: impl Into<String>) {
-        self.active.insert(what.into());
-        self.quiet_since = Instant::now();
+    pub fn begin(&mut self, what: &'static str) {
+        self.of_all.insert(what);
     }
 
-    pub fn end(&mut self, what: &str) {
-        if self.active.remove(what) {
-            self.quiet_since = Instant::now();
+    pub fn end(&mut self, what: &'static str) {
+        if self.of_all.remove(what) {
+            self.pass();
         }
     }
 
     /// Something that is over at once.
     pub fn pass(&mut self) {
-        self.quiet_since = Instant::now();
+        self.all_quiet_since = Instant::now();
+    }
+
+    pub fn begin_of(&mut self, secret: usize, what: &'static str) {
+        self.of_one.insert((secret, what));
+    }
+
+    pub fn end_of(&mut self, secret: usize, what: &'static str) {
+        if self.of_one.remove(&(secret, what)) {
+            self.one_quiet_since.insert(secret, Instant::now());
+        }
     }
 
     /// Since when nothing is wrong, unless something is.
     pub fn quiet_since(&self) -> Option<Instant> {
-        self.active.is_empty().then_some(self.quiet_since)
+        let quiet = self.of_all.is_empty() && self.of_one.is_empty();
+        let one = self.one_quiet_since.values().copied();
+        quiet.then(|| one.fold(self.all_quiet_since, Instant::max))
+    }
+
+    /// Since when nothing hinders this secret, unless something does.
+    pub fn quiet_since_for(&self, secret: usize) -> Option<Instant> {
+        let quiet = self.of_all.is_empty() && self.of_one.iter().all(|(one, _)| *one != secret);
+        let one = self.one_quiet_since.get(&secret).copied();
+        quiet.then(|| self.all_quiet_since.max(one.unwrap_or(self.all_quiet_since)))
     }
 }

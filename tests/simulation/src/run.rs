@@ -14,6 +14,9 @@ use crate::replica::manager;
 use crate::schedule::{Plan, Step};
 use crate::world::{Violation, World};
 
+/// How many secrets each replica looks up at the end.
+const LOOKED_UP: usize = 3;
+
 /// How long a caller waits at most: a rotation with all its steps at their limits.
 const CALLERS_WAIT: Duration = Duration::from_secs(1200);
 
@@ -113,6 +116,12 @@ async fn heal(world: &mut World) -> Result<(), Violation> {
             }
         }
     }
+    look_everything_up(world).await?;
+    for secret in 0..world.names.len().min(LOOKED_UP) {
+        if !world.is_managed(secret) {
+            world.put_again(secret, None);
+        }
+    }
     let bound = served_within(world.plan.interval) + Duration::from_secs(62);
     for _ in 0..4 {
         sleep(bound / 4).await;
@@ -133,7 +142,19 @@ async fn heal(world: &mut World) -> Result<(), Violation> {
     }
     world.check()?;
     count_calls(world).await?;
+    look_everything_up(world).await?;
     finish_rotations(world).await
+}
+
+/// Each lookup returns what was current within its time to live.
+async fn look_everything_up(world: &mut World) -> Result<(), Violation> {
+    for replica in 0..world.replicas.len() {
+        for secret in 0..world.names.len().min(LOOKED_UP) {
+            world.look_up(replica, secret, false, None);
+        }
+    }
+    sleep(Duration::from_secs(1)).await;
+    world.check()
 }
 
 /// While nothing is wrong, there are as many calls as documented.
@@ -177,7 +198,10 @@ async fn count_calls(world: &mut World) -> Result<(), Violation> {
 async fn finish_rotations(world: &mut World) -> Result<(), Violation> {
     for secret in world.plan.managed.clone() {
         let manager = manager(&world.fake, &world.plan, &world.plan.replicas[0]);
-        world.rotation(&manager, secret).await;
+        if let Err(error) = world.rotation(&manager, secret).await {
+            let what = format!("nothing hinders a rotation of s{secret:02}, and it fails: {error}");
+            return Err(Violation { invariant: "rotation", what });
+        }
         world.look();
         let (current, taken) =
             (world.history.current(secret), world.ledger.lock().database.get(&secret).copied());

@@ -1,13 +1,17 @@
 //! Makes a failing schedule shorter: leaves out steps for as long as the same invariant fails.
 
-use crate::run::{Failure, run};
+use crate::run::Failure;
 use crate::schedule::Plan;
 
 /// How many runs a search for a shorter schedule takes at most.
 const MAX_RUNS: usize = 300;
 
-/// A plan with as few steps as were found, and how it fails.
-pub fn shrink(plan: &Plan, failure: Failure) -> (Plan, Failure) {
+/// A plan with as few steps as were found, and how it fails. `run` is what fails.
+pub fn shrink(
+    plan: &Plan,
+    failure: Failure,
+    run: impl Fn(&Plan) -> Option<Failure>,
+) -> (Plan, Failure) {
     let (mut plan, mut failure) = (plan.clone(), failure);
     // What comes after the failure can't be its cause.
     plan.steps.truncate(failure.step + 1);
@@ -19,7 +23,7 @@ pub fn shrink(plan: &Plan, failure: Failure) -> (Plan, Failure) {
             let mut fewer = plan.clone();
             fewer.steps.drain(at..(at + length).min(plan.steps.len()));
             runs += 1;
-            match run(&fewer).failure {
+            match run(&fewer) {
                 Some(found) if found.violation.invariant == failure.violation.invariant => {
                     (plan, failure) = (fewer, found);
                 }

@@ -1,7 +1,7 @@
 //! What exists: the store with its secrets, the replicas, the rotators, and what is wrong at the
 //! moment. The steps of a schedule change it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -84,6 +84,8 @@ pub struct World {
     pub late: Vec<(usize, Trigger)>,
     pub history: History,
     pub disturbances: Disturbances,
+    /// The secrets whose current version no settings may have.
+    bad: BTreeSet<usize>,
     /// When listings were last behind, or names came and went.
     pub names_changed_at: Instant,
     pub wrong: Wrong,
@@ -119,6 +121,7 @@ impl World {
             late: Vec::new(),
             history: History::default(),
             disturbances: Disturbances::none(now),
+            bad: BTreeSet::new(),
             names_changed_at: now,
             wrong: Wrong::default(),
             tasks: JoinSet::new(),
@@ -171,14 +174,23 @@ impl World {
     /// cannot be placed hinders only itself.
     fn judge(&mut self, secret: usize, current: Option<Stamp>) {
         let poison = current.and_then(|stamp| self.ledger.poison(stamp));
-        let (bad, unplaced) = (format!("bad {secret}"), format!("unplaced {secret}"));
+        let (mut bad, mut unplaced) = (false, false);
         match poison {
-            Some(Poison::Malformed) => self.disturbances.begin(unplaced),
-            Some(_) => self.disturbances.begin(bad),
-            None => {
-                self.disturbances.end(&bad);
-                self.disturbances.end(&unplaced);
-            }
+            Some(Poison::Malformed) => unplaced = true,
+            other => bad = other.is_some(),
+        }
+        // Any of several that are bad hinders all of them.
+        self.bad.remove(&secret);
+        if bad {
+            self.bad.insert(secret);
+            self.disturbances.begin("bad");
+        } else if self.bad.is_empty() {
+            self.disturbances.end("bad");
+        }
+        if unplaced {
+            self.disturbances.begin_of(secret, "unplaced");
+        } else {
+            self.disturbances.end_of(secret, "unplaced");
         }
     }
 
@@ -210,7 +222,7 @@ impl World {
         }
         self.names_changed_at = Instant::now();
         self.judge(secret, None);
-        self.disturbances.begin(format!("deleted {secret}"));
+        self.disturbances.begin_of(secret, "deleted");
     }
 
     /// Puts a version, and creates or restores the secret if it is gone.
@@ -218,7 +230,7 @@ impl World {
         self.look();
         if self.history.current(secret).is_none() {
             self.names_changed_at = Instant::now();
-            self.disturbances.end(&format!("deleted {secret}"));
+            self.disturbances.end_of(secret, "deleted");
         }
         self.put(secret, poison);
     }
@@ -257,8 +269,9 @@ impl World {
 
     pub fn allow_all(&mut self) {
         self.fake.allow_everything();
-        for what in ["denied", "listing denied"] {
-            self.disturbances.end(what);
+        self.disturbances.end("listing denied");
+        for secret in 0..self.names.len() {
+            self.disturbances.end_of(secret, "denied");
         }
     }
 }
