@@ -24,6 +24,18 @@ thread_local! {
     static READS: RefCell<Arc<Reads>> = RefCell::default();
 }
 
+#[cfg(feature = "simulation")]
+thread_local! {
+    /// Whether work of this thread's runtime is done on this thread.
+    static ON_ONE_THREAD: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
+/// From now on, work of this thread's runtime is done on this thread.
+#[cfg(feature = "simulation")]
+pub(crate) fn on_one_thread() {
+    ON_ONE_THREAD.set(true);
+}
+
 /// The file that a thread reads at the moment.
 #[derive(Debug, Default)]
 struct Reads(Mutex<Option<PathBuf>>);
@@ -66,7 +78,7 @@ impl OffThread {
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Error> {
         #[cfg(feature = "simulation")]
-        if crate::simulation::is_on_one_thread() {
+        if ON_ONE_THREAD.get() {
             return unwind::catch(work).map_err(|panic| panic.rejection(what));
         }
         if let Some(reads) = &*lock(&self.0) {
