@@ -27,7 +27,7 @@ fn a_seed_makes_one_plan() {
 fn a_table_of_two_versions_is_no_whole() {
     let (one, two) = (value(Shape::Json, stamp(1, 1), None), stamp(1, 2).text());
     let whole: Table =
-        serde_json::from_str(&one.replace("port\": \"1025\"", "port\": 1025")).unwrap();
+        serde_json::from_str(&one.replace("port\": \"1025\"", "port\": 1025")).expect("a value");
     assert_eq!(whole.whole(), Some(stamp(1, 1)));
     for member in ["stamp", "check"] {
         let mixed = one.replace("port\": \"1025\"", "port\": 1025").replacen(
@@ -35,7 +35,7 @@ fn a_table_of_two_versions_is_no_whole() {
             &format!(r#""{member}": "{two}""#),
             1,
         );
-        let mixed: Table = serde_json::from_str(&mixed).unwrap();
+        let mixed: Table = serde_json::from_str(&mixed).expect("a value");
         assert_eq!(mixed.whole(), None, "{member}");
     }
 }
@@ -43,9 +43,9 @@ fn a_table_of_two_versions_is_no_whole() {
 #[test]
 fn a_secret_under_another_ones_key_is_no_whole() {
     let settings = |key: &str, stamp: Stamp| -> Settings {
-        serde_json::from_value(serde_json::json!({"text": {key: stamp.text()}})).unwrap()
+        serde_json::from_value(serde_json::json!({"text": {key: stamp.text()}})).expect("a value")
     };
-    assert_eq!(settings("s03", stamp(3, 1)).stamps().unwrap()[&3], stamp(3, 1));
+    assert_eq!(settings("s03", stamp(3, 1)).stamps().expect("whole")[&3], stamp(3, 1));
     assert!(settings("s04", stamp(3, 1)).stamps().is_err());
 }
 
