@@ -10,6 +10,7 @@
 #[cfg(feature = "hints")]
 pub mod hints;
 pub mod jwt;
+pub mod lambda;
 pub mod postgres;
 mod process;
 mod secrets;

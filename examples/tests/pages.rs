@@ -52,6 +52,14 @@ fn the_page_on_push_quotes_the_recipes() {
 }
 
 #[test]
+fn the_page_on_stores_quotes_the_recipe_for_lambda() {
+    let page = include_str!("../../secrets-provider/docs/stores.md");
+    for quote in quotes(page, "rust,ignore") {
+        assert!(include_str!("../src/lambda.rs").contains(quote), "not in the recipe:\n{quote}");
+    }
+}
+
+#[test]
 fn the_page_on_testing_quotes_the_tests() {
     let page = include_str!("../../secrets-provider/docs/testing.md");
     for quote in quotes(page, "rust,ignore") {

@@ -152,7 +152,7 @@ impl Error {
     }
 
     /// The same error, marked as one about the caller's credentials.
-    #[cfg(any(feature = "aws", feature = "vault"))]
+    #[cfg(any(feature = "agent", feature = "aws", feature = "vault"))]
     pub(crate) fn of_caller(mut self) -> Self {
         Arc::make_mut(&mut self.0).of_caller = true;
         self

@@ -71,6 +71,9 @@ pub use observe::status::{
 };
 
 // Where secrets come from: stores, and what a store of your own implements.
+#[doc(inline)]
+#[cfg(feature = "agent")]
+pub use backend::Agent;
 pub use backend::{
     Backend, BoxFuture, BoxStream, Directory, Labels, Memory, Outcome, RotationWindow, Writer,
 };

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 use std::pin::Pin;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use futures_util::{Stream, future, stream};
 
@@ -16,11 +16,17 @@ use crate::error::Error;
 use crate::observe::status::Calls;
 use crate::secret::Fetched;
 
+#[cfg(feature = "agent")]
+mod agent;
 #[cfg(feature = "aws")]
 pub(crate) mod aws;
+#[cfg(any(feature = "agent", feature = "aws"))]
+mod codes;
 #[cfg(feature = "testing")]
 pub mod conformance;
 mod directory;
+#[cfg(any(feature = "agent", feature = "vault"))]
+mod http;
 pub(crate) mod iam;
 mod memory;
 pub(crate) mod store;
@@ -28,6 +34,8 @@ pub(crate) mod store;
 mod vault;
 pub(crate) mod writer;
 
+#[cfg(feature = "agent")]
+pub use agent::Agent;
 pub use directory::Directory;
 pub use memory::Memory;
 #[cfg(feature = "vault")]
@@ -107,10 +115,25 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
     /// id, with that id, as soon as it is known. The caller may drop the stream at a deadline.
     fn fetch<'a>(&'a self, ids: &'a [String]) -> BoxStream<'a, Outcome>;
 
-    /// The same by a call for each secret, where the store also has a call for many: for a few
-    /// secrets that are said to have changed, which are wanted soon. By default, [`fetch`](Self::fetch).
-    fn fetch_each<'a>(&'a self, ids: &'a [String]) -> BoxStream<'a, Outcome> {
+    /// The same past every cache between this process and the store: someone asks for the newest
+    /// values, or the credentials in use were refused. By default, [`fetch`](Self::fetch), which
+    /// is right where there is no such cache.
+    fn fetch_uncached<'a>(&'a self, ids: &'a [String]) -> BoxStream<'a, Outcome> {
         self.fetch(ids)
+    }
+
+    /// The same by a call for each secret, where the store also has a call for many: for a few
+    /// secrets that are said to have changed, which are wanted soon. By default,
+    /// [`fetch_uncached`](Self::fetch_uncached).
+    fn fetch_each<'a>(&'a self, ids: &'a [String]) -> BoxStream<'a, Outcome> {
+        self.fetch_uncached(ids)
+    }
+
+    /// How old a value of [`fetch`](Self::fetch) may be, if it may come from a cache between this
+    /// process and the store, for [`Status::cache_ttl`](crate::Status::cache_ttl). By default,
+    /// there is no cache.
+    fn cache_ttl(&self) -> Option<Duration> {
+        None
     }
 
     /// A stream that yields each time something may have changed, for a store that notices changes;

@@ -59,7 +59,8 @@ impl<T: Send + Sync + 'static> Refresher<T> {
     /// Reads, and swaps if anything is new.
     async fn read_and_apply(&mut self, scope: &Scope) -> Result<Refreshed, Error> {
         let begun = Instant::now();
-        let known = self.missing.known(&self.used, self.valid_listing(), self.schedule, begun);
+        let mut known = self.missing.known(&self.used, self.valid_listing(), self.schedule, begun);
+        known.past_caches = scope.bypasses_caches();
         let read = self.fetcher.read(scope, &known).await;
         let nothing = FetchResult::default();
         let hinted =

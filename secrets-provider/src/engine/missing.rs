@@ -141,6 +141,7 @@ impl Missing {
         let resting = |absence: &Absence| absence.rests_until.is_some_and(|until| now < until);
         let resting = self.absent.iter().filter(|(_, absence)| resting(absence));
         Known {
+            past_caches: false,
             in_use: used.ids().cloned().collect(),
             awaited: self.fallback.keys().cloned().collect(),
             resting: resting.map(|(id, _)| id.clone()).collect::<BTreeSet<_>>(),

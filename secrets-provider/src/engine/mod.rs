@@ -95,6 +95,7 @@ where
         status.record_start_on_fallback();
     }
     status.set_calls(fetcher.calls());
+    status.set_cache_ttl(fetcher.cache_ttl());
     if let Some(error) = &error {
         status.record_failure(error);
     }

@@ -43,6 +43,8 @@ struct Flight {
     answer: watch::Receiver<Option<Found>>,
     /// Whether its call may have been sent.
     has_begun: bool,
+    /// Whether anyone who waits for it wants the newest value.
+    fresh: bool,
     /// The read that follows it, if anyone waits for that.
     next: Option<Answer>,
     runtime: TaskRuntime,
@@ -56,11 +58,14 @@ struct Joined {
 }
 
 impl Flights {
-    /// Notes that the read of this flight begins.
-    fn begins(&self, name: &str, id: u64) {
-        if let Some(flight) = lock(&self.0).by_name.get_mut(name).filter(|flight| flight.id == id) {
+    /// Notes that the read of this flight begins. Returns whether the newest value is wanted.
+    fn begins(&self, name: &str, id: u64) -> bool {
+        let mut state = lock(&self.0);
+        let flight = state.by_name.get_mut(name).filter(|flight| flight.id == id);
+        flight.is_some_and(|flight| {
             flight.has_begun = true;
-        }
+            flight.fresh
+        })
     }
 
     /// Ends a flight, after `store` has stored what it brought, unless it was forgotten. Returns
@@ -74,6 +79,8 @@ impl Flights {
             Some(next) => {
                 flight.answer = next.subscribe();
                 flight.has_begun = false;
+                // Only who wants the newest value waits for another read.
+                flight.fresh = true;
             }
             None => drop(state.by_name.remove(name)),
         }
@@ -135,7 +142,9 @@ impl Inner {
 
     fn join(self: &Arc<Self>, name: &str, fresh: bool) -> Result<Joined, Error> {
         let mut state = lock(&self.flights.0);
-        if let Some(Flight { id, answer, has_begun, next, runtime }) = state.by_name.get_mut(name) {
+        if let Some(flight) = state.by_name.get_mut(name) {
+            let Flight { id, answer, has_begun, fresh: is_fresh, next, runtime } = flight;
+            *is_fresh |= fresh && !*has_begun;
             let answer = match fresh && *has_begun {
                 true => next.get_or_insert_with(|| watch::channel(None).0).subscribe(),
                 false => answer.clone(),
@@ -162,6 +171,7 @@ impl Inner {
             id,
             answer: answer.clone(),
             has_begun: false,
+            fresh,
             next: None,
             runtime: task_runtime.clone(),
         };
@@ -173,8 +183,8 @@ impl Inner {
 /// The task of a flight: reads, stores and answers, as long as anyone waits for another read.
 async fn fly(inner: Arc<Inner>, name: Arc<str>, id: u64, mut answer: Answer) {
     loop {
-        inner.flights.begins(&name, id);
-        let read = unwind::catch_future(inner.read_now(&name)).await;
+        let fresh = inner.flights.begins(&name, id);
+        let read = unwind::catch_future(inner.read_now(&name, fresh)).await;
         let mut read = Some(read.unwrap_or_else(|panic| Err(panic.rejection("the backend"))));
         let mut landed = None;
         let next = inner.flights.ends(&name, id, || {

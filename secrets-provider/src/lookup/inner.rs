@@ -175,7 +175,8 @@ impl Inner {
     }
 
     /// One read of the store, or of the variables where it is off.
-    pub(super) async fn read_now(&self, name: &str) -> Result<Read, Error> {
+    /// `fresh` reads past caches on the way to the store.
+    pub(super) async fn read_now(&self, name: &str, fresh: bool) -> Result<Read, Error> {
         let target = self.target(name)?;
         let variables = &self.options.variables;
         if self.is_off() {
@@ -185,7 +186,8 @@ impl Inner {
         }
         let fetcher = self.options.manager.fetcher()?;
         let scope = Scope::only([target.id.clone()]);
-        let mut result = fetcher.read(&scope, &Known::default()).await?;
+        let known = Known { past_caches: fresh, ..Known::default() };
+        let mut result = fetcher.read(&scope, &known).await?;
         match result.outcomes.remove(&target.id) {
             Some(Ok(fetched)) => {
                 let entry = self.entry(&target, &fetched)?;

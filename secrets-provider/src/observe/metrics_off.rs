@@ -15,7 +15,7 @@ pub(crate) fn record_failure(_: &Error) {}
 
 pub(crate) fn record_lookup(_: bool) {}
 
-#[cfg(any(feature = "aws", feature = "vault"))]
+#[cfg(any(feature = "agent", feature = "aws", feature = "vault"))]
 pub(crate) fn record_call(_: &str) {}
 
 pub(crate) fn record_swap() {}

@@ -136,7 +136,9 @@ fn assert_conforms(report: &Report, expected: &[Capability]) {
 #[tokio::test(start_paused = true)]
 async fn a_tree_conforms() {
     use Capability::*;
-    let report = check(&InFiles::new(Layout::Tree)).await;
+    let files = InFiles::new(Layout::Tree);
+    crate::page::agrees("[`Directory`]", &files.lacks);
+    let report = check(&files).await;
     assert_conforms(&report, &[Stall, OtherIds, Previous]);
 }
 

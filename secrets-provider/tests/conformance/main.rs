@@ -5,3 +5,6 @@ mod directory;
 mod memory;
 mod messages;
 mod model;
+mod page;
+
+use secrets_provider::backend::conformance::Capability;

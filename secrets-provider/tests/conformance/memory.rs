@@ -38,6 +38,7 @@ secrets_provider::backend::conformance::tests!(in_memory());
 async fn only_what_it_lacks_is_skipped() {
     let report = check(&in_memory().await).await;
     report.assert_passed();
+    crate::page::agrees("[`Memory`]", &in_memory().await.lacks());
     let skipped: Vec<String> = report.skipped().map(|(case, _)| case.to_string()).collect();
     assert_eq!(
         skipped,

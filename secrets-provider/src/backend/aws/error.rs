@@ -10,11 +10,11 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
-use super::codes::{Meaning, meaning};
 use super::denied;
 use super::setup::Setup;
 use super::unreached::{RoleRefusal, credentials_error, without_provider};
 use super::variables::ENDPOINTS;
+use crate::backend::codes::{Meaning, meaning};
 use crate::backend::iam::Location;
 use crate::error::{Error, ErrorKind, escape};
 use crate::observe::events;

@@ -12,7 +12,6 @@
 
 mod answer;
 mod calls;
-mod codes;
 mod connect;
 mod connections;
 mod denied;

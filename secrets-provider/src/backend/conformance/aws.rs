@@ -14,6 +14,9 @@ use crate::backend::aws::Access;
 use crate::backend::store::{Options, Store as _};
 use crate::unwind::lock;
 
+#[path = "../../../tests/conformance/page.rs"]
+mod page;
+
 struct OverFake {
     fake: FakeSecretsManager,
     backend: Arc<dyn Backend>,
@@ -97,7 +100,9 @@ async fn batches_conform() {
 
 #[tokio::test(start_paused = true)]
 async fn single_calls_conform() {
-    let report = check(&OverFake::new(false)).await;
+    let harness = OverFake::new(false);
+    page::agrees("AWS Secrets Manager", &harness.lacks());
+    let report = check(&harness).await;
     report.assert_passed();
     assert_eq!(report.skipped().count(), 1, "{report}");
 }

@@ -3,8 +3,6 @@
 //! An address may hold credentials by mistake, so it is shown only once it was found to be without.
 //! Pure.
 
-use std::fmt::Write as _;
-
 use crate::env;
 use crate::error::{Error, ErrorKind};
 use crate::secret::id::is_arn;
@@ -64,17 +62,7 @@ pub(super) fn shown(text: &str) -> String {
 
 /// A path with what is special in a URL encoded, except for slashes.
 pub(super) fn encoded(path: &str) -> String {
-    let mut encoded = String::with_capacity(path.len());
-    for byte in path.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' | b'/' => {
-                encoded.push(char::from(byte));
-            }
-            // Writing to a string does not fail.
-            _ => _ = write!(encoded, "%{byte:02X}"),
-        }
-    }
-    encoded
+    crate::backend::http::encoded(path, b"/")
 }
 
 /// What is wrong with the name of a secret, or with a prefix, if Vault has no such path: it would

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::address::Address;
 use super::answer::Answer;
+use crate::backend::http::chain;
 use crate::error::{Error, ErrorKind};
 
 /// What was asked of Vault, for the words of an error.
@@ -209,16 +210,6 @@ pub(super) fn cut_off(address: &Address) -> Error {
 pub(super) fn too_long(address: &Address, limit: usize) -> Error {
     let message = format!("Vault at `{}` sent more than {limit} bytes", address.as_str());
     Error::new(ErrorKind::Unavailable, message)
-}
-
-/// An error and its causes. That of an `io::Error` is what it was made of, which `source()` skips.
-fn chain<'a>(
-    error: &'a (dyn StdError + 'static),
-) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    std::iter::successors(Some(error), |&error| match error.downcast_ref::<io::Error>() {
-        Some(error) => error.get_ref().map(|error| error as &(dyn StdError + 'static)),
-        None => error.source(),
-    })
 }
 
 #[cfg(test)]

@@ -17,11 +17,12 @@ use hyper_util::rt::TokioExecutor;
 use rustls::ClientConfig;
 use tokio::runtime::{self, Handle};
 use tokio::sync::OnceCell;
-use zeroize::Zeroizing;
 
 use super::address::Address;
 use super::answer::Answer;
 use super::{Settings, error, tls};
+pub(super) use crate::backend::http::Body;
+use crate::backend::http::{BodyFailure, whole};
 use crate::error::{Error, ErrorKind};
 use crate::unwind::lock;
 
@@ -40,8 +41,6 @@ const TOKEN: HeaderName = HeaderName::from_static("x-vault-token");
 const NAMESPACE: HeaderName = HeaderName::from_static("x-vault-namespace");
 /// Proxies and agents of Vault drop requests without it, against forged ones.
 const REQUEST: HeaderName = HeaderName::from_static("x-vault-request");
-
-pub(super) type Body = Zeroizing<Vec<u8>>;
 
 /// A way to one server.
 pub(super) struct Http {
@@ -135,18 +134,11 @@ impl Http {
         })
     }
 
-    async fn body(&self, mut body: impl BodyExt<Data = Bytes> + Unpin) -> Result<Body, Error> {
-        let mut whole = Zeroizing::new(Vec::new());
-        while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|_| error::cut_off(&self.address))?;
-            let Ok(data) = frame.into_data() else { continue };
-            if whole.len() + data.len() > MAX_BODY_BYTES {
-                return Err(error::too_long(&self.address, MAX_BODY_BYTES));
-            }
-            grow(&mut whole, data.len());
-            whole.extend_from_slice(&data);
-        }
-        Ok(whole)
+    async fn body(&self, body: impl BodyExt<Data = Bytes> + Unpin) -> Result<Body, Error> {
+        whole(body, MAX_BODY_BYTES).await.map_err(|failure| match failure {
+            BodyFailure::CutOff => error::cut_off(&self.address),
+            BodyFailure::TooLong => error::too_long(&self.address, MAX_BODY_BYTES),
+        })
     }
 
     async fn client(&self) -> Result<AnyClient, Error> {
@@ -190,15 +182,5 @@ impl Http {
             .enable_http1()
             .wrap_connector(connector);
         Ok(AnyClient::Tls(builder.build(connector)))
-    }
-}
-
-/// Makes room for more bytes without leaving a copy behind.
-fn grow(buffer: &mut Body, more: usize) {
-    let needed = buffer.len() + more;
-    if needed > buffer.capacity() {
-        let mut larger = Zeroizing::new(Vec::with_capacity(needed.max(buffer.capacity() * 2)));
-        larger.extend_from_slice(buffer);
-        *buffer = larger;
     }
 }

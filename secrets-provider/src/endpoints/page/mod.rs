@@ -205,7 +205,10 @@ impl StatusPage {
         let Some(interval) = self.status.interval() else {
             return card(f, TITLE, "never", "a constant has no secrets");
         };
-        let every = format!("every {}", duration(interval));
+        let mut every = format!("every {}", duration(interval));
+        if let Some(ttl) = self.status.cache_ttl() {
+            every += &format!("<br />from a cache, up to {} old", duration(ttl));
+        }
         match self.status.next_attempt() {
             _ if self.ended => card(f, TITLE, "never", "the refresher has stopped"),
             Some(next) => {

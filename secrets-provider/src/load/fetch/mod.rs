@@ -117,9 +117,10 @@ impl Fetcher {
         let (rested, ids) = ids.into_iter().partition(rests);
         result.rested = rested;
         let ids = Vec::from_iter::<BTreeSet<String>>(ids);
-        let outcomes = match names_it {
-            true => self.backend.fetch_each(&ids),
-            false => self.backend.fetch(&ids),
+        let outcomes = match (known.past_caches, names_it) {
+            (true, true) => self.backend.fetch_each(&ids),
+            (true, false) => self.backend.fetch_uncached(&ids),
+            (false, _) => self.backend.fetch(&ids),
         };
         self.values(&ids, outcomes, deadline, &mut result).await;
         self.previous(deadline, &mut result).await;
@@ -208,6 +209,11 @@ impl Fetcher {
     /// The calls that the backend has made.
     pub(crate) fn calls(&self) -> Calls {
         unwind::catch(|| self.backend.calls()).unwrap_or_default()
+    }
+
+    /// How old a value may be that the backend reads.
+    pub(crate) fn cache_ttl(&self) -> Option<Duration> {
+        unwind::catch(|| self.backend.cache_ttl()).ok().flatten()
     }
 
     /// When these secrets are expected to rotate, as far as the backend can tell.

@@ -67,6 +67,12 @@ impl Scope {
         !matches!(self, Self::Due)
     }
 
+    /// Whether values must not come from a cache between this process and the store: someone asks
+    /// for the newest ones. At the interval, a cache may answer; that is what it is for.
+    pub(crate) fn bypasses_caches(&self) -> bool {
+        !matches!(self, Self::Due)
+    }
+
     /// Whether the layers below the secrets are read again even if no secret is new. Someone asks
     /// for it: the periodic read stays cheap.
     pub(crate) fn reads_layers(&self) -> bool {
@@ -94,6 +100,8 @@ pub(crate) struct Known {
     pub(crate) deleted: BTreeSet<String>,
     /// What the last listing found, while it is valid.
     pub(crate) listed: Option<Vec<String>>,
+    /// Whether values may not come from a cache between this process and the store.
+    pub(crate) past_caches: bool,
 }
 
 #[cfg(test)]
@@ -126,36 +134,42 @@ mod tests {
         struct Case {
             scope: Scope,
             includes_resting: bool,
+            bypasses_caches: bool,
             is_partial: bool,
             reads_layers: bool,
         }
-        for Case { scope, includes_resting, is_partial, reads_layers } in [
+        for Case { scope, includes_resting, bypasses_caches, is_partial, reads_layers } in [
             Case {
                 scope: Scope::everything(),
                 includes_resting: true,
+                bypasses_caches: true,
                 is_partial: false,
                 reads_layers: true,
             },
             Case {
                 scope: Scope::due(),
                 includes_resting: false,
+                bypasses_caches: false,
                 is_partial: false,
                 reads_layers: false,
             },
             Case {
                 scope: Scope::in_use(),
                 includes_resting: true,
+                bypasses_caches: true,
                 is_partial: true,
                 reads_layers: false,
             },
             Case {
                 scope: only(&["a"]),
                 includes_resting: true,
+                bypasses_caches: true,
                 is_partial: true,
                 reads_layers: false,
             },
         ] {
             assert_eq!(scope.includes_resting(), includes_resting, "{scope:?}");
+            assert_eq!(scope.bypasses_caches(), bypasses_caches, "{scope:?}");
             assert_eq!(scope.is_partial(), is_partial, "{scope:?}");
             assert_eq!(scope.reads_layers(), reads_layers, "{scope:?}");
         }

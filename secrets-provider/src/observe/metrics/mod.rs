@@ -104,7 +104,7 @@ pub(crate) fn record_lookup(hit: bool) {
 }
 
 /// A call to the store is being sent.
-#[cfg(any(feature = "aws", feature = "vault"))]
+#[cfg(any(feature = "agent", feature = "aws", feature = "vault"))]
 pub(crate) fn record_call(operation: &'static str) {
     guarded(|| counter!(API_CALLS, "operation" => operation).increment(1));
 }

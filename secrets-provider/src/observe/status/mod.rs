@@ -70,6 +70,8 @@ pub struct Status {
     max_staleness: Option<Duration>,
     next_attempt: Option<Instant>,
     calls: Calls,
+    /// How old a value may be that is read, if a cache may give it.
+    cache_ttl: Option<Duration>,
     derived: Vec<DerivedStatus>,
     /// Lower layers serve the keys of a required secret.
     fallback: bool,
@@ -199,6 +201,14 @@ impl Status {
         &self.calls
     }
 
+    /// How old a value may be when it is read, if it may come from a cache between this process and
+    /// the store, such as that of AWS's local agent ([`Backend::cache_ttl`](crate::Backend::cache_ttl)).
+    /// A rotation may go unnoticed for this time and an [interval](Self::interval) together. `None`
+    /// if every read asks the store.
+    pub fn cache_ttl(&self) -> Option<Duration> {
+        self.cache_ttl
+    }
+
     /// The values [derived](crate::Live::derive) from these settings that are still in use, oldest
     /// first.
     pub fn derived(&self) -> &[DerivedStatus] {
@@ -261,10 +271,9 @@ impl Status {
 impl Serialize for Status {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let seconds = |duration: Option<Duration>| duration.map(|duration| duration.as_secs_f64());
+        let length = 15 + usize::from(self.cache_ttl.is_some());
         #[cfg(feature = "sqs")]
-        let length = 15 + usize::from(self.push.is_some()) + usize::from(self.peers.is_some());
-        #[cfg(not(feature = "sqs"))]
-        let length = 15;
+        let length = length + usize::from(self.push.is_some()) + usize::from(self.peers.is_some());
         let mut fields = serializer.serialize_struct("Status", length)?;
         fields.serialize_field("title", &self.title)?;
         fields.serialize_field("generation", &self.generation)?;
@@ -282,6 +291,9 @@ impl Serialize for Status {
         fields.serialize_field("secrets", &self.secrets)?;
         fields.serialize_field("derived", &self.derived)?;
         fields.serialize_field("calls", &self.calls)?;
+        if self.cache_ttl.is_some() {
+            fields.serialize_field("cache_ttl", &seconds(self.cache_ttl))?;
+        }
         // Only where there is a queue, so that the feature changes nothing else.
         #[cfg(feature = "sqs")]
         if let Some(push) = self.push() {

@@ -35,6 +35,7 @@ impl Status {
                 .or_else(|| interval.map(|interval| interval.saturating_mul(INTERVALS_TO_FAILING))),
             next_attempt: None,
             calls: Calls::new(),
+            cache_ttl: None,
             derived: Vec::new(),
             fallback: false,
             failed: false,
@@ -125,6 +126,11 @@ impl Status {
         }
         self.secrets = secrets;
         self.fallback = fallback;
+    }
+
+    /// Sets how old a value may be that is read.
+    pub(crate) fn set_cache_ttl(&mut self, ttl: Option<Duration>) {
+        self.cache_ttl = ttl;
     }
 
     /// Sets the calls made so far.

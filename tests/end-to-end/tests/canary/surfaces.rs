@@ -11,8 +11,8 @@ use fake_secrets_manager::{FakeSecretsManager, Fault};
 use figment::Figment;
 use secrets_provider::backend::conformance;
 use secrets_provider::{
-    DatabaseRole, Directory, Dotenv, Error, ErrorKind, Fetched, Key, Labels, Layers, Lease, Live,
-    Memory, NewValue, Pins, Push, Rejected, Retry, Rotating, RotationChange, SecretsManager,
+    Agent, DatabaseRole, Directory, Dotenv, Error, ErrorKind, Fetched, Key, Labels, Layers, Lease,
+    Live, Memory, NewValue, Pins, Push, Rejected, Retry, Rotating, RotationChange, SecretsManager,
     Snapshot, StatusPage, Trigger, Vault, endpoints,
 };
 use serde::Deserialize;
@@ -203,6 +203,11 @@ async fn debug_of_no_public_type_shows_a_value() {
         let error = SecretsManager::names(["app/x"]).backend(vault).fetch().await.unwrap_err();
         shown.add("Error", &error);
     }
+    let token = planted.canaries.plain("the agent's token");
+    let agent = Agent::local().address("http://127.0.0.1:1").token(token);
+    shown.add("Agent", &agent);
+    let error = SecretsManager::names(["app/x"]).backend(agent).fetch().await.unwrap_err();
+    shown.add("Error", &error);
     let fetched =
         Fetched::text("app/x", "v1", planted.canaries.plain("fetched text")).with_arn("arn");
     shown.add("Fetched", &fetched);

@@ -115,14 +115,18 @@ impl Harness for OverOpenBao {
 
 #[tokio::test]
 async fn version_2_conforms() {
-    let report = check(&OverOpenBao::new("secret").await).await;
+    let harness = OverOpenBao::new("secret").await;
+    crate::page::agrees("`Vault`, key-value engine 2", &harness.lacks());
+    let report = check(&harness).await;
     report.assert_passed();
     assert_eq!(report.skipped().count(), 3, "{report}");
 }
 
 #[tokio::test]
 async fn version_1_conforms() {
-    let report = check(&OverOpenBao::new("kv").await).await;
+    let harness = OverOpenBao::new("kv").await;
+    crate::page::agrees("`Vault`, key-value engine 1", &harness.lacks());
+    let report = check(&harness).await;
     report.assert_passed();
     assert_eq!(report.skipped().count(), 4, "{report}");
 }

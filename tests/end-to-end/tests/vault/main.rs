@@ -5,4 +5,8 @@ mod conformance;
 mod database;
 mod errors;
 mod login;
+#[path = "../../../../secrets-provider/tests/conformance/page.rs"]
+mod page;
 mod proxy;
+
+use secrets_provider::backend::conformance::Capability;
