@@ -74,6 +74,9 @@ pub use observe::status::{
 #[doc(inline)]
 #[cfg(feature = "agent")]
 pub use backend::Agent;
+#[doc(inline)]
+#[cfg(feature = "ssm")]
+pub use backend::ParameterStore;
 pub use backend::{
     Backend, BoxFuture, BoxStream, Directory, Labels, Memory, Outcome, RotationWindow, Writer,
 };

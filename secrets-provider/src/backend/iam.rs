@@ -105,6 +105,26 @@ impl Location {
         }
     }
 
+    /// The ARN of a parameter as a resource in IAM, from its name without the slash at its start.
+    #[cfg(feature = "ssm")]
+    pub(crate) fn parameter(&self, name: &str) -> String {
+        let Self { partition, region, account } = self;
+        format!("arn:{partition}:ssm:{region}:{account}:parameter/{name}")
+    }
+
+    /// All KMS keys of the account and region.
+    #[cfg(feature = "ssm")]
+    pub(crate) fn key(&self) -> String {
+        self.keys("")
+    }
+
+    /// How KMS names a service through which a key is used.
+    #[cfg(feature = "ssm")]
+    pub(crate) fn via(&self, service: &str) -> String {
+        let suffix = if self.partition == "aws-cn" { "*" } else { "" };
+        format!("{service}.{}.amazonaws.com{suffix}", self.region)
+    }
+
     fn secret_arn(&self, name: &str) -> String {
         let Self { partition, region, account, .. } = self;
         format!("arn:{partition}:secretsmanager:{region}:{account}:secret:{name}")

@@ -36,6 +36,8 @@ pub(crate) mod writer;
 
 #[cfg(feature = "agent")]
 pub use agent::Agent;
+#[cfg(feature = "ssm")]
+pub use aws::ParameterStore;
 pub use directory::Directory;
 pub use memory::Memory;
 #[cfg(feature = "vault")]

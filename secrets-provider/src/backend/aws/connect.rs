@@ -93,7 +93,7 @@ pub(super) async fn loaded(
 }
 
 /// The SDK panics on a configuration that it cannot use.
-fn panicked(_: Panicked) -> Error {
+pub(super) fn panicked(_: Panicked) -> Error {
     if let Some((what, hint)) = Setup::of_process().certificate_slip() {
         return Error::new(ErrorKind::Config, what).with_hint(hint);
     }

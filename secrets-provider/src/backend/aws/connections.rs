@@ -28,18 +28,21 @@ const NO_LIMIT: Duration = Duration::from_secs(365 * 24 * 3600);
 /// A client with the settings of this one and with connections of its own. A connector that is not
 /// the SDK's own is kept, because its pool, if it has one, is the program's business.
 pub(super) fn of_its_own(client: &Client) -> Client {
-    let http = client.config().http_client();
+    let mut config = client.config().to_builder();
+    config.set_http_client(per_runtime(client.config().http_client()));
+    Client::from_conf(config.build())
+}
+
+/// The HTTP client of a configuration with connections of each runtime's own.
+pub(super) fn per_runtime(http: Option<SharedHttpClient>) -> Option<SharedHttpClient> {
     let is_pooled = |http: &SharedHttpClient| {
         http.connector_metadata().is_some_and(|metadata| metadata.name() == "hyper")
     };
-    let http = match http {
-        Some(http) if !is_pooled(&http) => return client.clone(),
+    match http {
+        Some(http) if !is_pooled(&http) => Some(http),
         Some(http) => Some(SharedHttpClient::new(PerRuntime(http))),
         None => https::client(),
-    };
-    let mut config = client.config().to_builder();
-    config.set_http_client(http);
-    Client::from_conf(config.build())
+    }
 }
 
 /// The connector of the runtime that calls.

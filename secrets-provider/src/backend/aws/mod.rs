@@ -7,7 +7,7 @@
 //! the calls that rotate a secret, `variables` hands over what only a `.env` file sets, `setup`
 //! names a slip in the SDK's variables and files (`values` and `profile` say what they look like),
 //! `route` knows the proxies, `unreached` and `unanswered` say why a call got no answer, `quiet`
-//! drops a warning that says less. One [`Aws`] belongs to one tokio runtime, which drives its
+//! drops a warning that says less. `ssm` is a store of its own with the same client set-up. One [`Aws`] belongs to one tokio runtime, which drives its
 //! connections.
 
 mod answer;
@@ -26,6 +26,8 @@ mod rotation;
 mod route;
 mod setup;
 mod slip;
+#[cfg(feature = "ssm")]
+mod ssm;
 mod unanswered;
 mod unreached;
 mod unretried;
@@ -49,6 +51,8 @@ use aws_types::region::Region;
 use futures_util::FutureExt as _;
 use tokio::sync::OnceCell;
 
+#[cfg(feature = "ssm")]
+pub use ssm::ParameterStore;
 pub(crate) use variables::Variables;
 
 use calls::Counter;

@@ -12,8 +12,8 @@ use figment::Figment;
 use secrets_provider::backend::conformance;
 use secrets_provider::{
     Agent, DatabaseRole, Directory, Dotenv, Error, ErrorKind, Fetched, Key, Labels, Layers, Lease,
-    Live, Memory, NewValue, Pins, Push, Rejected, Retry, Rotating, RotationChange, SecretsManager,
-    Snapshot, StatusPage, Trigger, Vault, endpoints,
+    Live, Memory, NewValue, ParameterStore, Pins, Push, Rejected, Retry, Rotating, RotationChange,
+    SecretsManager, Snapshot, StatusPage, Trigger, Vault, endpoints,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -203,6 +203,7 @@ async fn debug_of_no_public_type_shows_a_value() {
         let error = SecretsManager::names(["app/x"]).backend(vault).fetch().await.unwrap_err();
         shown.add("Error", &error);
     }
+    shown.add("ParameterStore", &ParameterStore::new());
     let token = planted.canaries.plain("the agent's token");
     let agent = Agent::local().address("http://127.0.0.1:1").token(token);
     shown.add("Agent", &agent);
