@@ -108,7 +108,7 @@ impl Location {
     /// The ARN of a parameter as a resource in IAM, from its name without the slash at its start.
     #[cfg(feature = "ssm")]
     pub(crate) fn parameter(&self, name: &str) -> String {
-        let Self { partition, region, account } = self;
+        let Self { partition, region, account, .. } = self;
         format!("arn:{partition}:ssm:{region}:{account}:parameter/{name}")
     }
 

@@ -82,7 +82,7 @@ impl Result {
 pub fn run(scenario: Scenario, setup: Setup) -> Result {
     let runtime = Builder::new_current_thread().enable_all().start_paused(true).build();
     let runtime = runtime.expect("a runtime");
-    let result = LocalSet::new().block_on(&runtime, async {
+    LocalSet::new().block_on(&runtime, async {
         match scenario {
             Scenario::Start => start(setup).await,
             Scenario::Steady => steady(setup).await,
@@ -90,8 +90,7 @@ pub fn run(scenario: Scenario, setup: Setup) -> Result {
             Scenario::Outage => fault(setup, &Fault::unavailable(), OUTAGE).await,
             Scenario::Throttling => fault(setup, &Fault::throttled(), THROTTLING).await,
         }
-    });
-    result
+    })
 }
 
 async fn start(setup: Setup) -> Result {

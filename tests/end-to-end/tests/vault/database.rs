@@ -194,7 +194,7 @@ async fn no_request_fails_through_a_hundred_leases_and_no_user_is_left() {
     load.round().await;
     let tally = load.finish().await;
     let read = read();
-    println!("{read} leases of {REPLICAS} replicas: {}", figures(&tally));
+    show(&format!("{read} leases of {REPLICAS} replicas: {}", figures(&tally)));
     assert!(tally.failures.is_empty(), "{tally}");
     assert!(tally.answers.len() >= 90, "{} users answered", tally.answers.len());
 
@@ -273,7 +273,7 @@ async fn no_request_fails_when_leases_are_revoked_or_vault_is_sealed() {
     until("a renewal", async || renewals() > before).await;
     load.round().await;
     let tally = load.finish().await;
-    println!("revoked twice, sealed once: {}", figures(&tally));
+    show(&format!("revoked twice, sealed once: {}", figures(&tally)));
     assert!(tally.failures.is_empty(), "{tally}");
     settings.shutdown().await;
     until("no user", async || rig.users().await.is_empty()).await;
@@ -295,7 +295,7 @@ async fn a_static_role_is_followed_through_its_rotations() {
     load.round().await;
     let tally = load.finish().await;
     let reads = credentials(&vault);
-    println!("static role, {ROTATIONS} rotations, {reads} reads: {}", figures(&tally));
+    show(&format!("static role, {ROTATIONS} rotations, {reads} reads: {}", figures(&tally)));
     assert!(tally.failures.is_empty(), "{tally}");
     assert!(reads <= 15 * ROTATIONS, "{reads} reads");
     let status = settings.status();
@@ -410,4 +410,10 @@ async fn errors_say_what_is_wrong_in_vaults_words() {
     let manager = SecretsManager::prefix("gaara/prod").backend(vault.database("creds/readonly"));
     let error = manager.fetch().await.expect_err("a name outside the prefix");
     assert!(error.hint().is_some_and(|hint| hint.contains("gaara/prod/database")), "{error:?}");
+}
+
+/// Prints figures, which the test harness would keep to itself.
+fn show(figures: &str) {
+    use std::io::Write as _;
+    std::io::stderr().write_all(format!("{figures}\n").as_bytes()).unwrap();
 }
