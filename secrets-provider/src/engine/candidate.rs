@@ -26,8 +26,22 @@ pub(crate) struct Candidate<T> {
     pub(crate) sources: Sources,
 }
 
-/// Places, merges, extracts and validates. Runs the user's code, so it may panic.
-pub(crate) type Build<T> = Arc<dyn Fn(&[Fetched]) -> Result<Candidate<T>, Error> + Send + Sync>;
+/// The secrets merged over the layers below them.
+pub(crate) struct Layered {
+    pub(crate) tree: Table,
+    /// The layers that the library reports, the lowest first.
+    pub(crate) layers: Vec<Table>,
+}
+
+/// Finds the place of each secret.
+pub(crate) type Place = Arc<dyn Fn(&[Fetched]) -> Result<Snapshot, Error> + Send + Sync>;
+
+/// Reads the layers below the secrets and merges them. Runs the user's code, so it may panic.
+pub(crate) type Merge = Arc<dyn Fn(&Snapshot) -> Result<Layered, Error> + Send + Sync>;
+
+/// Extracts and validates. Runs the user's code, so it may panic.
+pub(crate) type Make<T> =
+    Arc<dyn Fn(Snapshot, Layered) -> Result<Candidate<T>, Error> + Send + Sync>;
 
 /// An asynchronous check. It comes to an end and does not panic.
 pub(crate) type Probe<T> =
@@ -35,7 +49,9 @@ pub(crate) type Probe<T> =
 
 /// How settings are made of secrets, and checked.
 pub(crate) struct Pipeline<T> {
-    build: Build<T>,
+    place: Place,
+    merge: Merge,
+    make: Make<T>,
     probes: Vec<Probe<T>>,
     /// How long one build may take.
     limit: Duration,
@@ -43,8 +59,14 @@ pub(crate) struct Pipeline<T> {
 }
 
 impl<T: Send + Sync + 'static> Pipeline<T> {
-    pub(crate) fn new(build: Build<T>, probes: Vec<Probe<T>>, limit: Duration) -> Self {
-        Self { build, probes, limit, off_thread: Arc::default() }
+    pub(crate) fn new(
+        place: Place,
+        merge: Merge,
+        make: Make<T>,
+        probes: Vec<Probe<T>>,
+        limit: Duration,
+    ) -> Self {
+        Self { place, merge, make, probes, limit, off_thread: Arc::default() }
     }
 
     /// A candidate that has passed every check, or why the secrets do not make one.
@@ -56,9 +78,31 @@ impl<T: Send + Sync + 'static> Pipeline<T> {
 
     /// A candidate that has passed the checks but not the probes. It is made on a thread of its
     /// own: layers read files, which may block. A panic in the user's code is a rejection.
-    pub(crate) async fn build(&self, secrets: Vec<Fetched>) -> Result<Candidate<T>, Error> {
-        let build = self.build.clone();
-        let built = move || build(&secrets);
+    async fn build(&self, secrets: Vec<Fetched>) -> Result<Candidate<T>, Error> {
+        let (place, merge, make) = (self.place.clone(), self.merge.clone(), self.make.clone());
+        let built = move || {
+            let snapshot = place(&secrets)?;
+            let layered = merge(&snapshot)?;
+            make(snapshot, layered)
+        };
+        self.off_thread.run("extracting or checking the settings", self.limit, built).await?
+    }
+
+    /// The same of the secrets in use, if the layers below them make another tree of them than the
+    /// live one. If not, which is nearly always, nothing is extracted or checked (rule R2).
+    pub(crate) async fn rebuild(
+        &self,
+        snapshot: Snapshot,
+        live: Arc<Table>,
+    ) -> Result<Option<Candidate<T>>, Error> {
+        let (merge, make) = (self.merge.clone(), self.make.clone());
+        let built = move || {
+            let layered = merge(&snapshot)?;
+            match live.has_same_values(&layered.tree) {
+                true => Ok(None),
+                false => make(snapshot, layered).map(Some),
+            }
+        };
         self.off_thread.run("extracting or checking the settings", self.limit, built).await?
     }
 

@@ -181,7 +181,7 @@ impl<T: Send + Sync + 'static> Refresher<T> {
     }
 
     fn secret_statuses(&self) -> Vec<SecretStatus> {
-        self.missing.statuses(&self.served, &self.used, &self.fetcher, self.schedule)
+        self.missing.statuses(self.snapshot.secrets(), &self.used, &self.fetcher, self.schedule)
     }
 
     /// Whether the store has answered for every secret in use: with its value, or that it has none.
@@ -252,11 +252,10 @@ impl<T: Send + Sync + 'static> Refresher<T> {
 
     /// Reads the layers below the secrets again, and swaps if they have changed.
     async fn apply_layers(&mut self, complete: bool) -> Result<Refreshed, Error> {
-        let candidate = self.pipeline.build(self.used.each_once()).await;
+        let live = self.cell.sources().merged().clone();
+        let candidate = self.pipeline.rebuild(self.snapshot.clone(), live).await;
         let candidate = candidate.map_err(|rejection| self.log_rejection(rejection))?;
-        if self.tree.changed_keys(&candidate.tree).is_empty() {
-            return Ok(self.unchanged());
-        }
+        let Some(candidate) = candidate else { return Ok(self.unchanged()) };
         let probed = self.pipeline.probe(&candidate).await;
         probed.map_err(|rejection| self.log_rejection(rejection))?;
         Ok(self.swap(candidate, self.used.clone(), complete))
@@ -277,16 +276,15 @@ impl<T: Send + Sync + 'static> Refresher<T> {
     fn swap(&mut self, candidate: Candidate<T>, found: Secrets, complete: bool) -> Refreshed {
         let keys = self.tree.changed_keys(&candidate.tree);
         // A key that is gone has a name in the generation before.
-        let mut names = candidate.sources.names().clone();
-        names.extend(self.cell.sources().names());
-        let shown = names.counted(keys.iter().map(String::as_str));
+        let before = self.cell.sources();
+        let paths = keys.iter().map(String::as_str);
+        let shown = candidate.sources.names().counted(before.names(), paths);
         self.rotation.renewed(found.renewed_since(&self.used));
         self.used = found;
-        self.served = candidate.snapshot.secrets().to_vec();
+        self.snapshot = candidate.snapshot;
         self.tree = candidate.tree;
         self.missing.now_used(&self.used, complete);
         let secrets = self.secret_statuses();
-        let before = self.cell.sources();
         let (generation, old) =
             self.cell.swap(candidate.value, Some((&keys, &self.tree)), |status| {
                 status.record_swap();

@@ -82,9 +82,9 @@ where
         .await
         .map_err(|rejection| rejection.beside(error.clone()))?;
     fetcher.warn_of_fallback(&result);
-    let served = candidate.snapshot.secrets().to_vec();
+    let snapshot = candidate.snapshot;
     let mut status = Status::started(Some(schedule.interval), max_staleness);
-    let secrets = missing.statuses(&served, &used, &fetcher, schedule);
+    let secrets = missing.statuses(snapshot.secrets(), &used, &fetcher, schedule);
     status.set_secrets(secrets, missing.is_on_fallback());
     if missing.is_on_fallback() {
         status.record_start_on_fallback();
@@ -111,7 +111,7 @@ where
         cell: cell.clone(),
         changes: task.changes,
         used,
-        served,
+        snapshot,
         missing,
         tree: candidate.tree,
         // A start on fallback is tried again as soon as after any other failure.

@@ -28,8 +28,8 @@ use crate::load::notify::Subscriber;
 use crate::load::retry::answer::{Refreshed, Reply};
 use crate::load::retry::schedule::Schedule;
 use crate::load::retry::search::Search;
+use crate::load::snapshot::Snapshot;
 use crate::observe::events;
-use crate::secret::SecretVersion;
 use crate::tree::Table;
 use crate::unwind;
 
@@ -48,7 +48,8 @@ pub(super) struct Refresher<T> {
     pub(super) changes: watch::Sender<Option<Change>>,
     /// The secrets of the live generation.
     pub(super) used: Secrets,
-    pub(super) served: Vec<SecretVersion>,
+    /// The same as a tree, with where each has its place.
+    pub(super) snapshot: Snapshot,
     pub(super) missing: Missing,
     /// The live generation's merged layers, with which a new one is compared to find the keys that
     /// change.

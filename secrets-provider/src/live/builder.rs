@@ -16,7 +16,7 @@ use tokio::time::timeout;
 
 use super::{Input, Live};
 use crate::engine;
-use crate::engine::candidate::{self, Candidate, Pipeline};
+use crate::engine::candidate::{self, Candidate, Layered, Pipeline};
 use crate::engine::trigger::{self, Trigger};
 use crate::error::{Error, ErrorKind};
 use crate::extract;
@@ -336,15 +336,28 @@ impl<T: DeserializeOwned + Send + Sync + 'static> LiveBuilder<T> {
         let fetcher = manager.fetcher()?;
         let limit = fetcher.timeout().max(MIN_BUILD_TIME);
         let placing = fetcher.clone();
-        let build = move |secrets: &[Fetched]| {
-            let snapshot = placing.snapshot(secrets)?;
-            let (Merged(mut tree), layers) = layers(&snapshot)?;
-            let (value, implied, names) = extract::extract_with_names(&tree, snapshot.names())?;
+        let place = move |secrets: &[Fetched]| placing.snapshot(secrets);
+        let merge = move |snapshot: &Snapshot| {
+            let (Merged(tree), layers) = layers(snapshot)?;
             let layers = layers.into_iter().map(|Merged(tree)| tree).collect();
+            Ok(Layered { tree, layers })
+        };
+        let make = move |snapshot: Snapshot, layered: Layered| {
+            let Layered { mut tree, layers } = layered;
+            let (value, implied, names) = extract::extract_with_names(&tree, snapshot.names())?;
             // The explanation shows the layers' own keys. A change of what fills a nested key
             // counts as its change.
-            let merged = Arc::new(tree.clone());
-            implied.iter().for_each(|implied| implied.add_to(&mut tree));
+            let (merged, tree) = match implied.is_empty() {
+                true => {
+                    let tree = Arc::new(tree);
+                    (tree.clone(), tree)
+                }
+                false => {
+                    let merged = Arc::new(tree.clone());
+                    implied.iter().for_each(|implied| implied.add_to(&mut tree));
+                    (merged, Arc::new(tree))
+                }
+            };
             let below = explained.clone().map(|explained| {
                 let none = snapshot.without_secrets();
                 Box::new(move || explained(&none)) as Below
@@ -352,14 +365,14 @@ impl<T: DeserializeOwned + Send + Sync + 'static> LiveBuilder<T> {
             let sources = Sources::new(layers, merged, names)
                 .with_type(explain::fields_of::<T>(), implied)
                 .with_below(below);
-            let tree = Arc::new(tree);
             for check in &checks {
                 check(&value).map_err(rejected)?;
             }
             Ok(Candidate { value: Arc::new(value), tree, snapshot, sources })
         };
         let probes = probes.into_iter().map(|probe| limited(probe_timeout, probe)).collect();
-        let pipeline = Pipeline::new(Arc::new(build), probes, limit);
+        let (place, merge, make) = (Arc::new(place), Arc::new(merge), Arc::new(make));
+        let pipeline = Pipeline::new(place, merge, make, probes, limit);
         let mut schedule = Schedule::new(interval, self.rediscover, self.search);
         schedule.forget_deleted = self.forget_deleted.unwrap_or(schedule.forget_deleted);
         if let Some(bound) = self.max_staleness.filter(|bound| *bound < schedule.next(1.0)) {

@@ -3,31 +3,66 @@
 //! Compared are values, not origins: a new version of a secret with the old content changes no
 //! key. Versions before (for [`Rotating`](crate::Rotating) fields) count as part of the value.
 
-use std::collections::BTreeSet;
+use std::cmp::Ordering;
 
-use super::{Node, Table, Value, join};
+use super::{Node, Table, Value};
 
 impl Table {
     /// The dotted paths of the leaves that only one of the two has, or that differ.
     pub(crate) fn changed_keys(&self, other: &Table) -> Vec<String> {
         let mut keys = Vec::new();
-        changed(self, other, "", &mut keys);
+        changed(self, other, &mut String::new(), &mut keys);
         keys
+    }
+
+    /// Whether no key differs.
+    pub(crate) fn has_same_values(&self, other: &Table) -> bool {
+        // As many names, all of which are in both: an empty table is the same as none.
+        let is_same = |(name, node): (&String, &Node)| {
+            other.entries.get(name).is_some_and(|other| same(Some(node), Some(other)))
+        };
+        (self.entries.len() == other.entries.len() && self.entries.iter().all(is_same))
+            || self.changed_keys(other).is_empty()
     }
 }
 
-fn changed(old: &Table, new: &Table, at: &str, keys: &mut Vec<String>) {
+/// Walks both tables at once, in the order of the names. Most nodes are the same, so a path is made
+/// for those only that are not.
+fn changed(old: &Table, new: &Table, at: &mut String, keys: &mut Vec<String>) {
     let none = Table::default();
-    let names: BTreeSet<_> = old.entries.keys().chain(new.entries.keys()).collect();
-    for name in names {
-        let path = join(at, name);
-        let (was, is) = (old.entries.get(name), new.entries.get(name));
+    let (mut was, mut is) = (old.entries.iter().peekable(), new.entries.iter().peekable());
+    loop {
+        let order = match (was.peek(), is.peek()) {
+            (Some((was, _)), Some((is, _))) => was.cmp(is),
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (None, None) => return,
+        };
+        let was = if order.is_le() { was.next() } else { None };
+        let is = if order.is_ge() { is.next() } else { None };
+        let Some((name, _)) = was.or(is) else { return };
+        let (was, is) = (was.map(|(_, node)| node), is.map(|(_, node)| node));
+        let length = at.len();
         match (table_or(was, &none), table_or(is, &none)) {
-            (Some(was), Some(is)) => changed(was, is, &path, keys),
+            (Some(was), Some(is)) => {
+                push(at, name);
+                changed(was, is, at, keys);
+            }
             _ if same(was, is) => {}
-            _ => keys.push(path),
+            _ => {
+                push(at, name);
+                keys.push(at.clone());
+            }
         }
+        at.truncate(length);
     }
+}
+
+fn push(at: &mut String, name: &str) {
+    if !at.is_empty() {
+        at.push('.');
+    }
+    at.push_str(name);
 }
 
 /// The table that this node is, or `none` where there is no node.
@@ -46,7 +81,7 @@ fn same(a: Option<&Node>, b: Option<&Node>) -> bool {
             (Value::Array(a), Value::Array(b)) => {
                 a.len() == b.len() && a.iter().zip(b).all(|(a, b)| values(&a.value, &b.value))
             }
-            (Value::Table(a), Value::Table(b)) => a.changed_keys(b).is_empty(),
+            (Value::Table(a), Value::Table(b)) => a.has_same_values(b),
             (a, b) => a == b,
         }
     }

@@ -192,6 +192,36 @@ struct Source<'a> {
 }
 
 impl Source<'_> {
+    /// The members of an object that are all named as they are spelled, as nearly all are.
+    fn plain_object(
+        &self,
+        entries: Vec<(String, &RawValue)>,
+        at: &str,
+        depth: usize,
+    ) -> Result<Table, PayloadError> {
+        let mut members: BTreeMap<String, &RawValue> = BTreeMap::new();
+        for (key, raw) in entries {
+            match members.entry(key) {
+                Entry::Vacant(slot) => slot.insert(raw),
+                Entry::Occupied(slot) => {
+                    return Err(PayloadError::DuplicateKey(join(at, slot.key())));
+                }
+            };
+        }
+        let mut nodes = Vec::with_capacity(members.len());
+        for (key, raw) in members {
+            // Only what is below needs the path, for its errors.
+            let holds_keys = matches!(raw.get().as_bytes().first(), Some(b'{' | b'['));
+            let at = if holds_keys { join(at, &key) } else { String::new() };
+            let node = self.node(raw, &at, depth)?;
+            // A member that is `null` counts as absent (M5).
+            if node.value != Value::Null {
+                nodes.push((key, node));
+            }
+        }
+        Ok(Table { entries: nodes.into_iter().collect(), source_text: None })
+    }
+
     fn object(&self, text: &str, at: &str, depth: usize) -> Result<Table, PayloadError> {
         if depth > MAX_DEPTH {
             return Err(PayloadError::TooDeep);
@@ -202,6 +232,9 @@ impl Source<'_> {
         let entries = json::members(text).ok_or(PayloadError::NotUnicode)?;
         let entries: Vec<(String, &RawValue)> =
             entries.into_iter().map(|(mut key, raw)| (std::mem::take(&mut *key), raw)).collect();
+        if !entries.iter().any(|(key, _)| is_screaming(key)) {
+            return self.plain_object(entries, at, depth);
+        }
         let keys: HashSet<&str> = entries.iter().map(|(key, _)| key.as_str()).collect();
         // Beside a key of its lowercased name, a key keeps its own: a map holds both.
         let paths: Vec<Vec<String>> = entries
@@ -316,14 +349,17 @@ fn insert(table: &mut Table, path: &[String], mut node: Node) -> Result<(), NotF
 /// Where the tree has a key: a `SCREAMING_CASE` key is read as a variable is, lowercased and nested
 /// at `__`; any other key is its own name.
 fn path_of(key: &str) -> Vec<String> {
-    let screaming = key.starts_with(|c: char| c.is_ascii_uppercase())
-        && key.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
-    if !screaming {
+    if !is_screaming(key) {
         return vec![key.to_owned()];
     }
     let key = key.to_ascii_lowercase();
     let path: Vec<String> = key.split("__").map(str::to_owned).collect();
     if path.iter().any(String::is_empty) { vec![key] } else { path }
+}
+
+fn is_screaming(key: &str) -> bool {
+    key.starts_with(|c: char| c.is_ascii_uppercase())
+        && key.bytes().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == b'_')
 }
 
 #[cfg(test)]

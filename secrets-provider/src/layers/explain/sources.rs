@@ -3,11 +3,10 @@
 //! Every generation has one, made by `LiveBuilder`. Most are never asked, so nothing is compared
 //! before that. Texts in the trees are shared with those of the live generation.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use super::overlooked::{self, Overlooked};
-use super::{ExplainedKey, Explanation, build};
+use super::{ExplainedKey, Explanation, Provenance, build};
 use crate::extract::Implied;
 use crate::tree::Table;
 use crate::tree::names::Names;
@@ -58,6 +57,11 @@ impl Sources {
         Self { below, ..self }
     }
 
+    /// The tree that the layers were merged into.
+    pub(crate) fn merged(&self) -> &Arc<Table> {
+        &self.merged
+    }
+
     /// The names that may be shown.
     pub(crate) fn names(&self) -> &Names {
         &self.names
@@ -88,13 +92,21 @@ impl Explanation {
     /// source are one, with their number.
     fn shown_by(self, names: &Names) -> Self {
         let shown = |keys: Vec<ExplainedKey>| {
-            let mut rows: BTreeMap<_, ExplainedKey> = BTreeMap::new();
-            for key in keys {
-                let key = ExplainedKey { key: names.shown(&key.key), ..key };
-                let place = (key.key.clone(), key.source.clone(), key.hides.clone());
-                rows.entry(place).and_modify(|row| row.count += key.count).or_insert(key);
+            let rows = keys.into_iter().map(|key| {
+                let shown = names.shown(&key.key);
+                ExplainedKey { key: shown, ..key }
+            });
+            let mut rows: Vec<_> = rows.collect();
+            fn place(row: &ExplainedKey) -> (&str, &Provenance, &[Provenance]) {
+                (&row.key, &row.source, &row.hides)
             }
-            rows.into_values().collect()
+            rows.sort_by(|one, other| place(one).cmp(&place(other)));
+            rows.dedup_by(|row, first| {
+                let is_same = place(row) == place(first);
+                first.count += if is_same { row.count } else { 0 };
+                is_same
+            });
+            rows
         };
         Self { keys: shown(self.keys), omitted: shown(self.omitted) }
     }
