@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::timeout::TimeoutConfig;
-use aws_sdk_sqs::config::Region;
+use aws_sdk_sqs::config::{Region, StalledStreamProtectionConfig};
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_types::SdkConfig;
@@ -49,8 +49,11 @@ impl Clients {
     pub(super) async fn sqs(&self) -> Result<&aws_sdk_sqs::Client, Error> {
         let connect = async || {
             let config = self.config().await?;
-            let mut builder =
-                aws_sdk_sqs::config::Builder::from(&config).timeout_config(timeouts(ATTEMPT));
+            // A long poll is silent for as long as the protection allows. Its own limit is enough.
+            let silence = StalledStreamProtectionConfig::disabled();
+            let mut builder = aws_sdk_sqs::config::Builder::from(&config)
+                .timeout_config(timeouts(ATTEMPT))
+                .stalled_stream_protection(silence);
             if let Some(region) = &self.region {
                 builder = builder.region(Region::new(region.clone()));
             }
