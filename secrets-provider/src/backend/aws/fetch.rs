@@ -38,8 +38,8 @@ const SINGLES_PER_BATCH: usize = 20;
 /// For how many fetches batches rest after one failed as a whole for a reason that may pass.
 const BATCH_REST: usize = 10;
 /// The part of a fetch's time after which throttling is its result, if nothing is answered. A
-/// listing comes before, and the last pause and the SDK's own waits come on top.
-const PATIENCE: u32 = 4;
+/// listing comes before, and a last pause after it.
+const PATIENCE: u32 = 2;
 
 impl Aws {
     pub(super) fn current<'a>(&'a self, ids: &'a [String]) -> BoxStream<'a, Outcome> {
@@ -65,6 +65,7 @@ impl Aws {
         let state = Fetch {
             aws: self,
             work,
+            repeated: if patience.is_zero() { By::Sdk } else { By::Pace },
             running: FuturesUnordered::new(),
             pace: Pace::new(patience, Instant::now()),
             batches_throttled: false,
@@ -79,19 +80,23 @@ impl Aws {
     /// AWSCURRENT.
     pub(super) fn previous<'a>(&'a self, ids: &'a [String]) -> BoxStream<'a, Outcome> {
         let calls = stream::iter(ids)
-            .map(|id| async { (id.clone(), self.get(id, Some("AWSPREVIOUS")).await) });
+            .map(|id| async { (id.clone(), self.get(id, Some("AWSPREVIOUS"), By::Sdk).await) });
         Box::pin(calls.buffer_unordered(MAX_CONCURRENT_PREVIOUS))
     }
 
     /// The version of a secret with this staging label, AWSCURRENT if none is given.
-    async fn get(&self, id: &str, stage: Option<&str>) -> Result<Fetched, Error> {
+    async fn get(&self, id: &str, stage: Option<&str>, repeated: By) -> Result<Fetched, Error> {
         if let Some(error) = slip::of_name(id) {
             return Err(error);
         }
         let client = self.client().await?;
         let call =
             client.get_secret_value().secret_id(id).set_version_stage(stage.map(str::to_owned));
-        let output = call.customize().interceptor(self.counter.of("GetSecretValue")).send().await;
+        let mut call = call.customize();
+        if let By::Pace = repeated {
+            call = call.config_override(unretried());
+        }
+        let output = call.interceptor(self.counter.of("GetSecretValue")).send().await;
         let location = location(client);
         let call = Call { action: "GetSecretValue", id: Some(id), stage, location: &location };
         let output = output.map_err(|error| call.failed(&error))?;
@@ -106,8 +111,7 @@ impl Aws {
         let batch =
             Call { action: "BatchGetSecretValue", id: None, stage: None, location: &location };
         let call = client.batch_get_secret_value().set_secret_id_list(Some(ids.to_vec()));
-        let unretried = config::Builder::new().retry_classifier(ThrottlingUnretried);
-        let call = call.customize().config_override(unretried);
+        let call = call.customize().config_override(unretried());
         let call = call.interceptor(self.counter.of("BatchGetSecretValue"));
         let output = call.send().await.map_err(|error| batch.failed_batch(&error))?;
         // Only answers to filters have pages.
@@ -149,6 +153,18 @@ impl Aws {
     }
 }
 
+/// Leaves throttled calls to the caller.
+fn unretried() -> config::Builder {
+    config::Builder::new().retry_classifier(ThrottlingUnretried)
+}
+
+/// Who repeats a throttled call.
+#[derive(Debug, Clone, Copy)]
+enum By {
+    Pace,
+    Sdk,
+}
+
 /// A call to be made.
 #[derive(Debug)]
 enum Work {
@@ -169,6 +185,7 @@ struct Done {
 struct Fetch<'a> {
     aws: &'a Aws,
     work: VecDeque<Work>,
+    repeated: By,
     running: FuturesUnordered<BoxFuture<'a, Done>>,
     pace: Pace,
     batches_throttled: bool,
@@ -197,7 +214,7 @@ impl Fetch<'_> {
                     while self.running.len() < self.pace.limit()
                         && let Some(work) = self.work.pop_front()
                     {
-                        self.running.push(self.aws.carry_out(work));
+                        self.running.push(self.aws.carry_out(work, self.repeated));
                     }
                 }
             }
@@ -271,12 +288,12 @@ impl Fetch<'_> {
 }
 
 impl Aws {
-    fn carry_out(&self, work: Work) -> BoxFuture<'_, Done> {
+    fn carry_out(&self, work: Work, repeated: By) -> BoxFuture<'_, Done> {
         async move {
             let one_by_one = |ids: Vec<String>| ids.into_iter().map(Work::One).collect();
             match work {
                 Work::One(id) => {
-                    let secret = self.get(&id, self.stage.as_deref()).await;
+                    let secret = self.get(&id, self.stage.as_deref(), repeated).await;
                     Done { outcomes: vec![(id, secret)], ..Done::default() }
                 }
                 Work::Batch(ids) => match self.get_batch(&ids).await {

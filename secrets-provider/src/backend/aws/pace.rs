@@ -16,8 +16,8 @@ const MAX_CONCURRENT_CALLS: usize = 20;
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 
 /// The longest of all pauses: most of a fleet pauses, so it decides how many calls are refused in a
-/// second, and how long the last replica is idle.
-const LONGEST_PAUSE: Duration = Duration::from_secs(4);
+/// second, and how long the last replica is idle. It is less for little patience.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pace {
@@ -66,8 +66,9 @@ impl Pace {
         self.slow_down();
         if self.resumes_at.is_none() {
             let longest = FIRST_PAUSE.saturating_mul(1 << self.throttles.min(10));
+            let longest = longest.min(LONGEST_PAUSE).min(self.patience / 4);
             self.throttles = self.throttles.saturating_add(1);
-            self.resumes_at = Some(now + longest.min(LONGEST_PAUSE).mul_f64(random));
+            self.resumes_at = Some(now + longest.mul_f64(random));
         }
     }
 
@@ -98,7 +99,7 @@ mod tests {
         let now = Instant::now();
         let mut pace = Pace::new(PATIENCE, now);
         assert_eq!(pace.limit(), MAX_CONCURRENT_CALLS);
-        for longest in [500, 1000, 2000, 4000, 4000] {
+        for longest in [500, 1000, 2000, 2000, 2000] {
             pace.throttled(now, 1.0);
             // The second of the calls that ran together.
             pace.throttled(now, 0.0);
@@ -106,6 +107,9 @@ mod tests {
             assert_eq!(pace.limit(), 1);
             pace.resume();
         }
+        let mut hurried = Pace::new(Duration::ZERO, now);
+        hurried.throttled(now, 1.0);
+        assert_eq!(hurried.resumes_at(), Some(now), "the SDK has waited");
         pace.answered(now);
         assert_eq!(pace.limit(), 2);
         pace.throttled(now, 0.5);
