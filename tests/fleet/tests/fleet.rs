@@ -26,18 +26,6 @@ fn pushed(setup: Setup, spread: Duration) -> Setup {
 const SPREAD: Duration = Duration::from_millis(1500);
 
 #[test]
-fn a_start_of_all_replicas_takes_what_the_quota_takes() {
-    let setup = fleet(100, 20);
-    let result = run(Scenario::Start, setup);
-    assert_eq!(result.failed_starts, 0);
-    let current = result.current.expect("all replicas start");
-    let longest = setup.least_start().mul_f64(1.4);
-    assert!(current.all < longest, "{:?}, at most {longest:?}", current.all);
-    // Twenty calls at once of each replica, repeated by the SDK, were six for each secret.
-    assert!(result.throttled() < 100 * 20 * 4, "{}", result.throttled());
-}
-
-#[test]
 fn nothing_is_throttled_in_the_steady_state_with_push() {
     for secrets in [1, 20] {
         let result = run(Scenario::Steady, pushed(fleet(100, secrets), SPREAD));
@@ -66,15 +54,4 @@ fn the_end_of_an_outage_is_no_stampede() {
     let current = result.current.expect("all replicas recover");
     assert!(current.all < setup.every.mul_f64(1.1) + setup.timeout, "{current:?}");
     assert!(result.busiest_after < Some(100), "{:?}", result.busiest_after);
-}
-
-#[test]
-fn an_hour_of_throttling_costs_few_calls_and_ends_by_itself() {
-    let setup = fleet(100, 20);
-    let result = run(Scenario::Throttling, setup);
-    let current = result.current.expect("all replicas recover");
-    assert!(current.all < setup.every.mul_f64(1.1) + setup.timeout, "{current:?}");
-    // One by one without a pause, it would be sixty for each of some twenty refreshes.
-    let calls: usize = result.calls.values().map(|rates| rates.total).sum();
-    assert!(calls < 100 * 20 * 20, "{calls}");
 }

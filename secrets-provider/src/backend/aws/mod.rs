@@ -2,7 +2,7 @@
 //! GetSecretValue.
 //!
 //! `connect` makes the client, with `connections` of its own, `listing` finds names, `fetch` reads
-//! values at a `pace` that quotas allow, `answer` and `error` turn the SDK's types into ours (the SDK's errors quote whole
+//! values, `answer` and `error` turn the SDK's types into ours (the SDK's errors quote whole
 //! responses, so none is passed on), `rotation` keeps the dates that listings report, `write` has
 //! the calls that rotate a secret, `variables` hands over what only a `.env` file sets, `setup`
 //! names a slip in the SDK's variables and files (`values` and `profile` say what they look like),
@@ -19,7 +19,6 @@ mod error;
 mod fetch;
 mod https;
 mod listing;
-mod pace;
 mod profile;
 mod quiet;
 mod rotation;
@@ -30,7 +29,6 @@ mod slip;
 mod ssm;
 mod unanswered;
 mod unreached;
-mod unretried;
 mod values;
 mod variables;
 mod write;

@@ -20,5 +20,4 @@ mod policies;
 mod rotation;
 mod stage;
 mod systems;
-mod throttling;
 mod ways;
