@@ -1,14 +1,11 @@
 //! Requests without a socket: an HTTP client of the SDK that hands them to the service.
 //!
 //! The SDK signs, serializes, retries and parses as always, so a test sees what it would see over a
-//! socket. Waits are on tokio's clock, which a test may pause, and so is the time that the SDK asks
-//! for: its protection against stalled streams compares both, and would cut long polls of a test
-//! that takes long while the clock is paused.
+//! socket. Waits are on tokio's clock, which a test may pause.
 
 use std::fmt;
 use std::io;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
@@ -16,7 +13,6 @@ use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::config::retry::{RetryPartition, TokenBucket};
 use aws_sdk_secretsmanager::config::{BehaviorVersion, Region};
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
-use aws_smithy_async::time::{SharedTimeSource, TimeSource};
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
     SharedHttpConnector,
@@ -28,7 +24,6 @@ use aws_smithy_types::body::SdkBody;
 use aws_types::SdkConfig;
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
-use tokio::time::Instant;
 
 use crate::access::Caller;
 use crate::shared::Shared;
@@ -81,25 +76,6 @@ pub(crate) fn http_client(shared: &Arc<Shared>, caller: Caller) -> SharedHttpCli
     SharedHttpClient::new(InProcess { shared: Arc::clone(shared), caller })
 }
 
-/// The date, which moves with tokio's clock.
-#[derive(Debug)]
-struct TokioTime {
-    date: SystemTime,
-    at: Instant,
-}
-
-impl TokioTime {
-    fn start() -> Self {
-        Self { date: SystemTime::now(), at: Instant::now() }
-    }
-}
-
-impl TimeSource for TokioTime {
-    fn now(&self) -> SystemTime {
-        self.date + self.at.elapsed()
-    }
-}
-
 /// A client with that configuration, and retries of its own.
 pub(crate) fn client(config: &SdkConfig) -> Client {
     let retries =
@@ -121,7 +97,6 @@ pub(crate) fn sdk_config(shared: &Arc<Shared>, caller: Caller) -> SdkConfig {
             "fake-secrets-manager",
         )))
         .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
-        .time_source(SharedTimeSource::new(TokioTime::start()))
         .http_client(http_client(shared, caller))
         .build()
 }

@@ -66,9 +66,6 @@ pub struct Setup {
     pub push: Option<Duration>,
     /// The limit of a start and of a refresh.
     pub timeout: Duration,
-    /// What the quotas are divided by, so that a small fleet is to them what a large one is to
-    /// AWS's.
-    pub quotas_over: u32,
 }
 
 /// When the replicas had what they should have.
@@ -90,19 +87,6 @@ pub(crate) struct Board {
     /// When each of them had its last generation.
     current_at: Vec<Option<Instant>>,
     failed_starts: usize,
-}
-
-impl Setup {
-    /// The least time in which AWS's quotas let all replicas read all of their secrets, by batches
-    /// and by single calls, if both have a second's calls in stock.
-    #[must_use]
-    pub fn least_start(&self) -> Duration {
-        let [singles, batches] =
-            [QUOTAS[0].1, QUOTAS[1].1].map(|quota| f64::from(quota / self.quotas_over));
-        let a_second = if self.secrets == 1 { singles } else { singles + 20.0 * batches };
-        let reads = (self.replicas * self.secrets) as f64;
-        Duration::from_secs_f64((reads / a_second - 1.0).max(0.0))
-    }
 }
 
 impl Board {
@@ -149,7 +133,7 @@ impl Fleet {
 
     /// From now on, AWS's quotas hold.
     pub(crate) fn limit(&self) {
-        enforce_quotas(&self.fake, self.setup.quotas_over);
+        enforce_quotas(&self.fake);
     }
 
     /// Changes one secret, and forgets who is current.
@@ -190,9 +174,9 @@ impl Fleet {
     }
 }
 
-pub(crate) fn enforce_quotas(fake: &FakeSecretsManager, over: u32) {
+pub(crate) fn enforce_quotas(fake: &FakeSecretsManager) {
     for (operations, per_second) in QUOTAS {
-        fake.throttle_quota_together(operations, per_second / over);
+        fake.throttle_quota_together(operations, per_second);
     }
 }
 

@@ -7,7 +7,8 @@
 //!
 //! `fleet` starts replicas and notes what each has, `meter` counts calls by the second, `scenario`
 //! says what happens, `baseline` is the loop that services have without the product, and `report`
-//! makes rows of it. The binary prints a table; the tests run a small fleet with quotas as small.
+//! makes rows of it. The binary prints the table of `secrets-provider/docs/operations.md`; the tests
+//! run a small fleet, and compare that table with it.
 
 mod baseline;
 mod fleet;

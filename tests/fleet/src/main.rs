@@ -1,8 +1,7 @@
-//! Prints a table of what happens to a fleet.
+//! Prints the table of `secrets-provider/docs/operations.md`.
 //!
-//! `fleet [replicas] [words]`: with words, only the rows whose scenario, secrets and setup have all
-//! of them, such as `fleet 10000 start "secrets: 20,"`. `QUOTAS_OVER=10` divides the quotas, so that
-//! a tenth of the replicas takes a tenth of the time.
+//! `fleet [replicas] [words]`: with words, only the rows whose text before the first figure has all
+//! of them.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it is what it is for")]
 
 use std::time::{Duration, Instant};
@@ -12,11 +11,9 @@ use fleet::{Client, HEADER, Row, Scenario, Selection, Setup, run};
 fn main() {
     let mut words = std::env::args().skip(1);
     let replicas = words.next().map_or(10_000, |text| text.parse().expect("a number of replicas"));
-    let quotas_over = std::env::var("QUOTAS_OVER");
-    let quotas_over = quotas_over.map_or(1, |text| text.parse().expect("a whole number"));
     let words: Vec<String> = words.collect();
     println!("{HEADER}");
-    for (scenario, setup) in rows(replicas, quotas_over) {
+    for (scenario, setup) in rows(replicas) {
         let about = format!("{scenario} {} {setup:?}", setup.secrets);
         if !words.iter().all(|word| about.contains(word.as_str())) {
             continue;
@@ -36,7 +33,7 @@ fn main() {
 }
 
 /// All rows for this many replicas, the quick ones first.
-fn rows(replicas: usize, quotas_over: u32) -> Vec<(Scenario, Setup)> {
+fn rows(replicas: usize) -> Vec<(Scenario, Setup)> {
     let seconds = Duration::from_secs;
     let mut rows = Vec::new();
     for secrets in [1, 20, 100] {
@@ -49,7 +46,6 @@ fn rows(replicas: usize, quotas_over: u32) -> Vec<(Scenario, Setup)> {
             push: None,
             // A start of a hundred secrets takes longer than 30 s by the quota alone.
             timeout: seconds(if secrets > 20 { 300 } else { 30 }),
-            quotas_over,
         };
         let pushed =
             Setup { every: seconds(900), push: Some(Duration::from_millis(1500)), ..polling };

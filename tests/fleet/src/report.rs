@@ -1,4 +1,4 @@
-//! Rows of a table, and what a fleet's calls cost.
+//! Rows of the table of `operations.md`, and what a fleet's calls cost.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -95,7 +95,7 @@ pub fn run(scenario: Scenario, setup: Setup) -> Result {
 
 async fn start(setup: Setup) -> Result {
     let fake = FakeSecretsManager::new();
-    enforce_quotas(&fake, setup.quotas_over);
+    enforce_quotas(&fake);
     let (meter, begun) = (Meter::start(&fake), Instant::now());
     let fleet = Fleet::start(setup, fake);
     let current = fleet.current(begun, LONGEST).await;
