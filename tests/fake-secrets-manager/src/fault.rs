@@ -182,8 +182,7 @@ impl Fault {
 /// A token bucket on tokio's clock, with room for one second.
 #[derive(Debug)]
 struct Quota {
-    /// Those that share it.
-    operations: Vec<String>,
+    operation: String,
     per_second: u32,
     tokens: f64,
     filled: Instant,
@@ -237,16 +236,11 @@ impl Faults {
         self.quotas.clear();
     }
 
-    pub(crate) fn set_quota(&mut self, operations: &[&str], per_second: u32) {
-        let operations: Vec<String> =
-            operations.iter().map(|operation| action_name(operation).to_owned()).collect();
-        // An operation has one quota.
-        for quota in &mut self.quotas {
-            quota.operations.retain(|operation| !operations.contains(operation));
-        }
-        self.quotas.retain(|quota| !quota.operations.is_empty());
+    pub(crate) fn set_quota(&mut self, operation: &str, per_second: u32) {
+        let operation = action_name(operation).to_owned();
+        self.quotas.retain(|quota| quota.operation != operation);
         self.quotas.push(Quota {
-            operations,
+            operation,
             per_second,
             tokens: f64::from(per_second),
             filled: Instant::now(),
@@ -269,8 +263,7 @@ impl Faults {
             }
         }
         if met.effect.is_none() {
-            let has = |quota: &&mut Quota| quota.operations.iter().any(|one| one == operation);
-            let quota = self.quotas.iter_mut().find(has);
+            let quota = self.quotas.iter_mut().find(|quota| quota.operation == operation);
             if quota.is_some_and(|quota| !quota.take()) {
                 met.effect = Some(Effect::Error(ApiError::throttling()));
             }
