@@ -161,6 +161,11 @@ impl Cache {
         self.clock.fetch_add(1, Ordering::Relaxed) + 1
     }
 
+    /// From now on the next use of any name shows, also of the one used last.
+    pub(super) fn mark_uses(&self) {
+        self.tick();
+    }
+
     /// What is stored under a name, without a use, and when it was last used.
     pub(super) fn peek(&self, name: &str) -> Option<(Arc<Stored>, u64)> {
         let chain = self.chain(name).load();

@@ -281,6 +281,8 @@ impl Inner {
                 let repeated = stored.failing.is_some_and(|failing| failing.mark == mark);
                 let failing = Some(Failing { failures, retry, used, mark, superseded: false });
                 self.cache.change(name, |stored| Stored { failing, ..stored.clone() });
+                // Whether it is used from here on decides whether it is tried again.
+                self.cache.mark_uses();
                 let error = error.clone();
                 let report = Report::Stale { entry, failures, error, repeated, next_try };
                 failed(report, Some(retry))

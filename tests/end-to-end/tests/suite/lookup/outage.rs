@@ -83,6 +83,29 @@ async fn an_outage_makes_few_calls() {
     assert_eq!(secrets.stats().stale(), ["database-url"]);
 }
 
+/// The cache writes down only the use of another name than the last one. That must not make a secret
+/// that is used look like one that no one needs.
+#[tokio::test(start_paused = true)]
+async fn the_only_secret_in_use_is_tried_again_behind_its_value() {
+    let fake = fake();
+    let secrets = manager(&fake).lookup();
+    text(&secrets, "database-url").await.unwrap();
+    fake.inject(Fault::error("AccessDeniedException", 400, "denied"));
+    fake.put("app/database-url", "postgres://two");
+    tokio::time::sleep(LATER).await;
+    text(&secrets, "database-url").await.unwrap();
+    // Waits are as long as the time to live now, and no one has used it meanwhile.
+    tokio::time::sleep(Duration::from_secs(24 * 3600)).await;
+    // It is due, so it is tried behind this caller, in vain.
+    text(&secrets, "database-url").await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(text(&secrets, "database-url").await.unwrap(), "postgres://one");
+    fake.clear_faults();
+    tokio::time::sleep(Duration::from_secs(331)).await;
+    assert!(secrets.stats().stale().is_empty(), "it was used since the last try");
+    assert_eq!(text(&secrets, "database-url").await.unwrap(), "postgres://two");
+}
+
 #[tokio::test(start_paused = true)]
 async fn after_max_stale_the_value_is_gone() {
     let fake = fake();
