@@ -73,7 +73,9 @@ impl World {
                 }
             }
             Action::Jump(by) => {
+                let from = Instant::now();
                 tokio::time::advance(*by).await;
+                self.jumped = Some((from, Instant::now()));
                 self.disturbances.pass();
             }
             Action::Refresh(replica) => self.refresh(*replica, None),
@@ -201,8 +203,6 @@ impl World {
                 return Err(Violation { invariant: "status", what });
             }
         }
-        self.swaps_before += running.live.status().generation() - 1;
-        running.watcher.abort();
         drop(running);
         self.disturbances.pass();
         Ok(())

@@ -139,15 +139,13 @@ impl World {
             }
         }
         for secret in before.iter().flat_map(|before| before.keys()) {
-            let gone = stamps.contains_key(secret) || {
-                let now = candidate.at;
-                let left = self.history.unchanged_since(*secret).map(|since| now - since);
-                left.is_some_and(|left| left >= self.plan.forget_deleted)
-                    || !self.was_there_after(
-                        *secret,
-                        now - self.plan.forget_deleted.min(now - self.begun),
-                    )
-            };
+            let read = self.earliest_read(candidate.at);
+            let missed = served_within(self.plan.interval);
+            let gone = stamps.contains_key(secret)
+                || self.history.absences(*secret, missed).iter().any(|(since, end)| {
+                    let end = end.unwrap_or(candidate.at).min(candidate.at);
+                    end >= read && end.saturating_duration_since(*since) >= self.plan.forget_deleted
+                });
             if !gone {
                 return violated("snapshot", format!("s{secret:02} has left too early"));
             }
@@ -165,11 +163,16 @@ impl World {
         Ok(())
     }
 
-    fn was_there_after(&self, secret: usize, at: Instant) -> bool {
-        let moments = self.history.of(secret);
-        moments.iter().enumerate().any(|(index, moment)| {
-            moment.stamp.is_some() && moments.get(index + 1).is_none_or(|next| next.since > at)
-        })
+    /// When a fetch began at the earliest whose result is there at this time. If the clock jumped
+    /// meanwhile, it may have lasted longer than its limit.
+    fn earliest_read(&self, at: Instant) -> Instant {
+        let before = |at: Instant| {
+            at.checked_sub(FETCH_TIMEOUT + 2 * PROBE_TIMEOUT).unwrap_or(self.begun).max(self.begun)
+        };
+        match self.jumped {
+            Some((from, to)) if to >= before(at) && from <= at => before(from),
+            _ => before(at),
+        }
     }
 
     /// The status says what is so.
@@ -212,9 +215,8 @@ impl World {
             if age > 2 * self.plan.interval {
                 return violated("status", "it is fresh without a success in two intervals");
             }
-            // The success began at most one fetch and one probe before it ended.
-            let began = Instant::now().checked_sub(age + FETCH_TIMEOUT + 2 * PROBE_TIMEOUT);
-            let began = began.unwrap_or(self.begun).max(self.begun);
+            let ended = Instant::now().checked_sub(age).unwrap_or(self.begun).max(self.begun);
+            let began = self.earliest_read(ended);
             for (secret, stamp) in &stamps {
                 if !self.history.was_current(*secret, Some(*stamp), began, Instant::now()) {
                     return violated("status", format!("it is fresh, and s{secret:02} is old"));
@@ -358,7 +360,7 @@ impl World {
                     };
                     let stamp = self.history.stamp_of(number, field("version_id"));
                     // A fetch reports at its end what it read since its beginning.
-                    let from = said.at - FETCH_TIMEOUT.min(said.at - self.begun);
+                    let from = self.earliest_read(said.at);
                     if stamp.is_none() || !self.history.was_current(number, stamp, from, said.at) {
                         return violated("events", format!("s{number:02} was fetched, and is old"));
                     }
@@ -381,10 +383,9 @@ impl World {
 
     /// As many changes were announced as there were.
     pub fn check_swaps(&self) -> Checked {
-        let running = self.replicas.iter().filter_map(|replica| replica.running.as_ref());
-        let swaps = running.map(|running| running.live.status().generation() - 1).sum::<u64>();
+        let swaps = self.replicas.iter().map(|replica| replica.record.lock().swaps).sum::<u64>();
         let said = self.log.since(0).iter().filter(|said| said.name == "settings_changed").count();
-        match self.swaps_before + swaps == said as u64 {
+        match swaps == said as u64 {
             true => Ok(()),
             false => violated("events", format!("{said} changes announced, {swaps} made")),
         }

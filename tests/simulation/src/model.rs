@@ -90,6 +90,21 @@ impl History {
         )
     }
 
+    /// The times at which a secret was not there, as a reader sees them that misses what is there for
+    /// less than `missed`.
+    pub fn absences(&self, secret: usize, missed: Duration) -> Vec<(Instant, Option<Instant>)> {
+        let mut absences: Vec<(Instant, Option<Instant>)> = Vec::new();
+        for (since, end) in self.spans(secret, None) {
+            match absences.last_mut() {
+                Some((_, before)) if before.is_some_and(|before| since - before < missed) => {
+                    *before = end;
+                }
+                _ => absences.push((since, end)),
+            }
+        }
+        absences
+    }
+
     /// Whether a version was current at some time from `from` to `to`.
     pub fn was_current(
         &self,

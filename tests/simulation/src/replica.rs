@@ -10,7 +10,6 @@ use secrets_provider::{
     Error, ErrorKind, Health, Layers, Live, Lookup, Reader, Rejected, SecretsManager, Trigger,
 };
 use tokio::sync::mpsc;
-use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 
@@ -40,6 +39,8 @@ pub struct Seen {
     pub candidates: BTreeMap<u64, Candidate>,
     /// The settings of each call of `on_change`.
     pub changes: Vec<u64>,
+    /// How many generations were announced after the first ones.
+    pub swaps: u64,
     /// What is wrong by itself.
     pub wrong: Vec<(&'static str, String)>,
     sabotage: Vec<(Sabotage, u32)>,
@@ -92,7 +93,6 @@ pub struct Running {
     pub generations: BTreeMap<u64, u64>,
     /// The last pool that was seen.
     pub last_pool: u64,
-    pub watcher: AbortHandle,
     /// What the status was when its texts were last searched.
     pub shown: Option<(u64, Health, Option<ErrorKind>)>,
 }
@@ -152,11 +152,11 @@ impl Replica {
             .start()
             .await?;
         self.follow(&live);
+        self.watch(&live);
         let pool = match self.plan.derives {
             true => Some(self.derive(&live).await?),
             false => None,
         };
-        let watcher = self.watch(&live);
         let lookup = manager.clone().lookup().ttl(plan.interval);
         self.running = Some(Running {
             reader: live.reader(),
@@ -171,7 +171,6 @@ impl Replica {
             generations: BTreeMap::new(),
             last_pool: 0,
             shown: None,
-            watcher,
         });
         Ok(())
     }
@@ -268,9 +267,10 @@ impl Replica {
     }
 
     /// Follows the changes as a program may: they name keys, which may be shown.
-    fn watch(&self, live: &Live<Settings>) -> AbortHandle {
+    fn watch(&self, live: &Live<Settings>) {
         let (record, mut changes) = (self.record.clone(), live.changes());
-        let task = tokio::spawn(async move {
+        // It ends with the refresher, which may outlive its replica for as long as a caller waits.
+        tokio::spawn(async move {
             let mut last = 1;
             while let Some(change) = changes.next().await {
                 let mut seen = record.lock();
@@ -282,9 +282,10 @@ impl Replica {
                     let what = format!("change {} after {last}", change.generation());
                     seen.wrong.push(("monotone", what));
                 }
+                // A slow reader sees the newest change only.
+                seen.swaps += change.generation().saturating_sub(last);
                 last = change.generation();
             }
         });
-        task.abort_handle()
     }
 }

@@ -93,8 +93,8 @@ pub struct World {
     pub log: Log,
     /// How many of its events were looked at.
     pub heard: usize,
-    /// The swaps of replicas that are gone.
-    pub swaps_before: u64,
+    /// The last time that the clock jumped: from and to.
+    pub jumped: Option<(Instant, Instant)>,
     pub begun: Instant,
 }
 
@@ -127,7 +127,7 @@ impl World {
             tasks: JoinSet::new(),
             log,
             heard: 0,
-            swaps_before: 0,
+            jumped: None,
             begun: now,
             fake,
             plan,

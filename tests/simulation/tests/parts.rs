@@ -79,6 +79,16 @@ async fn a_version_was_current_in_its_time_and_in_no_other() {
     assert!(!was(Some(two), 0, 9) && was(Some(two), 0, 10) && !was(Some(two), 21, 30));
     assert!(was(None, 20, 21) && !was(None, 0, 19));
     assert_eq!(history.current(0), None);
+    advance(SECOND).await;
+    fake.put("a", one.text());
+    advance(SECOND).await;
+    fake.remove("a");
+    let mut later = History::default();
+    later.read_on(&fake, &["a".to_owned()]);
+    let (first, second) = (begun + 20 * SECOND, begun + 22 * SECOND);
+    let seen = later.absences(0, SECOND);
+    assert_eq!(seen, [(first, Some(first + SECOND)), (second, None)]);
+    assert_eq!(later.absences(0, 2 * SECOND), [(first, None)]);
     let together = |from: u32, to: u32, stamps: [Stamp; 2]| {
         let stamps = stamps.map(|stamp| (stamp.secret, stamp)).into();
         history.were_current_together(&stamps, begun + from * SECOND, begun + to * SECOND)
