@@ -34,6 +34,7 @@ fn the_page_on_followers_quotes_the_examples() {
         include_str!("../databases/src/sqlx_postgres.rs"),
         include_str!("../databases/src/tokio_postgres.rs"),
         include_str!("../clients/src/certificate.rs"),
+        include_str!("../databases/src/bb8.rs"),
         include_str!("../databases/src/redis.rs"),
         include_str!("../databases/src/fred.rs")
     );
