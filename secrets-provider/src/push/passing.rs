@@ -95,3 +95,6 @@ impl Passing {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

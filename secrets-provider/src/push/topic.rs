@@ -4,23 +4,22 @@
 //! again by itself and no second queue is left behind. The steps run in a task of their own: a
 //! receive that is given up does not cut one off. Beside receiving, the tags are renewed, and a
 //! subscription that someone deleted is made again; a queue that vanishes is made again too.
-//! [`Topic::close`] deletes what there is. `own` has the names, `sweep` removes the queues of
-//! replicas that could not do this.
+//! [`Topic::close`] deletes what there is. `calls` has the calls, `own` the names; `sweep` removes
+//! the queues of replicas that could not do this.
+
+mod calls;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex as BlockingMutex};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_sqs::types::QueueAttributeName;
-use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::calls::{Call, Clients};
-use super::own::{self, TopicArn};
+use super::calls::Clients;
+use super::own::TopicArn;
 use super::receive::{Ends, Queue, Received};
 use super::sqs::{self, Sqs};
 use super::sweep;
@@ -297,107 +296,7 @@ impl Own {
     }
 }
 
-/// The calls.
 impl Shared {
-    fn failed_call<E>(
-        &self,
-        (service, action): (&'static str, &str),
-        error: &SdkError<E, HttpResponse>,
-    ) -> Error
-    where
-        E: ProvideErrorMetadata + std::error::Error + 'static,
-    {
-        // Making one with tags needs both.
-        let actions = match action {
-            "CreateQueue" => "`sqs:CreateQueue` and `sqs:TagQueue`".to_owned(),
-            action => format!("`{service}:{action}`"),
-        };
-        let resource = match action {
-            "Subscribe" => self.topic.as_str().to_owned(),
-            "Unsubscribe" | "ListQueues" => "`*`".to_owned(),
-            _ => self.topic.queues(),
-        };
-        let region = Some(self.topic.region());
-        let call =
-            Call { service, action, subject: &self.subject, region, needs: (&actions, &resource) };
-        call.failed(error)
-    }
-
-    /// The error of a call of SQS.
-    pub(super) fn failed<E>(&self, action: &str, error: &SdkError<E, HttpResponse>) -> Error
-    where
-        E: ProvideErrorMetadata + std::error::Error + 'static,
-    {
-        self.failed_call(("sqs", action), error)
-    }
-
-    fn queue_is_gone(&self) -> Error {
-        let message = format!("{}: the queue of this replica is gone", self.subject);
-        Error::new(ErrorKind::Unavailable, message)
-            .with_hint("another one is made; find out what deletes queues")
-    }
-
-    fn arn_of(&self, queue: &Sqs) -> Result<String, Error> {
-        let path = sqs::path(queue.url()).and_then(|path| path.split_once('/'));
-        let Some((account, name)) = path else {
-            let message = format!("{}: CreateQueue answers without a URL", self.subject);
-            return Err(Error::new(ErrorKind::Unavailable, message));
-        };
-        Ok(self.topic.queue_arn(account, name))
-    }
-
-    /// The URL of the queue. Repeated with the same name, it is the same queue.
-    async fn create(&self, name: &str) -> Result<String, Error> {
-        let mut call = self.clients.sqs().await?.create_queue().queue_name(name);
-        for (key, value) in own::tags(SystemTime::now(), None) {
-            call = call.tags(key, value);
-        }
-        let retention = RETENTION.to_string();
-        let call = call
-            .attributes(QueueAttributeName::MessageRetentionPeriod, retention)
-            .attributes(QueueAttributeName::ReceiveMessageWaitTimeSeconds, "20")
-            .attributes(QueueAttributeName::SqsManagedSseEnabled, "true")
-            // From the beginning: a change of attributes takes up to a minute.
-            .attributes(QueueAttributeName::Policy, self.topic.queue_policy(name));
-        let answer = call.send().await.map_err(|error| self.failed("CreateQueue", &error))?;
-        let url = answer.queue_url.filter(|url| sqs::path(url).is_some());
-        url.ok_or_else(|| {
-            let message = format!("{}: CreateQueue answers without a URL", self.subject);
-            Error::new(ErrorKind::Unavailable, message)
-        })
-    }
-
-    /// The subscription's ARN: that of the present one, if there is one.
-    async fn subscribe(&self, queue_arn: &str) -> Result<String, Error> {
-        let call = self.clients.sns().await?.subscribe().topic_arn(self.topic.as_str());
-        let call = call.protocol("sqs").endpoint(queue_arn).return_subscription_arn(true);
-        let call = call.attributes("RawMessageDelivery", "true").send();
-        let answer = call.await.map_err(|error| self.failed_call(("sns", "Subscribe"), &error))?;
-        answer.subscription_arn.ok_or_else(|| {
-            let message = format!("{}: Subscribe answers without an ARN", self.subject);
-            Error::new(ErrorKind::Unavailable, message)
-        })
-    }
-
-    async fn tag(&self, queue: &Sqs, subscription: Option<&str>) -> Result<(), Error> {
-        let mut call = self.clients.sqs().await?.tag_queue().queue_url(queue.url());
-        for (key, value) in own::tags(SystemTime::now(), subscription) {
-            call = call.tags(key, value);
-        }
-        call.send().await.map_err(|error| self.failed("TagQueue", &error))?;
-        Ok(())
-    }
-
-    pub(super) async fn unsubscribe(&self, subscription: &str) -> Result<(), Error> {
-        let call = self.clients.sns().await?.unsubscribe().subscription_arn(subscription).send();
-        gone(call.await.map_err(|error| self.failed_call(("sns", "Unsubscribe"), &error)))
-    }
-
-    pub(super) async fn delete_queue(&self, url: &str) -> Result<(), Error> {
-        let call = self.clients.sqs().await?.delete_queue().queue_url(url).send();
-        gone(call.await.map_err(|error| self.failed("DeleteQueue", &error)))
-    }
-
     /// The URL of this replica's own queue.
     pub(super) async fn own_url(&self) -> Option<String> {
         self.own.lock().await.queue.as_ref().map(|queue| queue.url().to_owned())
@@ -407,12 +306,4 @@ impl Shared {
 /// Up to a fifth earlier.
 fn jittered(wait: Duration) -> Duration {
     wait.mul_f64(1.0 - fastrand::f64() / 5.0)
-}
-
-/// What is not there any more need not be deleted.
-fn gone<T>(deleted: Result<T, Error>) -> Result<(), Error> {
-    match deleted {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
 }

@@ -13,7 +13,9 @@ use axum::routing::get;
 use end_to_end::external::{Chromium, Look};
 use fake_secrets_manager::{FakeSecretsManager, Fault};
 use secrecy::{ExposeSecret as _, SecretString};
-use secrets_provider::{Layers, Live, LiveBuilder, Rejected, SecretsManager};
+use secrets_provider::{
+    Layers, Live, LiveBuilder, Push, PushState, Rejected, SecretsManager, Status,
+};
 use secrets_provider_axum::status_routes;
 use serde_json::Value;
 use tokio::sync::watch;
@@ -58,7 +60,7 @@ fn builder(fake: &FakeSecretsManager) -> LiveBuilder<Settings> {
         ("HOME", "/root"),
     ];
     let manager = SecretsManager::prefix("shop/prod")
-        .client(fake.client())
+        .aws_config(&fake.sdk_config())
         .optional(["sentry-dsn"])
         .fallback_to_env();
     Live::builder(manager)
@@ -180,6 +182,12 @@ impl Document {
         assert!(rows.iter().any(|text| text.starts_with(start)), "no `{start}` in {rows:#?}");
     }
 
+    /// Of the cards below the title.
+    fn has_card(&self, start: &str) {
+        let cards = self.all("div");
+        assert!(cards.iter().any(|text| text.starts_with(start)), "no `{start}` in {cards:#?}");
+    }
+
     fn has_row(&self, row: &str) {
         let rows = self.all("tr");
         assert!(rows.iter().any(|text| text == row), "no `{row}` in {rows:#?}");
@@ -277,6 +285,56 @@ async fn the_page_of_fallback_settings() {
     assert!(page.all("dd").iter().any(|text| text.starts_with("never started")));
     page.has_row("jwt_secret JWT_SECRET");
     page.has_row("database.password DATABASE__PASSWORD");
+}
+
+/// Waits for a status that nothing announces.
+async fn status_with(settings: &Live<Settings>, wanted: impl Fn(&Status) -> bool) {
+    let reaching = async {
+        while !wanted(&settings.status()) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let reached = tokio::time::timeout(Duration::from_secs(60), reaching).await;
+    reached.unwrap_or_else(|_| panic!("{:?}", settings.status()));
+}
+
+#[tokio::test]
+async fn the_page_of_pushed_settings() {
+    let fake = fake();
+    let queue = fake.queue("changes", "shop/prod/");
+    // No one listens at this port, so no hint arrives there.
+    let unused = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let peer = unused.local_addr().unwrap().to_string();
+    drop(unused);
+    let settings = builder(&fake)
+        .push(Push::queue(queue).spread(Duration::ZERO))
+        .push(Push::peers(peer, "value-token"))
+        .start()
+        .await
+        .unwrap();
+    let is = |state: PushState| {
+        move |status: &Status| status.push().is_some_and(|push| push.state() == state)
+    };
+    status_with(&settings, is(PushState::Connected)).await;
+    fake.send_message("changes", "value-garbage");
+    let mut changes = settings.changes();
+    fake.put("shop/prod/jwt-secret", "value-rotated");
+    changes.next().await.unwrap();
+    status_with(&settings, |status| status.peers().is_some_and(|peers| peers.is_failing())).await;
+    let page = Service::start(settings.clone()).await.looked_at("pushed").await;
+    page.has_card("Push connected last hint ");
+    page.has_card("Peers 1 unavailable ");
+    let cards = page.all("div").join("\n");
+    for part in [" after its event 1 other messages", "0 hints arrived 1 did not"] {
+        assert!(cards.contains(part), "no `{part}` in {cards}");
+    }
+
+    // The queue is denied from the next poll on, and the interval is in charge.
+    fake.deny_action("sqs:ReceiveMessage");
+    fake.put("shop/prod/jwt-secret", "value-rotated-again");
+    status_with(&settings, is(PushState::Denied)).await;
+    let page = Service::start(settings).await.looked_at("denied-push").await;
+    page.has_card("Push denied access_denied ");
 }
 
 #[tokio::test]

@@ -5,13 +5,14 @@
 mod process;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::http::StatusCode;
 use axum::response::Redirect;
 use axum::routing::post;
+use end_to_end::Log;
 use fake_secrets_manager::FakeSecretsManager;
 use futures_util::stream;
 use process::Peer;
@@ -161,6 +162,58 @@ async fn another_token_is_an_error_that_says_so_and_a_success_ends_it() {
     let error = status.last_error().unwrap();
     assert_eq!(error.kind(), ErrorKind::AccessDenied);
     assert!(error.message().contains("same refresh token"), "{}", error.message());
+}
+
+#[tokio::test]
+async fn a_failure_is_one_warning_and_its_end_is_logged_once() {
+    let healthy = Arc::new(AtomicBool::new(false));
+    let answer = healthy.clone();
+    let route = post(async move || match answer.load(Ordering::Relaxed) {
+        true => StatusCode::OK,
+        false => StatusCode::NOT_FOUND,
+    });
+    let (log, _guard) = Log::start();
+    let (settings, hint) = passing(&serve(Router::new().route("/refresh", route)).await).await;
+    let mut version = 1;
+    let mut pass_on = async |is_healthy: bool| {
+        healthy.store(is_healthy, Ordering::Relaxed);
+        version += 1;
+        hint.send(Trigger::secret("app").version(version.to_string())).unwrap();
+        let status = after(&settings, version - 1).await;
+        assert_eq!(status.is_failing(), !is_healthy, "{status:?}");
+        assert_eq!(status.last_error().unwrap().kind(), ErrorKind::NotFound, "the last one stays");
+    };
+    for is_healthy in [false, false, false, true, true, false] {
+        pass_on(is_healthy).await;
+    }
+    let text = log.text();
+    let lines = |level: &str, event: &str| {
+        text.lines().filter(|line| line.contains(level) && line.contains(event)).count()
+    };
+    assert_eq!(lines("WARN", "peers_failed"), 2, "{text}");
+    assert_eq!(lines("INFO", "peers_recovered"), 1, "{text}");
+    assert!(!text.contains(TOKEN));
+}
+
+/// Only Linux has more than one loopback address.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_hundred_peers_get_a_hint_each() {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counted = calls.clone();
+    let route = post(async move || {
+        counted.fetch_add(1, Ordering::Relaxed);
+    });
+    let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let router: Router = Router::new().route("/refresh", route);
+    tokio::spawn(async { axum::serve(listener, router).await });
+    let addresses: Vec<String> = (1..=100).map(|n| format!("127.0.1.{n}:{port}")).collect();
+    let (settings, hint) = passing(&addresses.join(",")).await;
+    hint.send(Trigger::secret("app").version("2")).unwrap();
+    let status = after(&settings, 100).await;
+    assert_eq!((status.peers(), status.delivered(), status.failed()), (100, 100, 0));
+    assert_eq!(calls.load(Ordering::Relaxed), 100);
 }
 
 #[tokio::test]
