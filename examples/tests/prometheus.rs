@@ -248,6 +248,12 @@ fn series(healthy: &[Rate], also: &[Rate]) -> Vec<Series> {
         let given = also.iter().find(|(other, ..)| *other == name);
         add(name, service([]), [healthy, given.map_or(healthy, |(.., value)| *value)], [0.0; 2]);
     }
+    // Only settings of several sources have these.
+    for (name, source, age) in
+        also.iter().filter(|(name, ..)| *name == "secrets_source_age_seconds")
+    {
+        add(name, service([("source", source)]), [10.0, *age], [0.0; 2]);
+    }
     all
 }
 
@@ -328,6 +334,15 @@ fn an_alarm_fires_for_what_it_names_and_for_nothing_else() {
         ("read all the time", &[("access", "unchanged", 101.0)], &[], &["SecretsExcessiveAccess"]),
         ("not ready", &live, &[("secrets_ready", "", 0.0)], &["SecretsNotReady"]),
         ("old", &live, &[("secrets_age_seconds", "", 901.0)], &["SecretsFailing"]),
+        (
+            "one of two sources is old",
+            &live,
+            &[
+                ("secrets_source_age_seconds", "shared/prod", 901.0),
+                ("secrets_source_age_seconds", "gaara/prod", 10.0),
+            ],
+            &["SecretsSourceFailing"],
+        ),
         ("on fallback", &live, &[("secrets_fallback", "", 1.0)], &["SecretsOnFallback"]),
     ] {
         let series = series(healthy, also);

@@ -195,6 +195,16 @@ impl Error {
         self
     }
 
+    /// The same error, in whose message each failure names this source of secrets.
+    pub(crate) fn in_source(mut self, source: &str) -> Self {
+        let inner = Arc::make_mut(&mut self.0);
+        if inner.parts.is_empty() {
+            inner.message.insert_str(0, &format!("source `{source}`: "));
+        }
+        inner.parts = inner.parts.drain(..).map(|part| part.in_source(source)).collect();
+        self
+    }
+
     /// One error that holds all of these, most severe first. A single error is returned as it is;
     /// `None` if there is none.
     pub(crate) fn all(errors: impl IntoIterator<Item = Error>) -> Option<Self> {

@@ -21,7 +21,8 @@ use crate::{Key, Layers, Rotating, extract};
 /// Any bytes as a payload: a value or a problem, never a panic; and the value extracts by any type
 /// or says why not.
 pub fn payload(data: &[u8]) {
-    let origin = Arc::new(Origin::Secret { name: "s".to_owned(), version_id: "v".to_owned() });
+    let origin =
+        Arc::new(Origin::Secret { name: "s".to_owned(), version_id: "v".to_owned(), source: None });
     let payload = match std::str::from_utf8(data) {
         Ok(text) => Payload::text(text),
         Err(_) => Payload::binary(data),

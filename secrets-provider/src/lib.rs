@@ -27,7 +27,7 @@ mod unwind;
 
 // What to load, and what went wrong.
 pub use error::{Error, ErrorKind};
-pub use load::manager::SecretsManager;
+pub use load::manager::{SecretsManager, Sources};
 pub use load::rejected::Rejected;
 pub use load::snapshot::Snapshot;
 pub use secret::SecretVersion;
@@ -67,7 +67,7 @@ pub use rotate::{NewValue, Rotated, Rotation, RotationChange, RotationPlan, Stor
 // Their state, for operators.
 pub use endpoints::page::StatusPage;
 pub use observe::status::{
-    Calls, DerivedStatus, Health, LastError, SecretState, SecretStatus, Status,
+    Calls, DerivedStatus, Health, LastError, SecretState, SecretStatus, SourceStatus, Status,
 };
 
 // Where secrets come from: stores, and what a store of your own implements.

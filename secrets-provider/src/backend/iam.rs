@@ -279,8 +279,13 @@ pub(crate) enum Needs<'a> {
     Prefix(&'a str),
 }
 
-/// The least policy for these needs, as indented JSON.
-pub(crate) fn policy(location: &Location, needs: Needs<'_>, batch: bool, describe: bool) -> String {
+/// The statements of the least policy for these needs.
+pub(crate) fn statements(
+    location: &Location,
+    needs: Needs<'_>,
+    batch: bool,
+    describe: bool,
+) -> Vec<Statement> {
     let (ids, resources): (&[String], Vec<String>) = match needs {
         Needs::Secrets(ids) => {
             let resources: BTreeSet<String> = ids.iter().map(|id| location.secret(id)).collect();
@@ -315,7 +320,29 @@ pub(crate) fn policy(location: &Location, needs: Needs<'_>, batch: bool, describ
         let decrypt = Statement::decrypt(location, ids, resources);
         statements.push(decrypt.named("OnlyForCustomerManagedKeys"));
     }
-    document(&statements)
+    statements
+}
+
+/// One policy of these statements, as indented JSON. Those that differ only in their resources are
+/// one, and each id of a statement occurs once.
+pub(crate) fn policy(statements: Vec<Statement>) -> String {
+    let mut merged: Vec<Statement> = Vec::new();
+    for mut statement in statements {
+        let same = |known: &&mut Statement| {
+            known.action == statement.action && known.condition == statement.condition
+        };
+        if let Some(known) = merged.iter_mut().find(same) {
+            known.resource.append(&mut statement.resource);
+            known.resource.sort();
+            known.resource.dedup();
+            continue;
+        }
+        if merged.iter().any(|known| known.sid == statement.sid) {
+            statement.sid = None;
+        }
+        merged.push(statement);
+    }
+    document(&merged)
 }
 
 /// The least policy for the rotation of one secret, by name or ARN, as indented JSON.
@@ -405,7 +432,7 @@ mod tests {
     #[test]
     fn a_policy_names_exactly_what_is_read() {
         let location = Location::new(Some("cn-north-1"), Some("123456789012"));
-        let policy = policy(&location, Needs::Prefix("gaara/prod"), true, false);
+        let policy = policy(statements(&location, Needs::Prefix("gaara/prod"), true, false));
         let secret = "arn:aws-cn:secretsmanager:cn-north-1:123456789012:secret:gaara/prod";
         let expected = serde_json::json!({"Version": "2012-10-17", "Statement": [
             {"Sid": "ReadSecrets", "Effect": "Allow",
@@ -429,7 +456,8 @@ mod tests {
 
     #[test]
     fn no_secrets_need_no_statement() {
-        let policy = policy(&Location::new(None, None), Needs::Secrets(&[]), true, true);
+        let none = statements(&Location::new(None, None), Needs::Secrets(&[]), true, true);
+        let policy = policy(none);
         assert_eq!(policy, "{\n  \"Version\": \"2012-10-17\",\n  \"Statement\": []\n}");
     }
 }

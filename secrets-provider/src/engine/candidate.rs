@@ -13,7 +13,6 @@ use futures_util::future::BoxFuture;
 use crate::env::off_thread::OffThread;
 use crate::error::Error;
 use crate::layers::explain::Sources;
-use crate::load::snapshot::Snapshot;
 use crate::secret::Fetched;
 use crate::tree::Table;
 
@@ -21,13 +20,13 @@ use crate::tree::Table;
 pub(crate) struct Candidate<T> {
     pub(crate) value: Arc<T>,
     pub(crate) tree: Arc<Table>,
-    pub(crate) snapshot: Snapshot,
     /// What explains them, and the names that may be shown.
     pub(crate) sources: Sources,
 }
 
-/// Places, merges, extracts and validates. Runs the user's code, so it may panic.
-pub(crate) type Build<T> = Arc<dyn Fn(&[Fetched]) -> Result<Candidate<T>, Error> + Send + Sync>;
+/// Places, merges, extracts and validates the secrets of each source. Runs the user's code, so it may panic.
+pub(crate) type Build<T> =
+    Arc<dyn Fn(&[Vec<Fetched>]) -> Result<Candidate<T>, Error> + Send + Sync>;
 
 /// An asynchronous check. It comes to an end and does not panic.
 pub(crate) type Probe<T> =
@@ -48,7 +47,7 @@ impl<T: Send + Sync + 'static> Pipeline<T> {
     }
 
     /// A candidate that has passed every check, or why the secrets do not make one.
-    pub(crate) async fn run(&self, secrets: Vec<Fetched>) -> Result<Candidate<T>, Error> {
+    pub(crate) async fn run(&self, secrets: Vec<Vec<Fetched>>) -> Result<Candidate<T>, Error> {
         let candidate = self.build(secrets).await?;
         self.probe(&candidate).await?;
         Ok(candidate)
@@ -56,7 +55,7 @@ impl<T: Send + Sync + 'static> Pipeline<T> {
 
     /// A candidate that has passed the checks but not the probes. It is made on a thread of its
     /// own: layers read files, which may block. A panic in the user's code is a rejection.
-    pub(crate) async fn build(&self, secrets: Vec<Fetched>) -> Result<Candidate<T>, Error> {
+    pub(crate) async fn build(&self, secrets: Vec<Vec<Fetched>>) -> Result<Candidate<T>, Error> {
         let build = self.build.clone();
         let built = move || build(&secrets);
         self.off_thread.run("extracting or checking the settings", self.limit, built).await?

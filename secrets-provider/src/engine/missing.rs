@@ -165,6 +165,7 @@ impl Missing {
         // Later entries win: a secret on fallback that has failed since is still on fallback.
         let unread: BTreeMap<_, _> = absent.chain(failed).chain(fallback).collect();
 
+        let source = fetcher.source_name().map(str::to_owned);
         let mut errors = BTreeMap::new();
         let mut deleted = BTreeMap::new();
         let mut missing = Vec::new();
@@ -184,6 +185,7 @@ impl Missing {
                     leaves_at: None,
                     arn: None,
                     lease: None,
+                    source: source.clone(),
                     changed_at: None,
                 }),
             }
@@ -205,6 +207,7 @@ impl Missing {
                 leaves_at: times.and_then(|(_, leaves_at)| leaves_at),
                 arn: arns.get(secret.name()).copied().map(str::to_owned),
                 lease: leases.get(secret.name()).copied().cloned(),
+                source: source.clone(),
                 changed_at: None,
             }
         });

@@ -17,122 +17,121 @@ pub(crate) mod followers;
 pub(crate) mod handle;
 pub(crate) mod hints;
 mod missing;
+mod reading;
 mod refresher;
 mod rotation;
 mod secrets;
+mod source;
 pub(crate) mod trigger;
+mod waiting;
 mod watched_file;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, join_all};
 use futures_util::stream::BoxStream;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use candidate::Pipeline;
 use cell::Cell;
-use due::{DueReads, Replaced};
 use handle::{Change, Handle};
-use hints::Hints;
-use missing::Missing;
-use refresher::{Listing, Refresher};
-use rotation::RotationSchedule;
-use secrets::Secrets;
+use refresher::Refresher;
+use source::Source;
 use trigger::Trigger;
+use waiting::Waiting;
 
 use crate::error::Error;
-use crate::load::fetch::{Failures, Fetcher, Known, Scope};
+use crate::load::fetch::{Failures, FetchResult, Fetcher, Known, Scope};
 use crate::load::notify::Notifier;
 use crate::load::retry::schedule::Schedule;
 use crate::load::retry::search::Search;
-use crate::observe::status::Status;
+use crate::observe::status::{SourceStatus, Status};
 use crate::observe::{events, metrics};
 
-/// Reads the secrets for the first time, makes settings of them, and spawns the task that refreshes
-/// them. The future that comes with the triggers is awaited when that task has ended; before that, no
-/// shutdown is complete.
+/// One source of secrets: how it is read, when, and who announces changes of its secrets.
+pub(crate) struct Input {
+    pub(crate) fetcher: Fetcher,
+    pub(crate) schedule: Schedule,
+    pub(crate) notifier: Notifier,
+}
+
+/// Reads the secrets of every source for the first time, makes settings of them, and spawns the
+/// task that refreshes them. There is at least one source. The future that comes with the triggers
+/// is awaited when that task has ended; before that, no shutdown is complete.
 pub(crate) async fn start<T>(
-    fetcher: Fetcher,
+    inputs: Vec<Input>,
     pipeline: Pipeline<T>,
-    schedule: Schedule,
     max_staleness: Option<Duration>,
     (triggers, at_end): (Vec<BoxStream<'static, Trigger>>, BoxFuture<'static, ()>),
-    notifier: &Notifier,
 ) -> Result<(Arc<Cell<T>>, Handle), Error>
 where
     T: Send + Sync + 'static,
 {
     metrics::describe();
-    let begun = Instant::now();
-    let result = fetcher.read(&Scope::everything(), &Known::default()).await;
-    let result = result.inspect_err(metrics::record_failure)?;
-    let mut failures_logged = Failures::default();
-    failures_logged.log(&result, false);
-    let error = result.error();
-    error.iter().for_each(metrics::record_failure);
-    if let Some(error) = result.fatal_error() {
-        return Err(fetcher.with_suggestions(error, begun).await);
+    // It is the same for all sources.
+    let search = inputs.first().map(|input| input.schedule.search).unwrap_or_default();
+    let (handle, task) = Handle::new(search.within);
+    let reads = join_all(inputs.iter().map(|input| first_read(&input.fetcher))).await;
+    let (mut sources, mut statuses) = (Vec::new(), Vec::new());
+    let (mut errors, mut fatal, mut unread) = (Vec::new(), Vec::new(), Vec::new());
+    for (input, read) in inputs.into_iter().zip(reads) {
+        let First { result, failures_logged } = match read {
+            Ok(first) => first,
+            Err(error) => {
+                fatal.push(error);
+                continue;
+            }
+        };
+        let Input { fetcher, schedule, notifier } = input;
+        let error = result.error();
+        let name = fetcher.source_name().unwrap_or_default().into();
+        let mut status = SourceStatus::started(name, schedule.interval, max_staleness);
+        error.iter().for_each(|error| status.record_failure(error));
+        errors.extend(error);
+        unread.push((fetcher.clone(), result.clone()));
+        let subscription = handle.subscribe(&notifier);
+        let source = Source::started(fetcher, schedule, result, failures_logged, subscription);
+        if source.missing.is_on_fallback() {
+            status.record_start_on_fallback();
+        }
+        status.set_fallback(source.missing.is_on_fallback());
+        statuses.push(status);
+        sources.push(source);
     }
-    let missing = Missing::at_start(&result, schedule, Instant::now());
-    let read = result.outcomes.iter().filter_map(|(id, outcome)| {
-        let secret = outcome.as_ref().ok()?;
-        Some((id.clone(), secret.clone()))
-    });
-    let used: Secrets = read.collect();
-    fetcher.log_first(used.iter().map(|(_, secret)| secret));
-    let candidate = pipeline
-        .run(used.each_once())
-        .await
-        .map_err(|rejection| rejection.beside(error.clone()))?;
-    fetcher.warn_of_fallback(&result);
-    let served = candidate.snapshot.secrets().to_vec();
-    let mut status = Status::started(Some(schedule.interval), max_staleness);
-    let secrets = missing.statuses(&served, &used, &fetcher, schedule);
-    status.set_secrets(secrets, missing.is_on_fallback());
-    if missing.is_on_fallback() {
-        status.record_start_on_fallback();
+    if let Some(error) = Error::all(fatal) {
+        // What else could not be read is worth knowing, too.
+        return Err(error.beside(Error::all(errors)));
     }
-    status.set_calls(fetcher.calls());
-    status.set_cache_ttl(fetcher.cache_ttl());
-    if let Some(error) = &error {
-        status.record_failure(error);
+    for source in &sources {
+        source.fetcher.log_first(source.used.iter().map(|(_, secret)| secret));
     }
-    events::settings_loaded(1, used.len());
-
+    let secrets = sources.iter().map(|source| source.used.each_once()).collect();
+    let candidate =
+        pipeline.run(secrets).await.map_err(|rejection| rejection.beside(Error::all(errors)))?;
+    unread.iter().for_each(|(fetcher, result)| fetcher.warn_of_fallback(result));
+    drop(unread);
+    let count = sources.iter().map(|source| source.used.len()).sum();
+    let fetchers = sources.iter().map(|source| source.fetcher.clone()).collect();
+    let mut status = Status::of_sources(statuses, max_staleness);
+    status.set_cache_ttl(sources.iter().filter_map(|source| source.fetcher.cache_ttl()).max());
     let cell = Arc::new(Cell::new(candidate.value, status));
+    let refresher = Refresher {
+        sources,
+        pipeline,
+        cell: cell.clone(),
+        tree: candidate.tree,
+        search: Search::new("settings", search),
+        waiting: Waiting::default(),
+        changes: task.changes.clone(),
+    };
+    refresher.record_start();
+    events::settings_loaded(1, count);
     cell.explain(candidate.sources);
     cell.warn_of_overlooked(&[]);
     follow_status(&cell);
-    let (handle, task) = Handle::new(schedule.search.within);
-    let mut rotation = RotationSchedule::default();
-    rotation.renewed(used.ids().cloned());
-    let release = release(cell.clone(), fetcher.clone(), task.changes.clone());
-    let refresher = Refresher {
-        _subscription: handle.subscribe(notifier),
-        listing: Listing { names: result.listed, at: Instant::now() },
-        fetcher,
-        pipeline,
-        schedule,
-        cell: cell.clone(),
-        changes: task.changes,
-        used,
-        served,
-        missing,
-        tree: candidate.tree,
-        // A start on fallback is tried again as soon as after any other failure.
-        failures: error.is_some().into(),
-        failures_logged,
-        failure_logged: None,
-        rejection_logged: None,
-        all_checked: true,
-        hints: Hints::default(),
-        search: Search::new("settings", schedule.search),
-        rotation,
-        due: DueReads::default(),
-        replaced: Replaced::default(),
-    };
+    let release = release(cell.clone(), fetchers, task.changes);
     let ending = cell.clone();
     handle::spawn(
         task.stopped,
@@ -147,16 +146,41 @@ where
     Ok((cell, handle))
 }
 
-/// Lets the store end what it holds for the secrets, once the task has let go of them. The end of
+/// The first read of a source.
+struct First {
+    result: FetchResult,
+    failures_logged: Failures,
+}
+
+/// Reads a source for the first time. An error is one that settings cannot start with.
+async fn first_read(fetcher: &Fetcher) -> Result<First, Error> {
+    let begun = Instant::now();
+    let result = fetcher.read(&Scope::everything(), &Known::default()).await;
+    let result = result.inspect_err(metrics::record_failure)?;
+    let mut failures_logged = Failures::default();
+    failures_logged.log(&result, false);
+    result.error().iter().for_each(metrics::record_failure);
+    match result.fatal_error() {
+        Some(error) => Err(fetcher.with_suggestions(error, begun).await),
+        None => Ok(First { result, failures_logged }),
+    }
+}
+
+/// Lets the stores end what they hold for the secrets, once the task has let go of them. The end of
 /// the task is announced after that.
 async fn release<T: Send + Sync + 'static>(
     cell: Arc<Cell<T>>,
-    fetcher: Fetcher,
+    fetchers: Vec<Fetcher>,
     announced: watch::Sender<Option<Change>>,
 ) {
-    let ids: Vec<String> =
-        cell.status().secrets().iter().map(|secret| secret.name().to_owned()).collect();
-    fetcher.release(&ids).await;
+    let of_source = |fetcher: &Fetcher| -> Vec<String> {
+        let status = cell.status();
+        let secrets = status.secrets().iter();
+        let of_source = secrets.filter(|secret| secret.source() == fetcher.source_name());
+        of_source.map(|secret| secret.name().to_owned()).collect()
+    };
+    let ids: Vec<_> = fetchers.iter().map(of_source).collect();
+    join_all(fetchers.iter().zip(&ids).map(|(fetcher, ids)| fetcher.release(ids))).await;
     drop(announced);
 }
 

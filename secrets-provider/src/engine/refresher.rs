@@ -1,39 +1,39 @@
 //! The task's loop: what wakes it, what it reads then, and when it wakes next (rules R3 to R5).
 //!
-//! A wake-up is a [`Scope`]: what has to be read because of it. Requests that come together are
-//! merged into one scope and served by one read. The loop waits for requests, the interval, the
-//! backend's own signals, triggers, a search for newer values, and answers about rotation dates; it
-//! never waits for a reader.
+//! A wake-up is a [`Scope`] for one source or for all: what has to be read because of it. Requests
+//! that come together are merged into one scope and served by one read. The loop waits for
+//! requests, for what each source waits for, triggers, and a search for newer values; it never waits
+//! for a reader.
+//!
+//! Sources are read side by side. Those that are read for the same reason are applied together, so
+//! that what rotated at once is one generation; but one that hangs holds up the others by a second
+//! at most. While every source is being read, requests wait in the queue.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::stream::{BoxStream, SelectAll};
+use futures_util::future::{BoxFuture, select_all};
+use futures_util::stream::{BoxStream, FuturesUnordered, SelectAll};
 use futures_util::{FutureExt as _, Stream, StreamExt as _};
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use super::candidate::Pipeline;
 use super::cell::Cell;
-use super::due::{DueReads, Replaced};
 use super::handle::{Change, Request};
-use super::hints::{Hint, Hints};
-use super::missing::Missing;
-use super::rotation::RotationSchedule;
-use super::secrets::Secrets;
-use super::trigger::{self, Asks, Trigger};
+use super::hints::Hint;
+use super::reading::Read;
+use super::source::Source;
+use super::trigger::{Asks, Trigger};
+use super::waiting::Waiting;
 use crate::error::Error;
-use crate::load::fetch::{Failures, Fetcher, Scope};
-use crate::load::notify::Subscriber;
+use crate::load::fetch::Scope;
 use crate::load::retry::answer::{Refreshed, Reply};
-use crate::load::retry::schedule::Schedule;
 use crate::load::retry::search::Search;
 use crate::observe::events;
 use crate::observe::status::DerivedStatus;
-use crate::secret::SecretVersion;
 use crate::tree::Table;
-use crate::unwind;
 
 /// The least time between two refreshes that triggers cause.
 const TRIGGER_MIN_INTERVAL: Duration = Duration::from_secs(1);
@@ -44,43 +44,35 @@ const REPLACED_POLL: Duration = Duration::from_secs(1);
 /// How many waiting triggers are taken as one.
 const MAX_BATCHED_TRIGGERS: usize = 1024;
 
+/// How long a source that was read waits for the others that are read for the same reason.
+const MAX_GATHERING: Duration = Duration::from_secs(1);
+
 /// Everything that changes from one refresh to the next.
 pub(super) struct Refresher<T> {
-    pub(super) fetcher: Fetcher,
+    /// The sources, the lowest first.
+    pub(super) sources: Vec<Source>,
     pub(super) pipeline: Pipeline<T>,
-    pub(super) schedule: Schedule,
     pub(super) cell: Arc<Cell<T>>,
     pub(super) changes: watch::Sender<Option<Change>>,
-    /// The secrets of the live generation.
-    pub(super) used: Secrets,
-    pub(super) served: Vec<SecretVersion>,
-    pub(super) missing: Missing,
     /// The live generation's merged layers, with which a new one is compared to find the keys that
     /// change.
     pub(super) tree: Arc<Table>,
-    pub(super) failures: u32,
-    /// The failures of single secrets that are in the log.
-    pub(super) failures_logged: Failures,
-    /// The failure of a refresh that is in the log, by its fingerprint.
-    pub(super) failure_logged: Option<u64>,
-    /// The rejection that is in the log, by its fingerprint.
-    pub(super) rejection_logged: Option<u64>,
-    /// Whether the last read, or the one that is running, has found out about every secret in use.
-    pub(super) all_checked: bool,
-    pub(super) listing: Listing,
     pub(super) search: Search,
-    pub(super) hints: Hints,
-    pub(super) rotation: RotationSchedule,
-    pub(super) due: DueReads,
-    pub(super) replaced: Replaced,
-    /// Hears of secrets that this program rotates.
-    pub(super) _subscription: Arc<Subscriber>,
+    pub(super) waiting: Waiting,
 }
 
-/// The names that the last listing found, and when.
-pub(super) struct Listing {
-    pub(super) names: Option<Vec<String>>,
-    pub(super) at: Instant,
+/// The reads under way.
+type Reads = FuturesUnordered<BoxFuture<'static, Read>>;
+
+/// What the loop woke up for.
+enum Wake {
+    Request(Option<Request>),
+    Source(usize, Option<Scope>),
+    Signal(usize),
+    Search,
+    Triggers(Vec<Trigger>),
+    LetGo,
+    Read(Option<Read>),
 }
 
 impl<T: Send + Sync + 'static> Refresher<T> {
@@ -89,114 +81,125 @@ impl<T: Send + Sync + 'static> Refresher<T> {
         mut queue: mpsc::UnboundedReceiver<Request>,
         triggers: Vec<BoxStream<'static, Trigger>>,
     ) {
-        let first = match self.failures {
-            0 => self.schedule.first(fastrand::f64()),
-            failures => self.schedule.retry(failures, fastrand::f64()),
-        };
-        let mut next = Instant::now() + first;
+        self.sources.iter_mut().for_each(Source::begin);
         let mut triggers = triggers.into_iter().collect::<SelectAll<_>>();
         triggers.push(std::future::pending::<Trigger>().into_stream().boxed());
-        let mut signals = trigger::fuse_quietly(self.signals());
         let mut triggers_allowed_at = Instant::now();
+        let mut reads = Reads::new();
+        let (mut batch, mut gathered) = (0, 0);
         loop {
-            self.rotation.ask(&self.fetcher);
-            let wait = next.saturating_duration_since(Instant::now());
-            next = next.min(Instant::now() + self.rotation.shorten(wait, fastrand::f64()));
-            self.cell.status().set_next_attempt(Some(next));
+            self.sources.iter_mut().filter(|source| !source.is_read()).for_each(Source::plan_next);
+            let (next, keeps_replaced) = {
+                let idle = || self.sources.iter().filter(|source| !source.is_read());
+                let keeps_replaced = idle().any(|source| !source.replaced.is_empty());
+                (idle().map(|source| source.next).min(), keeps_replaced)
+            };
+            let is_idle = next.is_some();
+            self.cell.status().set_next_attempt(next);
 
-            let mut replies = Vec::new();
-            let search_due = self.search.due();
-            let hints_due = self.hints.due();
+            let search_due = self.search.due().filter(|_| is_idle);
+            let (wakes, signals): (Vec<_>, Vec<_>) =
+                self.sources.iter_mut().map(Source::waits).unzip();
             // In a fixed order, so that the same inputs make the same reads. What is first comes
             // rarely; what is last may be endless, and keeps nothing else waiting.
-            let scope = tokio::select! {
+            let wake = tokio::select! {
                 biased;
-                () = sleep_until(next) => Scope::due(),
-                () = sleep_until(hints_due.unwrap_or(next)), if hints_due.is_some() => {
-                    Scope::Only(self.hints.take_due(Instant::now()))
+                read = reads.next(), if !reads.is_empty() => Wake::Read(read),
+                (scope, index, _) = select_all(wakes) => Wake::Source(index, scope),
+                () = sleep_until(search_due.unwrap_or_else(Instant::now)), if search_due.is_some() => {
+                    Wake::Search
                 }
-                () = sleep_until(search_due.unwrap_or(next)), if search_due.is_some() => {
-                    Scope::in_use()
+                () = sleep(REPLACED_POLL), if keeps_replaced => Wake::LetGo,
+                request = queue.recv(), if is_idle => Wake::Request(request),
+                trigger = async { sleep_until(triggers_allowed_at).await; triggers.next().await },
+                    if is_idle => Wake::Triggers(trigger.into_iter().collect()),
+                ((), index, _) = select_all(signals) => Wake::Signal(index),
+            };
+            match wake {
+                Wake::Request(Some(request)) => self.accept(request, true),
+                Wake::Request(None) => return,
+                Wake::Source(_, None) => continue,
+                Wake::Source(index, Some(scope)) => self.sources[index].pend(scope, None),
+                Wake::Search => self.pend_search(),
+                Wake::Signal(index) => {
+                    // A backend with endless signals must not keep the thread to itself, nor keep
+                    // those of other sources waiting.
+                    tokio::task::yield_now().await;
+                    for (other, source) in self.sources.iter_mut().enumerate() {
+                        if source.take_signals().await || other == index {
+                            source.pend(Scope::everything(), None);
+                        }
+                    }
                 }
-                ids = self.due.wait(&self.used) => Scope::Only(ids),
-                () = self.rotation.answered() => continue,
-                () = sleep(REPLACED_POLL), if !self.replaced.is_empty() => {
+                Wake::LetGo => {
                     self.let_go();
                     continue;
                 }
-                request = queue.recv() => match request {
-                    Some(request) => match self.accept(request, &mut replies) {
-                        Some(scope) => scope,
-                        None => continue,
-                    },
-                    None => return,
-                },
-                trigger = async { sleep_until(triggers_allowed_at).await; triggers.next().await } => {
-                    let more = drain_ready(&mut triggers).await;
-                    let Some(scope) = self.triggered(trigger.into_iter().chain(more)) else {
+                Wake::Triggers(mut woken) => {
+                    woken.extend(drain_ready(&mut triggers).await);
+                    if !self.triggered(&woken) {
                         // Endless hints that are ignored must not keep the thread to themselves.
                         tokio::task::yield_now().await;
                         continue;
-                    };
+                    }
                     triggers_allowed_at = Instant::now() + TRIGGER_MIN_INTERVAL;
-                    scope
                 }
-                _ = signals.next() => {
-                    // A backend with endless signals must not keep the thread to itself.
-                    tokio::task::yield_now().await;
-                    drain_ready(&mut signals).await;
-                    Scope::everything()
+                Wake::Read(read) => {
+                    let Some(read) = read else { continue };
+                    let batch = Some(read.batch);
+                    let of_batch =
+                        self.sources.iter().filter(|source| source.batch() == batch).count();
+                    let done = gather(read, &mut reads, of_batch).await;
+                    let is_first = done.iter().any(|read| read.batch > gathered);
+                    gathered = done.iter().map(|read| read.batch).fold(gathered, u64::max);
+                    self.apply_reads(done, is_first).await;
                 }
-            };
+            }
             // Requests that came before the first call goes out are served by it.
-            let mut scope = scope;
-            while let Ok(request) = queue.try_recv() {
-                match self.accept(request, &mut replies) {
-                    // A search that begins now waits for its own turn if something else is read
-                    // first.
-                    Some(Scope::InUse) | None => {}
-                    Some(more) => scope = scope.and(more),
+            while self.sources.iter().any(|source| !source.is_read() && source.pending.is_some())
+                && let Ok(request) = queue.try_recv()
+            {
+                self.accept(request, false);
+            }
+            let searches = self.search.due().is_some_and(|due| due <= Instant::now());
+            batch += 1;
+            for (index, source) in self.sources.iter_mut().enumerate() {
+                if source.is_read() {
+                    continue;
                 }
-            }
-            if scope == Scope::InUse && self.search.due().is_none_or(|due| due > Instant::now()) {
-                continue;
-            }
-            self.cell.status().set_next_attempt(None);
-            let result = self.refresh(&scope).await;
-            self.update_search(&scope, &result);
-            self.update_due(&scope);
-            next = match scope.is_partial() {
-                // A partial read has a schedule of its own.
-                true => next.max(Instant::now()),
-                false => Instant::now() + self.wait_after(&result),
-            };
-            for reply in replies {
-                reply.send(result.clone());
+                if source.pending == Some(Scope::InUse) && source.asked.is_empty() && !searches {
+                    source.pending = None;
+                }
+                if let Some(scope) = source.pending.take() {
+                    let generation = self.cell.status().generation();
+                    reads.push(source.read(index, scope, batch, generation));
+                }
             }
         }
     }
 
-    /// The backend's own signals.
-    fn signals(&self) -> impl Stream<Item = Trigger> + Send + 'static {
-        let signals = unwind::catch(|| self.fetcher.changes()).ok().flatten();
-        let signals = signals.unwrap_or_else(|| Box::pin(futures_util::stream::empty()));
-        signals.map(|()| Trigger::new("backend"))
+    /// Sets the status of a start.
+    pub(super) fn record_start(&self) {
+        let (secrets, calls) = (self.secret_statuses(), self.calls());
+        let mut status = self.cell.status();
+        status.set_secrets(secrets);
+        status.set_calls(calls);
+        self.record_fallback(&mut status);
     }
 
-    /// Takes a request, and returns what has to be read for it now.
-    fn accept(&mut self, request: Request, replies: &mut Vec<Reply>) -> Option<Scope> {
+    /// Takes a request, and notes what has to be read for it. One that is not the `first` came
+    /// while something else was about to be read.
+    fn accept(&mut self, request: Request, first: bool) {
         match request {
             Request::Refresh(reply) => {
-                replies.push(reply);
-                Some(Scope::everything())
+                let request = self.waiting.add(reply, self.sources.len());
+                for source in &mut self.sources {
+                    source.pend(Scope::everything(), Some(request));
+                }
             }
             Request::Changed(hint, reply) => {
-                let scope = self.hear(&[hint]);
-                match scope {
-                    Some(_) => replies.push(reply),
-                    None => reply.send(Ok(self.unchanged())),
-                }
-                scope
+                let heard = self.hear(&[hint]);
+                self.pend_hinted(heard, Some(reply));
             }
             Request::Past(waiting) => {
                 let generation = self.cell.status().generation();
@@ -204,15 +207,26 @@ impl<T: Send + Sync + 'static> Refresher<T> {
                 let last_change = |path: &str| change_log.last_change(path);
                 let path = waiting.path.clone();
                 self.search.ask(waiting, generation, last_change, Instant::now());
-                let due = self.search.due()?;
-                self.refuse(&path);
-                (due <= Instant::now()).then_some(Scope::in_use())
+                drop(change_log);
+                let Some(due) = self.search.due() else { return };
+                self.sources.iter().for_each(|source| source.refuse(&path));
+                // A search that begins now waits for its own turn if something else is read first.
+                if first && due <= Instant::now() {
+                    self.pend_search();
+                }
             }
         }
     }
 
-    /// What triggers that came together ask for, if anything.
-    fn triggered(&mut self, triggers: impl Iterator<Item = Trigger>) -> Option<Scope> {
+    /// Has the secrets in use read again, of each source that is not being read.
+    fn pend_search(&mut self) {
+        for source in self.sources.iter_mut().filter(|source| !source.is_read()) {
+            source.pend(Scope::in_use(), None);
+        }
+    }
+
+    /// Notes what triggers that came together ask for. Returns whether that is anything.
+    fn triggered(&mut self, triggers: &[Trigger]) -> bool {
         let mut scope = None;
         let mut hints = Vec::new();
         for trigger in triggers {
@@ -224,50 +238,83 @@ impl<T: Send + Sync + 'static> Refresher<T> {
                 }
             }
         }
-        [scope, self.hear(&hints)].into_iter().flatten().reduce(Scope::and)
+        if let Some(scope) = &scope {
+            self.sources.iter_mut().for_each(|source| source.pend(scope.clone(), None));
+        }
+        let heard = self.hear(&hints);
+        self.pend_hinted(heard, None) || scope.is_some()
     }
 
-    /// What hints ask for, if they are not ignored.
-    fn hear(&mut self, hints: &[Hint]) -> Option<Scope> {
+    /// The ids that hints ask for, of each source.
+    fn hear(&mut self, hints: &[Hint]) -> Vec<BTreeSet<String>> {
         if hints.is_empty() {
-            return None;
+            return vec![BTreeSet::new(); self.sources.len()];
         }
-        let selector = self.fetcher.selector(self.used.ids());
-        let mut ids = BTreeSet::new();
-        let mut ignored = 0;
-        for hint in hints {
-            let of_hint = self.hints.hear(hint, &selector, &self.used);
-            ignored += usize::from(of_hint.is_empty());
-            ids.extend(of_hint);
-        }
+        let by_hint = self.sources.iter_mut().map(|source| source.hear(hints));
+        let by_hint: Vec<Vec<Vec<String>>> = by_hint.collect();
+        let is_ignored = |hint: &usize| by_hint.iter().all(|ids| ids[*hint].is_empty());
+        let ignored = (0..hints.len()).filter(is_ignored).count();
+        let heard: Vec<BTreeSet<String>> =
+            by_hint.into_iter().map(|ids| ids.into_iter().flatten().collect()).collect();
         if ignored > 0 {
             events::hints_ignored(ignored);
         }
-        (!ids.is_empty()).then(|| {
+        let ids: BTreeSet<String> = heard.iter().flatten().cloned().collect();
+        if !ids.is_empty() {
             events::secrets_hinted(&ids);
-            Scope::Only(ids)
-        })
+        }
+        heard
+    }
+
+    /// Has these ids of each source read, for this request. Returns whether there are any.
+    fn pend_hinted(&mut self, heard: Vec<BTreeSet<String>>, reply: Option<Reply>) -> bool {
+        let sources = heard.iter().filter(|ids| !ids.is_empty()).count();
+        let request = match reply {
+            Some(reply) if sources == 0 => {
+                reply.send(Ok(self.unchanged()));
+                None
+            }
+            reply => reply.map(|reply| self.waiting.add(reply, sources)),
+        };
+        let hinted = self.sources.iter_mut().zip(heard).filter(|(_, ids)| !ids.is_empty());
+        hinted.for_each(|(source, ids)| source.pend(Scope::Only(ids), request));
+        sources > 0
+    }
+
+    /// Makes settings of what was read, and sets when each source is read next. The first reads of
+    /// a search, or of what is as good, are a try of it.
+    async fn apply_reads(&mut self, reads: Vec<Read>, is_first: bool) {
+        self.cell.status().set_next_attempt(None);
+        let mut answered = Vec::new();
+        let mut scopes = Vec::new();
+        for read in &reads {
+            let (_, requests) = self.sources[read.source].reading.take().unwrap_or_default();
+            answered.push(requests);
+            scopes.push((read.source, read.scope.clone()));
+        }
+        let results = self.finish(reads).await;
+        let errors = || results.iter().filter_map(|result| result.as_ref().err());
+        let error = Error::all(errors().cloned());
+        let searched = is_first && scopes.iter().any(|(_, scope)| *scope == Scope::InUse);
+        self.update_search(searched, is_first, error.as_ref());
+        let generation = self.cell.status().generation();
+        for (((index, scope), requests), result) in scopes.iter().zip(&answered).zip(&results) {
+            self.sources[*index].schedule_next(scope, result.as_ref().err());
+            self.waiting.read(requests, result, generation);
+        }
     }
 
     /// Lets the search for newer settings know what a refresh found.
-    fn update_search(&mut self, scope: &Scope, result: &Result<Refreshed, Error>) {
+    fn update_search(&mut self, searched: bool, is_first: bool, error: Option<&Error>) {
         let generation = self.cell.status().generation();
         let change_log = self.cell.change_log();
         self.search.refreshed(generation, |path| change_log.last_change(path));
         drop(change_log);
         // Any refresh is as good as a try that was due.
-        if *scope == Scope::InUse || self.search.due().is_some_and(|due| due <= Instant::now()) {
-            self.search.tried(generation, result.as_ref().err(), Instant::now(), fastrand::f64());
+        let was_due = || self.search.due().is_some_and(|due| due <= Instant::now());
+        if searched || is_first && was_due() {
+            self.search.tried(generation, error, Instant::now(), fastrand::f64());
         }
-    }
-
-    /// Notes which leases are still due after a read.
-    fn update_due(&mut self, scope: &Scope) {
-        let ids = match scope {
-            Scope::Only(ids) => ids.clone(),
-            Scope::InUse | Scope::Due | Scope::Everything => self.used.ids().cloned().collect(),
-        };
-        self.due.read(&ids, &self.used, self.schedule, Instant::now(), fastrand::f64());
     }
 
     /// Lets go of replaced values that nothing is built from any more.
@@ -278,64 +325,30 @@ impl<T: Send + Sync + 'static> Refresher<T> {
             derived.ended_at.is_none() && change_log.last_change(&derived.path) > derived.built_from
         };
         let oldest = derived.iter().filter(is_behind).map(|derived| derived.built_from).min();
-        self.replaced.let_go(oldest);
+        drop(change_log);
+        self.sources.iter_mut().for_each(|source| source.replaced.let_go(oldest));
     }
 
-    /// Notes that credentials at, below or around this path were refused: a store that makes them
-    /// when they are read may make others.
-    fn refuse(&self, path: &str) {
-        for (id, lease) in self.used.leases() {
-            if overlap(&self.fetcher.key_path(id), path) {
-                lease.refuse();
-            }
-        }
-    }
-
-    fn wait_after(&mut self, result: &Result<Refreshed, Error>) -> Duration {
-        match result {
-            Ok(_) => {
-                if self.failures > 0 {
-                    events::refresh_recovered(self.failures);
-                }
-                self.failures = 0;
-                self.failure_logged = None;
-                self.schedule.next(fastrand::f64())
-            }
-            Err(error) => {
-                self.failures = self.failures.saturating_add(1);
-                let wait = self.schedule.retry(self.failures, fastrand::f64());
-                let failure = Some(error.fingerprint());
-                let repeated = self.failure_logged == failure;
-                self.failure_logged = failure;
-                events::refresh_failed(self.failures, error, repeated, wait);
-                wait
-            }
-        }
-    }
-
-    /// The last listing, if it is still valid.
-    pub(super) fn valid_listing(&self) -> Option<Vec<String>> {
-        // Reads that come more often because a secret is about to rotate are for values, not for
-        // names.
-        let rotating = self.rotation.listing_lasts(self.schedule.interval);
-        let valid = self.listing.at.elapsed() < self.schedule.rediscover.max(rotating);
-        self.listing.names.clone().filter(|_| valid)
+    pub(super) fn unchanged(&self) -> Refreshed {
+        Refreshed { generation: self.cell.status().generation(), changed: false }
     }
 }
 
-/// Whether one of two key paths is the other, or is below it.
-fn overlap(one: &str, other: &str) -> bool {
-    let within = |inner: &str, outer: &str| {
-        outer.is_empty()
-            || inner
-                .strip_prefix(outer)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-    };
-    within(one, other) || within(other, one)
+/// A read that has ended, with the others of its batch, of so many in all, that end within a
+/// second.
+async fn gather(read: Read, reads: &mut Reads, of_batch: usize) -> Vec<Read> {
+    let (batch, until) = (read.batch, Instant::now() + MAX_GATHERING);
+    let mut done = vec![read];
+    while done.iter().filter(|read| read.batch == batch).count() < of_batch
+        && let Ok(Some(read)) = timeout_at(until, reads.next()).await
+    {
+        done.push(read);
+    }
+    done
 }
 
 /// All items that are ready now, up to a bound.
-async fn drain_ready<S: Stream + Unpin>(stream: &mut S) -> Vec<S::Item> {
+pub(super) async fn drain_ready<S: Stream + Unpin>(stream: &mut S) -> Vec<S::Item> {
     let mut items = Vec::new();
     // Otherwise tokio has each stream pause after some items, however many are ready.
     let drain = tokio::task::coop::unconstrained(async {

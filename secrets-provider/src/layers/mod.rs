@@ -184,7 +184,8 @@ impl Layers {
     pub(crate) fn merged_with_layers(&self) -> Result<(Table, Vec<Table>), Error> {
         let mut layers = self.variables()?;
         let merged = self.merge(layers.clone());
-        layers.extend(self.secrets_tree());
+        let sources = self.secrets.iter().flat_map(Snapshot::layers);
+        layers.extend(sources.map(|tree| self.placed(tree.clone())));
         Ok((merged, layers))
     }
 
@@ -244,7 +245,10 @@ impl Layers {
 
     /// The secrets as a tree, in which those named as an assigned variable are at its key.
     fn secrets_tree(&self) -> Option<Table> {
-        let mut tree = self.secrets.as_ref()?.tree().clone();
+        Some(self.placed(self.secrets.as_ref()?.tree().clone()))
+    }
+
+    fn placed(&self, mut tree: Table) -> Table {
         for (name, path) in &self.assigned {
             let named: Vec<String> =
                 name.to_ascii_lowercase().split("__").map(str::to_owned).collect();
@@ -258,7 +262,7 @@ impl Layers {
                 tree = placed;
             }
         }
-        Some(tree)
+        tree
     }
 
     /// The variables of one layer as a tree. They are sorted, so that of two names that differ only

@@ -35,7 +35,7 @@ mod sealed {
         where
             Self: Sized,
         {
-            Ok((self.merged(secrets)?, vec![Merged(secrets.tree().clone())]))
+            Ok((self.merged(secrets)?, secrets.layers().iter().cloned().map(Merged).collect()))
         }
     }
 }

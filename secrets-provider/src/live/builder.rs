@@ -14,16 +14,17 @@ use futures_util::{FutureExt as _, Stream};
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
-use super::{Input, Live};
-use crate::engine;
+use super::Live;
 use crate::engine::candidate::{self, Candidate, Pipeline};
 use crate::engine::trigger::{self, Trigger};
+use crate::engine::{self, Input};
 use crate::error::{Error, ErrorKind};
 use crate::extract;
 use crate::layers::Layers;
-use crate::layers::explain::{self, Below, Sources};
+use crate::layers::explain::{self, Below};
 use crate::layers::stack::{LayerStack, Merged, Sealed};
-use crate::load::manager::{MAX_DURATION, SecretsManager};
+use crate::load::fetch::Fetcher;
+use crate::load::manager::{Description, MAX_DURATION, SecretsManager, Sources};
 use crate::load::rejected::Rejected;
 use crate::load::retry::schedule::{Budget, Schedule};
 use crate::load::snapshot::Snapshot;
@@ -69,7 +70,7 @@ const MIN_BUILD_TIME: Duration = Duration::from_secs(1);
 /// ```
 #[must_use = "nothing is fetched before `start`"]
 pub struct LiveBuilder<T> {
-    manager: SecretsManager,
+    sources: Sources,
     layers: Merge,
     /// The same for an explanation, if the layers do not report what they are made of.
     explained: Option<Explained>,
@@ -96,9 +97,9 @@ type Check<T> = Box<dyn Fn(&T) -> Result<(), Rejected> + Send + Sync>;
 type Probe<T> = Box<dyn Fn(Arc<T>) -> BoxFuture<'static, Result<(), Rejected>> + Send + Sync>;
 
 impl<T> LiveBuilder<T> {
-    pub(crate) fn new(manager: SecretsManager) -> Self {
+    pub(crate) fn new(sources: Sources) -> Self {
         Self {
-            manager,
+            sources,
             layers: Box::new(|secrets| {
                 Sealed::merged_with_layers(Layers::standard(secrets), secrets)
             }),
@@ -331,13 +332,14 @@ impl<T: DeserializeOwned + Send + Sync + 'static> LiveBuilder<T> {
     ///
     /// Outside a tokio runtime.
     pub async fn start(self) -> Result<Live<T>, Error> {
-        let Self { manager, layers, explained, checks, probes, probe_timeout, .. } = self;
-        let interval = self.interval.or(manager.description().interval).unwrap_or(DEFAULT_INTERVAL);
-        let fetcher = manager.fetcher()?;
-        let limit = fetcher.timeout().max(MIN_BUILD_TIME);
-        let placing = fetcher.clone();
-        let build = move |secrets: &[Fetched]| {
-            let snapshot = placing.snapshot(secrets)?;
+        let Self { sources, layers, explained, checks, probes, probe_timeout, .. } = self;
+        let fetchers = sources.fetchers()?;
+        let limit = fetchers.iter().map(Fetcher::timeout).fold(MIN_BUILD_TIME, Duration::max);
+        let placing = fetchers.clone();
+        let build = move |secrets: &[Vec<Fetched>]| {
+            let snapshots = placing.iter().zip(secrets);
+            let snapshots = snapshots.map(|(placing, secrets)| placing.snapshot(secrets));
+            let snapshot = Snapshot::overlaid(snapshots.collect::<Result<_, _>>()?);
             let (Merged(mut tree), layers) = layers(&snapshot)?;
             let (value, implied, names) = extract::extract_with_names(&tree, snapshot.names())?;
             let layers = layers.into_iter().map(|Merged(tree)| tree).collect();
@@ -349,27 +351,36 @@ impl<T: DeserializeOwned + Send + Sync + 'static> LiveBuilder<T> {
                 let none = snapshot.without_secrets();
                 Box::new(move || explained(&none)) as Below
             });
-            let sources = Sources::new(layers, merged, names)
+            let explained = explain::Sources::new(layers, merged, names)
                 .with_type(explain::fields_of::<T>(), implied)
                 .with_below(below);
             let tree = Arc::new(tree);
             for check in &checks {
                 check(&value).map_err(rejected)?;
             }
-            Ok(Candidate { value: Arc::new(value), tree, snapshot, sources })
+            Ok(Candidate { value: Arc::new(value), tree, sources: explained })
         };
         let probes = probes.into_iter().map(|probe| limited(probe_timeout, probe)).collect();
         let pipeline = Pipeline::new(Arc::new(build), probes, limit);
-        let mut schedule = Schedule::new(interval, self.rediscover, self.search);
-        schedule.forget_deleted = self.forget_deleted.unwrap_or(schedule.forget_deleted);
-        if let Some(bound) = self.max_staleness.filter(|bound| *bound < schedule.next(1.0)) {
-            events::max_staleness_too_short(bound, interval);
+        let mut inputs = Vec::new();
+        for (fetcher, manager) in fetchers.into_iter().zip(sources.managers()) {
+            let Description { interval, own_interval, .. } = manager.description();
+            let interval = own_interval.or(self.interval).or(*interval);
+            let interval = interval.unwrap_or(DEFAULT_INTERVAL);
+            let mut schedule = Schedule::new(interval, self.rediscover, self.search);
+            schedule.forget_deleted = self.forget_deleted.unwrap_or(schedule.forget_deleted);
+            if let Some(bound) = self.max_staleness.filter(|bound| *bound < schedule.next(1.0)) {
+                events::max_staleness_too_short(bound, interval);
+            }
+            inputs.push(Input { fetcher, schedule, notifier: manager.notifier().clone() });
         }
-        let notifier = manager.notifier();
         #[cfg(feature = "sqs")]
-        let push = self.push.filter(|_| !manager.is_off());
+        // The queue is that of the highest source that is read.
+        let push = sources.managers().iter().rfind(|manager| !manager.is_off());
         #[cfg(feature = "sqs")]
-        let push = push.map(|push| push.start(&manager)).transpose()?.unwrap_or_default();
+        let push = push.zip(self.push).map(|(manager, push)| push.start(manager));
+        #[cfg(feature = "sqs")]
+        let push = push.transpose()?.unwrap_or_default();
         #[cfg(feature = "sqs")]
         let (queue, peers) = push.progress();
         #[cfg(feature = "sqs")]
@@ -379,20 +390,19 @@ impl<T: DeserializeOwned + Send + Sync + 'static> LiveBuilder<T> {
         };
         #[cfg(not(feature = "sqs"))]
         let triggers = (self.triggers, std::future::ready(()).boxed());
-        let (cell, handle) =
-            engine::start(fetcher, pipeline, schedule, self.max_staleness, triggers, notifier)
-                .await?;
+        let (cell, handle) = engine::start(inputs, pipeline, self.max_staleness, triggers).await?;
         cell.status().set_title(self.title);
         #[cfg(feature = "sqs")]
         cell.status().set_push(queue, peers);
-        Ok(Live::new(cell, handle, Input::Secrets))
+        Ok(Live::new(cell, handle, super::Input::Secrets))
     }
 }
 
 impl<T> Live<T> {
     /// How the settings are made and kept current, beyond what [`SecretsManager::live`] assumes.
-    pub fn builder(manager: SecretsManager) -> LiveBuilder<T> {
-        LiveBuilder::new(manager)
+    /// The secrets are those of a [`SecretsManager`], or of several ([`SecretsManager::and`]).
+    pub fn builder(secrets: impl Into<Sources>) -> LiveBuilder<T> {
+        LiveBuilder::new(secrets.into())
     }
 }
 
@@ -403,6 +413,21 @@ impl SecretsManager {
     /// # Errors
     ///
     /// Those of [`LiveBuilder::start`].
+    pub async fn live<T>(self) -> Result<Live<T>, Error>
+    where
+        T: DeserializeOwned + Send + Sync + 'static,
+    {
+        Live::builder(self).start().await
+    }
+}
+
+impl Sources {
+    /// Fetches the secrets of every source, merges them over the environment and `.env`, and keeps
+    /// the result current in the background: [`Live::builder`] with its defaults.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`LiveBuilder::start`]. Each failure names its source.
     pub async fn live<T>(self) -> Result<Live<T>, Error>
     where
         T: DeserializeOwned + Send + Sync + 'static,
@@ -439,7 +464,7 @@ fn limited<T: Send + Sync + 'static>(limit: Duration, probe: Probe<T>) -> candid
 impl<T> fmt::Debug for LiveBuilder<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LiveBuilder")
-            .field("manager", &self.manager)
+            .field("sources", &self.sources)
             .field("interval", &self.interval)
             .field("max_staleness", &self.max_staleness)
             .field("checks", &self.checks.len())

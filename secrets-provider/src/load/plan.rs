@@ -122,7 +122,7 @@ impl Choice {
                 "give it as it is selected: below the prefix, or by the same name or ARN",
             ));
         }
-        let mapping = Mapping { prefix, placed: self.placed.clone(), renames };
+        let mapping = Mapping { prefix, placed: self.placed.clone(), renames, source: None };
         Ok(Plan {
             mapping,
             ids,

@@ -39,10 +39,12 @@ use crate::tree::names::Names;
 #[derive(Clone)]
 pub struct Snapshot(Arc<Content>);
 
-#[derive(Clone)]
+#[derive(Clone, Default)]
 struct Content {
     tree: Table,
     secrets: Vec<SecretVersion>,
+    /// The tree of each source, the lowest first, where there are several.
+    sources: Vec<Table>,
     /// Why lower layers replace some secrets.
     unread: Option<Error>,
     #[cfg(feature = "figment")]
@@ -56,13 +58,11 @@ impl Snapshot {
     /// Merges the secrets, each given once.
     pub(crate) fn assemble(secrets: &[Fetched], mapping: &Mapping) -> Result<Self, Error> {
         let tree = mapping::assemble(secrets, mapping)?;
-        let secrets = secrets
-            .iter()
-            .map(|secret| SecretVersion::new(secret, mapping.key_path(secret.name()).join(".")))
-            .collect();
+        let secrets = secrets.iter().map(|secret| mapping.version(secret)).collect();
         let content = Content {
             tree,
             secrets,
+            sources: Vec::new(),
             unread: None,
             #[cfg(feature = "figment")]
             profile: figment::Profile::Default,
@@ -72,11 +72,46 @@ impl Snapshot {
         Ok(Self(Arc::new(content)))
     }
 
+    /// Lays the snapshots of several sources over each other, the lowest first. A key of a higher
+    /// one hides that of a lower one; tables merge. The profile and the store's name are those of
+    /// the highest.
+    pub(crate) fn overlaid(snapshots: Vec<Self>) -> Self {
+        let mut snapshots = snapshots.into_iter();
+        let Some(mut whole) = snapshots.next() else { return Self(Arc::default()) };
+        if snapshots.len() == 0 {
+            return whole;
+        }
+        let content = Arc::make_mut(&mut whole.0);
+        content.sources.push(content.tree.clone());
+        for Self(over) in snapshots {
+            let over = Arc::unwrap_or_clone(over);
+            content.sources.push(over.tree.clone());
+            content.tree.overlay(over.tree);
+            content.secrets.extend(over.secrets);
+            content.unread = Error::all(content.unread.take().into_iter().chain(over.unread));
+            #[cfg(feature = "figment")]
+            {
+                (content.profile, content.store_name) = (over.profile, over.store_name);
+            }
+        }
+        content.secrets.sort_by(|one, other| one.name().cmp(other.name()));
+        whole
+    }
+
+    /// The layers that it is made of, the lowest first: one for each source.
+    pub(crate) fn layers(&self) -> &[Table] {
+        match self.0.sources.as_slice() {
+            [] => std::slice::from_ref(&self.0.tree),
+            sources => sources,
+        }
+    }
+
     /// The same without any secret, so that layers show what they have below the secrets.
     pub(crate) fn without_secrets(&self) -> Self {
         let content = Content {
             tree: Table::default(),
             secrets: Vec::new(),
+            sources: Vec::new(),
             unread: self.0.unread.clone(),
             #[cfg(feature = "figment")]
             profile: self.0.profile.clone(),

@@ -2,6 +2,7 @@
 //! caller gets from the cache.
 
 mod expire;
+mod reading;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -19,15 +20,12 @@ use super::search::Searches;
 use super::stats::Counters;
 use super::variables::Variables;
 use crate::error::{Error, ErrorKind};
-use crate::load::fetch::{Known, Scope};
-use crate::load::manager::SecretsManager;
+use crate::load::manager::{SecretsManager, Sources};
 use crate::load::notify::Subscriber;
 use crate::load::plan::Plan;
-use crate::load::required::Verdict;
 use crate::load::retry::schedule::{Budget, Schedule};
 use crate::observe::{events, metrics};
-use crate::secret::{Fetched, Lease};
-use crate::tree::{Origin, payload};
+use crate::secret::id::same_secret;
 
 /// How long it is remembered that a secret does not exist or may not be read. While the store
 /// itself fails twice in a row, a secret without a value is tried again by a backoff up to this.
@@ -36,7 +34,7 @@ const REMEMBERED: Duration = Duration::from_secs(5);
 /// What the setters of a lookup change.
 #[derive(Clone)]
 pub(super) struct Options {
-    pub(super) manager: SecretsManager,
+    pub(super) sources: Sources,
     pub(super) ttl: Duration,
     pub(super) max_stale: Duration,
     pub(super) capacity: usize,
@@ -46,8 +44,8 @@ pub(super) struct Options {
 
 pub(super) struct Inner {
     pub(super) options: Options,
-    /// Or what is contradictory in the manager's description.
-    pub(super) plan: Result<Plan, Error>,
+    /// The plan of each source, the lowest first.
+    pub(super) plans: Vec<Result<Plan, Error>>,
     pub(super) cache: Cache,
     pub(super) flights: Flights,
     pub(super) searches: Searches,
@@ -84,14 +82,16 @@ pub(super) enum Report {
 
 impl Inner {
     pub(super) fn new(options: Options) -> Arc<Self> {
-        let plan = options.manager.description().choice.plan();
+        let managers = options.sources.managers();
+        let plans = managers.iter().map(|manager| manager.description().choice.plan()).collect();
         let cache = Cache::new(options.capacity);
         Arc::new_cyclic(|lookup| {
             let subscription = Self::subscriber(lookup);
-            options.manager.notifier().subscribe(&subscription);
+            let managers = options.sources.managers();
+            managers.iter().for_each(|manager| manager.notifier().subscribe(&subscription));
             Self {
                 options,
-                plan,
+                plans,
                 cache,
                 flights: Flights::default(),
                 searches: Searches::default(),
@@ -104,15 +104,43 @@ impl Inner {
     }
 
     pub(super) fn is_off(&self) -> bool {
-        self.plan.as_ref().is_ok_and(|plan| plan.off)
+        self.plans.iter().all(|plan| plan.as_ref().is_ok_and(|plan| plan.off))
     }
 
     pub(super) fn schedule(&self) -> Schedule {
         Schedule::new(self.options.ttl, None, self.options.search)
     }
 
+    /// What a name comes to in the highest source that may have it.
     fn target(&self, name: &str) -> Result<Target, Error> {
-        target(name, self.plan.as_ref().map_err(Clone::clone)?)
+        self.targets(name).map(|mut targets| targets.swap_remove(0).1)
+    }
+
+    /// What a name comes to in each source that may have it, by the source's index, the highest
+    /// first.
+    fn targets(&self, name: &str) -> Result<Vec<(usize, Target)>, Error> {
+        let (mut targets, mut refused) = (Vec::new(), None);
+        for (index, plan) in self.plans.iter().enumerate().rev() {
+            let plan = plan.as_ref().map_err(Clone::clone)?;
+            // Where only some sources are off, they have nothing.
+            if plan.off && !self.is_off() {
+                continue;
+            }
+            match target(name, plan) {
+                Ok(target) => targets.push((index, target)),
+                Err(error) => refused = refused.or(Some(error)),
+            }
+        }
+        match refused {
+            Some(error) if targets.is_empty() => Err(error),
+            _ => Ok(targets),
+        }
+    }
+
+    /// Whether this is one of the ids that a name comes to.
+    fn is_id_of(&self, name: &str, id: &str) -> bool {
+        let targets = self.targets(name).unwrap_or_default();
+        targets.iter().any(|(_, own)| same_secret(&own.id, id))
     }
 
     /// Whether a name may be looked up: what is cached was checked before.
@@ -174,76 +202,13 @@ impl Inner {
         }
     }
 
-    /// One read of the store, or of the variables where it is off.
-    /// `fresh` reads past caches on the way to the store.
-    pub(super) async fn read_now(&self, name: &str, fresh: bool) -> Result<Read, Error> {
-        let target = self.target(name)?;
-        let variables = &self.options.variables;
-        if self.is_off() {
-            let entry = variables.entry(name, &target, self.next_generation())?;
-            let entry = entry.ok_or_else(|| variables.unset(name, &target, &[]))?;
-            return Ok(Read { entry, lasts: self.options.ttl, fallback: None });
-        }
-        let fetcher = self.options.manager.fetcher()?;
-        let scope = Scope::only([target.id.clone()]);
-        let known = Known { past_caches: fresh, ..Known::default() };
-        let mut result = fetcher.read(&scope, &known).await?;
-        match result.outcomes.remove(&target.id) {
-            Some(Ok(fetched)) => {
-                let entry = self.entry(&target, &fetched)?;
-                // A value with an end is read again in time.
-                let lasts = fetched.lease().and_then(Lease::fresh_for).unwrap_or(Duration::MAX);
-                let lasts = lasts.min(self.options.ttl);
-                Ok(Read { entry, lasts, fallback: None })
-            }
-            Some(Err(unread)) => {
-                let has_value =
-                    || self.cache.peek(name).is_some_and(|(known, _)| known.found.is_ok());
-                if unread.verdict == Verdict::Fallback
-                    && !has_value()
-                    && let Some(entry) = variables.entry(name, &target, self.next_generation())?
-                {
-                    let lasts = REMEMBERED.min(self.options.ttl);
-                    return Ok(Read { entry, lasts, fallback: Some(unread.error) });
-                }
-                Err(unread.error)
-            }
-            None => {
-                let message = format!("secret `{}`: the manager did not read it", target.id);
-                Err(Error::new(ErrorKind::Unavailable, message).with_secret(target.id))
-            }
-        }
+    /// The source that is asked first.
+    fn highest(&self) -> &SecretsManager {
+        self.options.sources.highest()
     }
 
     fn next_generation(&self) -> u64 {
         self.generations.fetch_add(1, Ordering::Relaxed) + 1
-    }
-
-    fn entry(&self, target: &Target, fetched: &Fetched) -> Result<Entry, Error> {
-        let origin = |secret: &Fetched| {
-            Arc::new(Origin::Secret {
-                name: secret.name().to_owned(),
-                version_id: secret.version_id().to_owned(),
-            })
-        };
-        let malformed = |error: payload::PayloadError| {
-            Error::new(ErrorKind::Malformed, format!("secret `{}`: {error}", target.id))
-                .with_secret(&target.id)
-        };
-        let mut node = payload::parse(fetched.payload(), &origin(fetched)).map_err(malformed)?;
-        if let Some(previous) = fetched.previous() {
-            // One that has no place is left out without an error.
-            if let Ok(previous) = payload::parse(previous.payload(), &origin(previous)) {
-                node.set_previous(previous);
-            }
-        }
-        let generation = self.next_generation();
-        let mut entry = Entry::new(target.id.clone(), target.path.clone(), generation, node);
-        let (version, previous) = fetched.versions();
-        entry.source = fetched.lease().map(|_| fetched.clone());
-        entry.version_id = Some(version.to_owned());
-        entry.previous_version_id = previous.map(str::to_owned);
-        Ok(entry)
     }
 
     /// Stores what a read brought. Called under the lock of the flights.
@@ -337,7 +302,7 @@ impl Inner {
                 if let Some(error) = fallback {
                     self.failed(&error);
                     let ids = std::slice::from_ref(&entry.id);
-                    self.options.manager.warn_once().of_fallback(ids, &error);
+                    self.highest().warn_once().of_fallback(ids, &error);
                 }
             }
             Report::Stale { entry, failures, error, repeated, next_try } => {

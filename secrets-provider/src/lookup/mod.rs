@@ -35,7 +35,7 @@ pub use stats::LookupStats;
 use inner::{Inner, Options};
 use variables::Variables;
 
-use crate::load::manager::{MAX_DURATION, SecretsManager};
+use crate::load::manager::{Description, MAX_DURATION, SecretsManager, Sources};
 use crate::load::retry::schedule::Budget;
 use crate::observe::metrics;
 use crate::secret::Text;
@@ -89,11 +89,42 @@ impl SecretsManager {
     /// - [`with_previous`](Self::with_previous) gives a [`Rotating`](crate::Rotating) both
     ///   versions. [`rename`](Self::rename) and [`optional`](Self::optional) have no effect here.
     pub fn lookup(&self) -> Lookup {
+        Sources::from(self.clone()).lookup()
+    }
+}
+
+impl Sources {
+    /// Looks secrets up by name, in several sources: the highest first, and the next one only if
+    /// that has no such secret. So one that is denied or unreachable is an error, and never another
+    /// source's value. A secret is one source's value as a whole; for keys that merge, use
+    /// [`live`](Self::live).
+    ///
+    /// Names are those below each prefix: `database` is `gaara/prod/database` in one source and
+    /// `shared/prod/database` in the other.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// # use secrets_provider::{Memory, SecretsManager};
+    /// # let store = Memory::new();
+    /// # store.put("shared/prod/smtp", "of the team");
+    /// # store.put("gaara/prod/jwt-secret", "of this service");
+    /// let (shared, own) = (SecretsManager::prefix("shared/prod"), SecretsManager::prefix("gaara/prod"));
+    /// # let (shared, own) = (shared.backend(store.clone()), own.backend(store));
+    /// let secrets = shared.and(own).lookup();
+    /// assert_eq!(secrets.get::<String>("smtp").await?, "of the team");
+    /// assert_eq!(secrets.get::<String>("jwt-secret").await?, "of this service");
+    /// # Ok::<(), secrets_provider::Error>(()) }).unwrap();
+    /// ```
+    pub fn lookup(&self) -> Lookup {
         metrics::describe();
-        let ttl = self.description().interval.unwrap_or(DEFAULT_TTL);
+        let intervals = self.managers().iter().filter_map(|manager| {
+            let Description { interval, own_interval, .. } = manager.description();
+            own_interval.or(*interval)
+        });
+        let ttl = intervals.min().unwrap_or(DEFAULT_TTL);
         Lookup(Inner::new(Options {
             // A batch of one costs a second permission, and the smaller of two quotas.
-            manager: self.clone().batch(false),
+            sources: self.clone().without_batches(),
             ttl,
             max_stale: Duration::MAX,
             capacity: DEFAULT_CAPACITY,
@@ -212,7 +243,7 @@ impl Lookup {
         }
         stats.secrets.sort();
         stats.stale.sort();
-        stats.environment = options.manager.description().environment.clone();
+        stats.environment = options.sources.highest().description().environment.clone();
         stats.aws = !self.0.is_off();
         stats
     }

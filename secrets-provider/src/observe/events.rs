@@ -328,7 +328,13 @@ pub(crate) fn peers_recovered(addresses: &str) {
 
 /// A refresh failed, wholly or for some secrets. The message of a failure that is `repeated` is a
 /// summary.
-pub(crate) fn refresh_failed(attempts: u32, error: &Error, repeated: bool, next_try: Duration) {
+pub(crate) fn refresh_failed(
+    attempts: u32,
+    error: &Error,
+    repeated: bool,
+    next_try: Duration,
+    source: Option<&str>,
+) {
     let message = if repeated { error.summary() } else { error.to_string() };
     tracing::warn!(
         target: TARGET,
@@ -337,13 +343,14 @@ pub(crate) fn refresh_failed(attempts: u32, error: &Error, repeated: bool, next_
         error.message = %message,
         repeated,
         next_try_ms = millis(next_try),
+        source,
         "refresh_failed"
     );
 }
 
 /// A refresh succeeded after failures.
-pub(crate) fn refresh_recovered(attempts: u32) {
-    tracing::info!(target: TARGET, attempts, "refresh_recovered");
+pub(crate) fn refresh_recovered(attempts: u32, source: Option<&str>) {
+    tracing::info!(target: TARGET, attempts, source, "refresh_recovered");
 }
 
 /// A secret that is looked up by name could not be read again, so its last value is served. The

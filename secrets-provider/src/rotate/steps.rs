@@ -169,6 +169,7 @@ fn read<T: DeserializeOwned>(secret: &Fetched, key_path: &str) -> Result<T, Erro
     let origin = Origin::Secret {
         name: secret.name().to_owned(),
         version_id: secret.version_id().to_owned(),
+        source: None,
     };
     let node = payload::parse(secret.payload(), &Arc::new(origin)).map_err(|error| {
         Error::new(ErrorKind::Malformed, format!("secret `{}`: {error}", secret.name()))

@@ -146,12 +146,14 @@ pub struct SecretVersion {
     name: String,
     key_path: String,
     version_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<String>,
 }
 
 impl SecretVersion {
-    pub(crate) fn new(secret: &Fetched, key_path: String) -> Self {
+    pub(crate) fn new(secret: &Fetched, key_path: String, source: Option<&str>) -> Self {
         let (name, version_id) = (secret.name().to_owned(), secret.version_id().to_owned());
-        Self { name, key_path, version_id }
+        Self { name, key_path, version_id, source: source.map(str::to_owned) }
     }
 
     /// The secret's name in the store.
@@ -167,5 +169,10 @@ impl SecretVersion {
     /// The id of the version that was read.
     pub fn version_id(&self) -> &str {
         &self.version_id
+    }
+
+    /// The source of the secret, where there are several; see [`Sources`](crate::Sources).
+    pub fn source(&self) -> Option<&str> {
+        self.source.as_deref()
     }
 }

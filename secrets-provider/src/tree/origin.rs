@@ -8,6 +8,7 @@ use std::fmt;
 use std::path::Path;
 #[cfg(feature = "figment")]
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Where a value came from, as errors name it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +16,8 @@ pub(crate) enum Origin {
     Secret {
         name: String,
         version_id: String,
+        /// The source that the secret is of, where there are several.
+        source: Option<Source>,
     },
     Environment {
         variable: String,
@@ -42,6 +45,14 @@ pub(crate) enum Origin {
     },
 }
 
+/// One of several sources of secrets, as errors name it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Source {
+    pub(crate) name: Arc<str>,
+    /// How many sources lie over this one.
+    pub(crate) below: u32,
+}
+
 impl Origin {
     /// The layer that such a value is usually in: the higher one wins.
     pub(super) fn rank(&self) -> u32 {
@@ -56,7 +67,10 @@ impl Origin {
             Self::Config { source: None, .. } => 0,
             #[cfg(feature = "config")]
             Self::Config { variable, .. } => 1 + u32::from(*variable),
-            Self::Secret { .. } => u32::MAX,
+            // Of several sources, each is a layer of its own.
+            Self::Secret { source, .. } => {
+                u32::MAX - source.as_ref().map_or(0, |source| source.below)
+            }
         }
     }
 
@@ -85,8 +99,12 @@ impl Origin {
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Secret { name, version_id } => {
-                write!(f, "secret `{name}`, version `{version_id}`")
+            Self::Secret { name, version_id, source } => {
+                write!(f, "secret `{name}`, version `{version_id}`")?;
+                match source {
+                    Some(Source { name, .. }) => write!(f, ", of source `{name}`"),
+                    None => Ok(()),
+                }
             }
             Self::Environment { variable } => write!(f, "environment variable `{variable}`"),
             Self::Dotenv { file, variable } => write!(f, "variable `{variable}` of `{file}`"),

@@ -200,7 +200,7 @@ impl Backend for Agent {
     /// What the agent's role needs: it asks which version is current before it reads a value again.
     fn policy(&self, prefix: Option<&str>, ids: &[String]) -> Option<String> {
         let needs = prefix.map_or(Needs::Secrets(ids), Needs::Prefix);
-        Some(iam::policy(&Location::of_process(None), needs, false, true))
+        Some(iam::policy(iam::statements(&Location::of_process(None), needs, false, true)))
     }
 
     fn store_name(&self) -> &str {

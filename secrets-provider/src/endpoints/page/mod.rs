@@ -310,6 +310,7 @@ impl fmt::Display for StatusPage {
             self.last_error(f, now)?;
         }
         self.summary(f, now)?;
+        tables::sources(f, &self.status, now)?;
         tables::secrets(f, &self.status, now)?;
         tables::derived(f, &self.status, now)?;
         keys::keys(f, &self.explanation)?;

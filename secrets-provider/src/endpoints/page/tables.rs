@@ -8,8 +8,10 @@ use std::time::SystemTime;
 
 use super::html::{code, note, section, table, tag};
 use super::keys::more;
-use super::text::{ago, multi_line, time_element, until};
-use crate::observe::status::{DerivedStatus, Health, SecretState, SecretStatus, Status};
+use super::text::{ago, duration, multi_line, one_line, time_element, until};
+use crate::observe::status::{
+    DerivedStatus, Health, SecretState, SecretStatus, SourceStatus, Status,
+};
 
 /// How many secrets are shown, and how many derived values.
 const MAX_ROWS: usize = 200;
@@ -91,7 +93,47 @@ fn secret(secret: &SecretStatus, now: SystemTime) -> Vec<String> {
         version => code(version),
     };
     let since = secret.changed_at().map_or_else(String::new, |at| since(at, now));
-    vec![code(secret.name()), state, key_path, version, since]
+    let name = match secret.source() {
+        Some(source) => {
+            format!("{}<br /><small>of {}</small>", code(secret.name()), one_line(source))
+        }
+        None => code(secret.name()),
+    };
+    vec![name, state, key_path, version, since]
+}
+
+/// The sources, where there are several.
+pub(super) fn sources(f: &mut Formatter<'_>, status: &Status, now: SystemTime) -> fmt::Result {
+    if status.sources().is_empty() {
+        return Ok(());
+    }
+    let columns = ["Source", "State", "Last success", "Every", "Last error"];
+    // The highest first: its keys hide those of the others.
+    let mut sources: Vec<_> = status.sources().iter().rev().collect();
+    sources.sort_by_key(|source| !source.error_persists());
+    section(f, "", ("sources", "Sources"), |f| {
+        let rows = sources.iter().take(MAX_ROWS).map(|known| source(known, now));
+        table(f, "sources", &columns, rows)?;
+        more(f, sources.len().saturating_sub(MAX_ROWS), "source", "sources")
+    })
+}
+
+fn source(source: &SourceStatus, now: SystemTime) -> Vec<String> {
+    let (class, word) = health(source.health());
+    let mut state = tag(class, word);
+    if !source.is_ready() {
+        let _ = write!(state, " {}", tag("bad", "not ready"));
+    }
+    let success = match source.has_succeeded() {
+        true => since(source.last_success(), now),
+        false => "never".to_owned(),
+    };
+    let error = source.last_error().filter(|_| source.error_persists()).map(|error| {
+        let kind = tag("bad", error.kind().as_str());
+        format!(r#"{kind} <span class="words">{}</span>"#, multi_line(error.message()))
+    });
+    let every = duration(source.interval());
+    vec![code(source.name()), state, success, every, error.unwrap_or_default()]
 }
 
 pub(super) fn derived(f: &mut Formatter<'_>, status: &Status, now: SystemTime) -> fmt::Result {

@@ -227,10 +227,13 @@ async fn settings_that_are_not_ready_are_marked() {
 
 #[tokio::test]
 async fn hints_are_shown() {
-    let mut status = Status::started(Some(Duration::from_secs(300)), None);
+    let mut status = Status::of_sources(
+        vec![crate::SourceStatus::started("app".into(), Duration::from_secs(300), None)],
+        None,
+    );
     let error =
         crate::Error::new(crate::ErrorKind::AccessDenied, "denied").with_hint("add the statement");
-    status.record_failure(&error);
+    status.record_source(0, |source| source.record_failure(&error));
     let page = StatusPage {
         settings: "Settings".to_owned(),
         status,

@@ -131,7 +131,8 @@ fn bytes_come_raw_from_binary_and_text_is_its_own_bytes() {
             deserializer.deserialize_bytes(Raw)
         }
     }
-    let origin = Arc::new(Origin::Secret { name: "s".into(), version_id: "v".into() });
+    let origin =
+        Arc::new(Origin::Secret { name: "s".into(), version_id: "v".into(), source: None });
     let value = Value::Bytes(Arc::new(vec![0, 255, 254, 1].into()));
     let table =
         Table { entries: [("x".to_owned(), Node::new(value, origin))].into(), source_text: None };
@@ -150,7 +151,8 @@ fn bytes_come_raw_from_binary_and_text_is_its_own_bytes() {
 #[test]
 fn binary_that_is_a_json_object_fills_a_table() {
     let read = |bytes: &[u8]| {
-        let origin = Arc::new(Origin::Secret { name: "s".into(), version_id: "v".into() });
+        let origin =
+            Arc::new(Origin::Secret { name: "s".into(), version_id: "v".into(), source: None });
         let node = Node::new(Value::Bytes(Arc::new(bytes.to_vec().into())), origin);
         let table = Table { entries: [("x".to_owned(), node)].into(), source_text: None };
         extract::<X<Strict>>(&table).map(|x| (x.x.host, x.x.port))

@@ -243,7 +243,7 @@ proptest! {
     fn the_short_way_gives_what_the_full_walk_gives(json in json(), is_variable: bool) {
         let origin = match is_variable {
             true => Origin::Environment { variable: "A".to_owned() },
-            false => Origin::Secret { name: "app/a".to_owned(), version_id: "v1".to_owned() },
+            false => Origin::Secret { name: "app/a".to_owned(), version_id: "v1".to_owned(), source: None },
         };
         // Text that is no JSON is a payload, too.
         let texts = [Some(json.to_string()), json.as_str().map(str::to_owned)];
@@ -255,7 +255,8 @@ proptest! {
 
 #[test]
 fn what_fits_takes_the_short_way() {
-    let secret = || Origin::Secret { name: "app/a".to_owned(), version_id: "v1".to_owned() };
+    let secret =
+        || Origin::Secret { name: "app/a".to_owned(), version_id: "v1".to_owned(), source: None };
     let read = |text| node(text, secret()).expect("a payload");
     let rds = r#"{"engine": "postgres", "username": "u", "port": "5432", "tls": {"caFile": "f"}}"#;
     assert!(both::<Login>(&read(rds)));

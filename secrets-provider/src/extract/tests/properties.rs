@@ -145,7 +145,7 @@ proptest! {
 
     #[test]
     fn any_bytes_are_a_value_or_an_error(bytes in vec(any::<u8>(), 0..400), nearly in nearly_json()) {
-        let origin = Arc::new(Origin::Secret { name: "s".into(), version_id: "v".into() });
+        let origin = Arc::new(Origin::Secret { name: "s".into(), version_id: "v".into(), source: None });
         for payload in [Payload::text(String::from_utf8_lossy(&bytes)), Payload::binary(&*bytes), Payload::text(&nearly)] {
             let _ = payload::parse_root(&payload, &origin);
             if let Ok(node) = payload::parse(&payload, &origin) {

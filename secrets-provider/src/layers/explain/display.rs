@@ -32,9 +32,13 @@ impl Provenance {
     /// The place without its layer.
     fn place(&self) -> String {
         let name = escape(&self.name).into_owned();
-        match (&self.file, &self.version_id) {
-            (Some(file), _) => format!("{name} in {}", escape(file)),
-            (_, Some(version_id)) => format!("{name} (version {})", escape(version_id)),
+        match (&self.file, &self.version_id, &self.source) {
+            (Some(file), ..) => format!("{name} in {}", escape(file)),
+            (_, Some(version_id), None) => format!("{name} (version {})", escape(version_id)),
+            (_, Some(version_id), Some(source)) => {
+                let (version_id, source) = (escape(version_id), escape(source));
+                format!("{name} (version {version_id}, source {source})")
+            }
             _ => name,
         }
     }

@@ -99,6 +99,8 @@ pub struct Provenance {
     file: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     version_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<String>,
 }
 
 /// The layers that settings are made of. A value that a `Figment` or a `Config` has from a variable
@@ -121,12 +123,19 @@ pub enum Layer {
 
 impl Provenance {
     fn of(origin: &Origin) -> Self {
-        let new =
-            |layer, name: &str| Self { layer, name: name.to_owned(), file: None, version_id: None };
+        let new = |layer, name: &str| Self {
+            layer,
+            name: name.to_owned(),
+            file: None,
+            version_id: None,
+            source: None,
+        };
         match origin {
-            Origin::Secret { name, version_id } => {
-                Self { version_id: Some(version_id.clone()), ..new(Layer::Secret, name) }
-            }
+            Origin::Secret { name, version_id, source } => Self {
+                version_id: Some(version_id.clone()),
+                source: source.as_ref().map(|source| source.name.to_string()),
+                ..new(Layer::Secret, name)
+            },
             Origin::Environment { variable } => new(Layer::Environment, variable),
             Origin::Dotenv { file, variable } => {
                 Self { file: Some(file.clone()), ..new(Layer::Dotenv, variable) }
@@ -159,6 +168,11 @@ impl Provenance {
     /// The file, for a variable in a `.env` file.
     pub fn file(&self) -> Option<&str> {
         self.file.as_deref()
+    }
+
+    /// The source of the secret, where there are several; see [`Sources`](crate::Sources).
+    pub fn source(&self) -> Option<&str> {
+        self.source.as_deref()
     }
 
     /// The id of the secret's version, for a secret.

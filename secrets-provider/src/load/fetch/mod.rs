@@ -32,9 +32,10 @@ use crate::load::required::Verdict;
 use crate::load::snapshot::Snapshot;
 use crate::observe::events::{self, WarnOnce};
 use crate::observe::status::Calls;
-use crate::secret::Fetched;
 use crate::secret::id::{below, names_of};
+use crate::secret::{Fetched, SecretVersion};
 use crate::tree::Table;
+use crate::tree::origin::Source;
 use crate::unwind;
 
 /// How many secrets one question for rotation dates names.
@@ -86,9 +87,36 @@ impl Fetcher {
     ///
     /// Only if the backend panics, or an SDK in it: the result has every other failure.
     pub(crate) async fn read(&self, scope: &Scope, known: &Known) -> Result<FetchResult, Error> {
-        unwind::catch_future(self.read_covered(scope, known))
-            .await
-            .map_err(|panic| panic.rejection("the backend"))
+        let result = unwind::catch_future(self.read_covered(scope, known)).await;
+        let result = result.map_err(|panic| self.naming(panic.rejection("the backend")));
+        result.map(|result| match self.source_name() {
+            Some(source) => result.in_source(source),
+            None => result,
+        })
+    }
+
+    /// The source, if it is one of several.
+    pub(crate) fn source(&self) -> Option<&Source> {
+        self.plan.mapping.source.as_ref()
+    }
+
+    /// The name of the source, if it is one of several.
+    pub(crate) fn source_name(&self) -> Option<&str> {
+        self.source().map(|source| &*source.name)
+    }
+
+    /// An error that names the source, if it is one of several.
+    pub(crate) fn naming(&self, error: Error) -> Error {
+        match self.source_name() {
+            Some(source) => error.in_source(source),
+            None => error,
+        }
+    }
+
+    /// The same reader, of one of several sources.
+    pub(crate) fn of_source(mut self, source: Source) -> Self {
+        self.plan.mapping.source = Some(source);
+        self
     }
 
     async fn read_covered(&self, scope: &Scope, known: &Known) -> FetchResult {
@@ -189,7 +217,8 @@ impl Fetcher {
 
     /// The secrets as one snapshot.
     pub(crate) fn snapshot(&self, secrets: &[Fetched]) -> Result<Snapshot, Error> {
-        let snapshot = Snapshot::assemble(secrets, &self.plan.mapping)?;
+        let snapshot = Snapshot::assemble(secrets, &self.plan.mapping);
+        let snapshot = snapshot.map_err(|error| self.naming(error))?;
         #[cfg(feature = "figment")]
         let snapshot =
             snapshot.profile(self.plan.profile.clone()).stored_in(self.backend.store_name());
@@ -199,11 +228,25 @@ impl Fetcher {
     /// One secret as a tree of its own, at its key path.
     pub(crate) fn place(&self, secret: &Fetched) -> Result<Table, Error> {
         mapping::assemble(std::slice::from_ref(secret), &self.plan.mapping)
+            .map_err(|error| self.naming(error))
     }
 
     /// Whether these secrets can be placed in one tree.
     pub(crate) fn fit_together(&self, secrets: &[Fetched]) -> Result<(), Error> {
-        mapping::assemble(secrets, &self.plan.mapping).map(drop)
+        mapping::assemble(secrets, &self.plan.mapping).map(drop).map_err(|error| self.naming(error))
+    }
+
+    /// The secrets' names, key paths and versions.
+    pub(crate) fn versions<'a>(
+        &self,
+        secrets: impl IntoIterator<Item = &'a Fetched>,
+    ) -> Vec<SecretVersion> {
+        secrets.into_iter().map(|secret| self.plan.mapping.version(secret)).collect()
+    }
+
+    /// Whether both read with one backend, which then counts the calls of both.
+    pub(crate) fn shares_backend(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.backend, &other.backend)
     }
 
     /// The calls that the backend has made.

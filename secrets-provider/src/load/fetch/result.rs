@@ -10,7 +10,7 @@ use crate::load::required::Verdict;
 use crate::secret::Fetched;
 
 /// What one read found.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct FetchResult {
     /// By the name or ARN that was asked for: the value, or why it could not be read.
     pub(crate) outcomes: BTreeMap<String, Result<Fetched, Unread>>,
@@ -31,6 +31,15 @@ pub(crate) struct Unread {
 }
 
 impl FetchResult {
+    /// The same, with errors that name this source of secrets.
+    pub(super) fn in_source(mut self, source: &str) -> Self {
+        let outcomes = self.outcomes.values_mut().filter_map(|outcome| outcome.as_mut().err());
+        for unread in outcomes.chain(&mut self.listing_error) {
+            unread.error = unread.error.clone().in_source(source);
+        }
+        self
+    }
+
     /// Every secret that was read, in the order of the names.
     pub(crate) fn secrets(&self) -> Vec<Fetched> {
         each_once(self.outcomes.values().flatten())

@@ -17,7 +17,12 @@ use crate::observe::events::WarnOnce;
 #[derive(Clone)]
 pub(crate) struct Description {
     pub(crate) choice: Choice,
+    /// What the switches say.
     pub(crate) interval: Option<Duration>,
+    /// What the program says of these secrets.
+    pub(crate) own_interval: Option<Duration>,
+    /// What these secrets are called where there are several sources.
+    pub(crate) source_name: Option<String>,
     /// What the switches call the environment: `production`.
     pub(crate) environment: Option<String>,
     pub(super) store: Arc<dyn Store>,

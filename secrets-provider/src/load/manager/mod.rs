@@ -9,6 +9,7 @@ mod from_env;
 mod one;
 mod permissions;
 mod select;
+mod sources;
 
 use std::fmt;
 use std::sync::Arc;
@@ -30,6 +31,7 @@ use crate::observe::events::WarnOnce;
 
 use description::Described;
 pub(crate) use description::Description;
+pub use sources::Sources;
 
 /// How long one whole fetch may take unless [`SecretsManager::timeout`] says otherwise.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -112,8 +114,15 @@ impl SecretsManager {
             Options { batch: true, describe: false, timeout: DEFAULT_TIMEOUT, stage: None };
         let choice = Choice::new(selection);
         let store = store::default();
-        let (interval, environment) = (None, None);
-        Self(Described::new(Description { choice, interval, environment, store, options }))
+        Self(Described::new(Description {
+            choice,
+            interval: None,
+            own_interval: None,
+            source_name: None,
+            environment: None,
+            store,
+            options,
+        }))
     }
 
     /// The manager with a changed description. Every setter is a call of this.
@@ -180,6 +189,22 @@ impl SecretsManager {
         self.change(|what| what.options.timeout = timeout.min(MAX_DURATION))
     }
 
+    /// How often a [`Live`](crate::Live) refreshes these secrets, where
+    /// [several sources](Self::and) have intervals of their own. By default, the interval is that
+    /// of [`LiveBuilder::refresh_every`](crate::LiveBuilder::refresh_every), which this overrides.
+    /// Zero counts as a millisecond, and more than a year as a year.
+    pub fn refresh_every(self, interval: Duration) -> Self {
+        let interval = interval.clamp(Duration::from_millis(1), MAX_DURATION);
+        self.change(|what| what.own_interval = Some(interval))
+    }
+
+    /// What errors, explanations and the status call these secrets, where there are
+    /// [several sources](Self::and). By default it is the prefix, or the first name and the number
+    /// of the others.
+    pub fn source_name(self, name: impl Into<String>) -> Self {
+        self.change(|what| what.source_name = Some(name.into()))
+    }
+
     /// Reads from another store instead of AWS: a [`Directory`](crate::Directory),
     /// [`Memory`](crate::Memory), or one of your own.
     pub fn backend<B: Backend>(self, backend: B) -> Self {
@@ -222,8 +247,12 @@ impl SecretsManager {
     }
 
     async fn fetch_here(&self) -> Result<Snapshot, Error> {
+        Self::fetch_by(&self.fetcher()?).await
+    }
+
+    /// One fetch of all that this reader selects.
+    pub(super) async fn fetch_by(fetcher: &Fetcher) -> Result<Snapshot, Error> {
         let start = Instant::now();
-        let fetcher = self.fetcher()?;
         let result = fetcher.read(&Scope::everything(), &Known::default()).await?;
         Failures::default().log(&result, false);
         if let Some(error) = result.fatal_error() {
@@ -292,10 +321,20 @@ impl SecretsManager {
 
 impl fmt::Debug for SecretsManager {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Description { choice, interval, environment, store, options } = self.description();
+        let Description {
+            choice,
+            interval,
+            own_interval,
+            source_name,
+            environment,
+            store,
+            options,
+        } = self.description();
         f.debug_struct("SecretsManager")
             .field("choice", choice)
             .field("interval", interval)
+            .field("own_interval", own_interval)
+            .field("source_name", source_name)
             .field("environment", environment)
             .field("batch", &options.batch)
             .field("describe", &options.describe)

@@ -4,7 +4,7 @@
 //! too; here the plan says which statements are needed. No call is made.
 
 use super::{Description, SecretsManager};
-use crate::backend::iam::{self, Needs};
+use crate::backend::iam::{self, Needs, Statement};
 use crate::load::mapping::Mapping;
 use crate::load::plan::Plan;
 
@@ -43,6 +43,14 @@ impl SecretsManager {
     /// assert!(!policy.contains("ListSecrets"));
     /// ```
     pub fn iam_policy(&self) -> String {
+        match self.policy() {
+            Policy::Aws(statements) => iam::policy(statements),
+            Policy::Own(policy) => policy,
+        }
+    }
+
+    /// The least policy, in the terms of the store.
+    pub(super) fn policy(&self) -> Policy {
         let Description { choice, options, store, .. } = self.description();
         let location = self.location();
         let needs = |needs| {
@@ -50,8 +58,9 @@ impl SecretsManager {
                 Needs::Secrets(ids) => store.policy(None, ids),
                 Needs::Prefix(prefix) => store.policy(Some(prefix), &[]),
             };
-            let of_aws = || iam::policy(&location, needs, options.batches(), options.describe);
-            of_store.unwrap_or_else(of_aws)
+            let (batch, describe) = (options.batches(), options.describe);
+            let of_aws = || Policy::Aws(iam::statements(&location, needs, batch, describe));
+            of_store.map_or_else(of_aws, Policy::Own)
         };
         match choice.plan() {
             Ok(Plan { off: true, .. }) => needs(Needs::Secrets(&[])),
@@ -62,4 +71,11 @@ impl SecretsManager {
             _ => needs(Needs::Secrets(&[])),
         }
     }
+}
+
+/// A policy, in the terms of its store.
+pub(super) enum Policy {
+    Aws(Vec<Statement>),
+    /// A store's own.
+    Own(String),
 }

@@ -51,8 +51,10 @@ async fn every_setter_drops_what_clones_share() {
         ("optional", |manager| manager.optional(["a"])),
         #[cfg(feature = "figment")]
         ("profile", |manager| manager.profile("prod")),
+        ("refresh_every", |manager| manager.refresh_every(Duration::from_secs(1))),
         ("rename", |manager| manager.rename("a", "b")),
         ("rotation_windows", |manager| manager.rotation_windows(true)),
+        ("source_name", |manager| manager.source_name("a")),
         // What it is set to is no label, so that this store can be used.
         ("stage", |manager| manager.stage("AWSCURRENT")),
         ("timeout", |manager| manager.timeout(Duration::from_secs(1))),

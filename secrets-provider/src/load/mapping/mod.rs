@@ -9,10 +9,11 @@ use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind};
 use crate::load::slip;
-use crate::secret::Fetched;
 use crate::secret::id::{below, is_arn, names_of};
+use crate::secret::{Fetched, SecretVersion};
 use crate::tree::encoding;
 use crate::tree::names::Names;
+use crate::tree::origin::Source;
 use crate::tree::payload::{self, PayloadError};
 use crate::tree::{Node, Origin, Table, Value, join};
 
@@ -25,6 +26,8 @@ pub(crate) struct Mapping {
     /// Whole names that were given with a key path.
     pub(crate) placed: BTreeMap<String, Vec<String>>,
     pub(crate) renames: Vec<Rename>,
+    /// Which of several sources the secrets are of.
+    pub(crate) source: Option<Source>,
 }
 
 impl Mapping {
@@ -40,6 +43,12 @@ impl Mapping {
         exact.chain(patterns).find_map(|rename| rename.apply(name, whole)).unwrap_or_else(|| {
             name.split('/').filter(|part| !part.is_empty()).map(segment).collect()
         })
+    }
+
+    /// The name, key path and version of a secret.
+    pub(crate) fn version(&self, secret: &Fetched) -> SecretVersion {
+        let source = self.source.as_ref().map(|source| &*source.name);
+        SecretVersion::new(secret, self.key_path(secret.name()).join("."), source)
     }
 
     /// The renames that match none of these names.
@@ -173,7 +182,7 @@ pub(crate) fn assemble(secrets: &[Fetched], mapping: &Mapping) -> Result<Table, 
     let names = Names::of_paths(paths.iter().map(String::as_str));
     secrets.sort_by_key(|secret| secret.name());
     for secret in secrets {
-        match at_key_path(secret, &mapping.key_path(secret.name())) {
+        match at_key_path(secret, &mapping.key_path(secret.name()), mapping.source.as_ref()) {
             Ok(table) => merge(&mut tree, table, "", &names, &mut errors),
             Err(error) => errors.push(error),
         }
@@ -185,16 +194,18 @@ pub(crate) fn assemble(secrets: &[Fetched], mapping: &Mapping) -> Result<Table, 
 }
 
 /// One secret as a table that holds it at its key path.
-fn at_key_path(secret: &Fetched, path: &[String]) -> Result<Table, Error> {
+fn at_key_path(secret: &Fetched, path: &[String], source: Option<&Source>) -> Result<Table, Error> {
     let origin = Arc::new(Origin::Secret {
         name: secret.name().to_owned(),
         version_id: secret.version_id().to_owned(),
+        source: source.cloned(),
     });
     // A previous version that no longer has a place is left out without an error.
     let previous = secret.previous().and_then(|previous| {
         let origin = Origin::Secret {
             name: previous.name().to_owned(),
             version_id: previous.version_id().to_owned(),
+            source: source.cloned(),
         };
         payload::parse(previous.payload(), &Arc::new(origin)).ok()
     });

@@ -72,7 +72,7 @@ fn a_placed_name_goes_before_every_rename_and_unused_renames_are_reported() {
     let renames =
         ["a/b", "x{n}", "a/{n}", "gone"].map(|from| Rename::parse(from, "k").expect("a rename"));
     let placed = [("a/b".to_owned(), vec!["k".to_owned(), "l".to_owned()])].into();
-    let mapping = Mapping { prefix: None, placed, renames: renames.into() };
+    let mapping = Mapping { placed, renames: renames.into(), ..Mapping::default() };
     assert_eq!(mapping.key_path("a/b"), ["k", "l"]);
     let idle: Vec<_> =
         mapping.idle_renames(&["a/b", "c"]).iter().map(ToString::to_string).collect();

@@ -5,7 +5,8 @@ use crate::secret::Payload;
 use crate::tree::Origin;
 
 fn entry(text: &str) -> Entry {
-    let origin = Origin::Secret { name: "app/a".to_owned(), version_id: "v1".to_owned() };
+    let origin =
+        Origin::Secret { name: "app/a".to_owned(), version_id: "v1".to_owned(), source: None };
     let node = payload::parse(&Payload::text(text), &Arc::new(origin)).expect("a payload");
     let mut entry = Entry::new("app/a".to_owned(), "a".to_owned(), 1, node);
     entry.version_id = Some("v1".to_owned());

@@ -10,13 +10,12 @@ use tokio::time::Instant;
 use super::Inner;
 use crate::load::notify::Subscriber;
 use crate::lookup::cache::{Failing, Stored};
-use crate::secret::id::same_secret;
 
 impl Inner {
     /// The secret with this name or ARN has a new version. A read under way may have been too early
     /// for it, and the next lookup reads again; the value stays in case that fails.
     fn expire(&self, id: &str) {
-        let asks_for_it = |name: &str| self.target(name).is_ok_and(|own| same_secret(&own.id, id));
+        let asks_for_it = |name: &str| self.is_id_of(name, id);
         let cached = self.cache.all().into_iter().map(|(name, _)| name);
         let names: Vec<Arc<str>> =
             cached.chain(self.flights.names()).filter(|name| asks_for_it(name)).collect();

@@ -26,6 +26,7 @@ const SWAPS: &str = "secrets_swaps_total";
 const ROTATIONS: &str = "secrets_rotations_total";
 const AGE: &str = "secrets_age_seconds";
 const GENERATION: &str = "secrets_generation";
+const SOURCE_AGE: &str = "secrets_source_age_seconds";
 const READY: &str = "secrets_ready";
 const FALLBACK: &str = "secrets_fallback";
 #[cfg(feature = "sqs")]
@@ -133,6 +134,13 @@ pub(crate) fn record_status(status: &Status) {
         gauge!(READY).set(f64::from(u8::from(status.is_ready())));
         gauge!(FALLBACK).set(f64::from(u8::from(status.is_on_fallback())));
     });
+    for source in status.sources() {
+        guarded(|| {
+            describe_gauge!(SOURCE_AGE, Unit::Seconds, "The age, of each of several sources");
+            let age = source.last_success_age().as_secs_f64();
+            gauge!(SOURCE_AGE, "source" => source.name().to_owned()).set(age);
+        });
+    }
     #[cfg(feature = "sqs")]
     if let Some(push) = status.push() {
         record_push(&push);

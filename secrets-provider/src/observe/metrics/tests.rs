@@ -80,6 +80,43 @@ fn reads_failures_and_generations_are_counted() {
     );
 }
 
+/// Each of several sources has an age of its own, which grows while only that one fails.
+#[test]
+fn each_of_several_sources_has_an_age() {
+    let start = async |sources: crate::Sources| -> Live<serde_json::Value> {
+        let builder = Live::builder(sources).layers(|secrets| Layers::new().secrets(secrets));
+        builder.refresh_every(Duration::from_secs(600)).start().await.expect("settings")
+    };
+    let lines = recorded(async || {
+        let (team, own) = (Memory::new(), Memory::new());
+        team.put("app/a", "a-1");
+        own.put("app/b", "b-1");
+        let of_team = settings(&team).source_name("team");
+        let settings = start(of_team.and(settings(&own))).await;
+        team.remove("app/a");
+        tokio::time::sleep(Duration::from_secs(3600)).await;
+        settings.refresh().await.expect_err("one source has lost its secret");
+    });
+    let age = |labels: &str| -> f64 {
+        let name = format!("secrets_source_age_seconds{{{labels}}} ");
+        let age = lines.iter().find_map(|line| line.strip_prefix(name.as_str()));
+        age.expect("an age").parse().expect("a number")
+    };
+    assert_eq!(age("source=app"), 0.0);
+    let of_team = age("source=team");
+    assert!(of_team > 2900.0, "{of_team}");
+    // The age of the whole is that of the oldest.
+    let whole = lines.iter().find_map(|line| line.strip_prefix("secrets_age_seconds{} "));
+    assert_eq!(whole.expect("an age").parse::<f64>().expect("a number"), of_team);
+
+    let lines = recorded(async || {
+        let memory = Memory::new();
+        memory.put("app/a", "a-1");
+        let _settings = start(settings(&memory).into()).await;
+    });
+    assert!(!lines.iter().any(|line| line.contains("source")), "{lines:?}");
+}
+
 #[cfg(feature = "sqs")]
 #[test]
 fn the_queue_of_a_push_has_gauges() {
@@ -205,6 +242,7 @@ fn the_prometheus_rules_name_existing_metrics() {
         SWAPS,
         ROTATIONS,
         AGE,
+        SOURCE_AGE,
         GENERATION,
         READY,
         FALLBACK,

@@ -17,6 +17,7 @@ mod peers;
 mod push;
 mod record;
 mod secret;
+mod source;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
@@ -37,6 +38,7 @@ pub(crate) use push::Progress;
 #[cfg(feature = "sqs")]
 pub use push::{PushState, PushStatus};
 pub use secret::{SecretState, SecretStatus};
+pub use source::SourceStatus;
 
 use clock::{Epoch, system_time};
 
@@ -83,6 +85,8 @@ pub struct Status {
     has_succeeded: bool,
     /// What the program calls these settings.
     title: Option<String>,
+    /// One for each source, the lowest first; none for a constant.
+    sources: Vec<SourceStatus>,
     /// The queue that changes are pushed through.
     #[cfg(feature = "sqs")]
     push: Option<std::sync::Arc<Progress>>,
@@ -103,23 +107,43 @@ impl Status {
     ///    [intervals](Self::interval).
     /// 4. [`Fresh`](Health::Fresh).
     ///
+    /// Of several [sources](Self::sources), each has its own interval and bound, and what holds for
+    /// one of them holds for the settings.
+    ///
     /// Settings that are not [ready](Self::is_ready) are failing. For a derived value, the time of
     /// the last success ends when its builds start to fail or when it is shut down.
     pub fn health(&self) -> Health {
-        let good_until =
-            self.behind_since.map_or(self.last_success, |since| since.min(self.last_success));
-        let older_than =
-            |bound: Option<Duration>| bound.is_some_and(|bound| good_until.elapsed() > bound);
-        let overdue = self.interval.map(|interval| interval.saturating_mul(INTERVALS_TO_STALE));
+        let is_failing = match self.sources.as_slice() {
+            [_, _, ..] => self
+                .any_source(|source| source.is_older_than(self.behind_since, source.max_staleness)),
+            _ => self.is_older_than(self.max_staleness),
+        };
+        let is_overdue = match self.sources.as_slice() {
+            [_, _, ..] => self.any_source(|source| source.is_overdue(self.behind_since)),
+            _ => {
+                let intervals = |interval: Duration| interval.saturating_mul(INTERVALS_TO_STALE);
+                self.is_older_than(self.interval.map(intervals))
+            }
+        };
         if self.fallback && self.is_ready() {
             Health::Fallback
-        } else if older_than(self.max_staleness) {
+        } else if is_failing {
             Health::Failing
-        } else if self.failed || older_than(overdue) {
+        } else if self.failed || is_overdue {
             Health::Stale
         } else {
             Health::Fresh
         }
+    }
+
+    fn any_source(&self, holds: impl Fn(&SourceStatus) -> bool) -> bool {
+        self.sources.iter().any(holds)
+    }
+
+    fn is_older_than(&self, bound: Option<Duration>) -> bool {
+        let good_until =
+            self.behind_since.map_or(self.last_success, |since| since.min(self.last_success));
+        bound.is_some_and(|bound| good_until.elapsed() > bound)
     }
 
     /// Whether this replica should receive traffic.
@@ -135,7 +159,10 @@ impl Status {
     /// then the best there are, on this replica and on every other, so none of these makes a
     /// replica unready.
     pub fn is_ready(&self) -> bool {
-        self.max_staleness.is_none_or(|bound| self.last_check.elapsed() <= bound)
+        match self.sources.as_slice() {
+            [_, _, ..] => self.sources.iter().all(SourceStatus::is_ready),
+            _ => self.max_staleness.is_none_or(|bound| self.last_check.elapsed() <= bound),
+        }
     }
 
     /// When the store last gave a definite answer for every secret in use; see
@@ -144,7 +171,8 @@ impl Status {
         system_time(self.last_check)
     }
 
-    /// The time between two refreshes, 300 s by default; `None` for a constant.
+    /// The time between two refreshes, 300 s by default; `None` for a constant. Of several
+    /// [sources](Self::sources), the shortest.
     pub fn interval(&self) -> Option<Duration> {
         self.interval
     }
@@ -204,7 +232,7 @@ impl Status {
     /// How old a value may be when it is read, if it may come from a cache between this process and
     /// the store, such as that of AWS's local agent ([`Backend::cache_ttl`](crate::Backend::cache_ttl)).
     /// A rotation may go unnoticed for this time and an [interval](Self::interval) together. `None`
-    /// if every read asks the store.
+    /// if every read asks the store. Of several [sources](Self::sources), the longest.
     pub fn cache_ttl(&self) -> Option<Duration> {
         self.cache_ttl
     }
@@ -266,12 +294,22 @@ impl Status {
     pub fn secrets(&self) -> &[SecretStatus] {
         &self.secrets
     }
+
+    /// Each source of the settings by itself, the lowest first, where there are several (see
+    /// [`Sources`](crate::Sources)); empty if there is only one, whose state this status is.
+    pub fn sources(&self) -> &[SourceStatus] {
+        match self.sources.len() {
+            0 | 1 => &[],
+            _ => &self.sources,
+        }
+    }
 }
 
 impl Serialize for Status {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let seconds = |duration: Option<Duration>| duration.map(|duration| duration.as_secs_f64());
-        let length = 15 + usize::from(self.cache_ttl.is_some());
+        let length =
+            15 + usize::from(self.cache_ttl.is_some()) + usize::from(!self.sources().is_empty());
         #[cfg(feature = "sqs")]
         let length = length + usize::from(self.push.is_some()) + usize::from(self.peers.is_some());
         let mut fields = serializer.serialize_struct("Status", length)?;
@@ -289,6 +327,9 @@ impl Serialize for Status {
         fields.serialize_field("interval", &seconds(self.interval))?;
         fields.serialize_field("last_error", &self.last_error)?;
         fields.serialize_field("secrets", &self.secrets)?;
+        if !self.sources().is_empty() {
+            fields.serialize_field("sources", &self.sources())?;
+        }
         fields.serialize_field("derived", &self.derived)?;
         fields.serialize_field("calls", &self.calls)?;
         if self.cache_ttl.is_some() {

@@ -9,13 +9,12 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::derived::DerivedStatus;
-use super::last_error::LastError;
 use super::secret::SecretStatus;
+use super::source::SourceStatus;
 use super::{Calls, Status};
-use crate::error::Error;
 
 /// The default `max_staleness`, in intervals.
-const INTERVALS_TO_FAILING: u32 = 3;
+pub(super) const INTERVALS_TO_FAILING: u32 = 3;
 
 impl Status {
     /// Generation 1, just read. `interval` is `None` for a constant; `max_staleness` then has no
@@ -42,6 +41,7 @@ impl Status {
             search_failed: false,
             has_succeeded: true,
             title: None,
+            sources: Vec::new(),
             #[cfg(feature = "sqs")]
             push: None,
             #[cfg(feature = "sqs")]
@@ -49,9 +49,28 @@ impl Status {
         }
     }
 
-    /// The start could not read all required secrets.
-    pub(crate) fn record_start_on_fallback(&mut self) {
-        self.has_succeeded = false;
+    /// Settings of these sources, which were just read.
+    pub(crate) fn of_sources(sources: Vec<SourceStatus>, max_staleness: Option<Duration>) -> Self {
+        // A constant has no sources.
+        let interval = sources.iter().map(|source| source.interval).min();
+        let longest = sources.iter().map(|source| source.max_staleness).max();
+        Self { sources, ..Self::started(interval, max_staleness.or(longest)) }
+    }
+
+    /// Changes what is known of one source, and of all together.
+    pub(crate) fn record_source(&mut self, source: usize, record: impl FnOnce(&mut SourceStatus)) {
+        let Some(source) = self.sources.get_mut(source) else { return };
+        record(source);
+        let all = |holds: fn(&SourceStatus) -> bool| self.sources.iter().all(holds);
+        let oldest = |time: fn(&SourceStatus) -> Instant| self.sources.iter().map(time).min();
+        self.last_success = oldest(|source| source.last_success).unwrap_or(self.last_success);
+        self.last_check = oldest(|source| source.last_check).unwrap_or(self.last_check);
+        self.has_succeeded = all(|source| source.has_succeeded);
+        self.failed = !all(|source| !source.failed);
+        self.search_failed = !all(|source| !source.search_failed);
+        self.fallback = !all(|source| !source.fallback);
+        let last = self.sources.iter().filter_map(|source| source.last_error.as_ref());
+        self.last_error = last.max_by_key(|error| error.instant()).cloned();
     }
 
     /// Sets what the program calls these settings.
@@ -84,48 +103,22 @@ impl Status {
         self.changed_at = Instant::now();
     }
 
-    /// Every secret was read, and the settings are up to date.
-    pub(crate) fn record_success(&mut self) {
-        self.record_check();
-        self.last_success = self.last_check;
-        self.has_succeeded = true;
-        self.failed = false;
-        self.search_failed = false;
-    }
-
-    /// A refresh failed, for all secrets or for some.
-    pub(crate) fn record_failure(&mut self, error: &Error) {
-        self.last_error = Some(LastError::new(error));
-        self.failed = true;
-    }
-
-    /// A search for newer settings ended. It reads only the secrets in use, so it neither proves
-    /// that all is well nor clears the failure of a refresh.
-    pub(crate) fn record_search(&mut self, error: Option<&Error>) {
-        self.search_failed = error.is_some();
-        self.last_error = error.map(LastError::new).or_else(|| self.last_error.take());
-    }
-
-    /// The store gave a definite answer for every secret in use.
-    pub(crate) fn record_check(&mut self) {
-        self.last_check = Instant::now();
-    }
-
-    /// Sets the state of each secret, and whether lower layers serve the keys of a required one. A
-    /// secret whose version is the one before keeps its time of change.
-    pub(crate) fn set_secrets(&mut self, mut secrets: Vec<SecretStatus>, fallback: bool) {
+    /// Sets the state of each secret. One whose version is the one before keeps its time of change.
+    pub(crate) fn set_secrets(&mut self, mut secrets: Vec<SecretStatus>) {
         let now = Instant::now();
         let before: BTreeMap<_, _> = self
             .secrets
             .iter()
-            .map(|secret| ((secret.name(), secret.version_id()), secret.changed_at))
+            .map(|secret| {
+                ((secret.source(), secret.name(), secret.version_id()), secret.changed_at)
+            })
             .collect();
         for secret in secrets.iter_mut().filter(|secret| !secret.version_id.is_empty()) {
-            let known = before.get(&(secret.name(), secret.version_id())).copied().flatten();
+            let known = before.get(&(secret.source(), secret.name(), secret.version_id()));
+            let known = known.copied().flatten();
             secret.changed_at = known.or(Some(now));
         }
         self.secrets = secrets;
-        self.fallback = fallback;
     }
 
     /// Sets how old a value may be that is read.

@@ -48,6 +48,8 @@ pub struct SecretStatus {
     pub(crate) arn: Option<String>,
     #[serde(rename = "expires_at", serialize_with = "lease_end", skip_serializing_if = "endless")]
     pub(crate) lease: Option<Lease>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) source: Option<String>,
     /// Set by `Status::set_secrets`, which knows the status before.
     #[serde(serialize_with = "optional_epoch")]
     pub(crate) changed_at: Option<Instant>,
@@ -79,6 +81,11 @@ impl SecretStatus {
     /// no version is in use.
     pub fn changed_at(&self) -> Option<SystemTime> {
         self.changed_at.map(system_time)
+    }
+
+    /// The source of the secret, where there are several; see [`Sources`](crate::Sources).
+    pub fn source(&self) -> Option<&str> {
+        self.source.as_deref()
     }
 
     /// The secret's ARN, if the store has ARNs and the secret was read.

@@ -20,9 +20,10 @@ async fn health_worsens_with_the_age_of_the_last_success() {
     ];
     for (bound, ages) in [(None, &default[..]), (Some(400), &shorter), (Some(3600), &longer)] {
         let bound = bound.map(Duration::from_secs);
-        let mut ended = Status::started(Some(interval), bound);
+        let mut ended =
+            Status::of_sources(vec![SourceStatus::started("app".into(), interval, bound)], bound);
         let mut failing = ended.clone();
-        failing.record_failure(&outage);
+        failing.record_source(0, |source| source.record_failure(&outage));
         assert_eq!((ended.health(), failing.health()), (Health::Fresh, Health::Stale));
         let begun = Instant::now();
         for &(age, health) in ages {
@@ -38,8 +39,8 @@ async fn health_worsens_with_the_age_of_the_last_success() {
                 "{age} s, {bound:?}"
             );
         }
-        ended.record_success();
-        failing.record_success();
+        ended.record_source(0, |source| source.record_success());
+        failing.record_source(0, |source| source.record_success());
         assert_eq!((ended.health(), failing.health()), (Health::Fresh, Health::Fresh));
     }
 }
@@ -47,13 +48,16 @@ async fn health_worsens_with_the_age_of_the_last_success() {
 #[tokio::test(start_paused = true)]
 async fn readiness_follows_checks_and_fallback_does_not_hide_age() {
     let outage = Error::new(ErrorKind::Unavailable, "no answer");
-    let mut status = Status::started(Some(Duration::from_secs(300)), None);
+    let mut status = Status::of_sources(
+        vec![SourceStatus::started("app".into(), Duration::from_secs(300), None)],
+        None,
+    );
     // A definite answer for each secret counts as a check, but not as a success.
     tokio::time::advance(Duration::from_secs(901)).await;
-    status.record_failure(&outage);
-    status.record_check();
+    status.record_source(0, |source| source.record_failure(&outage));
+    status.record_source(0, |source| source.record_check());
     assert_eq!((status.health(), status.is_ready()), (Health::Failing, true));
-    status.set_secrets(Vec::new(), true);
+    status.record_source(0, |source| source.set_fallback(true));
     assert_eq!((status.health(), status.is_ready()), (Health::Fallback, true));
     tokio::time::advance(Duration::from_secs(901)).await;
     assert_eq!(
@@ -61,10 +65,10 @@ async fn readiness_follows_checks_and_fallback_does_not_hide_age() {
         (Health::Failing, false),
         "fallback does not hide it"
     );
-    status.record_check();
+    status.record_source(0, |source| source.record_check());
     assert_eq!(serde_json::to_value(&status).expect("a status")["health"], "fallback");
-    status.set_secrets(Vec::new(), false);
-    status.record_success();
+    status.record_source(0, |source| source.set_fallback(false));
+    status.record_source(0, |source| source.record_success());
     assert_eq!(status.health(), Health::Fresh);
 
     let constant = Status::started(None, None);

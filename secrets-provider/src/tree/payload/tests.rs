@@ -3,7 +3,7 @@
 use super::*;
 
 fn origin() -> Arc<Origin> {
-    Arc::new(Origin::Secret { name: "s".into(), version_id: "v".into() })
+    Arc::new(Origin::Secret { name: "s".into(), version_id: "v".into(), source: None })
 }
 
 fn problem(text: &str) -> Option<PayloadError> {

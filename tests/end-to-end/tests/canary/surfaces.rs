@@ -185,6 +185,12 @@ async fn debug_of_no_public_type_shows_a_value() {
     shown.add("Getting", &lookup.get::<String>("token").into_future());
 
     shown.add("SecretsManager", &planted.manager);
+    let sources = planted.manager.clone().and(planted.manager.clone());
+    shown.add("Sources", &sources);
+    let layers = planted.layers.clone();
+    let several = Live::<serde_json::Value>::builder(sources);
+    let several = several.layers(move |secrets| layers.clone().secrets(secrets)).start().await;
+    shown.add("SourceStatus", &several.unwrap().status().sources());
     shown.add("LiveBuilder", &Live::<Settings>::builder(planted.manager.clone()));
     let snapshot: Snapshot = planted.manager.fetch().await.unwrap();
     shown.add("Snapshot", &snapshot);

@@ -18,6 +18,7 @@ mod loading;
 mod lookup;
 mod policies;
 mod rotation;
+mod sources;
 mod stage;
 mod systems;
 mod ways;

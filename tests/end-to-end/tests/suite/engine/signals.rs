@@ -7,7 +7,8 @@ use std::time::Duration;
 use end_to_end::NEVER;
 use futures_util::{Stream, StreamExt as _, stream};
 use secrets_provider::{
-    Backend, BoxFuture, BoxStream, Error, LiveBuilder, Memory, Outcome, Rejected, SecretsManager,
+    Backend, BoxFuture, BoxStream, Error, Live, LiveBuilder, Memory, Outcome, Rejected,
+    SecretsManager, Trigger,
 };
 use serde_json::Value;
 use tokio::sync::mpsc;
@@ -117,4 +118,35 @@ async fn an_ended_stream_of_signals_is_not_polled_again() {
     let settings = builder(Signalling::new(memory, stream::empty())).start().await.unwrap();
     tokio::time::sleep(Duration::from_secs(3600)).await;
     assert_eq!(settings.status().generation(), 1);
+}
+
+/// Of several sources, one whose signals never end keeps neither the triggers of another waiting
+/// nor its signals.
+#[tokio::test(start_paused = true)]
+async fn endless_signals_of_one_source_keep_no_other_waiting() {
+    for (case, is_first) in [("a trigger", true), ("a trigger", false), ("a signal", true)] {
+        let (busy, quiet) = (Memory::new(), Memory::new());
+        busy.put("a", "1");
+        quiet.put("b", "1");
+        let ((signal, signals), (trigger, triggers)) = (channel(), channel());
+        let busy = SecretsManager::names(["a"]).backend(Signalling::new(busy, stream::repeat(())));
+        let other = Signalling::new(quiet.clone(), signals);
+        let other = SecretsManager::names(["b"]).backend(other);
+        let sources = if is_first { busy.and(other) } else { other.and(busy) };
+        let settings: Live<Value> = secrets_only(sources)
+            .refresh_every(NEVER)
+            .refresh_on(triggers.map(|()| Trigger::secret("b")))
+            .start()
+            .await
+            .unwrap();
+        quiet.put("b", "2");
+        let sender = if case == "a signal" { signal } else { trigger };
+        sender.send(()).unwrap();
+        // The clock stands still: the task of the endless signals never waits.
+        for _ in 0..10_000 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(settings.load()["b"], "2", "{case}, {is_first}");
+        settings.shutdown().await;
+    }
 }
