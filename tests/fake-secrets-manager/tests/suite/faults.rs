@@ -1,11 +1,12 @@
 //! Each fault, and how the SDK sees it.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::config::retry::RetryConfig;
 use aws_sdk_secretsmanager::config::timeout::TimeoutConfig;
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
+use aws_smithy_async::time::TimeSource;
 use aws_smithy_types::retry::ErrorKind;
 use fake_secrets_manager::{FakeSecretsManager, Fault};
 use tokio::time::Instant;
@@ -161,6 +162,30 @@ async fn slowness_adds_up_on_the_paused_clock() {
     let client = once(&fake.client());
     assert_eq!(seen(&client, "s").await, "service 400 ThrottlingException");
     assert_eq!(began.elapsed().as_secs(), 60);
+}
+
+/// The date on tokio's clock.
+#[derive(Debug)]
+struct TokioTime(SystemTime, Instant);
+
+impl TimeSource for TokioTime {
+    fn now(&self) -> SystemTime {
+        self.0 + self.1.elapsed()
+    }
+}
+
+/// The SDK gives up after some seconds if it takes the upload to be stuck: what waits for long, such
+/// as a long poll, has read the whole request before.
+#[tokio::test(start_paused = true)]
+async fn a_slow_answer_is_no_stuck_upload() {
+    let fake = FakeSecretsManager::new();
+    fake.put("s", "x");
+    fake.inject(Fault::slow(Duration::from_secs(60)));
+    let time = TokioTime(SystemTime::now(), Instant::now());
+    let config = fake.client().config().to_builder().time_source(time).build();
+    let client = Client::from_conf(config);
+    assert_eq!(seen(&client, "s").await, "ok");
+    assert_eq!(fake.calls("GetSecretValue"), 1);
 }
 
 #[tokio::test(start_paused = true)]
