@@ -92,8 +92,9 @@ impl SecretsManager {
         metrics::describe();
         let ttl = self.description().interval.unwrap_or(DEFAULT_TTL);
         Lookup(Inner::new(Options {
-            // A batch of one costs a second permission, and the smaller of two quotas.
-            manager: self.clone().batch(false),
+            // A batch of one costs a second permission, and the smaller of two quotas. While calls
+            // are throttled, someone waits.
+            manager: self.clone().batch(false).awaits_quota(false),
             ttl,
             max_stale: Duration::MAX,
             capacity: DEFAULT_CAPACITY,

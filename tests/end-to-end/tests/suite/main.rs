@@ -20,4 +20,5 @@ mod policies;
 mod rotation;
 mod stage;
 mod systems;
+mod throttling;
 mod ways;
