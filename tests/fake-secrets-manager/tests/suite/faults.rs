@@ -211,6 +211,23 @@ async fn a_quota_fills_up_again() {
     assert_eq!(seen(&client, "s").await, "ok");
 }
 
+#[tokio::test(start_paused = true)]
+async fn operations_share_a_quota_and_what_it_refuses_is_counted() {
+    let fake = FakeSecretsManager::new();
+    fake.put("s", "x");
+    fake.throttle_quota_together(&["GetSecretValue", "DescribeSecret"], 2);
+    let client = once(&fake.client());
+    assert_eq!(seen(&client, "s").await, "ok");
+    client.describe_secret().secret_id("s").send().await.expect("the second of two");
+    assert_eq!(seen(&client, "s").await, "service 400 ThrottlingException");
+    // Another quota of one of them takes it out of the first.
+    fake.throttle_quota("GetSecretValue", 1);
+    assert_eq!(seen(&client, "s").await, "ok");
+    client.describe_secret().secret_id("s").send().await.expect_err("the third of two");
+    let throttled = ["GetSecretValue", "DescribeSecret", "ListSecrets"];
+    assert_eq!(throttled.map(|operation| fake.throttled_calls(operation)), [1, 1, 0]);
+}
+
 #[tokio::test]
 async fn a_dropped_connection_changes_nothing_but_a_truncated_answer_does() {
     on_both_roads(async |fake, client| {
