@@ -25,6 +25,8 @@ pub(crate) struct Options {
     pub(crate) describe: bool,
     /// How long one whole fetch may take.
     pub(crate) timeout: Duration,
+    /// Whether a start waits while all its calls are throttled.
+    pub(crate) awaits_quota: bool,
     /// The staging label of the versions to read, if it is not AWSCURRENT.
     pub(crate) stage: Option<Arc<str>>,
 }

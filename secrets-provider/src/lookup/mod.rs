@@ -123,8 +123,9 @@ impl Sources {
         });
         let ttl = intervals.min().unwrap_or(DEFAULT_TTL);
         Lookup(Inner::new(Options {
-            // A batch of one costs a second permission, and the smaller of two quotas.
-            sources: self.clone().without_batches(),
+            // A batch of one costs a second permission, and the smaller of two quotas. While calls
+            // are throttled, someone waits.
+            sources: self.clone().one_by_one(),
             ttl,
             max_stale: Duration::MAX,
             capacity: DEFAULT_CAPACITY,

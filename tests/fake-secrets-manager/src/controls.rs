@@ -131,7 +131,13 @@ impl FakeSecretsManager {
     /// Throttles an operation over so many requests a second, on tokio's clock. As many may come
     /// at once.
     pub fn throttle_quota(&self, operation: &str, per_second: u32) {
-        self.shared.faults().set_quota(operation, per_second);
+        self.shared.faults().set_quota(&[operation], per_second);
+    }
+
+    /// As [`throttle_quota`](Self::throttle_quota), for operations that share one quota: AWS counts
+    /// `GetSecretValue` and `DescribeSecret` together.
+    pub fn throttle_quota_together(&self, operations: &[&str], per_second: u32) {
+        self.shared.faults().set_quota(operations, per_second);
     }
 }
 

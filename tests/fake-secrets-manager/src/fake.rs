@@ -364,6 +364,12 @@ impl FakeSecretsManager {
         self.shared.total_denied_calls()
     }
 
+    /// How many requests for an operation were answered with `ThrottlingException`.
+    #[must_use]
+    pub fn throttled_calls(&self, operation: &str) -> usize {
+        self.shared.throttled_calls(action_name(operation))
+    }
+
     /// Counts from zero again.
     pub fn reset_calls(&self) {
         self.shared.reset_calls();

@@ -182,7 +182,8 @@ impl Fault {
 /// A token bucket on tokio's clock, with room for one second.
 #[derive(Debug)]
 struct Quota {
-    operation: String,
+    /// Those that share it.
+    operations: Vec<String>,
     per_second: u32,
     tokens: f64,
     filled: Instant,
@@ -236,11 +237,16 @@ impl Faults {
         self.quotas.clear();
     }
 
-    pub(crate) fn set_quota(&mut self, operation: &str, per_second: u32) {
-        let operation = action_name(operation).to_owned();
-        self.quotas.retain(|quota| quota.operation != operation);
+    pub(crate) fn set_quota(&mut self, operations: &[&str], per_second: u32) {
+        let operations: Vec<String> =
+            operations.iter().map(|operation| action_name(operation).to_owned()).collect();
+        // An operation has one quota.
+        for quota in &mut self.quotas {
+            quota.operations.retain(|operation| !operations.contains(operation));
+        }
+        self.quotas.retain(|quota| !quota.operations.is_empty());
         self.quotas.push(Quota {
-            operation,
+            operations,
             per_second,
             tokens: f64::from(per_second),
             filled: Instant::now(),
@@ -263,7 +269,8 @@ impl Faults {
             }
         }
         if met.effect.is_none() {
-            let quota = self.quotas.iter_mut().find(|quota| quota.operation == operation);
+            let has = |quota: &&mut Quota| quota.operations.iter().any(|one| one == operation);
+            let quota = self.quotas.iter_mut().find(has);
             if quota.is_some_and(|quota| !quota.take()) {
                 met.effect = Some(Effect::Error(ApiError::throttling()));
             }

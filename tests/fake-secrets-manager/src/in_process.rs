@@ -22,7 +22,6 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use aws_types::SdkConfig;
-use bytes::Bytes;
 use http_body_util::BodyExt as _;
 
 use crate::access::Caller;
@@ -56,12 +55,10 @@ impl HttpConnector for InProcess {
         let Self { shared, caller } = self.clone();
         HttpConnectorFuture::new(async move {
             let target = request.headers().get("x-amz-target").map(str::to_owned);
-            let body = match request.body().bytes() {
-                Some(bytes) => Bytes::copy_from_slice(bytes),
-                None => {
-                    request.into_body().collect().await.map_err(ConnectorError::user)?.to_bytes()
-                }
-            };
+            // To its end, as a connection sends it: the SDK watches the upload, and would cut a call
+            // that it takes to be stuck, such as a long poll.
+            let body = request.into_body().collect().await.map_err(ConnectorError::user)?;
+            let body = body.to_bytes();
             let answer = shared
                 .answer(caller, target.as_deref(), body)
                 .await

@@ -36,6 +36,7 @@ pub(crate) struct Shared {
 struct Calls {
     by_operation: BTreeMap<String, usize>,
     denied: BTreeMap<String, usize>,
+    throttled: BTreeMap<String, usize>,
     connections: usize,
 }
 
@@ -87,8 +88,14 @@ impl Shared {
         lock(&self.calls).denied.values().sum()
     }
 
+    pub(crate) fn throttled_calls(&self, operation: &str) -> usize {
+        let calls = lock(&self.calls);
+        calls.throttled.get(operation).copied().unwrap_or(0)
+    }
+
     pub(crate) fn reset_calls(&self) {
         let mut calls = lock(&self.calls);
+        calls.throttled.clear();
         calls.by_operation.clear();
         calls.denied.clear();
     }
@@ -147,6 +154,9 @@ impl Shared {
         }
         let secrets = operations::named_secrets(&self.state(), &body);
         let met = self.faults().meet(operation, &secrets);
+        if met.effect == Some(Effect::Error(ApiError::throttling())) {
+            *lock(&self.calls).throttled.entry(operation.to_owned()).or_default() += 1;
+        }
         // Counted last: a test that waits for this call finds the fault used up.
         self.count_call(operation);
         if !met.delay.is_zero() {

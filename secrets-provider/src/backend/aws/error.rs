@@ -25,6 +25,8 @@ use crate::secret::id::{Arn, is_arn};
 pub(super) enum BatchFailure {
     /// The operation is not allowed or not known, which will not change by itself.
     Refused,
+    /// It was throttled. Single calls have a quota of their own.
+    Throttled,
     /// It failed for another reason. Single calls may succeed.
     Failed,
     /// The endpoint cannot be reached, so single calls would fail too.
@@ -115,6 +117,7 @@ impl Call<'_> {
                     None if code.is_some() && reason.is_of_caller() => {
                         BatchFailure::Unreachable(reason)
                     }
+                    Some(Meaning::Throttled) => BatchFailure::Throttled,
                     _ => BatchFailure::Failed,
                 },
             },

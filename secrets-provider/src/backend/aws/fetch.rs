@@ -2,18 +2,27 @@
 //!
 //! Batches are an optimisation that IAM, an endpoint or an emulator may refuse. When one fails as a
 //! whole, its secrets are read one by one, and batches rest: for good if they are refused, else for
-//! a few fetches. What an answer leaves out, and what was throttled while others were answered, is
-//! read again one by one, so that nothing is dropped.
+//! a few fetches. What an answer leaves out is read again one by one, so that nothing is dropped.
+//!
+//! The quota of single calls is a hundred times that of batches, so a throttled batch is not
+//! repeated: single calls take its place, at a [`Pace`] that suits a fleet which does the same. Once
+//! they are throttled too, both quotas are used: one call in [`SINGLES_PER_BATCH`] is a batch again.
 
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
+use aws_sdk_secretsmanager::config;
 use futures_util::stream::{self, FuturesUnordered};
 use futures_util::{FutureExt as _, StreamExt as _};
+use tokio::time::{Instant, sleep_until};
 
 use super::answer::{fetched, payload, sort_out};
 use super::error::{BatchFailure, Call};
+use super::pace::Pace;
+use super::unretried::ThrottlingUnretried;
 use super::{Aws, location, slip};
+use crate::backend::iam::Location;
 use crate::backend::{BoxFuture, BoxStream, Outcome};
 use crate::error::{Error, ErrorKind};
 use crate::observe::events;
@@ -21,37 +30,66 @@ use crate::secret::Fetched;
 
 /// How many secrets one BatchGetSecretValue takes at most.
 const BATCH_SIZE: usize = 20;
-/// How many calls run at once. The quotas are 100 a second for batches and 10,000 for single calls.
-const MAX_CONCURRENT_CALLS: usize = 20;
+/// How many previous versions are read at once.
+const MAX_CONCURRENT_PREVIOUS: usize = 20;
+/// Of so many first calls after a pause, one is a batch. A fifth of what the two quotas allow in
+/// secrets is in batches.
+const SINGLES_PER_BATCH: usize = 20;
 /// For how many fetches batches rest after one failed as a whole for a reason that may pass.
 const BATCH_REST: usize = 10;
+/// The part of a start's time after which throttling is its result, if nothing is answered. A
+/// listing comes before, and a last pause after it.
+const PATIENCE_OF_A_START: u32 = 2;
+/// The same for what follows, which has older values and a schedule: about as long as the SDK's
+/// three attempts.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 impl Aws {
     pub(super) fn current<'a>(&'a self, ids: &'a [String]) -> BoxStream<'a, Outcome> {
         // A batch of one costs as much, counts against the smaller quota, and needs one more
         // permission.
+        let patience = self.patience();
         if ids.len() == 1 || self.reads_one_by_one() {
-            return self.each(ids);
+            let mut pace = Pace::new(patience, Instant::now());
+            if self.batches_rest.load(Ordering::Relaxed) != usize::MAX {
+                // Batches may rest because they were throttled, and single calls may still be.
+                pace.slow_down();
+            }
+            return self.outcomes(ids.iter().cloned().map(Work::One).collect(), pace);
         }
         // What is no name is refused by `get`, and must not make a batch fail.
         let (slips, ids): (Vec<String>, Vec<String>) =
             ids.iter().cloned().partition(|id| slip::of_name(id).is_some());
         let batches = ids.chunks(BATCH_SIZE).map(|batch| Work::Batch(batch.to_vec()));
-        self.outcomes(batches.chain(slips.into_iter().map(Work::One)).collect())
+        let pace = Pace::new(patience, Instant::now());
+        self.outcomes(batches.chain(slips.into_iter().map(Work::One)).collect(), pace)
     }
 
+    /// Without patience: whoever names a few secrets has a schedule for what fails.
     pub(super) fn each<'a>(&'a self, ids: &'a [String]) -> BoxStream<'a, Outcome> {
-        self.outcomes(ids.iter().cloned().map(Work::One).collect())
+        let pace = Pace::new(Duration::ZERO, Instant::now());
+        self.outcomes(ids.iter().cloned().map(Work::One).collect(), pace)
     }
 
-    fn outcomes(&self, work: VecDeque<Work>) -> BoxStream<'_, Outcome> {
+    /// A start has nothing to serve, and would be begun again by whatever runs the process.
+    fn patience(&self) -> Duration {
+        let of_a_start = self.timeout / PATIENCE_OF_A_START;
+        match self.awaits_quota {
+            false => Duration::ZERO,
+            true if self.has_started.load(Ordering::Relaxed) => of_a_start.min(PATIENCE),
+            true => of_a_start,
+        }
+    }
+
+    fn outcomes(&self, work: VecDeque<Work>, pace: Pace) -> BoxStream<'_, Outcome> {
         let state = Fetch {
             aws: self,
             work,
+            repeated: if pace.is_patient() { By::Pace } else { By::Sdk },
             running: FuturesUnordered::new(),
-            max_running: MAX_CONCURRENT_CALLS,
-            throttled: Vec::new(),
-            any_answered: false,
+            pace,
+            batches_throttled: false,
+            any_value: false,
             ready: Vec::new(),
         };
         Box::pin(stream::unfold(state, |mut state| async move {
@@ -63,19 +101,23 @@ impl Aws {
     /// AWSCURRENT.
     pub(super) fn previous<'a>(&'a self, ids: &'a [String]) -> BoxStream<'a, Outcome> {
         let calls = stream::iter(ids)
-            .map(|id| async { (id.clone(), self.get(id, Some("AWSPREVIOUS")).await) });
-        Box::pin(calls.buffer_unordered(MAX_CONCURRENT_CALLS))
+            .map(|id| async { (id.clone(), self.get(id, Some("AWSPREVIOUS"), By::Sdk).await) });
+        Box::pin(calls.buffer_unordered(MAX_CONCURRENT_PREVIOUS))
     }
 
     /// The version of a secret with this staging label, AWSCURRENT if none is given.
-    async fn get(&self, id: &str, stage: Option<&str>) -> Result<Fetched, Error> {
+    async fn get(&self, id: &str, stage: Option<&str>, repeated: By) -> Result<Fetched, Error> {
         if let Some(error) = slip::of_name(id) {
             return Err(error);
         }
         let client = self.client().await?;
         let call =
             client.get_secret_value().secret_id(id).set_version_stage(stage.map(str::to_owned));
-        let output = call.customize().interceptor(self.counter.of("GetSecretValue")).send().await;
+        let mut call = call.customize();
+        if let By::Pace = repeated {
+            call = call.config_override(unretried());
+        }
+        let output = call.interceptor(self.counter.of("GetSecretValue")).send().await;
         let location = location(client);
         let call = Call { action: "GetSecretValue", id: Some(id), stage, location: &location };
         let output = output.map_err(|error| call.failed(&error))?;
@@ -90,7 +132,8 @@ impl Aws {
         let batch =
             Call { action: "BatchGetSecretValue", id: None, stage: None, location: &location };
         let call = client.batch_get_secret_value().set_secret_id_list(Some(ids.to_vec()));
-        let call = call.customize().interceptor(self.counter.of("BatchGetSecretValue"));
+        let call = call.customize().config_override(unretried());
+        let call = call.interceptor(self.counter.of("BatchGetSecretValue"));
         let output = call.send().await.map_err(|error| batch.failed_batch(&error))?;
         // Only answers to filters have pages.
         let mut missing = ids.to_vec();
@@ -104,7 +147,7 @@ impl Aws {
         match failure {
             BatchFailure::Refused => self.batches_rest.store(usize::MAX, Ordering::Relaxed),
             // The fetch that is running does not count.
-            BatchFailure::Failed => {
+            BatchFailure::Failed | BatchFailure::Throttled => {
                 let _ = self.batches_rest.compare_exchange(
                     0,
                     BATCH_REST,
@@ -131,6 +174,18 @@ impl Aws {
     }
 }
 
+/// Leaves throttled calls to the caller.
+fn unretried() -> config::Builder {
+    config::Builder::new().retry_classifier(ThrottlingUnretried)
+}
+
+/// Who repeats a throttled call.
+#[derive(Debug, Clone, Copy)]
+enum By {
+    Pace,
+    Sdk,
+}
+
 /// A call to be made.
 #[derive(Debug)]
 enum Work {
@@ -138,19 +193,24 @@ enum Work {
     One(String),
 }
 
-/// The result of a call: outcomes, and calls to make in its place.
-type Done = (Vec<Outcome>, Vec<Work>);
+/// The result of a call: outcomes, calls to make in its place, and whether it was a batch that was
+/// throttled.
+#[derive(Default)]
+struct Done {
+    outcomes: Vec<Outcome>,
+    instead: Vec<Work>,
+    throttled: bool,
+}
 
 /// The calls of one fetch: waiting, running and answered.
 struct Fetch<'a> {
     aws: &'a Aws,
     work: VecDeque<Work>,
+    repeated: By,
     running: FuturesUnordered<BoxFuture<'a, Done>>,
-    max_running: usize,
-    /// Throttled in this round, and read again in the next.
-    throttled: Vec<(String, Error)>,
-    /// Whether anything was answered in this round, so that another round makes sense.
-    any_answered: bool,
+    pace: Pace,
+    batches_throttled: bool,
+    any_value: bool,
     ready: Vec<Outcome>,
 }
 
@@ -160,73 +220,135 @@ impl Fetch<'_> {
             if let Some(outcome) = self.ready.pop() {
                 return Some(outcome);
             }
-            while self.running.len() < self.max_running
-                && let Some(work) = self.work.pop_front()
-            {
-                self.running.push(self.aws.carry_out(work));
-            }
-            match self.running.next().await {
-                Some((outcomes, instead)) => {
-                    self.work.extend(instead);
-                    outcomes.into_iter().for_each(|outcome| self.sort(outcome));
+            match self.pace.resumes_at() {
+                // What runs already comes first.
+                Some(at) if self.running.is_empty() => {
+                    if self.pace.gives_up(Instant::now()) {
+                        self.give_up();
+                        continue;
+                    }
+                    sleep_until(at).await;
+                    self.pace.resume();
+                    self.try_a_batch();
                 }
-                None if self.throttled.is_empty() => return None,
-                None => self.next_round(),
+                Some(_) => {}
+                None => {
+                    while self.running.len() < self.pace.limit()
+                        && let Some(work) = self.work.pop_front()
+                    {
+                        self.running.push(self.aws.carry_out(work, self.repeated));
+                    }
+                }
+            }
+            if !self.running.is_empty() {
+                let done = self.running.next().await.unwrap_or_default();
+                self.done(done);
+            } else if self.work.is_empty() {
+                return None;
             }
         }
     }
 
-    fn sort(&mut self, outcome: Outcome) {
-        match outcome {
-            (id, Err(error)) if error.kind() == ErrorKind::Throttled => {
-                self.throttled.push((id, error))
+    fn done(&mut self, done: Done) {
+        let now = Instant::now();
+        if done.throttled {
+            // It says nothing about the quota of single calls, but the rest of a fleet learns of it
+            // at the same time.
+            self.batches_throttled = true;
+            self.pace.slow_down();
+        }
+        for (id, outcome) in done.outcomes {
+            match outcome {
+                Err(error) if error.kind() == ErrorKind::Throttled => {
+                    self.pace.throttled(now, fastrand::f64());
+                    self.work.push_back(Work::One(id));
+                }
+                outcome => {
+                    self.pace.answered(now);
+                    self.any_value |= outcome.is_ok();
+                    self.ready.push((id, outcome));
+                }
             }
-            outcome => {
-                self.any_answered |= outcome.1.is_ok();
-                self.ready.push(outcome);
-            }
+        }
+        self.work.extend(done.instead);
+        // The caller need not ask for what comes after the last outcome.
+        if self.any_value && self.work.is_empty() && self.running.is_empty() {
+            self.aws.has_started.store(true, Ordering::Relaxed);
         }
     }
 
-    /// Reads again, with fewer calls at once, what was throttled while others were answered. If
-    /// nothing was answered, throttling is the result.
-    fn next_round(&mut self) {
-        let throttled = std::mem::take(&mut self.throttled);
-        if std::mem::take(&mut self.any_answered) {
-            self.max_running = (self.max_running / 2).max(1);
-            self.work.extend(throttled.into_iter().map(|(id, _)| Work::One(id)));
-        } else {
-            self.ready.extend(throttled.into_iter().map(|(id, error)| (id, Err(error))));
+    /// Now and then, a batch is tried again in place of single calls.
+    fn try_a_batch(&mut self) {
+        let singles = self.work.iter().all(|work| matches!(work, Work::One(_)));
+        if !self.batches_throttled
+            || !singles
+            || self.work.len() < 2
+            || self.aws.batches_rest.load(Ordering::Relaxed) == usize::MAX
+            || fastrand::usize(..SINGLES_PER_BATCH) > 0
+        {
+            return;
         }
+        let most = self.work.len().min(BATCH_SIZE);
+        let ids = self.work.drain(..most).flat_map(|work| match work {
+            Work::Batch(ids) => ids,
+            Work::One(id) => vec![id],
+        });
+        let batch = Work::Batch(ids.collect());
+        self.work.push_front(batch);
+    }
+
+    /// Nothing was answered for long enough: throttling is the result, also of what was not called
+    /// again.
+    fn give_up(&mut self) {
+        for work in std::mem::take(&mut self.work) {
+            let ids = match work {
+                Work::Batch(ids) => ids,
+                Work::One(id) => vec![id],
+            };
+            self.ready.extend(ids.into_iter().map(|id| {
+                let error = self.aws.throttled(&id);
+                (id, Err(error))
+            }));
+        }
+        self.pace.resume();
     }
 }
 
 impl Aws {
-    fn carry_out(&self, work: Work) -> BoxFuture<'_, Done> {
+    fn carry_out(&self, work: Work, repeated: By) -> BoxFuture<'_, Done> {
         async move {
             let one_by_one = |ids: Vec<String>| ids.into_iter().map(Work::One).collect();
             match work {
                 Work::One(id) => {
-                    let secret = self.get(&id, self.stage.as_deref()).await;
-                    (vec![(id, secret)], Vec::new())
+                    let secret = self.get(&id, self.stage.as_deref(), repeated).await;
+                    Done { outcomes: vec![(id, secret)], ..Done::default() }
                 }
                 Work::Batch(ids) => match self.get_batch(&ids).await {
-                    Ok((outcomes, missing)) => (outcomes, one_by_one(missing)),
-                    Err(BatchFailure::Unreachable(error)) => (
-                        ids.into_iter()
-                            .map(|id| (id.clone(), Err(error.clone().with_secret(id))))
-                            .collect(),
-                        Vec::new(),
-                    ),
+                    Ok((outcomes, missing)) => {
+                        Done { outcomes, instead: one_by_one(missing), ..Done::default() }
+                    }
+                    Err(BatchFailure::Unreachable(error)) => {
+                        let failed = |id: String| (id.clone(), Err(error.clone().with_secret(id)));
+                        Done { outcomes: ids.into_iter().map(failed).collect(), ..Done::default() }
+                    }
                     Err(failure) => {
                         self.rest_batches(&failure);
                         let for_good = matches!(failure, BatchFailure::Refused);
                         events::operation_not_used("BatchGetSecretValue", for_good);
-                        (Vec::new(), one_by_one(ids))
+                        let throttled = matches!(failure, BatchFailure::Throttled);
+                        Done { instead: one_by_one(ids), throttled, ..Done::default() }
                     }
                 },
             }
         }
         .boxed()
+    }
+
+    /// The error of a secret whose calls are throttled.
+    fn throttled(&self, id: &str) -> Error {
+        let location = Location::new(None, None);
+        let stage = self.stage.as_deref();
+        let call = Call { action: "GetSecretValue", id: Some(id), stage, location: &location };
+        call.refused(Some("ThrottlingException"), None, None)
     }
 }

@@ -2,7 +2,7 @@
 //! GetSecretValue.
 //!
 //! `connect` makes the client, with `connections` of its own, `listing` finds names, `fetch` reads
-//! values, `answer` and `error` turn the SDK's types into ours (the SDK's errors quote whole
+//! values at a `pace` that quotas allow, `answer` and `error` turn the SDK's types into ours (the SDK's errors quote whole
 //! responses, so none is passed on), `rotation` keeps the dates that listings report, `write` has
 //! the calls that rotate a secret, `variables` hands over what only a `.env` file sets, `setup`
 //! names a slip in the SDK's variables and files (`values` and `profile` say what they look like),
@@ -19,6 +19,7 @@ mod error;
 mod fetch;
 mod https;
 mod listing;
+mod pace;
 mod profile;
 mod quiet;
 mod rotation;
@@ -29,6 +30,7 @@ mod slip;
 mod ssm;
 mod unanswered;
 mod unreached;
+mod unretried;
 mod values;
 mod variables;
 mod write;
@@ -149,6 +151,10 @@ pub(crate) struct Aws {
     client: OnceCell<Client>,
     /// For how many more fetches values are read one by one; `MAX` is for good.
     batches_rest: AtomicUsize,
+    /// Whether the first fetch with a result is patient while calls are throttled.
+    awaits_quota: bool,
+    /// Whether a fetch has brought values, and not given up.
+    has_started: AtomicBool,
     /// Whether DescribeSecret is wanted and has not been denied.
     describes: AtomicBool,
     counter: Counter,
@@ -161,6 +167,8 @@ impl Aws {
             access: access.clone(),
             timeout: options.timeout,
             batches_rest: AtomicUsize::new(if options.batches() { 0 } else { usize::MAX }),
+            awaits_quota: options.awaits_quota,
+            has_started: AtomicBool::new(false),
             stage: options.stage,
             client: OnceCell::new(),
             describes: AtomicBool::new(options.describe),

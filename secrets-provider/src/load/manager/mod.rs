@@ -110,8 +110,13 @@ impl SecretsManager {
     }
 
     fn new(selection: Selection) -> Self {
-        let options =
-            Options { batch: true, describe: false, timeout: DEFAULT_TIMEOUT, stage: None };
+        let options = Options {
+            batch: true,
+            describe: false,
+            timeout: DEFAULT_TIMEOUT,
+            awaits_quota: true,
+            stage: None,
+        };
         let choice = Choice::new(selection);
         let store = store::default();
         Self(Described::new(Description {
@@ -129,6 +134,11 @@ impl SecretsManager {
     pub(crate) fn change(mut self, change: impl FnOnce(&mut Description)) -> Self {
         self.0.change(change);
         self
+    }
+
+    /// Whether a start waits while all its calls are throttled.
+    pub(crate) fn awaits_quota(self, awaits: bool) -> Self {
+        self.change(|what| what.options.awaits_quota = awaits)
     }
 
     /// Whether values are read by `BatchGetSecretValue`, twenty at a time; on by default. If IAM or

@@ -142,9 +142,10 @@ impl Sources {
         &self.0[self.0.len() - 1]
     }
 
-    /// The same, with single calls only.
-    pub(crate) fn without_batches(self) -> Self {
-        Self(self.0.into_iter().map(|manager| manager.batch(false)).collect())
+    /// The same, with single calls only, which do not wait for a quota.
+    pub(crate) fn one_by_one(self) -> Self {
+        let one_by_one = |manager: SecretsManager| manager.batch(false).awaits_quota(false);
+        Self(self.0.into_iter().map(one_by_one).collect())
     }
 
     /// The reader of one source, by its index. Where there are several, it knows its name.

@@ -225,41 +225,4 @@ mod tests {
         );
         assert_eq!(Schedule::shorten_for_rotation(seconds(300), &[], start, 0.5), seconds(300));
     }
-
-    /// The table of calls per second in the guide follows the schedule's rules.
-    #[test]
-    fn the_table_of_quotas_agrees_with_the_schedule() {
-        let names_last = DEFAULT_LISTING_LASTS.as_secs_f64();
-        let mut cells = 0;
-        for line in include_str!("../../../docs/operations.md")
-            .lines()
-            .filter(|line| line.contains(" · ") && line.starts_with("| "))
-        {
-            let columns: Vec<&str> = line.split('|').map(str::trim).collect();
-            let number =
-                |text: &str| text.replace([',', '*'], "").parse::<f64>().expect("a number");
-            let (replicas, secrets) = (number(columns[1]), number(columns[2]));
-            for (column, interval) in columns[3..6].iter().zip([30.0, 60.0, 300.0]) {
-                let calls = [
-                    (replicas * (secrets / 20.0).ceil() / interval, 100.0),
-                    (replicas * (secrets / 100.0).ceil() / names_last.max(interval), 100.0),
-                    (replicas * secrets / interval, 10_000.0),
-                ];
-                for (at, (shown, (expected, quota))) in column.split(" · ").zip(calls).enumerate()
-                {
-                    cells += 1;
-                    // A single secret is never read in a batch.
-                    let has_no_batches = at == 0 && secrets < 2.0;
-                    assert_eq!(shown == "–", has_no_batches, "{line}");
-                    if has_no_batches {
-                        continue;
-                    }
-                    let off = (number(shown) - expected).abs() / expected;
-                    assert!(off < 0.05, "{line}: {shown} is {expected}");
-                    assert_eq!(shown.contains('*'), expected > quota, "{line}: {shown}");
-                }
-            }
-        }
-        assert_eq!(cells, 5 * 4 * 3 * 3);
-    }
 }

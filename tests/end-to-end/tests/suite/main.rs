@@ -21,4 +21,5 @@ mod rotation;
 mod sources;
 mod stage;
 mod systems;
+mod throttling;
 mod ways;

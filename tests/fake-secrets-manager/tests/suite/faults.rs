@@ -1,11 +1,12 @@
 //! Each fault, and how the SDK sees it.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::config::retry::RetryConfig;
 use aws_sdk_secretsmanager::config::timeout::TimeoutConfig;
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
+use aws_smithy_async::time::TimeSource;
 use aws_smithy_types::retry::ErrorKind;
 use fake_secrets_manager::{FakeSecretsManager, Fault};
 use tokio::time::Instant;
@@ -163,6 +164,30 @@ async fn slowness_adds_up_on_the_paused_clock() {
     assert_eq!(began.elapsed().as_secs(), 60);
 }
 
+/// The date on tokio's clock.
+#[derive(Debug)]
+struct TokioTime(SystemTime, Instant);
+
+impl TimeSource for TokioTime {
+    fn now(&self) -> SystemTime {
+        self.0 + self.1.elapsed()
+    }
+}
+
+/// The SDK gives up after some seconds if it takes the upload to be stuck: what waits for long, such
+/// as a long poll, has read the whole request before.
+#[tokio::test(start_paused = true)]
+async fn a_slow_answer_is_no_stuck_upload() {
+    let fake = FakeSecretsManager::new();
+    fake.put("s", "x");
+    fake.inject(Fault::slow(Duration::from_secs(60)));
+    let time = TokioTime(SystemTime::now(), Instant::now());
+    let config = fake.client().config().to_builder().time_source(time).build();
+    let client = Client::from_conf(config);
+    assert_eq!(seen(&client, "s").await, "ok");
+    assert_eq!(fake.calls("GetSecretValue"), 1);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_quota_fills_up_again() {
     let fake = FakeSecretsManager::new();
@@ -184,6 +209,23 @@ async fn a_quota_fills_up_again() {
     }
     fake.clear_faults();
     assert_eq!(seen(&client, "s").await, "ok");
+}
+
+#[tokio::test(start_paused = true)]
+async fn operations_share_a_quota_and_what_it_refuses_is_counted() {
+    let fake = FakeSecretsManager::new();
+    fake.put("s", "x");
+    fake.throttle_quota_together(&["GetSecretValue", "DescribeSecret"], 2);
+    let client = once(&fake.client());
+    assert_eq!(seen(&client, "s").await, "ok");
+    client.describe_secret().secret_id("s").send().await.expect("the second of two");
+    assert_eq!(seen(&client, "s").await, "service 400 ThrottlingException");
+    // Another quota of one of them takes it out of the first.
+    fake.throttle_quota("GetSecretValue", 1);
+    assert_eq!(seen(&client, "s").await, "ok");
+    client.describe_secret().secret_id("s").send().await.expect_err("the third of two");
+    let throttled = ["GetSecretValue", "DescribeSecret", "ListSecrets"];
+    assert_eq!(throttled.map(|operation| fake.throttled_calls(operation)), [1, 1, 0]);
 }
 
 #[tokio::test]
