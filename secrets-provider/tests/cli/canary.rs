@@ -8,7 +8,7 @@ use crate::harness::Cli;
 const PARTS: [&str; 3] = ["canary", "CANARY", "Y2FuYXJ5"];
 
 /// Every command that reads or writes; those with a value as input are given one.
-const LINES: [&str; 40] = [
+const LINES: [&str; 52] = [
     "get",
     "get database",
     "get database --key password",
@@ -49,6 +49,18 @@ const LINES: [&str; 40] = [
     "get --backend directory --folder store --prefix app",
     "doctor --backend directory --folder store --prefix app",
     "exec --backend directory --folder store --prefix app -- true",
+    "get --backend agent --names gaara/prod/database",
+    "get --backend agent --prefix gaara/prod",
+    "doctor --backend agent --prefix gaara/prod --only database",
+    "exec --backend agent --names gaara/prod/database -- true",
+    "exec --pristine --format upper --watch -- true",
+    "exec --watch --signal HUP -- true",
+    "get database --keys",
+    "policy --terraform",
+    "policy --cloudformation --push arn:aws:sqs:us-east-1:123456789012:changes",
+    "policy --push-setup",
+    "import old.env --as json --apply",
+    "put database --key password --as-json",
 ];
 
 async fn cli() -> Cli {

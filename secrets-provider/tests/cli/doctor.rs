@@ -177,6 +177,7 @@ async fn other_stores_are_looked_at_in_their_own_words() {
         ("directory", "doctor --check --backend directory --folder store --prefix app"),
         ("no_directory", "doctor --check --backend directory --folder stor --prefix app"),
         ("vault_unreached", "doctor --check --backend vault --env-file vault.env --prefix app"),
+        ("agent_unreached", "doctor --check --backend agent --prefix app --only token"),
         ("vault_unset", "doctor --check --backend vault --prefix app"),
     ] {
         let shown = cli.run(line).await.shown();

@@ -76,6 +76,8 @@ impl Cli {
             // Not that of every service: the fake has no STS.
             .env("AWS_ENDPOINT_URL_SECRETS_MANAGER", self.fake.endpoint_url())
             .env("AWS_EC2_METADATA_DISABLED", "true")
+            // Nothing listens there.
+            .env("PARAMETERS_SECRETS_EXTENSION_HTTP_PORT", "9")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use secrets_provider::{Directory, Error, ErrorKind, SecretsManager, Vault};
+use secrets_provider::{Agent, Directory, Error, ErrorKind, SecretsManager, Vault};
 
 /// Which store.
 #[derive(Debug, Clone, Args)]
@@ -33,6 +33,9 @@ pub(crate) enum Store {
     Vault,
     /// A folder with a file for each secret.
     Directory,
+    /// AWS's local agent, or its Lambda extension. It reads by name: give --names, or --prefix and
+    /// --only.
+    Agent,
 }
 
 impl BackendArgs {
@@ -57,6 +60,7 @@ impl BackendArgs {
             Store::Aws => manager,
             Store::Vault => manager.backend(self.vault(env_file)?),
             Store::Directory => manager.backend(Directory::new(self.folder())),
+            Store::Agent => manager.backend(Agent::local()),
         })
     }
 

@@ -39,7 +39,9 @@ pub(crate) struct Policy {
 impl Policy {
     pub(crate) async fn run(self, selection: &Selection, output: &Output) -> Result<Ended, Error> {
         let manager = selection.manager().await?;
-        if !selection.is_aws() {
+        if selection.store() == Store::Agent {
+            self.check_for_agent()?;
+        } else if !selection.is_aws() {
             return self.elsewhere(selection.store(), &manager.iam_policy(), output);
         }
         if self.push_setup {
@@ -70,6 +72,16 @@ impl Policy {
 }
 
 impl Policy {
+    /// The agent's role needs a policy of IAM; the agent neither rotates nor is it told of changes.
+    fn check_for_agent(&self) -> Result<(), Error> {
+        if self.push.is_none() && !self.push_setup && self.rotate.is_empty() {
+            return Ok(());
+        }
+        let message = "--push, --push-setup and --rotate are for `--backend aws`";
+        Err(Error::new(ErrorKind::Config, message)
+            .with_hint("leave them out, or leave out `--backend`"))
+    }
+
     /// The policy of another store.
     fn elsewhere(&self, store: Store, policy: &str, output: &Output) -> Result<Ended, Error> {
         let wrong =

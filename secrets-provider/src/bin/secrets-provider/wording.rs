@@ -7,7 +7,12 @@
 use std::borrow::Cow;
 
 /// What the library says, and what this program says in its place. The first that fits is taken.
-const WORDS: [(&str, &str); 39] = [
+const WORDS: [(&str, &str); 41] = [
+    (
+        "`SecretsManager::names([..])`, or `.only([..])` after the prefix",
+        "`--names`, or `--only` beside `--prefix`",
+    ),
+    ("`iam_policy()` prints the agent's policy", "`policy` prints the agent's policy"),
     (
         "set one of them, such as `SECRETS_MANAGER_PREFIX=",
         "give `--prefix` or `--names`, or set one of them, such as `SECRETS_MANAGER_PREFIX=",
@@ -136,11 +141,7 @@ mod tests {
     }
 
     /// What this program never asks the library for.
-    const NEVER_MET: [&str; 12] = [
-        // Stores that it does not read.
-        "`SecretsManager::names([..])`, or `.only([..])` after the prefix",
-        "give `role(..)` an ARN",
-        "])` without this backend",
+    const NEVER_MET: [&str; 11] = [
         // Features and clients that are compiled in.
         "`.client(..)` or `.aws_config(..)`",
         "enable the feature `aws`, or give one with `.backend(..)`",
@@ -148,6 +149,9 @@ mod tests {
         // Closures and types of a program.
         "a closure of `layers`",
         "`Push::",
+        "give `role(..)` an ARN",
+        // A store that is not in this program.
+        "read the secret itself: `SecretsManager::names",
         "`Live::",
         "`Lookup::",
         "`.alternate(..)` names both users",

@@ -1,6 +1,10 @@
 //! Stores other than AWS: whether they are there. What can be read from them, `secrets` finds out.
 
 use std::path::Path;
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use super::reach::{self, Advice};
 use super::{Line, Mark};
@@ -19,6 +23,37 @@ pub(super) async fn vault(selection: &Selection, lines: &mut Vec<Line>) -> bool 
     let line = reach::endpoint(&url, &Advice { set_by: Some(name), is_aws: false }).await;
     let reached = line.mark != Mark::Bad;
     lines.push(line);
+    reached
+}
+
+/// The variable with the port of AWS's agent, and the port without it.
+const AGENT_PORT: (&str, u16) = ("PARAMETERS_SECRETS_EXTENSION_HTTP_PORT", 2773);
+
+/// How long the agent, which is on this machine, may take to accept a connection.
+const AGENT_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Whether AWS's agent listens. Returns whether anything can be read.
+///
+/// No proxy is looked for, because the library uses none to reach the agent.
+pub(super) async fn agent(lines: &mut Vec<Line>) -> bool {
+    let (variable, usual) = AGENT_PORT;
+    let port = match std::env::var(variable).map(|port| port.parse()) {
+        Err(_) => usual,
+        Ok(Ok(port)) => port,
+        // What reads the secrets says what is wrong with it.
+        Ok(Err(_)) => return true,
+    };
+    let connected = timeout(AGENT_PATIENCE, TcpStream::connect(("localhost", port))).await;
+    let reached = matches!(connected, Ok(Ok(_)));
+    lines.push(match reached {
+        true => Line::good("agent", format!("localhost:{port} answers")),
+        false => Line::new(Mark::Bad, "agent", format!("localhost:{port} does not answer")).todo(
+            format!(
+                "start the agent, or set {variable} to its port; in Lambda, attach the layer of \
+                 the extension"
+            ),
+        ),
+    });
     reached
 }
 

@@ -133,6 +133,7 @@ impl Doctor {
             Store::Aws => account::look(selection, &needs, &mut lines).await,
             Store::Vault => elsewhere::vault(selection, &mut lines).await.into(),
             Store::Directory => elsewhere::directory(&selection.folder(), &mut lines).into(),
+            Store::Agent => elsewhere::agent(&mut lines).await.into(),
         };
         let (Some(manager), true) = (manager, reached != Reached::Nothing) else {
             return self.said(&lines, None, output);
