@@ -240,7 +240,7 @@ async fn permissions(client: &Client, needs: &[Need], lines: &mut Vec<Line>) -> 
                 Line::new(Mark::Warn, topic, text).todo(format!("allow {}", need.statement))
             }
             Some(Some(code)) if code.contains("AccessDenied") => {
-                Line::new(Mark::Bad, topic, "denied").todo(format!("allow {}", need.statement))
+                Line::denied(topic).todo(format!("allow {}", need.statement))
             }
             Some(Some(code)) if not_accepted(&code).is_some() => {
                 refused(&code, &clock, lines);

@@ -66,15 +66,23 @@ pub(super) struct Line {
     text: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     todo: Option<String>,
+    /// Something is not allowed, so that a policy helps.
+    #[serde(skip)]
+    denied: bool,
 }
 
 impl Line {
     pub(super) fn new(mark: Mark, topic: impl Into<String>, text: impl Into<String>) -> Self {
-        Self { mark, topic: topic.into(), text: text.into(), todo: None }
+        Self { mark, topic: topic.into(), text: text.into(), todo: None, denied: false }
     }
 
     pub(super) fn good(topic: impl Into<String>, text: impl Into<String>) -> Self {
         Self::new(Mark::Good, topic, text)
+    }
+
+    /// Something is not allowed.
+    pub(super) fn denied(topic: impl Into<String>) -> Self {
+        Self { denied: true, ..Self::new(Mark::Bad, topic, "denied") }
     }
 
     pub(super) fn todo(mut self, todo: impl Into<String>) -> Self {
@@ -96,7 +104,8 @@ impl Line {
                 (None, None) => (topic, text),
             };
             let todo = error.hint().map(|hint| wording::of_program(hint).into_owned());
-            Self { todo, ..Self::new(Mark::Bad, topic, wording::of_program(text)) }
+            let denied = account::is_denied(error.kind());
+            Self { todo, denied, ..Self::new(Mark::Bad, topic, wording::of_program(text)) }
         };
         match error.errors() {
             [] => vec![line(error)],
@@ -150,8 +159,8 @@ impl Doctor {
             };
             lines.extend(cost::lines(&use_));
         }
-        let denied = |line: &Line| line.mark == Mark::Bad && line.text.contains("denied");
-        let policy = selection.store() != Store::Directory && lines.iter().any(denied);
+        let denied = lines.iter().any(|line| line.mark == Mark::Bad && line.denied);
+        let policy = selection.store() != Store::Directory && denied;
         let policy = policy.then(|| manager.iam_policy());
         self.said(&lines, policy.as_deref(), output)
     }
