@@ -242,9 +242,12 @@ fn series(healthy: &[Rate], also: &[Rate]) -> Vec<Series> {
             add("secrets_rotations_total", service([("result", result)]), [1.0; 2], per_second);
         }
     }
-    for (name, healthy) in
-        [("secrets_ready", 1.0), ("secrets_age_seconds", 10.0), ("secrets_fallback", 0.0)]
-    {
+    for (name, healthy) in [
+        ("secrets_ready", 1.0),
+        ("secrets_age_seconds", 10.0),
+        ("secrets_fallback", 0.0),
+        ("secrets_failover", 0.0),
+    ] {
         let given = also.iter().find(|(other, ..)| *other == name);
         add(name, service([]), [healthy, given.map_or(healthy, |(.., value)| *value)], [0.0; 2]);
     }
@@ -343,6 +346,7 @@ fn an_alarm_fires_for_what_it_names_and_for_nothing_else() {
             ],
             &["SecretsSourceFailing"],
         ),
+        ("failed over", &live, &[("secrets_failover", "", 1.0)], &["SecretsFailedOver"]),
         ("on fallback", &live, &[("secrets_fallback", "", 1.0)], &["SecretsOnFallback"]),
     ] {
         let series = series(healthy, also);

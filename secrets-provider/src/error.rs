@@ -196,12 +196,22 @@ impl Error {
     }
 
     /// The same error, in whose message each failure names this source of secrets.
-    pub(crate) fn in_source(mut self, source: &str) -> Self {
+    pub(crate) fn in_source(self, source: &str) -> Self {
+        self.within(&format!("source `{source}`"))
+    }
+
+    /// The same, of this region.
+    #[cfg(feature = "aws")]
+    pub(crate) fn in_region(self, region: &str) -> Self {
+        self.within(region)
+    }
+
+    fn within(mut self, place: &str) -> Self {
         let inner = Arc::make_mut(&mut self.0);
         if inner.parts.is_empty() {
-            inner.message.insert_str(0, &format!("source `{source}`: "));
+            inner.message.insert_str(0, &format!("{place}: "));
         }
-        inner.parts = inner.parts.drain(..).map(|part| part.in_source(source)).collect();
+        inner.parts = inner.parts.drain(..).map(|part| part.within(place)).collect();
         self
     }
 

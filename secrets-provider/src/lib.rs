@@ -67,7 +67,8 @@ pub use rotate::{NewValue, Rotated, Rotation, RotationChange, RotationPlan, Stor
 // Their state, for operators.
 pub use endpoints::page::StatusPage;
 pub use observe::status::{
-    Calls, DerivedStatus, Health, LastError, SecretState, SecretStatus, SourceStatus, Status,
+    Calls, DerivedStatus, Failover, Health, LastError, SecretState, SecretStatus, SourceStatus,
+    Status,
 };
 
 // Where secrets come from: stores, and what a store of your own implements.

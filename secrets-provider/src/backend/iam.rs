@@ -8,8 +8,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Serialize, Serializer};
+use serde_json::Value;
 
-use crate::secret::id::{Arn, is_arn};
+use crate::secret::id::{Arn, in_region, is_arn};
 
 /// An unknown region or account, which IAM matches with any.
 const ANY: &str = "*";
@@ -323,6 +324,24 @@ pub(crate) fn statements(
     statements
 }
 
+/// The same for the replicas in another region. They are not asked when they rotate.
+pub(crate) fn of_replicas(
+    location: &Location,
+    region: &str,
+    needs: Needs<'_>,
+    batch: bool,
+) -> Vec<Statement> {
+    let account = (location.account != ANY).then_some(location.account.as_str());
+    let there = Location::new(Some(region), account);
+    match needs {
+        Needs::Prefix(_) => statements(&there, needs, batch, false),
+        Needs::Secrets(ids) => {
+            let ids: Vec<String> = ids.iter().map(|id| in_region(id, region)).collect();
+            statements(&there, Needs::Secrets(&ids), batch, false)
+        }
+    }
+}
+
 /// One policy of these statements, as indented JSON. Those that differ only in their resources are
 /// one, and each id of a statement occurs once.
 pub(crate) fn policy(statements: Vec<Statement>) -> String {
@@ -345,9 +364,44 @@ pub(crate) fn policy(statements: Vec<Statement>) -> String {
     document(&merged)
 }
 
+/// The statements of a policy, if it is one of IAM.
+pub(crate) fn statements_of(policy: &str) -> Option<Vec<Value>> {
+    match serde_json::from_str(policy).ok()? {
+        Value::Object(mut policy) => match policy.remove("Statement")? {
+            Value::Array(statements) => Some(statements),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// A policy with further statements, of which each comes once, and each id once.
+pub(crate) fn with_statements(policy: String, more: Vec<Value>) -> String {
+    if more.is_empty() {
+        return policy;
+    }
+    let mut statements = statements_of(&policy).unwrap_or_default();
+    for mut statement in more {
+        // One that is here already has the id.
+        let has_its_id = |known: &Value| known.get("Sid") == statement.get("Sid");
+        if !statements.contains(&statement)
+            && statement.get("Sid").is_some()
+            && statements.iter().any(has_its_id)
+            && let Value::Object(statement) = &mut statement
+        {
+            statement.remove("Sid");
+        }
+        if statements.contains(&statement) {
+            continue;
+        }
+        statements.push(statement);
+    }
+    document(&statements)
+}
+
 /// The least policy for the rotation of one secret, by name or ARN, as indented JSON.
 pub(crate) fn rotation_policy(location: &Location, id: Option<&str>) -> String {
-    let Some(id) = id else { return document(&[]) };
+    let Some(id) = id else { return document::<Statement>(&[]) };
     let (resource, ids) = (vec![location.secret(id)], [id.to_owned()]);
     let secret = |action, name| Statement::allow(action, resource.clone()).named(name);
     let key =
@@ -362,12 +416,12 @@ pub(crate) fn rotation_policy(location: &Location, id: Option<&str>) -> String {
     ])
 }
 
-fn document(statements: &[Statement]) -> String {
+fn document<S: Serialize>(statements: &[S]) -> String {
     #[derive(Serialize)]
     #[serde(rename_all = "PascalCase")]
-    struct Document<'a> {
+    struct Document<'a, S> {
         version: &'static str,
-        statement: &'a [Statement],
+        statement: &'a [S],
     }
     // No part of it can fail to serialize.
     serde_json::to_string_pretty(&Document { version: "2012-10-17", statement: statements })

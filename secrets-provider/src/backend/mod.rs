@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime};
 use futures_util::{Stream, future, stream};
 
 use crate::error::Error;
-use crate::observe::status::Calls;
+use crate::observe::status::{Calls, Failover};
 use crate::secret::Fetched;
 
 #[cfg(feature = "agent")]
@@ -151,6 +151,13 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
     /// [`Status::calls`](crate::Status::calls). By default, none are counted.
     fn calls(&self) -> Calls {
         Calls::new()
+    }
+
+    /// The region of the replicas, of a store that has some, and since when they are read in place
+    /// of the first region, for [`Status::failover`](crate::Status::failover). By default, there are
+    /// none.
+    fn failover(&self) -> Option<Failover> {
+        None
     }
 
     /// When these secrets, by name or ARN, are expected to rotate next, as far as that is known. A

@@ -29,6 +29,8 @@ pub(crate) struct Options {
     pub(crate) awaits_quota: bool,
     /// The staging label of the versions to read, if it is not AWSCURRENT.
     pub(crate) stage: Option<Arc<str>>,
+    /// The region whose replicas are read while the first region gives no answer.
+    pub(crate) replica: Option<Arc<str>>,
 }
 
 impl Options {
@@ -110,6 +112,11 @@ impl Store for Given {
             let message = "this store has no staging labels";
             return Err(Error::new(ErrorKind::Config, message)
                 .with_hint("only AWS Secrets Manager has: remove `.stage(..)`"));
+        }
+        if options.replica.is_some() {
+            let message = "this store has no replicas in other regions";
+            return Err(Error::new(ErrorKind::Config, message)
+                .with_hint("only AWS Secrets Manager has: remove `.or_region(..)`"));
         }
         Ok(self.backend.clone())
     }

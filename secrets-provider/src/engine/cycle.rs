@@ -48,6 +48,10 @@ impl<T: Send + Sync + 'static> Refresher<T> {
             status.set_secrets(secrets);
             self.record_fallback(&mut status);
             status.set_calls(calls);
+            for (index, source) in self.sources.iter().enumerate() {
+                let failover = source.fetcher.failover();
+                status.record_source(index, |source| source.set_failover(failover));
+            }
             for (((source, is_partial), answered), result) in of.iter().zip(answered).zip(&results)
             {
                 let record = |source: &mut SourceStatus| {

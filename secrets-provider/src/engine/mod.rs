@@ -97,6 +97,7 @@ where
             status.record_start_on_fallback();
         }
         status.set_fallback(source.missing.is_on_fallback());
+        status.set_failover(source.fetcher.failover());
         statuses.push(status);
         sources.push(source);
     }

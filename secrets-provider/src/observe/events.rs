@@ -560,6 +560,24 @@ pub(crate) fn operation_not_used(operation: &str, for_good: bool) {
     tracing::debug!(target: TARGET, operation, for_good, "operation_not_used");
 }
 
+/// The first region gives no answer, and replicas in another one are read from now on.
+#[cfg(feature = "aws")]
+pub(crate) fn region_failed_over(region: &str, replica: &str, error: Option<&Error>) {
+    tracing::warn!(
+        target: TARGET,
+        region,
+        replica,
+        error.message = error.map(Error::to_string),
+        "region_failed_over"
+    );
+}
+
+/// The first region answers again after this time, and is read from now on.
+#[cfg(feature = "aws")]
+pub(crate) fn region_returned(region: &str, replica: &str, after: Duration) {
+    tracing::info!(target: TARGET, region, replica, after_ms = millis(after), "region_returned");
+}
+
 /// A secret's file can be read by users other than its owner.
 pub(crate) fn secret_file_readable_by_others(path: impl Display, mode: u32) {
     tracing::warn!(

@@ -22,6 +22,9 @@ pub(crate) fn record_swap() {}
 
 pub(crate) fn record_rotation(_: &str) {}
 
+#[cfg(feature = "aws")]
+pub(crate) fn record_failover(_: &str, _: bool) {}
+
 pub(crate) fn record_status(_: &Status) {}
 
 pub(crate) fn watch(_: impl Fn() -> Option<Status>) {}

@@ -73,6 +73,17 @@ pub(crate) fn asks_for(id: &str, name: Option<&str>, arn: Option<&str>) -> bool 
     name == Some(id) || arn == Some(id) || is_arn(id) && arn.is_some_and(is_without_ending)
 }
 
+/// The id of a secret's replica in this region: an ARN differs only in the region, and a name does
+/// not.
+pub(crate) fn in_region(id: &str, region: &str) -> String {
+    match id.splitn(5, ':').collect::<Vec<_>>().as_slice() {
+        ["arn", partition, service, _, rest] => {
+            format!("arn:{partition}:{service}:{region}:{rest}")
+        }
+        _ => id.to_owned(),
+    }
+}
+
 /// Whether two ids, names or ARNs, may mean one secret.
 pub(crate) fn same_secret(one: &str, other: &str) -> bool {
     match (is_arn(one), is_arn(other)) {
@@ -120,6 +131,18 @@ mod tests {
             Case { id: "arn:aws:s3:::bucket", names: &["arn:aws:s3:::bucket"] },
         ] {
             assert_eq!(names_of(id), names, "{id}");
+        }
+    }
+
+    #[test]
+    fn the_arn_of_a_replica_differs_in_the_region() {
+        let arn = |region: &str| {
+            format!("arn:aws:secretsmanager:{region}:123456789012:secret:us-east-1/b-AbCdEf")
+        };
+        assert_eq!(in_region(&arn("us-east-1"), "eu-west-1"), arn("eu-west-1"));
+        assert_eq!(in_region(&arn("eu-west-1"), "eu-west-1"), arn("eu-west-1"));
+        for name in ["a/b", "us-east-1", "arn:aws", ""] {
+            assert_eq!(in_region(name, "eu-west-1"), name);
         }
     }
 

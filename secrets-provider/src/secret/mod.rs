@@ -123,6 +123,13 @@ impl Fetched {
         (&self.version_id, self.previous().map(Fetched::version_id))
     }
 
+    /// The same secret, with the ARN that it has in this region.
+    #[cfg(feature = "aws")]
+    pub(crate) fn in_region(mut self, region: &str) -> Self {
+        self.arn = self.arn.map(|arn| id::in_region(&arn, region));
+        self
+    }
+
     /// The ARN, or else the name: secrets of two accounts may have one name.
     pub(crate) fn identity(&self) -> &str {
         self.arn.as_deref().unwrap_or(&self.name)

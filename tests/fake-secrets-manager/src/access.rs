@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::error::{ApiError, ApiResult};
 use crate::policy::{Decision, Policy, Request};
 use crate::secret::Secret;
-use crate::state::{ACCOUNT, REGION, State, arn_without_suffix};
+use crate::state::{ACCOUNT, REGION, State};
 
 const PRINCIPAL: &str = "arn:aws:sts::123456789012:assumed-role/test/test";
 
@@ -107,10 +107,10 @@ impl State {
             (Some(secret), _) => secret.arn.clone(),
             (None, Some(id)) if id.starts_with("arn:") => id.to_owned(),
             // Its ARN isn't known: the six characters are there, but which?
-            (None, Some(id)) => format!("{}-??????", arn_without_suffix(id)),
+            (None, Some(id)) => format!("{}-??????", self.arn_without_suffix(id)),
             (None, None) => "*".to_owned(),
         };
-        let mut keys = common_context();
+        let mut keys = common_context(self.region());
         for (key, value) in context {
             if let Some(value) = value {
                 keys.insert(format!("secretsmanager:{}", key.to_lowercase()), (*value).to_owned());
@@ -142,7 +142,7 @@ impl State {
         resource: &str,
     ) -> ApiResult<()> {
         let allowed = |policy: &Policy| {
-            let context = common_context();
+            let context = common_context(self.region());
             policy.decide(&Request { action, resource, context }) == Decision::Allowed
         };
         let denied = self.access.denied_actions.contains(action)
@@ -205,9 +205,9 @@ impl State {
             && let Some(policy) = &self.access.policy
         {
             for action in actions {
-                let mut context = common_context();
+                let mut context = common_context(self.region());
                 for (name, value) in [
-                    ("kms:viaservice", format!("secretsmanager.{REGION}.amazonaws.com")),
+                    ("kms:viaservice", format!("secretsmanager.{}.amazonaws.com", self.region())),
                     ("kms:calleraccount", ACCOUNT.to_owned()),
                     ("kms:encryptioncontext:secretarn", secret.arn.clone()),
                 ] {
@@ -246,9 +246,9 @@ pub(crate) fn key_arn(key: &str) -> String {
     }
 }
 
-fn common_context() -> BTreeMap<String, String> {
+fn common_context(region: &str) -> BTreeMap<String, String> {
     [
-        ("aws:requestedregion", REGION),
+        ("aws:requestedregion", region),
         ("aws:principalaccount", ACCOUNT),
         ("aws:principalarn", "arn:aws:iam::123456789012:role/test"),
         ("aws:securetransport", "true"),

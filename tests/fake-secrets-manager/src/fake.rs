@@ -77,7 +77,11 @@ impl FakeSecretsManager {
     /// One that answers in-process only: no socket until it [serves](Self::serve_again).
     #[must_use]
     pub fn new() -> Self {
-        Self { shared: Shared::new(), server: Arc::default() }
+        Self::in_region(REGION)
+    }
+
+    pub(crate) fn in_region(region: &str) -> Self {
+        Self { shared: Shared::new(region), server: Arc::default() }
     }
 
     /// One that serves on `127.0.0.1`, on a port that the system picks.
@@ -171,7 +175,7 @@ impl FakeSecretsManager {
     /// The region of its secrets.
     #[must_use]
     pub fn region(&self) -> &str {
-        REGION
+        self.shared.region()
     }
 
     /// The account of its secrets.

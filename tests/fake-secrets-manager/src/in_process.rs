@@ -26,12 +26,13 @@ use http_body_util::BodyExt as _;
 
 use crate::access::Caller;
 use crate::shared::Shared;
-use crate::state::REGION;
 
 #[derive(Clone)]
 struct InProcess {
     shared: Arc<Shared>,
     caller: Caller,
+    /// In other regions.
+    others: Vec<Arc<Shared>>,
 }
 
 impl fmt::Debug for InProcess {
@@ -52,8 +53,13 @@ impl HttpClient for InProcess {
 
 impl HttpConnector for InProcess {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let Self { shared, caller } = self.clone();
+        let Self { shared, caller, others } = self.clone();
         HttpConnectorFuture::new(async move {
+            let signed_for = |other: &&Arc<Shared>| {
+                let signature = request.headers().get("authorization").unwrap_or_default();
+                signature.contains(&format!("/{}/", other.region()))
+            };
+            let shared = others.iter().find(signed_for).map_or(shared, Arc::clone);
             let target = request.headers().get("x-amz-target").map(str::to_owned);
             // To its end, as a connection sends it: the SDK watches the upload, and would cut a call
             // that it takes to be stuck, such as a long poll.
@@ -70,7 +76,17 @@ impl HttpConnector for InProcess {
 }
 
 pub(crate) fn http_client(shared: &Arc<Shared>, caller: Caller) -> SharedHttpClient {
-    SharedHttpClient::new(InProcess { shared: Arc::clone(shared), caller })
+    SharedHttpClient::new(InProcess { shared: Arc::clone(shared), caller, others: Vec::new() })
+}
+
+/// An HTTP client that hands a request to the service of the region that it is signed for; to the
+/// first if there is none.
+pub(crate) fn http_client_of_regions(
+    shared: &Arc<Shared>,
+    others: Vec<Arc<Shared>>,
+) -> SharedHttpClient {
+    let shared = Arc::clone(shared);
+    SharedHttpClient::new(InProcess { shared, caller: Caller::Client, others })
 }
 
 /// A client with that configuration, and retries of its own.
@@ -85,7 +101,7 @@ pub(crate) fn client(config: &SdkConfig) -> Client {
 pub(crate) fn sdk_config(shared: &Arc<Shared>, caller: Caller) -> SdkConfig {
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
-        .region(Region::from_static(REGION))
+        .region(Region::new(shared.region().to_owned()))
         .credentials_provider(SharedCredentialsProvider::new(Credentials::new(
             "test",
             "test",

@@ -23,6 +23,7 @@ use crate::wire::{self, Answer, AnswerBody, Service};
 
 /// What handles, clients and connections share.
 pub(crate) struct Shared {
+    region: String,
     state: Mutex<State>,
     faults: Mutex<Faults>,
     calls: Mutex<Calls>,
@@ -51,15 +52,20 @@ impl From<Dropped> for io::Error {
 }
 
 impl Shared {
-    pub(crate) fn new() -> Arc<Self> {
+    pub(crate) fn new(region: &str) -> Arc<Self> {
         Arc::new(Self {
-            state: Mutex::new(State::new()),
+            region: region.to_owned(),
+            state: Mutex::new(State::new(region)),
             faults: Mutex::default(),
             calls: Mutex::default(),
             rotators: Mutex::default(),
             called: Notify::new(),
             origin: Mutex::default(),
         })
+    }
+
+    pub(crate) fn region(&self) -> &str {
+        &self.region
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {

@@ -31,6 +31,7 @@ impl Change {
 
 #[derive(Debug)]
 pub(crate) struct State {
+    region: String,
     secrets: BTreeMap<String, Arc<Secret>>,
     /// By name, oldest first: those that a delayed listing doesn't show yet, and the one before.
     changes: BTreeMap<String, Vec<Change>>,
@@ -46,8 +47,9 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(region: &str) -> Self {
         Self {
+            region: region.to_owned(),
             secrets: BTreeMap::new(),
             changes: BTreeMap::new(),
             listing_delay: Duration::ZERO,
@@ -65,6 +67,19 @@ impl State {
     fn start() -> (Instant, SystemTime) {
         let date = SystemTime::now();
         (Instant::now(), date)
+    }
+
+    pub(crate) fn region(&self) -> &str {
+        &self.region
+    }
+
+    pub(crate) fn arn_without_suffix(&self, name: &str) -> String {
+        format!("arn:aws:secretsmanager:{}:{ACCOUNT}:secret:{name}", self.region)
+    }
+
+    /// All secrets, of whatever state.
+    pub(crate) fn secrets(&self) -> impl Iterator<Item = &Arc<Secret>> {
+        self.secrets.values()
     }
 
     /// The date, which moves with tokio's clock, so that a paused clock is one for dates as well.
@@ -169,7 +184,7 @@ impl State {
         let now = self.now();
         Secret {
             serial: self.serial,
-            arn: format!("{}-{}", arn_without_suffix(name), random_suffix()),
+            arn: format!("{}-{}", self.arn_without_suffix(name), random_suffix()),
             name: name.to_owned(),
             description: None,
             kms_key_id: None,
@@ -204,10 +219,6 @@ impl State {
         listed.sort_by_key(|secret| secret.serial);
         listed
     }
-}
-
-pub(crate) fn arn_without_suffix(name: &str) -> String {
-    format!("arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{name}")
 }
 
 fn without_suffix(arn: &str) -> &str {
@@ -249,7 +260,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn changes_are_kept_no_longer_than_a_listing_is_behind() {
         let delay = Duration::from_secs(300);
-        let mut state = State::new();
+        let mut state = State::new(REGION);
         state.delay_listing(delay);
         for second in 0..1000 {
             put(&mut state, "a");
@@ -265,7 +276,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_listing_that_is_behind_for_good_shows_nothing() {
-        let mut state = State::new();
+        let mut state = State::new(REGION);
         state.delay_listing(Duration::MAX);
         put(&mut state, "a");
         assert_eq!(state.listed().len(), 0);
@@ -273,13 +284,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_partial_arn_that_ends_like_a_whole_one_finds_nothing() {
-        let mut state = State::new();
+        let mut state = State::new(REGION);
         for name in ["app/db-master", "app/db"] {
             put(&mut state, name);
         }
         let found = |id: &str| state.find(id).map(|secret| secret.name.clone());
-        assert_eq!(found(&arn_without_suffix("app/db")).as_deref(), Some("app/db"));
-        assert_eq!(found(&arn_without_suffix("app/db-master")), None);
+        assert_eq!(found(&state.arn_without_suffix("app/db")).as_deref(), Some("app/db"));
+        assert_eq!(found(&state.arn_without_suffix("app/db-master")), None);
         assert_eq!(found("app/db-master").as_deref(), Some("app/db-master"));
     }
 }

@@ -45,7 +45,7 @@ const PATIENCE_OF_A_START: u32 = 2;
 const PATIENCE: Duration = Duration::from_secs(2);
 
 impl Aws {
-    pub(super) fn current<'a>(&'a self, ids: &'a [String]) -> BoxStream<'a, Outcome> {
+    pub(super) fn current<'a>(&'a self, ids: &[String]) -> BoxStream<'a, Outcome> {
         // A batch of one costs as much, counts against the smaller quota, and needs one more
         // permission.
         let patience = self.patience();
@@ -66,7 +66,7 @@ impl Aws {
     }
 
     /// Without patience: whoever names a few secrets has a schedule for what fails.
-    pub(super) fn each<'a>(&'a self, ids: &'a [String]) -> BoxStream<'a, Outcome> {
+    pub(super) fn each<'a>(&'a self, ids: &[String]) -> BoxStream<'a, Outcome> {
         let pace = Pace::new(Duration::ZERO, Instant::now());
         self.outcomes(ids.iter().cloned().map(Work::One).collect(), pace)
     }
@@ -99,9 +99,11 @@ impl Aws {
 
     /// The versions labelled AWSPREVIOUS, by single calls: BatchGetSecretValue only reads
     /// AWSCURRENT.
-    pub(super) fn previous<'a>(&'a self, ids: &'a [String]) -> BoxStream<'a, Outcome> {
-        let calls = stream::iter(ids)
-            .map(|id| async { (id.clone(), self.get(id, Some("AWSPREVIOUS"), By::Sdk).await) });
+    pub(super) fn previous<'a>(&'a self, ids: &[String]) -> BoxStream<'a, Outcome> {
+        let calls = stream::iter(ids.to_vec()).map(async |id| {
+            let previous = self.get(&id, Some("AWSPREVIOUS"), By::Sdk).await;
+            (id, previous)
+        });
         Box::pin(calls.buffer_unordered(MAX_CONCURRENT_PREVIOUS))
     }
 

@@ -6,9 +6,10 @@
 //! responses, so none is passed on), `rotation` keeps the dates that listings report, `write` has
 //! the calls that rotate a secret, `variables` hands over what only a `.env` file sets, `setup`
 //! names a slip in the SDK's variables and files (`values` and `profile` say what they look like),
-//! `route` knows the proxies, `unreached` and `unanswered` say why a call got no answer, `quiet`
-//! drops a warning that says less. `ssm` is a store of its own with the same client set-up. One [`Aws`] belongs to one tokio runtime, which drives its
-//! connections.
+//! `failover` reads a replica in another region while the first gives no answer, `route` knows the
+//! proxies, `unreached` and `unanswered` say why a call got no answer, `quiet` drops a warning that
+//! says less. `ssm` is a store of its own with the same client set-up. One [`Aws`] belongs to one
+//! tokio runtime, which drives its connections.
 
 mod answer;
 mod calls;
@@ -16,6 +17,7 @@ mod connect;
 mod connections;
 mod denied;
 mod error;
+mod failover;
 mod fetch;
 mod https;
 mod listing;
@@ -57,11 +59,14 @@ pub(crate) use variables::Variables;
 
 use calls::Counter;
 use error::Call;
+use failover::Regions;
 use rotation::RotationDates;
+use values::region_slip;
 
 use super::store::{Options, Store};
 use super::{Backend, BoxFuture, BoxStream, Outcome, RotationWindow, Writer};
 use crate::backend::iam::Location;
+use crate::env::bad;
 use crate::error::{Error, ErrorKind};
 use crate::observe::events;
 use crate::observe::status::Calls;
@@ -90,7 +95,12 @@ impl Store for Access {
             return Err(Error::new(ErrorKind::Config, message)
                 .with_hint("give `.stage(..)` a label that the secrets have, such as `blue`"));
         }
-        Ok(Arc::new(Aws::new(self, options)))
+        let Some(region) = options.replica.clone() else {
+            return Ok(Arc::new(Aws::new(self, options)));
+        };
+        let replica = Aws::new(&self.in_region(&region)?, options.clone());
+        let timeout = options.timeout;
+        Ok(Arc::new(Regions::new(Aws::new(self, options), replica, region, timeout)))
     }
 
     fn sdk_client(&self, options: Options) -> BoxFuture<'_, Result<Client, Error>> {
@@ -139,6 +149,38 @@ impl Store for Access {
 
     fn kind(&self) -> &str {
         "AWS"
+    }
+}
+
+impl Access {
+    /// The same access to another region. Credentials that the SDK finds itself are looked for with
+    /// that region's services.
+    fn in_region(&self, region: &str) -> Result<Self, Error> {
+        if let Some(expected) = region_slip(region) {
+            return Err(bad("the region of `.or_region(..)`", expected));
+        }
+        if region.is_empty() {
+            return Err(bad("the region of `.or_region(..)`", "a region such as `eu-west-1`"));
+        }
+        if self.region() == Some(region) {
+            let message = "the region of `.or_region(..)` is the one that is read first";
+            return Err(Error::new(ErrorKind::Config, message)
+                .with_hint("give the region of the replicas, such as `eu-west-1`"));
+        }
+        let other = Region::new(region.to_owned());
+        Ok(match self {
+            Self::Environment(variables) => {
+                Self::Environment(Box::new(variables.in_region(region)))
+            }
+            Self::Config(config) => {
+                let config = SdkConfig::clone(config).into_builder().region(other).build();
+                Self::Config(Box::new(config))
+            }
+            Self::Client(client) => {
+                let config = client.config().to_builder().region(other).build();
+                Self::Client(Client::from_conf(config))
+            }
+        })
     }
 }
 

@@ -146,6 +146,11 @@ impl Variables {
         })
     }
 
+    /// The same, with another region.
+    pub(super) fn in_region(&self, region: &str) -> Self {
+        Self { region: Some(region.to_owned()), ..self.clone() }
+    }
+
     /// The region, if only `.env` sets one.
     pub(super) fn region(&self) -> Option<&str> {
         self.region.as_deref()

@@ -27,7 +27,14 @@ impl OverFake {
     fn new(batch: bool) -> Self {
         let fake = FakeSecretsManager::new();
         let timeout = Duration::from_secs(30);
-        let options = Options { batch, describe: true, timeout, awaits_quota: true, stage: None };
+        let options = Options {
+            batch,
+            describe: true,
+            timeout,
+            awaits_quota: true,
+            stage: None,
+            replica: None,
+        };
         let access = Access::Client(fake.client());
         let backend = access.connect(options).expect("a backend");
         Self { fake, backend, stalled: Mutex::default() }

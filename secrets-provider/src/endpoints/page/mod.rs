@@ -209,6 +209,11 @@ impl StatusPage {
         if let Some(ttl) = self.status.cache_ttl() {
             every += &format!("<br />from a cache, up to {} old", duration(ttl));
         }
+        if let Some((failover, since)) = self.status.failover().and_then(|f| Some((f, f.since()?)))
+        {
+            let region = one_line(failover.region());
+            every += &format!("<br />from replicas in {region} since {}", time_element(since));
+        }
         match self.status.next_attempt() {
             _ if self.ended => card(f, TITLE, "never", "the refresher has stopped"),
             Some(next) => {

@@ -124,6 +124,10 @@ fn source(source: &SourceStatus, now: SystemTime) -> Vec<String> {
     if !source.is_ready() {
         let _ = write!(state, " {}", tag("bad", "not ready"));
     }
+    if let Some(failover) = source.failover().filter(|failover| failover.is_active()) {
+        let region = one_line(failover.region());
+        let _ = write!(state, r#" <span class="words">from replicas in {region}</span>"#);
+    }
     let success = match source.has_succeeded() {
         true => since(source.last_success(), now),
         false => "never".to_owned(),

@@ -31,7 +31,7 @@ use crate::load::plan::Plan;
 use crate::load::required::Verdict;
 use crate::load::snapshot::Snapshot;
 use crate::observe::events::{self, WarnOnce};
-use crate::observe::status::Calls;
+use crate::observe::status::{Calls, Failover};
 use crate::secret::id::{below, names_of};
 use crate::secret::{Fetched, SecretVersion};
 use crate::tree::Table;
@@ -257,6 +257,11 @@ impl Fetcher {
     /// How old a value may be that the backend reads.
     pub(crate) fn cache_ttl(&self) -> Option<Duration> {
         unwind::catch(|| self.backend.cache_ttl()).ok().flatten()
+    }
+
+    /// Which region the backend reads, if it has replicas.
+    pub(crate) fn failover(&self) -> Option<Failover> {
+        unwind::catch(|| self.backend.failover()).ok().flatten()
     }
 
     /// When these secrets are expected to rotate, as far as the backend can tell.

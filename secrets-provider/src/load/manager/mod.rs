@@ -116,6 +116,7 @@ impl SecretsManager {
             timeout: DEFAULT_TIMEOUT,
             awaits_quota: true,
             stage: None,
+            replica: None,
         };
         let choice = Choice::new(selection);
         let store = store::default();
@@ -197,6 +198,36 @@ impl SecretsManager {
     /// unavailable; [`Live`](crate::Live) goes on with the others.
     pub fn timeout(self, timeout: Duration) -> Self {
         self.change(|what| what.options.timeout = timeout.min(MAX_DURATION))
+    }
+
+    /// Reads the replicas of the secrets in this region while the first region gives no answer: it
+    /// cannot be reached, answers too late, or fails. A secret that is denied there, absent, or
+    /// throttled is an answer.
+    ///
+    /// The first region has a third of [`timeout`](Self::timeout) for its first answer. After that,
+    /// each fetch is one of the replicas, and half a minute later the next one tries the first
+    /// region again, for a tenth of the timeout. All values of a fetch are of one region. Names,
+    /// endings of ARNs and version ids are the same in both regions, so nothing changes in the
+    /// settings unless a secret has rotated. A replica that lags behind never brings back a version
+    /// that was replaced, and a secret that has no replica keeps its last good value.
+    ///
+    /// [`Status::failover`](crate::Status::failover), the events `region_failed_over` and
+    /// `region_returned`, and the gauge `secrets_failover` say which region is read.
+    /// [`iam_policy`](Self::iam_policy) has both. Only AWS has replicas, and they are read-only:
+    /// rotations go to the first region. An endpoint that is set by hand, such as by
+    /// `AWS_ENDPOINT_URL`, is used for both.
+    ///
+    /// ```no_run
+    /// # #[derive(serde::Deserialize)] struct Settings;
+    /// # async fn main_() -> Result<(), secrets_provider::Error> {
+    /// use secrets_provider::{Live, SecretsManager};
+    ///
+    /// let settings: Live<Settings> =
+    ///     SecretsManager::prefix("gaara/prod").or_region("eu-west-1").live().await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn or_region(self, region: impl Into<String>) -> Self {
+        self.change(|what| what.options.replica = Some(region.into().into()))
     }
 
     /// How often a [`Live`](crate::Live) refreshes these secrets, where
@@ -350,6 +381,7 @@ impl fmt::Debug for SecretsManager {
             .field("describe", &options.describe)
             .field("timeout", &options.timeout)
             .field("stage", &options.stage)
+            .field("replica", &options.replica)
             .field("store", &store.kind())
             .finish_non_exhaustive()
     }

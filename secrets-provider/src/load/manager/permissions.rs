@@ -24,6 +24,8 @@ impl SecretsManager {
     ///   managed keys; which those are, only AWS knows. Otherwise leave it out. A key of another
     ///   account must also allow it in its own policy.
     ///
+    /// With [`or_region`](Self::or_region), the same for the secrets and keys of that region.
+    ///
     /// What `Push` needs beside that (feature `sqs`) is in the outputs of `push_setup`.
     ///
     /// The region is that of [`client`](Self::client) or [`aws_config`](Self::aws_config), else
@@ -59,7 +61,13 @@ impl SecretsManager {
                 Needs::Prefix(prefix) => store.policy(Some(prefix), &[]),
             };
             let (batch, describe) = (options.batches(), options.describe);
-            let of_aws = || Policy::Aws(iam::statements(&location, needs, batch, describe));
+            let of_aws = || {
+                let mut statements = iam::statements(&location, needs, batch, describe);
+                if let Some(region) = &options.replica {
+                    statements.append(&mut iam::of_replicas(&location, region, needs, batch));
+                }
+                Policy::Aws(statements)
+            };
             of_store.map_or_else(of_aws, Policy::Own)
         };
         match choice.plan() {

@@ -105,11 +105,12 @@ impl Sources {
 
     /// The least IAM policy for all sources, as JSON: the statements of
     /// [`SecretsManager::iam_policy`], with those that are the same for several sources once. If a
-    /// source has a store with policies of its own, such as `Vault`, the policies follow one
+    /// source has a store with other policies than IAM's, such as `Vault`, the policies follow one
     /// another, each after a comment with its sources.
     pub fn iam_policy(&self) -> String {
         let mut of_aws = (Vec::new(), Vec::new());
         let mut others: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+        let mut other_statements = Vec::new();
         let names = self.names();
         for (manager, name) in self.0.iter().zip(&names) {
             match manager.policy() {
@@ -117,13 +118,21 @@ impl Sources {
                     of_aws.0.push(&**name);
                     of_aws.1.append(&mut statements);
                 }
-                Policy::Own(policy) => others.entry(policy).or_default().push(name),
+                Policy::Own(policy) => match iam::statements_of(&policy) {
+                    // Another service of AWS.
+                    Some(mut statements) => {
+                        of_aws.0.push(&**name);
+                        other_statements.append(&mut statements);
+                    }
+                    None => others.entry(policy).or_default().push(name),
+                },
             }
         }
+        let of_iam = iam::with_statements(iam::policy(of_aws.1), other_statements);
         if others.is_empty() {
-            return iam::policy(of_aws.1);
+            return of_iam;
         }
-        let aws = (!of_aws.0.is_empty()).then(|| (iam::policy(of_aws.1), of_aws.0));
+        let aws = (!of_aws.0.is_empty()).then_some((of_iam, of_aws.0));
         let policies = aws
             .into_iter()
             .chain(others)

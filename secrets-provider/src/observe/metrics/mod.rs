@@ -27,6 +27,7 @@ const ROTATIONS: &str = "secrets_rotations_total";
 const AGE: &str = "secrets_age_seconds";
 const GENERATION: &str = "secrets_generation";
 const SOURCE_AGE: &str = "secrets_source_age_seconds";
+const FAILOVER: &str = "secrets_failover";
 const READY: &str = "secrets_ready";
 const FALLBACK: &str = "secrets_fallback";
 #[cfg(feature = "sqs")]
@@ -125,6 +126,18 @@ pub(crate) fn record_rotation(result: &'static str) {
     });
 }
 
+/// Whether replicas in this region are read in place of the first region.
+pub(crate) fn record_failover(region: &str, active: bool) {
+    guarded(|| {
+        describe_gauge!(
+            FAILOVER,
+            Unit::Count,
+            "1 while replicas in the region are read because the first one gives no answer, else 0"
+        );
+        gauge!(FAILOVER, "region" => region.to_owned()).set(f64::from(u8::from(active)));
+    });
+}
+
 /// Sets the gauges from a status.
 pub(crate) fn record_status(status: &Status) {
     guarded(|| {
@@ -134,6 +147,9 @@ pub(crate) fn record_status(status: &Status) {
         gauge!(READY).set(f64::from(u8::from(status.is_ready())));
         gauge!(FALLBACK).set(f64::from(u8::from(status.is_on_fallback())));
     });
+    for (region, active) in status.failovers() {
+        record_failover(region, active);
+    }
     for source in status.sources() {
         guarded(|| {
             describe_gauge!(SOURCE_AGE, Unit::Seconds, "The age, of each of several sources");

@@ -243,6 +243,7 @@ fn the_prometheus_rules_name_existing_metrics() {
         ROTATIONS,
         AGE,
         SOURCE_AGE,
+        FAILOVER,
         GENERATION,
         READY,
         FALLBACK,

@@ -9,6 +9,7 @@
 
 mod clock;
 mod derived;
+mod failover;
 mod health;
 mod last_error;
 #[cfg(feature = "sqs")]
@@ -27,6 +28,7 @@ use serde::{Serialize, Serializer};
 use tokio::time::Instant;
 
 pub use derived::DerivedStatus;
+pub use failover::Failover;
 pub use health::Health;
 pub use last_error::LastError;
 #[cfg(feature = "sqs")]
@@ -237,6 +239,25 @@ impl Status {
         self.cache_ttl
     }
 
+    /// The region of the replicas, and since when they are read in place of the first region; `None`
+    /// without [`SecretsManager::or_region`](crate::SecretsManager::or_region). As of the end of the
+    /// last refresh. Of several [sources](Self::sources) with replicas, one that reads them, if
+    /// there is any.
+    pub fn failover(&self) -> Option<&Failover> {
+        let all = || self.sources.iter().filter_map(SourceStatus::failover);
+        all().find(|failover| failover.is_active()).or_else(|| all().next())
+    }
+
+    /// Each region with replicas, and whether they are read.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn failovers(&self) -> BTreeMap<&str, bool> {
+        let mut regions = BTreeMap::new();
+        for failover in self.sources.iter().filter_map(SourceStatus::failover) {
+            *regions.entry(failover.region()).or_default() |= failover.is_active();
+        }
+        regions
+    }
+
     /// The values [derived](crate::Live::derive) from these settings that are still in use, oldest
     /// first.
     pub fn derived(&self) -> &[DerivedStatus] {
@@ -308,8 +329,10 @@ impl Status {
 impl Serialize for Status {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let seconds = |duration: Option<Duration>| duration.map(|duration| duration.as_secs_f64());
-        let length =
-            15 + usize::from(self.cache_ttl.is_some()) + usize::from(!self.sources().is_empty());
+        let length = 15
+            + usize::from(self.cache_ttl.is_some())
+            + usize::from(self.failover().is_some())
+            + usize::from(!self.sources().is_empty());
         #[cfg(feature = "sqs")]
         let length = length + usize::from(self.push.is_some()) + usize::from(self.peers.is_some());
         let mut fields = serializer.serialize_struct("Status", length)?;
@@ -334,6 +357,9 @@ impl Serialize for Status {
         fields.serialize_field("calls", &self.calls)?;
         if self.cache_ttl.is_some() {
             fields.serialize_field("cache_ttl", &seconds(self.cache_ttl))?;
+        }
+        if let Some(failover) = self.failover() {
+            fields.serialize_field("failover", failover)?;
         }
         // Only where there is a queue, so that the feature changes nothing else.
         #[cfg(feature = "sqs")]

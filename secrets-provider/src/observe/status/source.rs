@@ -12,6 +12,7 @@ use serde::{Serialize, Serializer};
 use tokio::time::Instant;
 
 use super::clock::{Epoch, system_time};
+use super::failover::Failover;
 use super::health::Health;
 use super::last_error::LastError;
 use super::{INTERVALS_TO_STALE, record::INTERVALS_TO_FAILING};
@@ -34,6 +35,7 @@ pub struct SourceStatus {
     pub(super) search_failed: bool,
     pub(super) fallback: bool,
     pub(super) last_error: Option<LastError>,
+    pub(super) failover: Option<Failover>,
 }
 
 impl SourceStatus {
@@ -56,6 +58,7 @@ impl SourceStatus {
             search_failed: false,
             fallback: false,
             last_error: None,
+            failover: None,
         }
     }
 
@@ -92,6 +95,11 @@ impl SourceStatus {
     /// Whether lower layers serve the keys of a required secret.
     pub(crate) fn set_fallback(&mut self, fallback: bool) {
         self.fallback = fallback;
+    }
+
+    /// Which region is read, of a source with replicas.
+    pub(crate) fn set_failover(&mut self, failover: Option<Failover>) {
+        self.failover = failover;
     }
 
     pub(super) fn is_older_than(&self, behind_since: Option<Instant>, bound: Duration) -> bool {
@@ -165,6 +173,12 @@ impl SourceStatus {
         self.last_error.as_ref()
     }
 
+    /// The region of the source's replicas, and since when they are read in place of the first
+    /// region; `None` without [`SecretsManager::or_region`](crate::SecretsManager::or_region).
+    pub fn failover(&self) -> Option<&Failover> {
+        self.failover.as_ref()
+    }
+
     /// Whether the last error still holds: no refresh has succeeded after it.
     pub(crate) fn error_persists(&self) -> bool {
         self.failed || self.search_failed
@@ -173,7 +187,8 @@ impl SourceStatus {
 
 impl Serialize for SourceStatus {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut fields = serializer.serialize_struct("SourceStatus", 9)?;
+        let length = 9 + usize::from(self.failover.is_some());
+        let mut fields = serializer.serialize_struct("SourceStatus", length)?;
         fields.serialize_field("name", &self.name())?;
         fields.serialize_field("health", &self.health())?;
         fields.serialize_field("ready", &self.is_ready())?;
@@ -184,6 +199,9 @@ impl Serialize for SourceStatus {
         fields.serialize_field("interval", &self.interval.as_secs_f64())?;
         fields.serialize_field("max_staleness", &self.max_staleness.as_secs_f64())?;
         fields.serialize_field("last_error", &self.last_error)?;
+        if let Some(failover) = &self.failover {
+            fields.serialize_field("failover", failover)?;
+        }
         fields.end()
     }
 }

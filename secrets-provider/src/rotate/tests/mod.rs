@@ -226,8 +226,14 @@ fn stores() -> [(&'static str, NewStore); 2] {
 
 fn connected(fake: &FakeSecretsManager) -> Arc<dyn Backend> {
     let timeout = Duration::from_secs(30);
-    let options =
-        Options { batch: true, describe: false, timeout, awaits_quota: true, stage: None };
+    let options = Options {
+        batch: true,
+        describe: false,
+        timeout,
+        awaits_quota: true,
+        stage: None,
+        replica: None,
+    };
     let access = aws::Access::Client(fake.client());
     access.connect(options).expect("a connection")
 }

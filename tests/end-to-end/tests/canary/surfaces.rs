@@ -11,9 +11,9 @@ use fake_secrets_manager::{FakeSecretsManager, Fault};
 use figment::Figment;
 use secrets_provider::backend::conformance;
 use secrets_provider::{
-    Agent, DatabaseRole, Directory, Dotenv, Error, ErrorKind, Fetched, Key, Labels, Layers, Lease,
-    Live, Memory, NewValue, ParameterStore, Pins, Push, Rejected, Retry, Rotating, RotationChange,
-    SecretsManager, Snapshot, StatusPage, Trigger, Vault, endpoints,
+    Agent, DatabaseRole, Directory, Dotenv, Error, ErrorKind, Failover, Fetched, Key, Labels,
+    Layers, Lease, Live, Memory, NewValue, ParameterStore, Pins, Push, Rejected, Retry, Rotating,
+    RotationChange, SecretsManager, Snapshot, StatusPage, Trigger, Vault, endpoints,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -190,6 +190,7 @@ async fn debug_of_no_public_type_shows_a_value() {
     let layers = planted.layers.clone();
     let several = Live::<serde_json::Value>::builder(sources);
     let several = several.layers(move |secrets| layers.clone().secrets(secrets)).start().await;
+    shown.add("Failover", &Failover::standby("eu-west-1").read_since(tokio::time::Instant::now()));
     shown.add("SourceStatus", &several.unwrap().status().sources());
     shown.add("LiveBuilder", &Live::<Settings>::builder(planted.manager.clone()));
     let snapshot: Snapshot = planted.manager.fetch().await.unwrap();

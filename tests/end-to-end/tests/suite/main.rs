@@ -9,6 +9,7 @@ mod directory;
 mod engine;
 mod errors;
 mod explain;
+mod failover;
 mod figment;
 #[path = "../fixtures/mod.rs"]
 mod fixtures;

@@ -9,7 +9,7 @@ use super::check_id;
 use super::read::seconds;
 use crate::access::Caller;
 use crate::error::{ApiError, ApiResult};
-use crate::state::{State, arn_without_suffix};
+use crate::state::State;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -43,7 +43,8 @@ pub(crate) fn delete(state: &mut State, caller: Caller, request: &DeleteSecret) 
         // One that isn't there is no error: it's gone, as asked.
         let Some(secret) = state.find(&request.secret_id).cloned() else {
             let id = &request.secret_id;
-            let arn = if id.starts_with("arn:") { id.clone() } else { arn_without_suffix(id) };
+            let arn =
+                if id.starts_with("arn:") { id.clone() } else { state.arn_without_suffix(id) };
             return Ok(json!({ "ARN": arn, "Name": id, "DeletionDate": seconds(now) }));
         };
         state.remove(&secret.name);

@@ -56,3 +56,46 @@ fn names_of_sources_are_distinct() {
     let named = prefix("app").source_name("eu").and(prefix("app").source_name("us"));
     assert_eq!(names(named), ["eu", "us"]);
 }
+
+/// Parameters have statements of their own, which are of the same policy.
+#[cfg(feature = "ssm")]
+#[test]
+fn statements_for_parameters_join_those_for_secrets() {
+    let secrets = || SecretsManager::prefix("app");
+    let parameters = secrets().backend(crate::ParameterStore::new());
+    let policy = secrets().and(parameters.clone()).and(parameters).iam_policy();
+    let policy: Value = serde_json::from_str(&policy).expect("one policy");
+    assert_eq!(policy["Version"], "2012-10-17");
+    let statements = policy["Statement"].as_array().expect("statements");
+    let of = |member: &str| {
+        let values = statements.iter().filter_map(|statement| statement[member].as_str());
+        values.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let actions = [
+        "secretsmanager:GetSecretValue",
+        "secretsmanager:BatchGetSecretValue",
+        "secretsmanager:ListSecrets",
+        "kms:Decrypt",
+        "ssm:GetParametersByPath",
+        "ssm:GetParameters",
+        "kms:Decrypt",
+    ];
+    assert_eq!(of("Action"), actions);
+    let ids = of("Sid");
+    let distinct: std::collections::BTreeSet<_> = ids.iter().collect();
+    assert_eq!(ids.len(), distinct.len(), "IAM refuses an id that occurs twice: {ids:?}");
+}
+
+#[cfg(feature = "vault")]
+#[test]
+fn a_policy_that_is_not_of_iam_comes_after_a_comment() {
+    let vault = crate::Vault::new("https://vault:8200").token("t");
+    let own = SecretsManager::prefix("own").backend(vault);
+    let policy = SecretsManager::prefix("shared").and(own).iam_policy();
+    assert!(
+        policy.contains("# shared\n{")
+            && policy.contains("\n\n# own\n")
+            && policy.contains("\npath "),
+        "{policy}"
+    );
+}
