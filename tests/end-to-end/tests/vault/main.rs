@@ -8,5 +8,6 @@ mod login;
 #[path = "../../../../secrets-provider/tests/conformance/page.rs"]
 mod page;
 mod proxy;
+mod several;
 
 use secrets_provider::backend::conformance::Capability;
