@@ -136,9 +136,13 @@ impl Watched {
     fn start(cli: &Cli, switches: &[&str]) -> Self {
         let script = "trap 'echo got-hup' HUP; trap 'echo got-term; exit 7' TERM; \
                       echo started $JWT_SECRET $DATABASE__PASSWORD; while :; do sleep 0.05; done";
-        let words: Vec<&str> = ["exec", "--prefix", "gaara/prod", "--watch"]
+        let debounce = match switches.contains(&"--debounce") {
+            true => [].as_slice(),
+            false => &["--debounce", "0"],
+        };
+        let words: Vec<&str> = ["exec", "--prefix", "gaara/prod", "--watch", "--interval", "1"]
             .iter()
-            .chain(["--interval", "1", "--debounce", "0"].iter())
+            .chain(debounce)
             .chain(switches)
             .chain(&["--", "sh", "-c", script])
             .copied()
@@ -177,6 +181,20 @@ async fn a_new_value_starts_the_program_again() {
     watched.send(rustix::process::Signal::TERM);
     assert_eq!(watched.line().await, "got-term");
     assert_eq!(watched.child.wait().await.expect("an end").code(), Some(7));
+}
+
+#[tokio::test]
+async fn values_that_change_together_start_the_program_once() {
+    let cli = Cli::with_secrets().await;
+    let mut watched = Watched::start(&cli, &["--debounce", "5"]);
+    assert_eq!(watched.line().await, "started canary-jwt-secret canary-password-1");
+    let reads = cli.fake.calls("BatchGetSecretValue");
+    cli.fake.put("gaara/prod/jwt-secret", "second");
+    // It has been read when the next read begins.
+    cli.fake.wait_for_calls("BatchGetSecretValue", reads + 2).await;
+    cli.fake.put("gaara/prod/database", r#"{"password": "new"}"#);
+    assert_eq!(watched.line().await, "got-term");
+    assert_eq!(watched.line().await, "started second new");
 }
 
 #[tokio::test]
