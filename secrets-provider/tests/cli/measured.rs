@@ -14,6 +14,9 @@ use crate::harness::{Cli, finished};
 
 const RUNS: u32 = 10;
 
+/// What is measured, and its command.
+type Contender<'a> = (&'a str, Box<dyn Fn() -> Command + 'a>);
+
 #[tokio::test]
 #[ignore = "a measurement"]
 async fn twenty_secrets() {
@@ -28,7 +31,7 @@ async fn twenty_secrets() {
     let listed = vec!["exec", "--prefix", "gaara/prod", "--", "true"];
     let only = vec!["exec", "--prefix", "gaara/prod", "--only", &only, "--", "true"];
     let ours = |arguments: &[&str]| cli.command(arguments);
-    let mut commands: Vec<(&str, Box<dyn Fn() -> Command + '_>)> = vec![
+    let mut commands: Vec<Contender<'_>> = vec![
         ("exec, listed", Box::new(|| ours(&listed))),
         ("exec, named", Box::new(|| ours(&only))),
     ];
