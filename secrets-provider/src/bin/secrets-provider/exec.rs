@@ -44,7 +44,8 @@ pub(crate) struct Exec {
     /// With --watch: seconds between looks. Default: what the switches say, or 300.
     #[arg(long, requires = "watch", value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     interval: Option<u64>,
-    /// With --watch: seconds to wait for further changes before the program is started again.
+    /// With --watch: seconds to wait for further changes before the program is started again; while
+    /// one follows another, at most ten times as long.
     #[arg(long, requires = "watch", value_name = "SECONDS", default_value_t = 2)]
     debounce: u64,
     /// With --watch: seconds that the program has to end after SIGTERM, before SIGKILL.

@@ -58,6 +58,9 @@ pub(crate) struct Times {
     pub(crate) grace: Duration,
 }
 
+/// How many times as long as after one change it waits at most, while one follows another.
+const MOST_DEBOUNCES: u32 = 10;
+
 /// Settings of which nothing is read: the secrets are taken from the layers.
 pub(crate) struct Anything;
 
@@ -111,17 +114,23 @@ pub(crate) async fn run(
     };
     // When the program hears of the last change, if nothing else changes before.
     let mut due = None;
+    // From the first change on, it does not wait longer than this.
+    let mut latest_due = None;
     let mut over = false;
     loop {
         tokio::select! {
             ended = child.wait() => return ended_with(ended),
             passed = signals.next() => send(&child, passed),
             change = changes.next(), if !over => match change {
-                Some(_) => due = Some(Instant::now() + times.debounce),
+                Some(_) => {
+                    let now = Instant::now();
+                    let latest = *latest_due.get_or_insert(now + times.debounce * MOST_DEBOUNCES);
+                    due = Some(latest.min(now + times.debounce));
+                }
                 None => over = true,
             },
             () = until(due) => {
-                due = None;
+                (due, latest_due) = (None, None);
                 let new = match current() {
                     Ok(new) if new.same(&variables) => continue,
                     Ok(new) => new,

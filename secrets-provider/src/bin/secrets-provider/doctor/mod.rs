@@ -15,7 +15,7 @@ mod secrets;
 use std::path::PathBuf;
 
 use clap::Args;
-use secrets_provider::Error;
+use secrets_provider::{Error, ErrorKind};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -104,7 +104,11 @@ impl Line {
                 (None, None) => (topic, text),
             };
             let todo = error.hint().map(|hint| wording::of_program(hint).into_owned());
-            let denied = account::is_denied(error.kind());
+            // A key that is disabled needs no policy.
+            let denied = match error.kind() {
+                ErrorKind::AccessDenied => true,
+                kind => kind == ErrorKind::Kms && text.contains("denied"),
+            };
             Self { todo, denied, ..Self::new(Mark::Bad, topic, wording::of_program(text)) }
         };
         match error.errors() {

@@ -58,7 +58,8 @@ pub(crate) fn search(current: usize) -> BTreeMap<Found, Vec<usize>> {
             memory.seek(SeekFrom::Start(at)).expect("an address");
             // What the kernel keeps in a process cannot be read.
             let Ok(read) = memory.read(&mut buffer[..length]) else { break };
-            let is_last = read == 0 || at + read as u64 == next;
+            // A read that is cut short ends what can be read there.
+            let is_last = read <= LENGTH || at + read as u64 == next;
             // Two reads share as much as a value takes, so that one over the border is found, by the
             // second only.
             let counted = if is_last { read } else { read - LENGTH };
