@@ -2,6 +2,7 @@
 //! 5.2.5, which has `GetParametersByPath` with decryption). Every read is of one whole generation.
 
 use std::collections::HashSet;
+use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -149,5 +150,7 @@ async fn a_million_reads_of_three_stores_that_rotate_see_whole_generations() {
     assert_eq!(settings.load().numbers(), Some([ROTATIONS; 3]));
     let (reads, made) = (reads.load(Ordering::Relaxed), made.lock().unwrap().len());
     assert!(reads >= READS && made > ROTATIONS, "{reads} reads, {made} generations");
-    println!("{reads} reads of {made} generations over {ROTATIONS} rotations of three stores");
+    let said =
+        format!("{reads} reads of {made} generations over {ROTATIONS} rotations of three stores\n");
+    std::io::stderr().write_all(said.as_bytes()).unwrap();
 }
