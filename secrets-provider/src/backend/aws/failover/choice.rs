@@ -1,9 +1,9 @@
-//! Which region is asked: the first one, or its replica while the first gives no answer. Pure, but
-//! for what [`Choice::new`] is told of limits.
+//! Which region is asked: the first one, or its replica while the first gives no answer. Pure:
+//! callers pass in the time.
 //!
 //! An answer is anything that the region itself says: a value, a denial, that there is no such
-//! secret, that it throttles. Only timeouts, connections that fail and errors of the service are
-//! none. It takes an answer of the replica to turn to it: if neither answers, the trouble is more
+//! secret, that it throttles. Timeouts, connections that fail and errors of the service are no
+//! answers. It takes an answer of the replica to turn to it: if neither answers, the trouble is more
 //! likely on this side, and nothing changes.
 
 use std::time::Duration;

@@ -96,7 +96,7 @@ async fn the_only_secret_in_use_is_tried_again_behind_its_value() {
     text(&secrets, "database-url").await.unwrap();
     // Waits are as long as the time to live now, and no one has used it meanwhile.
     tokio::time::sleep(Duration::from_secs(24 * 3600)).await;
-    // It is due, so it is tried behind this caller, in vain.
+    // It is due, so it is tried behind this caller, without success.
     text(&secrets, "database-url").await.unwrap();
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(text(&secrets, "database-url").await.unwrap(), "postgres://one");

@@ -18,7 +18,7 @@ pub(crate) enum Found {
     Value,
 }
 
-/// As much as `Found` is told by: the prefix, the number, the field's name and what follows.
+/// As much as it takes to choose a `Found`: the prefix, the number, the field's name and what follows.
 const LENGTH: usize = 40;
 
 fn kind(value: &[u8]) -> Found {
