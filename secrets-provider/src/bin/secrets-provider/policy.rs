@@ -72,7 +72,7 @@ impl Policy {
 }
 
 impl Policy {
-    /// The agent's role needs a policy of IAM; the agent neither rotates nor is it told of changes.
+    /// The agent's role needs a policy of IAM. The agent does not rotate, and hears of no changes.
     fn check_for_agent(&self) -> Result<(), Error> {
         if self.push.is_none() && !self.push_setup && self.rotate.is_empty() {
             return Ok(());
