@@ -352,9 +352,9 @@ impl<T: Send + Sync + 'static> Refresher<T> {
     fn swap(&mut self, candidate: Candidate<T>, parts: Vec<Part>) {
         let keys = self.tree.changed_keys(&candidate.tree);
         // A key that is gone has a name in the generation before.
-        let mut names = candidate.sources.names().clone();
-        names.extend(self.cell.sources().names());
-        let shown = names.counted(keys.iter().map(String::as_str));
+        let last = self.cell.sources();
+        let paths = keys.iter().map(String::as_str);
+        let shown = candidate.sources.names().counted(last.names(), paths);
         let mut before = Vec::new();
         for (source, found, complete) in parts {
             before.push((source, self.sources[source].used.clone()));
@@ -362,7 +362,6 @@ impl<T: Send + Sync + 'static> Refresher<T> {
         }
         self.tree = candidate.tree;
         let secrets = self.secret_statuses();
-        let overlooked = self.cell.sources();
         let (generation, old) =
             self.cell.swap(candidate.value, Some((&keys, &self.tree)), |status| {
                 status.record_swap();
@@ -378,7 +377,7 @@ impl<T: Send + Sync + 'static> Refresher<T> {
             let source = &mut self.sources[source];
             source.replaced.add(generation, &before, &source.used);
         }
-        self.cell.warn_of_overlooked(overlooked.overlooked());
+        self.cell.warn_of_overlooked(last.overlooked());
         metrics::record_swap();
         // A panic in it is the user's, and no failed refresh.
         unwind::drop_quietly(old);

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
+use foldhash::fast::RandomState;
 use serde::de::{DeserializeSeed, MapAccess, SeqAccess};
 
 use super::context::Context;
@@ -38,7 +39,9 @@ pub(super) struct Members<'a> {
     next_field: Option<u64>,
     /// The fields that were handed out already, as serde's macros number them, with their names in
     /// the table.
-    fields: HashMap<u64, String>,
+    fields: HashMap<u64, Cow<'a, str>, RandomState>,
+    /// Whether the type has said which fields it has.
+    is_struct: bool,
     at: &'a str,
     context: &'a Context<'a>,
 }
@@ -56,7 +59,7 @@ impl<'a> Members<'a> {
         let context = self.context;
         let by_tree_names = context.is_read_by_tree_names(self.at);
         let mut members: Vec<Member<'_>> = Vec::with_capacity(table.entries.len());
-        let mut unknown = Vec::new();
+        let (mut unknown, mut stored) = (Vec::new(), Vec::new());
         for (name, node) in &table.entries {
             let left_out = is_field_enum::<K>() && context.is_left_out(self.at, name, node);
             let is_field = match node.spelling {
@@ -69,15 +72,16 @@ impl<'a> Members<'a> {
                 Some(false) if left_out => {}
                 Some(true) => members.push((Cow::Borrowed(name), Cow::Borrowed(node))),
                 Some(false) => {
-                    let mut stored = Vec::new();
                     node.stored_here(name, &mut stored);
-                    let stored = stored.into_iter();
+                    let stored = stored.drain(..);
                     members.extend(stored.map(|(name, node)| (Cow::Borrowed(name), node)));
                 }
                 None => unknown.push((name.as_str(), node)),
             }
         }
-        members.retain(|(name, _)| !context.is_ignored(&join(self.at, name)));
+        if context.has_marks() {
+            members.retain(|(name, _)| !context.is_ignored(&join(self.at, name)));
+        }
         // A struct with `flatten` is read as a map, and may miss fields.
         for (field, node) in context.found(self.at) {
             if !table.entries.contains_key(field) {
@@ -98,31 +102,36 @@ impl<'a> Members<'a> {
         at: &'a str,
         context: &'a Context<'a>,
     ) -> Self {
-        let (mut members, ambiguities) = fields::fields(table, fields);
+        let index = context.fields_of(fields);
+        let (mut members, ambiguities) = fields::fields(table, &index);
         context.report_ambiguities(at, ambiguities);
-        members.retain(|(name, _)| !context.is_ignored(&join(at, name)));
+        if context.has_marks() {
+            members.retain(|(name, _)| !context.is_ignored(&join(at, name)));
+        }
         for (field, node) in context.found(at) {
             members.push((Cow::Borrowed(field), Cow::Owned(node)));
         }
         // Of two spellings of one field, the first counts. Within a layer, members come in the
         // order of the fields: then the tag of an adjacently tagged enum comes before its content,
         // so that serde need not buffer it.
-        let positions = fields::positions(fields);
-        members.sort_by_key(|(name, node)| {
-            (std::cmp::Reverse(node.rank), positions.get(name.as_ref()).copied())
+        members.sort_by_cached_key(|(name, node)| {
+            (std::cmp::Reverse(node.rank), index.position(name.as_ref()))
         });
-        Self::new(members, at, context)
+        Self { is_struct: true, ..Self::new(members, at, context) }
     }
 
     fn new(mut members: Vec<Member<'a>>, at: &'a str, context: &'a Context<'a>) -> Self {
-        members.retain(|(name, _)| !context.is_dropped(&join(at, name)));
+        if context.has_marks() {
+            members.retain(|(name, _)| !context.is_dropped(&join(at, name)));
+        }
         Self {
             unread: None,
             probing: None,
             members: members.into_iter(),
             next: None,
             next_field: None,
-            fields: HashMap::new(),
+            fields: HashMap::default(),
+            is_struct: false,
             at,
             context,
         }
@@ -176,7 +185,7 @@ impl<'de> MapAccess<'de> for Members<'_> {
                 Ok(key) => {
                     self.next_field = field_of(&key);
                     let before = self.next_field.and_then(|field| self.fields.get(&field));
-                    self.context.hand_out(name, before.cloned());
+                    self.context.hand_out(name, before.map(|name| name.to_string()));
                     Ok(Some(key))
                 }
                 Err(ExtractError::Unplaced(objection)) => {
@@ -198,11 +207,14 @@ impl<'de> MapAccess<'de> for Members<'_> {
             Some((name, node)) => {
                 // Below `flatten`, a member that is no field of the struct itself is read into a
                 // buffer, and all of these are one field to serde's macros.
+                let at = join(self.at, &name);
                 if let Some(field) = self.next_field.filter(|_| !is_buffer::<S::Value>()) {
-                    self.context.know_field(self.at, &name);
-                    self.fields.insert(field, name.to_string());
+                    if !self.is_struct {
+                        self.context.know_field(self.at, &name);
+                    }
+                    self.fields.insert(field, name);
                 }
-                descend(seed, &node, join(self.at, &name), self.context)
+                descend(seed, &node, at, self.context)
             }
             None => Err(ExtractError::Unplaced(Objection::Rejected)),
         }

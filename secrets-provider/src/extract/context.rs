@@ -10,10 +10,12 @@
 //! defines.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use super::error::{self, Objection};
-use super::fields::Ambiguity;
+use super::fields::{Ambiguity, FieldIndex};
 use super::marks::State;
 use super::missing::Shape;
 use crate::error::Error;
@@ -25,11 +27,21 @@ use crate::tree::{Node, Origin, Table, Value, join};
 pub(super) struct Context<'a> {
     pub(super) root: &'a Table,
     pub(super) state: RefCell<State>,
+    /// By the address and the length of the list of fields.
+    indexes: RefCell<BTreeMap<(usize, usize), Rc<FieldIndex>>>,
 }
 
 impl<'a> Context<'a> {
     pub(super) fn new(root: &'a Table, names: Names) -> Self {
-        Self { root, state: RefCell::new(State { names, ..State::default() }) }
+        let state = RefCell::new(State { names, ..State::default() });
+        Self { root, state, indexes: RefCell::default() }
+    }
+
+    /// The fields of a struct or the variants of an enum, to be looked up.
+    pub(super) fn fields_of(&self, fields: &'static [&'static str]) -> Rc<FieldIndex> {
+        let key = (fields.as_ptr().addr(), fields.len());
+        let mut indexes = self.indexes.borrow_mut();
+        indexes.entry(key).or_insert_with(|| Rc::new(FieldIndex::of(fields))).clone()
     }
 
     /// The errors, with their keys as they may be shown.

@@ -8,6 +8,8 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
+
 use crate::tree::spelling::relaxed;
 use crate::tree::{Node, Origin, Table, Value};
 
@@ -31,18 +33,15 @@ pub(super) struct Spelled<'a> {
 /// of secrets, for `deny_unknown_fields`. Other variables of the environment are not mistakes.
 pub(super) fn fields<'a>(
     table: &'a Table,
-    fields: &'static [&'static str],
+    known: &FieldIndex,
 ) -> (Vec<Member<'a>>, Vec<Ambiguity<'a>>) {
-    let by_relaxed: BTreeMap<String, &'static str> =
-        fields.iter().rev().map(|field| (relaxed(field), *field)).collect();
     let mut spellings: BTreeMap<&'static str, Vec<(&'a str, Cow<'a, Node>)>> = BTreeMap::new();
-    let by_name = positions(fields);
-    let exact = |name: &str| by_name.get(name).map(|position| fields[*position]);
+    let exact = |name: &str| known.exact(name);
     let (mut members, mut ambiguities) = (Vec::new(), Vec::new());
     for (name, node) in &table.entries {
         // A secret's key is found as it is stored, too.
         let stored = node.stored_name().and_then(|stored| Some((stored, exact(stored)?)));
-        let found = exact(name).or_else(|| by_relaxed.get(&relaxed(name)).copied());
+        let found = known.any_spelling(name);
         match stored.or_else(|| Some((node.stored_name().unwrap_or(name), found?))) {
             Some((name, field)) => {
                 spellings.entry(field).or_default().push((name, Cow::Borrowed(node)));
@@ -55,7 +54,7 @@ pub(super) fn fields<'a>(
     }
     // `DATABASE__URL` is `database.url`, but a field of that very name is found as well.
     for (name, node) in table.stored_nested() {
-        if let Some(field) = exact(name).or_else(|| by_relaxed.get(&relaxed(name)).copied()) {
+        if let Some(field) = known.any_spelling(name) {
             spellings.entry(field).or_insert_with(|| vec![(name, node)]);
         }
     }
@@ -81,11 +80,37 @@ fn is_in_capitals(name: &str, of: &str) -> bool {
     name != of && !name.contains(|c: char| c.is_ascii_lowercase()) && name.eq_ignore_ascii_case(of)
 }
 
-/// The position of each field in its struct, by name: a look-up for each member, as structs and
-/// secrets may be large.
-pub(super) fn positions(fields: &'static [&'static str]) -> HashMap<&'static str, usize> {
-    // An alias may repeat a name; the first position counts.
-    fields.iter().enumerate().rev().map(|(position, field)| (*field, position)).collect()
+/// The fields of a struct, to look the name of each member up: structs and secrets may be large.
+/// Made once for each type in an extraction, because a map may hold thousands of one.
+pub(super) struct FieldIndex {
+    fields: &'static [&'static str],
+    positions: HashMap<&'static str, usize, RandomState>,
+    by_relaxed: HashMap<String, &'static str, RandomState>,
+}
+
+impl FieldIndex {
+    pub(super) fn of(fields: &'static [&'static str]) -> Self {
+        // An alias may repeat a name; the first position counts.
+        let positions = fields.iter().enumerate().rev();
+        Self {
+            fields,
+            positions: positions.map(|(position, field)| (*field, position)).collect(),
+            by_relaxed: fields.iter().rev().map(|field| (relaxed(field), *field)).collect(),
+        }
+    }
+
+    /// The position in the struct of the field of this very name.
+    pub(super) fn position(&self, name: &str) -> Option<usize> {
+        self.positions.get(name).copied()
+    }
+
+    fn exact(&self, name: &str) -> Option<&'static str> {
+        self.position(name).map(|position| self.fields[position])
+    }
+
+    fn any_spelling(&self, name: &str) -> Option<&'static str> {
+        self.exact(name).or_else(|| self.by_relaxed.get(&relaxed(name)).copied())
+    }
 }
 
 /// The first of several spellings. If all are tables, with what the others contain below it.

@@ -175,6 +175,11 @@ impl Context<'_> {
         self.state.borrow().mark(path).is_some_and(|mark| mark.dropped)
     }
 
+    /// Whether anything at all is known of a path: mostly not, and then no path is worth making.
+    pub(super) fn has_marks(&self) -> bool {
+        !self.state.borrow().marks.is_empty()
+    }
+
     /// Notes that the text at this path names a variant.
     pub(super) fn know_tag(&self, path: &str) {
         self.state.borrow_mut().marks.entry(path.to_owned()).or_default().tag = true;

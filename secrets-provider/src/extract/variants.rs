@@ -39,7 +39,7 @@ pub(super) enum Choice<'a> {
 /// The variant that a table is: the only member, or the only one of the highest layer. `None` if it
 /// has other keys, too, or is `{"value": x}`.
 pub(super) fn chosen<'a>(table: &'a Table, variants: &'static [&'static str]) -> Choice<'a> {
-    let (mut members, ambiguities) = fields::fields(table, variants);
+    let (mut members, ambiguities) = fields::fields(table, &fields::FieldIndex::of(variants));
     if members.iter().any(|(name, _)| !variants.contains(&name.as_ref())) || members.is_empty() {
         let mut entries = table.entries.iter();
         return match (entries.next(), entries.next()) {

@@ -340,13 +340,17 @@ impl<T: DeserializeOwned + Send + Sync + 'static> LiveBuilder<T> {
             let snapshots = placing.iter().zip(secrets);
             let snapshots = snapshots.map(|(placing, secrets)| placing.snapshot(secrets));
             let snapshot = Snapshot::overlaid(snapshots.collect::<Result<_, _>>()?);
-            let (Merged(mut tree), layers) = layers(&snapshot)?;
+            let (Merged(tree), layers) = layers(&snapshot)?;
             let (value, implied, names) = extract::extract_with_names(&tree, snapshot.names())?;
             let layers = layers.into_iter().map(|Merged(tree)| tree).collect();
             // The explanation shows the layers' own keys. A change of what fills a nested key
             // counts as its change.
-            let merged = Arc::new(tree.clone());
-            implied.iter().for_each(|implied| implied.add_to(&mut tree));
+            let merged = Arc::new(tree);
+            let mut tree = merged.clone();
+            if !implied.is_empty() {
+                let tree = Arc::make_mut(&mut tree);
+                implied.iter().for_each(|implied| implied.add_to(tree));
+            }
             let below = explained.clone().map(|explained| {
                 let none = snapshot.without_secrets();
                 Box::new(move || explained(&none)) as Below
@@ -354,7 +358,6 @@ impl<T: DeserializeOwned + Send + Sync + 'static> LiveBuilder<T> {
             let explained = explain::Sources::new(layers, merged, names)
                 .with_type(explain::fields_of::<T>(), implied)
                 .with_below(below);
-            let tree = Arc::new(tree);
             for check in &checks {
                 check(&value).map_err(rejected)?;
             }

@@ -3,31 +3,56 @@
 //! Compared are values, not origins: a new version of a secret with the old content changes no
 //! key. Versions before (for [`Rotating`](crate::Rotating) fields) count as part of the value.
 
-use std::collections::BTreeSet;
+use std::cmp::Ordering;
 
-use super::{Node, Table, Value, join};
+use super::{Node, Table, Value};
 
 impl Table {
     /// The dotted paths of the leaves that only one of the two has, or that differ.
     pub(crate) fn changed_keys(&self, other: &Table) -> Vec<String> {
         let mut keys = Vec::new();
-        changed(self, other, "", &mut keys);
+        changed(self, other, &mut String::new(), &mut keys);
         keys
     }
 }
 
-fn changed(old: &Table, new: &Table, at: &str, keys: &mut Vec<String>) {
+/// Walks both tables at once, in the order of the names. Most nodes are the same, so a path is made
+/// for those only that are not.
+fn changed(old: &Table, new: &Table, at: &mut String, keys: &mut Vec<String>) {
     let none = Table::default();
-    let names: BTreeSet<_> = old.entries.keys().chain(new.entries.keys()).collect();
-    for name in names {
-        let path = join(at, name);
-        let (was, is) = (old.entries.get(name), new.entries.get(name));
+    let (mut was, mut is) = (old.entries.iter().peekable(), new.entries.iter().peekable());
+    loop {
+        let order = match (was.peek(), is.peek()) {
+            (Some((was, _)), Some((is, _))) => was.cmp(is),
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (None, None) => return,
+        };
+        let was = if order.is_le() { was.next() } else { None };
+        let is = if order.is_ge() { is.next() } else { None };
+        let Some((name, _)) = was.or(is) else { return };
+        let (was, is) = (was.map(|(_, node)| node), is.map(|(_, node)| node));
+        let length = at.len();
         match (table_or(was, &none), table_or(is, &none)) {
-            (Some(was), Some(is)) => changed(was, is, &path, keys),
+            (Some(was), Some(is)) => {
+                push(at, name);
+                changed(was, is, at, keys);
+            }
             _ if same(was, is) => {}
-            _ => keys.push(path),
+            _ => {
+                push(at, name);
+                keys.push(at.clone());
+            }
         }
+        at.truncate(length);
     }
+}
+
+fn push(at: &mut String, name: &str) {
+    if !at.is_empty() {
+        at.push('.');
+    }
+    at.push_str(name);
 }
 
 /// The table that this node is, or `none` where there is no node.
@@ -80,5 +105,25 @@ mod tests {
         assert_eq!(old.changed_keys(&new), ["b", "c"]);
         assert_eq!(table(&[("a", "1")]).changed_keys(&table(&[("a", "2")])), ["a"]);
         assert!(old.changed_keys(&old).is_empty());
+    }
+
+    #[test]
+    fn changed_keys_below_tables_have_their_whole_paths_in_order() {
+        let below = |name: &str, table: Table| {
+            let origin = Arc::new(Origin::Environment { variable: "x".to_owned() });
+            let node = Node::new(Value::Table(table), origin);
+            Table { entries: [(name.to_owned(), node)].into(), source_text: None }
+        };
+        let tree = |entries: &[(&str, &str)]| {
+            let mut tree = below("a", below("b", table(entries)));
+            tree.overlay(table(&[("c", "1")]));
+            tree
+        };
+        let (old, new) = (tree(&[("x", "1"), ("y", "1")]), tree(&[("x", "2"), ("z", "1")]));
+        assert_eq!(old.changed_keys(&new), ["a.b.x", "a.b.y", "a.b.z"]);
+        // A table that comes or goes is its leaves; one in place of a value is one key.
+        assert_eq!(table(&[("c", "1")]).changed_keys(&old), ["a.b.x", "a.b.y"]);
+        assert_eq!(table(&[("a", "1"), ("c", "1")]).changed_keys(&old), ["a"]);
+        assert!(table(&[("c", "1")]).changed_keys(&tree(&[])).is_empty());
     }
 }

@@ -244,7 +244,14 @@ impl Table {
 
 /// `at.name`, or `name` at the root.
 pub(crate) fn join(at: &str, name: &str) -> String {
-    if at.is_empty() { name.to_owned() } else { format!("{at}.{name}") }
+    if at.is_empty() {
+        return name.to_owned();
+    }
+    let mut path = String::with_capacity(at.len() + 1 + name.len());
+    path.push_str(at);
+    path.push('.');
+    path.push_str(name);
+    path
 }
 
 #[cfg(test)]

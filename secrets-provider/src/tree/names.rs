@@ -105,6 +105,7 @@ impl Names {
     }
 
     /// With all names that `other` knows.
+    #[cfg(feature = "figment")]
     pub(crate) fn extend(&mut self, other: &Self) {
         for (at, known) in &other.tables {
             let own = self.tables.entry(at.clone()).or_default();
@@ -175,13 +176,18 @@ impl Names {
 
     /// A dotted path as it may be shown: what is not known to be a name is `*`.
     pub(crate) fn shown(&self, path: &str) -> String {
+        Self::shown_by(&[self], path)
+    }
+
+    /// The same, for a name that one of several knows.
+    fn shown_by(all: &[&Self], path: &str) -> String {
         if path.is_empty() {
             return String::new();
         }
         let (mut at, mut shown) = (String::new(), Vec::new());
         for part in path.split('.') {
             let name = relaxed(part);
-            match self.knows(&at, part, &name) {
+            match all.iter().any(|names| names.knows(&at, part, &name)) {
                 true => shown.push(part),
                 // A key with dots in it is still one key.
                 false if shown.last() == Some(&HIDDEN) => {}
@@ -192,11 +198,16 @@ impl Names {
         shown.join(".")
     }
 
-    /// These paths as they may be shown, in the order of the shown paths, each once.
-    pub(crate) fn counted<'a>(&self, paths: impl IntoIterator<Item = &'a str>) -> Vec<Shown> {
+    /// These paths as they may be shown, in the order of the shown paths, each once. `before` has
+    /// the names of a generation that may have had some of them.
+    pub(crate) fn counted<'a>(
+        &self,
+        before: &Self,
+        paths: impl IntoIterator<Item = &'a str>,
+    ) -> Vec<Shown> {
         let mut counts = BTreeMap::new();
         for path in paths {
-            *counts.entry(self.shown(path)).or_default() += 1;
+            *counts.entry(Self::shown_by(&[self, before], path)).or_default() += 1;
         }
         counts.into_iter().map(|(path, count)| Shown { path, count }).collect()
     }
@@ -263,15 +274,19 @@ mod tests {
         ] {
             assert_eq!(names.shown(path), shown, "{path}");
         }
-        let counted = names.counted(["tokens.tk-1", "database", "tokens.tk-2"]);
+        let mut before = Names::of_paths(["other"]);
+        before.know_fields("", &["extra"]);
+        let paths = ["tokens.tk-1", "database", "tokens.tk-2", "other", "extra", "hunter2"];
+        let counted = names.counted(&before, paths);
         let counted: Vec<_> = counted.iter().map(ToString::to_string).collect();
-        assert_eq!(counted, ["database", "tokens.* (2 keys)"]);
+        assert_eq!(counted, ["*", "database", "extra", "other", "tokens.* (2 keys)"]);
 
-        let mut both = Names::of_paths(["other"]);
-        both.know_fields("", &["extra"]);
-        both.extend(&names);
-        for path in ["other", "extra", "database.maxConnections", "hosts.1", "tokens"] {
-            assert_eq!(both.shown(path), path);
+        #[cfg(feature = "figment")]
+        {
+            before.extend(&names);
+            for path in ["other", "extra", "database.maxConnections", "hosts.1", "tokens"] {
+                assert_eq!(before.shown(path), path);
+            }
         }
     }
 }

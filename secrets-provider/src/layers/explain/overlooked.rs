@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::build::leaves;
+use super::build::for_each_leaf;
 use super::{Explanation, Provenance};
 use crate::tree::names::Names;
 use crate::tree::spelling::relaxed;
@@ -33,15 +33,22 @@ impl Overlooked {
 
 /// The secrets' keys in `merged` that are no fields, while a variable is the field of that name.
 pub(super) fn overlooked(merged: &Table, names: &Names) -> Vec<Overlooked> {
-    let (mut variables, mut secrets) = (Vec::new(), BTreeMap::<String, Vec<_>>::new());
-    for (path, node) in leaves(merged) {
-        let is_secret = matches!(&*node.origin, Origin::Secret { .. });
-        if is_secret && !names.is_field(&path) {
-            secrets.entry(relaxed(&path.concat())).or_default().push((path, node));
-        } else if node.origin.is_variable() && names.is_field(&path) {
-            variables.push((path, node));
+    let mut variables = Vec::new();
+    for_each_leaf(merged, &mut Vec::new(), &mut |path, node| {
+        if node.origin.is_variable() && names.is_field(path) {
+            variables.push((path.to_vec(), node));
         }
+    });
+    // Mostly there is no such variable, and no secret's key need be looked at.
+    if variables.is_empty() {
+        return Vec::new();
     }
+    let mut secrets = BTreeMap::<String, Vec<_>>::new();
+    for_each_leaf(merged, &mut Vec::new(), &mut |path, node| {
+        if matches!(&*node.origin, Origin::Secret { .. }) && !names.is_field(path) {
+            secrets.entry(relaxed(&path.concat())).or_default().push((path.to_vec(), node));
+        }
+    });
     let beside = |(path, variable): (Vec<&str>, &Node)| {
         let others = secrets.get(&relaxed(&path.concat())).into_iter().flatten();
         let pair = |(other, secret): &(Vec<&str>, &Node)| Overlooked {

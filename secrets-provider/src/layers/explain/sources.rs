@@ -3,11 +3,10 @@
 //! Every generation has one, made by `LiveBuilder`. Most are never asked, so nothing is compared
 //! before that. Texts in the trees are shared with those of the live generation.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use super::overlooked::{self, Overlooked};
-use super::{ExplainedKey, Explanation, build};
+use super::{ExplainedKey, Explanation, Provenance, build};
 use crate::extract::Implied;
 use crate::tree::Table;
 use crate::tree::names::Names;
@@ -87,14 +86,18 @@ impl Explanation {
     /// With `*` for every name that may be content. Keys that then look the same and have the same
     /// source are one, with their number.
     fn shown_by(self, names: &Names) -> Self {
-        let shown = |keys: Vec<ExplainedKey>| {
-            let mut rows: BTreeMap<_, ExplainedKey> = BTreeMap::new();
-            for key in keys {
-                let key = ExplainedKey { key: names.shown(&key.key), ..key };
-                let place = (key.key.clone(), key.source.clone(), key.hides.clone());
-                rows.entry(place).and_modify(|row| row.count += key.count).or_insert(key);
-            }
-            rows.into_values().collect()
+        fn place(row: &ExplainedKey) -> (&str, &Provenance, &[Provenance]) {
+            (&row.key, &row.source, &row.hides)
+        }
+        let shown = |mut rows: Vec<ExplainedKey>| {
+            rows.iter_mut().for_each(|row| row.key = names.shown(&row.key));
+            rows.sort_by(|one, other| place(one).cmp(&place(other)));
+            rows.dedup_by(|row, first| {
+                let is_same = place(row) == place(first);
+                first.count += if is_same { row.count } else { 0 };
+                is_same
+            });
+            rows
         };
         Self { keys: shown(self.keys), omitted: shown(self.omitted) }
     }
