@@ -74,7 +74,7 @@ fn proxy(url: &str) -> Option<&'static str> {
 }
 
 /// Host and port of a URL.
-fn address(url: &str) -> Option<(String, u16)> {
+pub(super) fn address(url: &str) -> Option<(String, u16)> {
     let (scheme, rest) = url.split_once("://")?;
     let authority = rest.split(['/', '?', '#']).next()?;
     let authority = authority.rsplit('@').next()?;
