@@ -13,6 +13,7 @@ mod facts;
 mod reach;
 mod repeated;
 mod secrets;
+mod tls;
 
 use std::path::PathBuf;
 
