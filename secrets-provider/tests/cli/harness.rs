@@ -144,9 +144,10 @@ pub(crate) fn scrubbed(text: &str) -> String {
             rest = &rest[TIME.len()..];
             continue;
         }
-        if let Some(after) = rest.strip_prefix("127.0.0.1:") {
-            result += "127.0.0.1:[port]";
-            rest = after.trim_start_matches(|c: char| c.is_ascii_digit());
+        let host = ["127.0.0.1:", "localhost:"].into_iter().find(|host| rest.starts_with(host));
+        if let Some(host) = host {
+            result += &format!("{host}[port]");
+            rest = rest[host.len()..].trim_start_matches(|c: char| c.is_ascii_digit());
             continue;
         }
         let length = rest.chars().next().map_or(1, char::len_utf8);
