@@ -48,6 +48,8 @@ struct Inner {
     of_caller: bool,
     /// Another rotation of the secret came first.
     superseded: bool,
+    /// The secret's KMS key refuses the caller, and is not broken itself.
+    key_denied: bool,
     parts: Vec<Error>,
 }
 
@@ -141,6 +143,7 @@ impl Error {
             secret: None,
             of_caller: false,
             superseded: false,
+            key_denied: false,
             parts: Vec::new(),
         }))
     }
@@ -175,6 +178,34 @@ impl Error {
     /// finishes it.
     pub fn is_superseded(&self) -> bool {
         self.0.superseded
+    }
+
+    /// The same error, marked as a refusal of the KMS key, which a policy may allow.
+    #[cfg(any(feature = "agent", feature = "aws"))]
+    pub(crate) fn key_denied(mut self) -> Self {
+        Arc::make_mut(&mut self.0).key_denied = true;
+        self
+    }
+
+    /// Whether something was refused that a policy can allow: a call
+    /// ([`AccessDenied`](ErrorKind::AccessDenied)), or the use of a secret's KMS key, which is
+    /// [`Kms`](ErrorKind::Kms) as a key that is disabled or deleted is. If there are several
+    /// failures, whether one of them is such a refusal.
+    /// [`SecretsManager::iam_policy`](crate::SecretsManager::iam_policy) has the policy.
+    ///
+    /// It is false for credentials that are not accepted: no policy makes them valid.
+    ///
+    /// ```
+    /// use secrets_provider::{Error, ErrorKind};
+    ///
+    /// assert!(Error::new(ErrorKind::AccessDenied, "not allowed").is_denied());
+    /// assert!(!Error::new(ErrorKind::Kms, "the key is disabled").is_denied());
+    /// ```
+    pub fn is_denied(&self) -> bool {
+        self.errors().iter().any(|error| {
+            let refused = error.0.kind == ErrorKind::AccessDenied && !error.0.of_caller;
+            refused || error.0.key_denied
+        })
     }
 
     /// The same error with the dotted key that it is about.

@@ -25,7 +25,7 @@ async fn all_is_well() {
 #[tokio::test]
 async fn what_is_broken_is_named() {
     type Break = fn(&Cli, &mut tokio::process::Command);
-    let breaks: [(&str, &str, Break); 18] = [
+    let breaks: [(&str, &str, Break); 20] = [
         ("no_region", LINE, |_, command| {
             command.env_remove("AWS_REGION");
         }),
@@ -42,6 +42,13 @@ async fn what_is_broken_is_named() {
         ("wrong_endpoint", LINE, |_, command| {
             let variable = "AWS_ENDPOINT_URL_SECRETS_MANAGER";
             command.env(variable, "http://127.0.0.1:9").env("AWS_MAX_ATTEMPTS", "1");
+        }),
+        ("no_tls", LINE, |cli, command| {
+            let url = cli.fake.endpoint_url().replace("http://", "https://");
+            command.env("AWS_ENDPOINT_URL_SECRETS_MANAGER", url);
+        }),
+        ("conflict", LINE, |cli, _| {
+            cli.fake.put("gaara/prod/jwt_secret", "canary-another");
         }),
         ("unknown_host", LINE, |_, command| {
             let url = "https://secretsmanager.eu-centrall-1.invalid";

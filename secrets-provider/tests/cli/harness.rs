@@ -125,7 +125,8 @@ pub(crate) async fn finished(mut command: Command, input: Option<&str>) -> Ran {
     }
 }
 
-/// The text with `[version 1]` and so on in place of ids, and `[port]` in place of the fake's.
+/// The text with `[version 1]` and so on in place of ids, `[time]` in place of times, and `[port]` in
+/// place of the fake's.
 pub(crate) fn scrubbed(text: &str) -> String {
     let mut known: BTreeMap<String, usize> = BTreeMap::new();
     let mut result = String::new();
@@ -138,9 +139,15 @@ pub(crate) fn scrubbed(text: &str) -> String {
             rest = &rest[36..];
             continue;
         }
-        if let Some(after) = rest.strip_prefix("127.0.0.1:") {
-            result += "127.0.0.1:[port]";
-            rest = after.trim_start_matches(|c: char| c.is_ascii_digit());
+        if rest.get(..TIME.len()).is_some_and(is_time) {
+            result += "[time]";
+            rest = &rest[TIME.len()..];
+            continue;
+        }
+        let host = ["127.0.0.1:", "localhost:"].into_iter().find(|host| rest.starts_with(host));
+        if let Some(host) = host {
+            result += &format!("{host}[port]");
+            rest = rest[host.len()..].trim_start_matches(|c: char| c.is_ascii_digit());
             continue;
         }
         let length = rest.chars().next().map_or(1, char::len_utf8);
@@ -154,5 +161,14 @@ fn is_uuid(text: &str) -> bool {
     text.bytes().enumerate().all(|(at, c)| match at {
         8 | 13 | 18 | 23 => c == b'-',
         _ => c.is_ascii_hexdigit(),
+    })
+}
+
+const TIME: &str = "0000-00-00T00:00:00Z";
+
+fn is_time(text: &str) -> bool {
+    text.bytes().zip(TIME.bytes()).all(|(c, expected)| match expected {
+        b'0' => c.is_ascii_digit(),
+        other => c == other,
     })
 }

@@ -2,7 +2,8 @@
 
 use insta::assert_snapshot;
 
-use crate::harness::Cli;
+use crate::harness::{Cli, finished, words};
+use crate::prompt::Terminal;
 
 #[tokio::test]
 async fn get_shows_names_versions_and_shapes_and_no_value() {
@@ -83,14 +84,14 @@ async fn settings_of_aws_come_from_dotenv_and_from_switches() {
         command
     };
     let line = "get --prefix gaara/prod".to_owned();
-    let ran = crate::harness::finished(with(line.clone()), None).await;
+    let ran = finished(with(line.clone()), None).await;
     assert_eq!(ran.code, 1);
     assert!(ran.err.contains("no AWS region is configured"), "{}", ran.err);
     let switches = format!("{line} --region eu-central-1 --endpoint-url {url}");
-    assert_eq!(crate::harness::finished(with(switches), None).await.code, 0);
+    assert_eq!(finished(with(switches), None).await.code, 0);
     // The selection of a file is found beside its settings of AWS.
     cli.write(".env", &format!("{dotenv}SECRETS_MANAGER_PREFIX=gaara/prod\n"));
-    let ran = crate::harness::finished(with(line), None).await;
+    let ran = finished(with(line), None).await;
     assert_eq!(ran.code, 0, "{}", ran.err);
 }
 
@@ -165,6 +166,39 @@ async fn explain_shows_sources_and_marks_what_hides() {
 }
 
 #[tokio::test]
+async fn colours_are_for_terminals_that_want_them() {
+    let cli = Cli::with_secrets().await;
+    let shown = async |line: &str, variables: &[(&str, &str)]| {
+        let terminal = Terminal::open();
+        let mut command = cli.command(&words(line));
+        command.envs(variables.iter().copied());
+        command.stdout(terminal.program.try_clone().expect("a copy"));
+        assert_eq!(finished(command, None).await.code, 0, "{line}");
+        terminal.shows()
+    };
+    for (variables, coloured) in [
+        (&[][..], true),
+        (&[("NO_COLOR", "1")], false),
+        (&[("NO_COLOR", "")], true),
+        (&[("TERM", "dumb")], false),
+    ] {
+        for line in ["get", "explain", "doctor", "import old.env"] {
+            cli.write("old.env", "A=canary-a\n");
+            let shown = shown(&format!("{line} --prefix gaara/prod"), variables).await;
+            assert_eq!(shown.contains('\u{1b}'), coloured, "{line} {variables:?}: {shown:?}");
+            assert!(!shown.contains("canary"), "{shown}");
+        }
+    }
+    // A value on a terminal ends with a line break, which it does not have elsewhere.
+    let shown = shown("get jwt-secret --reveal --prefix gaara/prod", &[]).await;
+    assert!(shown.starts_with("canary-jwt-secret\r\n"), "{shown:?}");
+    for line in ["get", "explain", "doctor"] {
+        let ran = cli.run(&format!("{line} --prefix gaara/prod")).await;
+        assert!(!ran.out.contains('\u{1b}'), "{line}: {}", ran.out);
+    }
+}
+
+#[tokio::test]
 async fn policy_has_three_forms_and_parts_to_add() {
     let cli = Cli::new().await;
     let queue = "arn:aws:sqs:us-east-1:123456789012:changes";
@@ -178,6 +212,13 @@ async fn policy_has_three_forms_and_parts_to_add() {
     );
     let form = format!("policy {some} --cloudformation");
     assert_snapshot!("policy_cloudformation", cli.run(&form).await.shown());
+    let topic = "arn:aws:sns:us-east-1:123456789012:gaara-secret-changes";
+    let mut of_topic = cli.command(&words("policy --prefix gaara/prod --terraform --push"));
+    of_topic.arg(topic).env("AWS_ACCOUNT_ID", "123456789012");
+    assert_snapshot!("policy_topic", finished(of_topic, None).await.shown());
+    let json = cli.run(&format!("policy {some} --terraform --json")).await;
+    let json: serde_json::Value = serde_json::from_str(&json.out).expect("JSON");
+    assert!(json["terraform"].as_str().is_some_and(|it| it.starts_with("resource ")), "{json}");
     let setup = cli.run("policy --prefix gaara/prod --push-setup").await;
     assert!(setup.out.contains("AWS::SQS::Queue"), "{}", setup.out);
     assert_eq!(cli.run("policy --prefix a --push queue").await.code, 1);

@@ -20,14 +20,14 @@ use crate::harness::{Cli, words};
 /// Far more than any step takes.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A terminal: what a person has before them, and what a program has as its standard input.
-struct Terminal {
+/// A terminal: what a person has before them, and what a program has as its standard input or output.
+pub(crate) struct Terminal {
     person: OwnedFd,
-    program: OwnedFd,
+    pub(crate) program: OwnedFd,
 }
 
 impl Terminal {
-    fn open() -> Self {
+    pub(crate) fn open() -> Self {
         let person = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
         grantpt(&person).expect("its owner");
         unlockpt(&person).expect("it unlocks");
@@ -45,7 +45,7 @@ impl Terminal {
     }
 
     /// What a person sees, apart from the prompt, which goes to standard error.
-    fn shows(&self) -> String {
+    pub(crate) fn shows(&self) -> String {
         // So that reading ends.
         let mut person = std::fs::File::from(self.person.try_clone().expect("a copy"));
         person.write_all(b"end\n").expect("it is typed");

@@ -31,9 +31,9 @@ use crate::observe::status::Calls;
 use crate::secret::Fetched;
 use crate::unwind::lock;
 
-/// The port of the agent and of the extension, unless a variable names another.
+/// The port of the agent and of the extension, unless the variable names another.
 const PORT: u16 = 2773;
-const PORT_VARIABLE: &str = "PARAMETERS_SECRETS_EXTENSION_HTTP_PORT";
+pub(super) const PORT_VARIABLE: &str = "PARAMETERS_SECRETS_EXTENSION_HTTP_PORT";
 
 /// How long one call may take. A fetch has its own, shorter or longer, deadline.
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
@@ -105,6 +105,10 @@ impl Core {
             versions: Mutex::default(),
             calls: Mutex::default(),
         }))
+    }
+
+    pub(super) fn base(&self) -> &str {
+        &self.base
     }
 
     pub(super) fn calls(&self) -> Calls {

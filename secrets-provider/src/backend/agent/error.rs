@@ -98,6 +98,7 @@ impl Call<'_> {
             }
             Some(Meaning::Denied) if message.contains("kms") => self
                 .error(ErrorKind::Kms, "its KMS key may not be used by the agent's role")
+                .key_denied()
                 .with_hint("allow kms:Decrypt: `iam_policy()` prints the agent's policy"),
             Some(Meaning::Denied) => {
                 self.error(ErrorKind::AccessDenied, "access denied to the agent's role").with_hint(

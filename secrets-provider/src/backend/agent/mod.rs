@@ -88,7 +88,8 @@ struct Settings {
 
 impl Agent {
     /// The agent at `http://localhost:2773`, or at the port that the variable
-    /// `PARAMETERS_SECRETS_EXTENSION_HTTP_PORT` names. Nothing is called before the first fetch.
+    /// `PARAMETERS_SECRETS_EXTENSION_HTTP_PORT` ([`PORT_VARIABLE`](Self::PORT_VARIABLE)) names.
+    /// Nothing is called before the first fetch.
     pub fn local() -> Self {
         let settings =
             Settings { address: None, token: Source::Variables, role: None, ttl: DEFAULT_TTL };
@@ -140,6 +141,28 @@ impl Agent {
     /// set it; it is what [`Status::cache_ttl`](crate::Status::cache_ttl) shows.
     pub fn cache_ttl(self, ttl: Duration) -> Self {
         self.change(|settings| settings.ttl = ttl)
+    }
+
+    /// The variable that names the port of [`local`](Self::local), in place of 2773. It is that of
+    /// the extension.
+    pub const PORT_VARIABLE: &'static str = core::PORT_VARIABLE;
+
+    /// Where the agent is asked: the [`address`](Self::address), or that of
+    /// [`local`](Self::local) with its port. Nothing is called.
+    ///
+    /// ```
+    /// use secrets_provider::Agent;
+    ///
+    /// let agent = Agent::local().address("http://127.0.0.1:2774/");
+    /// assert_eq!(agent.url()?, "http://127.0.0.1:2774");
+    /// # Ok::<(), secrets_provider::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `Config` for an address or a port that cannot be one.
+    pub fn url(&self) -> Result<&str, Error> {
+        self.core().map(|core| core.base())
     }
 
     fn core(&self) -> Result<&Arc<Core>, Error> {

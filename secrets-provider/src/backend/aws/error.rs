@@ -161,6 +161,7 @@ impl Call<'_> {
                 match self.id {
                     Some(id) if message.contains("kms") => self
                         .error(ErrorKind::Kms, "its KMS key may not be used")
+                        .key_denied()
                         .with_hint(denied::kms_hint(id, self.location, message)),
                     _ => self
                         .error(ErrorKind::AccessDenied, "access denied")

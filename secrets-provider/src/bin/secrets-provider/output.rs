@@ -120,29 +120,37 @@ impl Output {
 
     /// Prints a line to standard error that is no result.
     pub(crate) fn note(&self, text: &str) {
-        // Nothing can be done if the terminal is gone.
-        let _ = writeln!(io::stderr(), "{text}");
+        match self.json {
+            true => complain(&json!({ "note": text }).to_string()),
+            false => complain(text),
+        }
     }
 
     /// Prints a warning to standard error.
     pub(crate) fn warning(&self, text: &str) {
         match self.json {
-            true => self.note(&json!({ "warning": text }).to_string()),
-            false => self.note(&format!("{}: {text}", painted(self.err, Paint::Warn, "warning"))),
+            true => complain(&json!({ "warning": text }).to_string()),
+            false => complain(&format!("{}: {text}", painted(self.err, Paint::Warn, "warning"))),
         }
     }
 
     /// Prints an error.
     pub(crate) fn error(&self, error: &Error) {
         match self.json {
-            true => self.note(&json!({ "error": error_json(error) }).to_string()),
+            true => complain(&json!({ "error": error_json(error) }).to_string()),
             false => {
                 let error = error.to_string();
                 let error = wording::of_program(&error);
-                self.note(&format!("{}: {error}", painted(self.err, Paint::Bad, "error")));
+                complain(&format!("{}: {error}", painted(self.err, Paint::Bad, "error")));
             }
         }
     }
+}
+
+/// Writes a line to standard error.
+fn complain(line: &str) {
+    // Nothing can be done if the terminal is gone.
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 fn painted(colours: bool, paint: Paint, text: &str) -> String {

@@ -19,8 +19,8 @@ use crate::{Ended, WELL};
 /// No call is made. AWS_ACCOUNT_ID gives the account, which is `*` otherwise.
 #[derive(Debug, Args)]
 pub(crate) struct Policy {
-    /// Also allow receiving the queue of the push, by its ARN.
-    #[arg(long, value_name = "QUEUE-ARN")]
+    /// Also allow receiving the push: by the ARN of its queue, or of its topic.
+    #[arg(long, value_name = "ARN")]
     push: Option<String>,
     /// Print the template of the push itself (rule and queue) for CloudFormation, and no policy.
     #[arg(long, conflicts_with_all = ["push", "rotate", "terraform", "cloudformation"])]
@@ -54,19 +54,22 @@ impl Policy {
             manager.secret_id(name)?;
             documents.push(manager.rotation(name).iam_policy());
         }
-        let queue = self.push.as_deref().map(queue).transpose()?;
-        if let ([document], None, false) =
-            (&documents[..], &queue, self.terraform || self.cloudformation)
-        {
+        if let Some(arn) = &self.push {
+            // What is not known here may be anything, as in the policy of the secrets.
+            let account = selection.variable("AWS_ACCOUNT_ID").unwrap_or_else(|| "*".to_owned());
+            documents.push(receiver(arn, &account, &manager.push_setup()?)?);
+        }
+        if let ([document], false) = (&documents[..], self.terraform || self.cloudformation) {
             output.text(document)?;
             return Ok(WELL);
         }
-        let policy = joined(&documents, queue)?;
-        output.text(&match (self.terraform, self.cloudformation) {
-            (true, _) => terraform(&policy),
-            (_, true) => pretty(&cloudformation(&policy)),
-            _ => pretty(&policy),
-        })?;
+        let policy = joined(&documents)?;
+        match (self.terraform, self.cloudformation) {
+            (true, _) if output.json() => output.value(&json!({ "terraform": terraform(&policy) })),
+            (true, _) => output.text(&terraform(&policy)),
+            (_, true) => output.text(&pretty(&cloudformation(&policy))),
+            _ => output.text(&pretty(&policy)),
+        }?;
         Ok(WELL)
     }
 }
@@ -100,7 +103,8 @@ impl Policy {
             );
         }
         match (self.terraform, output.json()) {
-            (true, _) => output.text(&vault_terraform(policy))?,
+            (true, true) => output.value(&json!({ "terraform": vault_terraform(policy) }))?,
+            (true, false) => output.text(&vault_terraform(policy))?,
             (false, true) => output.value(&json!({ "policy": policy }))?,
             (false, false) => output.text(policy)?,
         }
@@ -108,35 +112,57 @@ impl Policy {
     }
 }
 
-/// The statement for a queue.
-fn queue(arn: &str) -> Result<Value, Error> {
-    let parts: Vec<&str> = arn.splitn(6, ':').collect();
-    if !matches!(parts[..], ["arn", _, "sqs", _, _, _]) {
-        let message = "the queue of --push is not an ARN of SQS";
-        return Err(Error::new(ErrorKind::Config, message)
-            .with_hint("give it as arn:aws:sqs:eu-central-1:123456789012:name"));
+/// What may be received, as the library's template of the push has it: of the queue with this ARN, or
+/// of an own queue on the topic with this ARN.
+fn receiver(arn: &str, account: &str, template: &str) -> Result<String, Error> {
+    let parts: Vec<&str> = arn.split(':').collect();
+    let is_plain = arn.bytes().all(|c| c.is_ascii_alphanumeric() || b":-_.".contains(&c));
+    let ["arn", partition, service @ ("sqs" | "sns"), region, _, name] = parts[..] else {
+        return Err(no_push());
+    };
+    if !is_plain || name.is_empty() {
+        return Err(no_push());
     }
-    Ok(json!({
-        "Sid": "ReceivePush",
-        "Effect": "Allow",
-        "Action": ["sqs:ReceiveMessage", "sqs:DeleteMessage"],
-        "Resource": arn,
-    }))
+    let output = if service == "sqs" { "ReaderPolicy" } else { "TopicReaderPolicy" };
+    let template: Value = serde_json::from_str(template).map_err(|_| no_json())?;
+    let policy = template["Outputs"][output]["Value"]["Fn::Sub"].as_str().ok_or_else(no_json)?;
+    // An own queue has the beginning of the topic's name.
+    let own = name.get(..MAX_OF_TOPIC).unwrap_or(name);
+    let known = [
+        ("${Changes.Arn}", arn),
+        ("${Topic}", arn),
+        ("${AWS::Partition}", partition),
+        ("${AWS::Region}", region),
+        ("${AWS::AccountId}", account),
+        ("${AWS::StackName}", own),
+    ];
+    Ok(known.iter().fold(policy.to_owned(), |text, (name, value)| text.replace(name, value)))
+}
+
+/// How much of a topic's name is in that of an own queue, as `push_setup` says.
+const MAX_OF_TOPIC: usize = 42;
+
+fn no_push() -> Error {
+    Error::new(ErrorKind::Config, "--push is no ARN of a queue of SQS or a topic of SNS").with_hint(
+        "give it as arn:aws:sqs:eu-central-1:123456789012:name, or with `sns` for a topic",
+    )
+}
+
+fn no_json() -> Error {
+    Error::new(ErrorKind::Invalid, "the library's policy is not JSON")
 }
 
 /// One policy of several, in which each statement has an id of its own, as IAM wants it.
-fn joined(documents: &[String], more: Option<Value>) -> Result<Value, Error> {
+fn joined(documents: &[String]) -> Result<Value, Error> {
     let mut statements: Vec<Value> = Vec::new();
     for document in documents {
-        let document: Value = serde_json::from_str(document)
-            .map_err(|_| Error::new(ErrorKind::Invalid, "the library's policy is not JSON"))?;
+        let document: Value = serde_json::from_str(document).map_err(|_| no_json())?;
         for statement in document["Statement"].as_array().into_iter().flatten() {
             if !statements.contains(statement) {
                 statements.push(statement.clone());
             }
         }
     }
-    statements.extend(more);
     let mut taken = BTreeSet::new();
     for statement in &mut statements {
         let Some(sid) = statement["Sid"].as_str().map(str::to_owned) else { continue };
@@ -202,7 +228,7 @@ mod tests {
         let document = |resource: &str| {
             json!({"Statement": [{"Sid": "Keys", "Resource": resource}]}).to_string()
         };
-        let policy = joined(&[document("a"), document("b"), document("a")], None).expect("JSON");
+        let policy = joined(&[document("a"), document("b"), document("a")]).expect("JSON");
         let sids: Vec<_> = policy["Statement"].as_array().into_iter().flatten().collect();
         assert_eq!(sids.len(), 2);
         assert_eq!((&sids[0]["Sid"], &sids[1]["Sid"]), (&json!("Keys"), &json!("Keys2")));
@@ -214,11 +240,37 @@ mod tests {
         assert!(text.contains("a/$${b}%%{c}"), "{text}");
     }
 
+    fn statements(arn: &str) -> Vec<Value> {
+        let template = secrets_provider::SecretsManager::prefix("app").push_setup();
+        let policy = receiver(arn, "*", &template.expect("a template")).expect("a policy");
+        assert!(!policy.contains("${"), "{policy}");
+        let policy: Value = serde_json::from_str(&policy).expect("JSON");
+        policy["Statement"].as_array().expect("statements").clone()
+    }
+
     #[test]
-    fn a_queue_is_given_by_its_arn() {
-        assert!(queue("arn:aws:sqs:eu-central-1:123456789012:changes").is_ok());
-        for wrong in ["https://sqs.eu-central-1.amazonaws.com/1/q", "arn:aws:sns:r:a:t", ""] {
-            assert!(queue(wrong).is_err(), "{wrong}");
+    fn a_push_is_a_queue_or_a_topic() {
+        let queue = "arn:aws:sqs:eu-central-1:123456789012:changes";
+        let [statement] = &statements(queue)[..] else { panic!("one statement") };
+        assert_eq!(statement["Resource"], queue);
+        let topic = format!("arn:aws-cn:sns:cn-north-1:123456789012:{}", "x".repeat(50));
+        let of_topic = statements(&topic);
+        let resource = |at: usize| of_topic[at]["Resource"].as_str().expect("a resource");
+        let own = format!("arn:aws-cn:sqs:cn-north-1:*:secrets-provider-{}-*", "x".repeat(42));
+        assert_eq!((resource(0), resource(1), resource(2)), (own.as_str(), topic.as_str(), "*"));
+    }
+
+    #[test]
+    fn what_is_no_arn_of_either_is_an_error() {
+        for wrong in [
+            "https://sqs.eu-central-1.amazonaws.com/1/q",
+            "arn:aws:sns:r:a:t:subscription",
+            "arn:aws:s3:::bucket",
+            "arn:aws:sqs:r:a:",
+            "arn:aws:sqs:r:a:q\"",
+            "",
+        ] {
+            assert!(receiver(wrong, "*", "{}").is_err(), "{wrong}");
         }
     }
 }

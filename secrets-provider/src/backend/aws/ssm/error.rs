@@ -97,7 +97,7 @@ impl Call<'_> {
     fn refused(self, code: &str, message: Option<&str>, status: u16) -> Error {
         let message = message.unwrap_or_default().to_ascii_lowercase();
         let denied_key = || {
-            self.error(ErrorKind::Kms, "its KMS key may not be used").with_hint(
+            self.error(ErrorKind::Kms, "its KMS key may not be used").key_denied().with_hint(
                 "allow kms:Decrypt on the key that encrypts it, in the policy of the role and in \
                  that of the key; `iam_policy()` prints the statement",
             )

@@ -7,7 +7,7 @@ use aws_credential_types::credential_feature::AwsCredentialFeature as Feature;
 use aws_credential_types::provider::ProvideCredentials as _;
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::error::ProvideErrorMetadata as _;
-use secrets_provider::{ErrorKind, SecretsManager};
+use secrets_provider::SecretsManager;
 use serde_json::Value;
 use tokio::time::timeout;
 
@@ -263,9 +263,4 @@ fn known(code: String) -> String {
         true if not_accepted(&code).is_some() => code,
         _ => "an unknown code".to_owned(),
     }
-}
-
-/// Whether an error says that something is not allowed.
-pub(super) fn is_denied(kind: ErrorKind) -> bool {
-    matches!(kind, ErrorKind::AccessDenied | ErrorKind::Kms)
 }

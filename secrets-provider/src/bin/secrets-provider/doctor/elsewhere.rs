@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use secrets_provider::Agent;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -26,9 +27,6 @@ pub(super) async fn vault(selection: &Selection, lines: &mut Vec<Line>) -> bool 
     reached
 }
 
-/// The variable with the port of AWS's agent, and the port without it.
-const AGENT_PORT: (&str, u16) = ("PARAMETERS_SECRETS_EXTENSION_HTTP_PORT", 2773);
-
 /// How long the agent, which is on this machine, may take to accept a connection.
 const AGENT_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -36,23 +34,27 @@ const AGENT_PATIENCE: Duration = Duration::from_secs(5);
 ///
 /// No proxy is looked for, because the library uses none to reach the agent.
 pub(super) async fn agent(lines: &mut Vec<Line>) -> bool {
-    let (variable, usual) = AGENT_PORT;
-    let port = match std::env::var(variable).map(|port| port.parse()) {
-        Err(_) => usual,
-        Ok(Ok(port)) => port,
-        // What reads the secrets says what is wrong with it.
-        Ok(Err(_)) => return true,
+    let agent = Agent::local();
+    let address = match agent.url() {
+        Ok(url) => reach::address(url),
+        Err(error) => {
+            lines.extend(Line::of_error("agent", &error));
+            return false;
+        }
     };
-    let connected = timeout(AGENT_PATIENCE, TcpStream::connect(("localhost", port))).await;
+    // The library has checked the URL.
+    let Some((host, port)) = address else { return true };
+    let connected = timeout(AGENT_PATIENCE, TcpStream::connect((host.as_str(), port))).await;
     let reached = matches!(connected, Ok(Ok(_)));
     lines.push(match reached {
-        true => Line::good("agent", format!("localhost:{port} answers")),
-        false => Line::new(Mark::Bad, "agent", format!("localhost:{port} does not answer")).todo(
-            format!(
-                "start the agent, or set {variable} to its port; in Lambda, attach the layer of \
-                 the extension"
-            ),
-        ),
+        true => Line::good("agent", format!("{host}:{port} answers")),
+        false => {
+            Line::new(Mark::Bad, "agent", format!("{host}:{port} does not answer")).todo(format!(
+                "start the agent, or set {} to its port; in Lambda, attach the layer of the \
+                 extension",
+                Agent::PORT_VARIABLE
+            ))
+        }
     });
     reached
 }

@@ -1,21 +1,24 @@
 //! `doctor`: goes through the set-up as an operator would, a line for each thing, with what to do.
 //!
 //! `account` looks at region, credentials, endpoint and permissions, with `reach` and `clock`;
-//! `elsewhere` at other stores, `secrets` at each secret and what is made of it, `cost` counts. Each makes lines; this file puts them in order and prints
+//! `elsewhere` at other stores, `secrets` at what is read and what is made of it, `facts` at what AWS
+//! knows about each secret, `cost` counts. Each makes lines; this file puts them in order and prints
 //! them. Nothing is changed. Values are read, as the service would, and never shown.
 
 mod account;
 mod clock;
 mod cost;
 mod elsewhere;
+mod facts;
 mod reach;
 mod repeated;
 mod secrets;
+mod tls;
 
 use std::path::PathBuf;
 
 use clap::Args;
-use secrets_provider::{Error, ErrorKind};
+use secrets_provider::Error;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -104,11 +107,7 @@ impl Line {
                 (None, None) => (topic, text),
             };
             let todo = error.hint().map(|hint| wording::of_program(hint).into_owned());
-            // A key that is disabled needs no policy.
-            let denied = match error.kind() {
-                ErrorKind::AccessDenied => true,
-                kind => kind == ErrorKind::Kms && text.contains("denied"),
-            };
+            let denied = error.is_denied();
             Self { todo, denied, ..Self::new(Mark::Bad, topic, wording::of_program(text)) }
         };
         match error.errors() {

@@ -1,11 +1,11 @@
-//! Whether a server can be reached: its name, and a connection.
+//! Whether a server can be reached: its name, a connection, and TLS.
 
 use std::net::IpAddr;
 use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::{Line, Mark};
+use super::{Line, Mark, tls};
 
 /// How long one step may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -18,7 +18,7 @@ pub(super) struct Advice<'a> {
     pub(super) is_aws: bool,
 }
 
-/// Looks a server up and connects to it.
+/// Looks a server up and connects to it; with a URL of AWS that has `https`, also by TLS.
 pub(super) async fn endpoint(url: &str, advice: &Advice<'_>) -> Line {
     let bad = |text: String| Line::new(Mark::Bad, "endpoint", text);
     let correct = |otherwise: &str| match advice.set_by {
@@ -42,10 +42,20 @@ pub(super) async fn endpoint(url: &str, advice: &Advice<'_>) -> Line {
     };
     let private = advice.is_aws && is_private(first.ip());
     match timeout(PATIENCE, tokio::net::TcpStream::connect(&found[..])).await {
-        Ok(Ok(_)) if private => {
-            Line::good("endpoint", format!("{host}:{port} answers, at a VPC endpoint"))
+        Ok(Ok(connection)) => {
+            // What Vault's client trusts is its own matter.
+            let secure = is_https(url) && advice.is_aws;
+            let problem = match secure {
+                true => tls::problem(connection, &host, PATIENCE).await,
+                false => None,
+            };
+            if let Some((what, todo)) = problem {
+                return bad(format!("{host}:{port} answers, but {what}")).todo(todo);
+            }
+            let by = if secure { " by TLS" } else { "" };
+            let place = if private { ", at a VPC endpoint" } else { "" };
+            Line::good("endpoint", format!("{host}:{port} answers{by}{place}"))
         }
-        Ok(Ok(_)) => Line::good("endpoint", format!("{host}:{port} answers")),
         _ if private => bad(format!("{host}:{port} is a VPC endpoint that does not answer"))
             .todo("let its security group allow HTTPS from here"),
         _ => bad(format!("{host}:{port} does not answer")).todo(correct(
@@ -65,16 +75,19 @@ fn is_private(ip: IpAddr) -> bool {
 /// The variable whose proxy a call goes through.
 fn proxy(url: &str) -> Option<&'static str> {
     let is_set = |name: &&&str| std::env::var_os(name).is_some_and(|proxy| !proxy.is_empty());
-    let names: &[&'static str] =
-        match url.get(..5).is_some_and(|it| it.eq_ignore_ascii_case("https")) {
-            true => &["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"],
-            false => &["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"],
-        };
+    let names: &[&'static str] = match is_https(url) {
+        true => &["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"],
+        false => &["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"],
+    };
     names.iter().find(is_set).copied()
 }
 
+fn is_https(url: &str) -> bool {
+    url.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https:"))
+}
+
 /// Host and port of a URL.
-fn address(url: &str) -> Option<(String, u16)> {
+pub(super) fn address(url: &str) -> Option<(String, u16)> {
     let (scheme, rest) = url.split_once("://")?;
     let authority = rest.split(['/', '?', '#']).next()?;
     let authority = authority.rsplit('@').next()?;

@@ -1,16 +1,13 @@
-//! Each secret: whether it is read, and what AWS knows about it; then what is made of all of them.
+//! Each secret: whether it is read; then what is made of all of them. `facts` has what AWS knows about
+//! each.
 
 use std::path::Path;
-use std::time::{Duration, SystemTime};
 
-use aws_sdk_secretsmanager::operation::describe_secret::DescribeSecretOutput;
-use aws_sdk_secretsmanager::primitives::DateTime;
-use aws_sdk_secretsmanager::types::StatusType;
 use secrecy::{ExposeSecret as _, SecretString};
-use secrets_provider::{Error, Layer, Layers, SecretVersion, SecretsManager, Snapshot};
+use secrets_provider::{Error, ErrorKind, Layer, Layers, SecretVersion, SecretsManager, Snapshot};
 use serde_json::Value;
 
-use super::account::is_denied;
+use super::facts::{self, Read};
 use super::{Line, Mark, repeated};
 use crate::check::{self, Finding, Schema};
 use crate::output::printable;
@@ -50,8 +47,9 @@ pub(super) async fn look(
         }
         Err(error) => {
             let mut found = Line::of_error(look.topic, &error);
-            for line in found.iter_mut().filter(|line| line.text.contains("has a key twice")) {
-                point_out(selection, line).await;
+            // There is a line for each of the failures.
+            for (line, error) in found.iter_mut().zip(error.errors()) {
+                point_out(selection, error, line).await;
             }
             // The library says more about a call that was tried already.
             lines.retain(|line| {
@@ -63,8 +61,12 @@ pub(super) async fn look(
         }
     };
     let Some(secrets) = secrets else { return Ok(0) };
+    let read = shapes(&secrets);
     if selection.is_aws() {
-        facts(selection, secrets.secrets(), look.max_age, lines).await;
+        facts::look(selection, &read, look.max_age, lines).await;
+    } else {
+        let shape = |read: Read<'_>| Some(Line::good(read.name, read.shape?));
+        lines.extend(read.into_iter().filter_map(shape));
     }
     if !secrets.secrets().is_empty() {
         made(selection, &secrets, lines);
@@ -75,9 +77,31 @@ pub(super) async fn look(
     Ok(secrets.secrets().len())
 }
 
-/// Says where a key is twice. Its name may be secret, its place is not.
-async fn point_out(selection: &Selection, line: &mut Line) {
-    let Ok(Some(text)) = text_of(selection, &line.topic).await else { return };
+/// Each secret that was read, with what its value is.
+fn shapes(secrets: &Snapshot) -> Vec<Read<'_>> {
+    let tree = Tree::of(&Layers::new().secrets(secrets)).ok();
+    let shape = |path: &str| match path {
+        // The root has the keys of the others, too.
+        "" if secrets.secrets().len() > 1 => None,
+        path => tree.as_ref()?.at(path).map(Tree::shape),
+    };
+    let read = secrets.secrets().iter().map(|secret| Read {
+        name: secret.name(),
+        version_id: secret.version_id(),
+        shape: shape(secret.key_path()),
+    });
+    read.collect()
+}
+
+/// Says more about a secret that is not read than the library can. Where a key is twice, its name
+/// may be secret, and its place is not.
+async fn point_out(selection: &Selection, error: &Error, line: &mut Line) {
+    if !selection.is_aws() {
+        return;
+    }
+    facts::add(selection, error, line).await;
+    let (ErrorKind::Malformed, Some(id)) = (error.kind(), error.secret()) else { return };
+    let Ok(Some(text)) = text_of(selection, id).await else { return };
     if let Some([first, second]) = repeated::places(text.expose_secret()) {
         let place = |(line, column): repeated::Place| format!("line {line}, column {column}");
         line.todo = Some(format!(
@@ -90,9 +114,6 @@ async fn point_out(selection: &Selection, line: &mut Line) {
 }
 
 async fn text_of(selection: &Selection, id: &str) -> Result<Option<SecretString>, Error> {
-    if !selection.is_aws() {
-        return Ok(None);
-    }
     let client = selection.one(id).await?.sdk_client().await?;
     Ok(match store::current(&client, id).await? {
         Some((_, store::Payload::Text(text))) => Some(text),
@@ -152,110 +173,6 @@ fn count(secrets: &[SecretVersion]) -> String {
         1 => "1 secret".to_owned(),
         number => format!("{number} secrets"),
     }
-}
-
-async fn facts(
-    selection: &Selection,
-    secrets: &[SecretVersion],
-    max_age: Option<u64>,
-    lines: &mut Vec<Line>,
-) {
-    for secret in secrets {
-        match store::describe(selection, secret.name()).await {
-            Ok(described) => {
-                let found =
-                    described.0.map(|facts| of_facts(secret, &facts, max_age, SystemTime::now()));
-                lines.extend(found.into_iter().flatten());
-            }
-            // Only this command needs it, so one line is enough.
-            Err(error) if is_denied(error.kind()) => {
-                let text = "not allowed; the facts about secrets are not looked at";
-                lines.push(
-                    Line::new(Mark::Warn, "DescribeSecret", text)
-                        .todo("a service does not need it; allow it to who runs this command"),
-                );
-                return;
-            }
-            Err(error) => lines.extend(Line::of_error(secret.name(), &error)),
-        }
-    }
-}
-
-/// What the facts about one secret say. Pure.
-fn of_facts(
-    secret: &SecretVersion,
-    facts: &DescribeSecretOutput,
-    max_age: Option<u64>,
-    now: SystemTime,
-) -> Vec<Line> {
-    let name = secret.name();
-    let warn = |text: String, todo: &str| Line::new(Mark::Warn, name, text).todo(todo);
-    let mut lines = Vec::new();
-    let mut parts = vec![format!("version {}", secret.version_id())];
-    if let Some(changed) = facts.last_changed_date() {
-        let days = age(changed, now).as_secs() / (24 * 3600);
-        parts.push(format!("changed {} days ago", days));
-        if max_age.is_some_and(|max| days > max) {
-            lines.push(warn(
-                format!("its value is {days} days old"),
-                "rotate it: `secrets-provider rotate`, or a rotation in AWS",
-            ));
-        }
-    }
-    parts.push(match facts.kms_key_id() {
-        Some(key) => format!("KMS key {key}"),
-        None => "KMS key aws/secretsmanager".to_owned(),
-    });
-    if let Some(service) = facts.owning_service() {
-        parts.push(format!("owned by {service}"));
-    }
-    let labelled = |label: &str| {
-        let versions = facts.version_ids_to_stages();
-        let mut versions = versions.into_iter().flatten();
-        versions.find(|(_, labels)| labels.iter().any(|other| other == label)).map(|(id, _)| id)
-    };
-    if labelled("AWSPREVIOUS").is_some() {
-        parts.push("has AWSPREVIOUS".to_owned());
-    }
-    if let Some(pending) = labelled("AWSPENDING").filter(|id| labelled("AWSCURRENT") != Some(id)) {
-        lines.push(warn(
-            format!("a rotation is not finished: version {pending} is AWSPENDING"),
-            "if it stays so, look at the log of the rotation function, or run the rotation again",
-        ));
-    }
-    match (facts.rotation_enabled(), facts.next_rotation_date()) {
-        (Some(true), Some(next)) if age(next, now) > Duration::ZERO => lines.push(warn(
-            format!("its rotation was due {}, and has not come", store::date(next)),
-            "look at the log of the rotation function",
-        )),
-        (Some(true), Some(next)) => parts.push(format!("rotates before {}", store::date(next))),
-        (Some(true), None) => parts.push("rotates".to_owned()),
-        _ => parts.push("does not rotate".to_owned()),
-    }
-    if let Some(deleted) = facts.deleted_date() {
-        lines.push(
-            Line::new(Mark::Bad, name, format!("is deleted since {}", store::date(deleted)))
-                .todo("restore it: `aws secretsmanager restore-secret`"),
-        );
-    }
-    for replica in facts.replication_status() {
-        let region = replica.region().unwrap_or("an unknown region");
-        match replica.status() {
-            Some(StatusType::Failed) => lines.push(warn(
-                format!("its replica in {region} failed"),
-                "replicate it again: `aws secretsmanager replicate-secret-to-regions`",
-            )),
-            _ => parts.push(format!("replica in {region}")),
-        }
-    }
-    lines.insert(0, Line::good(name, parts.join(", ")));
-    lines
-}
-
-/// How long ago; zero if it is to come.
-fn age(moment: &DateTime, now: SystemTime) -> Duration {
-    let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
-    Duration::from_secs(now.saturating_sub(u64::try_from(moment.secs()).unwrap_or_default()))
 }
 
 /// What is made of the secrets: keys, and what they hide.
