@@ -44,15 +44,17 @@ pub(super) async fn endpoint(url: &str, advice: &Advice<'_>) -> Line {
     match timeout(PATIENCE, tokio::net::TcpStream::connect(&found[..])).await {
         Ok(Ok(connection)) => {
             // What Vault's client trusts is its own matter.
-            let secure = is_https(url) && advice.is_aws;
-            let problem = match secure {
-                true => tls::problem(connection, &host, PATIENCE).await,
-                false => None,
+            let ended = match is_https(url) && advice.is_aws {
+                true => tls::try_on(connection, &host, PATIENCE).await,
+                false => tls::Ended::Unknown,
             };
-            if let Some((what, todo)) = problem {
-                return bad(format!("{host}:{port} answers, but {what}")).todo(todo);
-            }
-            let by = if secure { " by TLS" } else { "" };
+            let by = match ended {
+                tls::Ended::Badly((what, todo)) => {
+                    return bad(format!("{host}:{port} answers, but {what}")).todo(todo);
+                }
+                tls::Ended::Well => " by TLS",
+                tls::Ended::Unknown => "",
+            };
             let place = if private { ", at a VPC endpoint" } else { "" };
             Line::good("endpoint", format!("{host}:{port} answers{by}{place}"))
         }

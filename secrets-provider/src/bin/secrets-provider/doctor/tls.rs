@@ -12,26 +12,35 @@ use tokio::net::TcpStream;
 /// What is wrong, and what to do.
 pub(super) type Problem = (&'static str, &'static str);
 
-/// The handshake on a connection, within this time for each step of it. `None` if all is well, or
-/// if what fails is not TLS.
-pub(super) async fn problem(
-    connection: TcpStream,
-    host: &str,
-    patience: Duration,
-) -> Option<Problem> {
-    let name = ServerName::try_from(host.to_owned()).ok()?;
-    let connection = connection.into_std().ok()?;
-    // It reads the system's certificates, and blocks.
-    let shaken = tokio::task::spawn_blocking(move || handshake(connection, name, patience));
-    of(&shaken.await.ok()??)
+/// How a handshake ended.
+pub(super) enum Ended {
+    Well,
+    Badly(Problem),
+    /// What fails is not TLS, or is not known; a call says more.
+    Unknown,
 }
 
-/// Why it fails, if it does.
+/// The handshake on a connection, within this time for each step of it.
+pub(super) async fn try_on(connection: TcpStream, host: &str, patience: Duration) -> Ended {
+    let (Ok(name), Ok(connection)) = (ServerName::try_from(host.to_owned()), connection.into_std())
+    else {
+        return Ended::Unknown;
+    };
+    // It reads the system's certificates, and blocks.
+    let shaken = tokio::task::spawn_blocking(move || handshake(connection, name, patience));
+    match shaken.await {
+        Ok(Some(Ok(()))) => Ended::Well,
+        Ok(Some(Err(error))) => of(&error).map_or(Ended::Unknown, Ended::Badly),
+        _ => Ended::Unknown,
+    }
+}
+
+/// How it ends; `None` if it ends for a reason that is not TLS's.
 fn handshake(
     mut connection: Blocking,
     name: ServerName<'static>,
     patience: Duration,
-) -> Option<rustls::Error> {
+) -> Option<Result<(), rustls::Error>> {
     connection.set_nonblocking(false).ok()?;
     connection.set_read_timeout(Some(patience)).ok()?;
     connection.set_write_timeout(Some(patience)).ok()?;
@@ -44,10 +53,10 @@ fn handshake(
     let mut client = ClientConnection::new(Arc::new(config), name).ok()?;
     while client.is_handshaking() {
         if let Err(error) = client.complete_io(&mut connection) {
-            return error.downcast::<rustls::Error>().ok();
+            return error.downcast::<rustls::Error>().ok().map(Err);
         }
     }
-    None
+    Some(Ok(()))
 }
 
 /// The words for a failure. Pure: nothing that the server sent is in them.
