@@ -75,7 +75,9 @@ pub(crate) fn growth() -> Result<(), String> {
     let growing = CASES.iter().filter(|case| case.sizes.len() > 1);
     let wanted: Vec<_> = growing.flat_map(|case| SIZES.map(|size| (case, size))).collect();
     let counted = count_all(&wanted)?;
-    println("| thousand instructions of | 100 | 1,000 | 3,000 | ×, 100 to 1,000 | ×, 1,000 to 3,000 |");
+    println(
+        "| thousand instructions of | 100 | 1,000 | 3,000 | ×, 100 to 1,000 | ×, 1,000 to 3,000 |",
+    );
     println("| --- | ---: | ---: | ---: | ---: | ---: |");
     for case in CASES.iter().filter(|case| case.sizes.len() > 1) {
         let [small, middle, large] = SIZES.map(|size| counted[&(case.name, size)] as f64 / 1e3);

@@ -382,7 +382,7 @@ fn a_placeholder_of_a_type_that_contains_itself_is_small() {
         wrong::<Rules>(payload),
         ["x.others.0.Rules", "x.others.1.Others", "x.port", "x.rule.A"]
     );
-    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
 }
 
 #[test]
@@ -416,5 +416,5 @@ fn fields_are_found_by_look_up() {
     let context = Context::new(table, Default::default());
     let members = super::super::access::Members::of_struct(table, names, "", &context);
     assert_eq!(members.size_hint(), Some(names.len()));
-    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
 }

@@ -188,8 +188,8 @@ fn one_key_in_two_spellings_is_malformed() {
     assert_eq!(ok::<Json>(r#"{"A": {"x": 1}, "A__B": 2}"#), json!({"A": {"x": 1}, "A__B": 2}));
 }
 
-/// Reading takes time in proportion to the members: 20,000 of them take seconds in a debug build at
-/// most.
+/// Reading takes time in proportion to the members: 20,000 of them take seconds in a debug build, and
+/// minutes if each is compared with all others. The limit is for a busy machine.
 #[test]
 fn many_keys_are_read_in_linear_time() {
     let members: Vec<_> = (0..20_000).map(|n| format!("\"K{n}__A__B\": \"{n}\"")).collect();
@@ -209,7 +209,7 @@ fn many_keys_are_read_in_linear_time() {
         None,
     }
     assert_eq!(ok::<BTreeMap<String, Plain>>(&payload)["K7"], Plain::ApiToken);
-    assert!(start.elapsed() < std::time::Duration::from_secs(10), "{:?}", start.elapsed());
+    assert!(start.elapsed() < std::time::Duration::from_secs(60), "{:?}", start.elapsed());
 }
 
 #[derive(Debug, Deserialize, PartialEq)]
