@@ -155,7 +155,8 @@ pub fn median(durations: &[Duration]) -> f64 {
     quantile(&durations.iter().map(|took| took.as_secs_f64() * 1e3).collect::<Vec<_>>(), 0.5)
 }
 
-fn quantile(values: &[f64], at: f64) -> f64 {
+/// The value below which this part of them is, between neighbours in proportion.
+pub fn quantile(values: &[f64], at: f64) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let place = at * (sorted.len() - 1) as f64;
