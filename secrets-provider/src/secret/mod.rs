@@ -10,6 +10,7 @@ mod payload;
 mod text;
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -26,6 +27,8 @@ pub struct Fetched {
     payload: Payload,
     previous: Option<Box<Fetched>>,
     lease: Option<lease::Held>,
+    /// The region of the replica that was read in place of the secret.
+    replica: Option<Arc<str>>,
 }
 
 impl Fetched {
@@ -49,7 +52,7 @@ impl Fetched {
     }
 
     pub(crate) fn new(name: String, version_id: String, payload: Payload) -> Self {
-        Self { name, arn: None, version_id, payload, previous: None, lease: None }
+        Self { name, arn: None, version_id, payload, previous: None, lease: None, replica: None }
     }
 
     /// The same secret with its ARN.
@@ -121,6 +124,19 @@ impl Fetched {
     /// The versions that say whether anything is new.
     pub(crate) fn versions(&self) -> (&str, Option<&str>) {
         (&self.version_id, self.previous().map(Fetched::version_id))
+    }
+
+    /// The same secret, as its replica in this region has it.
+    #[cfg(feature = "aws")]
+    pub(crate) fn of_replica(mut self, region: &Arc<str>) -> Self {
+        self.replica = Some(region.clone());
+        self
+    }
+
+    /// Whether both were read in one region. A replica may lag behind, so that its previous value
+    /// is not the one before the current value of the secret itself.
+    pub(crate) fn is_read_with(&self, other: &Self) -> bool {
+        self.replica == other.replica
     }
 
     /// The same secret, with the ARN that it has in this region.

@@ -362,7 +362,13 @@ impl Fetcher {
         let end = answers(&ids, outcomes, deadline, |id, outcome| {
             unanswered.remove(&id);
             match (result.outcomes.get_mut(&id), outcome) {
-                (Some(Ok(secret)), Ok(previous)) => secret.replaces(previous),
+                (Some(Ok(secret)), Ok(previous)) if secret.is_read_with(&previous) => {
+                    secret.replaces(previous);
+                }
+                (Some(Ok(_)), Ok(_)) => {
+                    let unread = self.classify(&id, of_two_regions(&id));
+                    result.outcomes.insert(id, Err(unread));
+                }
                 (_, Err(error)) if error.kind() != ErrorKind::NotFound => {
                     let unread = self.classify(&id, error);
                     result.outcomes.insert(id, Err(unread));
@@ -450,6 +456,14 @@ async fn answers(
         tokio::task::coop::consume_budget().await;
     }
     End::Ended
+}
+
+/// One region's previous value may be another region's current one.
+fn of_two_regions(id: &str) -> Error {
+    let message = format!("secret `{id}`: its current and its previous version are of two regions");
+    Error::new(ErrorKind::Unavailable, message)
+        .with_secret(id)
+        .with_hint("nothing has to be done: both are read again at the next refresh")
 }
 
 /// How long there is until the deadline, to a tenth of a second, for messages.

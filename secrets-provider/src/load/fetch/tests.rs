@@ -45,7 +45,7 @@ impl Backend for Endless {
     }
 }
 
-fn fetcher(backend: Endless, timeout: Duration) -> Fetcher {
+fn fetcher(backend: impl Backend, timeout: Duration) -> Fetcher {
     let names = ["a", "b"].map(str::to_owned).into();
     let choice = Choice::new(Selection::Names { names, only: false });
     let mut plan = choice.plan().expect("a plan");
@@ -73,4 +73,43 @@ async fn a_read_ends_when_everything_is_answered() {
     let result = fetcher.read(&Scope::everything(), &Known::default()).await.expect("no panic");
     let asked: Vec<_> = result.unread().map(|(id, _)| id.as_str()).collect();
     assert_eq!((result.outcomes.len(), asked), (2, vec!["a", "b"]), "no previous version");
+}
+
+/// Reads the previous value of `b` in another region than its current one.
+#[cfg(feature = "aws")]
+#[derive(Debug)]
+struct Switching;
+
+#[cfg(feature = "aws")]
+impl Backend for Switching {
+    fn list<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Vec<String>, Error>> {
+        Box::pin(std::future::ready(Ok(Vec::new())))
+    }
+
+    fn fetch<'a>(&'a self, ids: &'a [String]) -> BoxStream<'a, Outcome> {
+        let current = |id: &String| (id.clone(), Ok(Fetched::text(id, "v2", "new")));
+        Box::pin(stream::iter(ids.iter().map(current)))
+    }
+
+    fn fetch_previous<'a>(&'a self, ids: &'a [String]) -> BoxStream<'a, Outcome> {
+        let region: Arc<str> = "eu-west-1".into();
+        let previous = move |id: &String| {
+            let secret = Fetched::text(id, "v1", "old");
+            let is_replica = id == "b";
+            (id.clone(), Ok(if is_replica { secret.of_replica(&region) } else { secret }))
+        };
+        Box::pin(stream::iter(ids.iter().map(previous)))
+    }
+}
+
+#[cfg(feature = "aws")]
+#[tokio::test]
+async fn a_current_and_a_previous_value_of_two_regions_are_no_pair() {
+    let fetcher = fetcher(Switching, Duration::from_secs(3600));
+    let result = fetcher.read(&Scope::everything(), &Known::default()).await.expect("no panic");
+    let unread: Vec<_> = result.unread().map(|(id, _)| id.as_str()).collect();
+    assert_eq!(unread, ["b"]);
+    let (_, unread) = result.unread().next().expect("b");
+    assert_eq!(unread.error.kind(), ErrorKind::Unavailable);
+    assert!(unread.error.to_string().contains("of two regions"), "{}", unread.error);
 }

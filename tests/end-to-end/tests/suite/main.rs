@@ -21,6 +21,7 @@ mod policies;
 mod rotation;
 mod sources;
 mod stage;
+mod store;
 mod systems;
 mod throttling;
 mod ways;

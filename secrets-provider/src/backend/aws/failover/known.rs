@@ -15,18 +15,20 @@ pub(super) struct Known(BTreeMap<String, Versions>);
 #[derive(Debug)]
 struct Versions {
     current: String,
+    of_replica: bool,
     /// The oldest first.
     replaced: Vec<String>,
 }
 
 impl Known {
-    /// This version was read and is used from now on.
-    pub(super) fn read(&mut self, id: &str, version_id: &str) {
+    /// This version was read, of the secret or of its replica, and is used from now on.
+    pub(super) fn read(&mut self, id: &str, version_id: &str, of_replica: bool) {
         let Some(known) = self.0.get_mut(id) else {
-            let versions = Versions { current: version_id.to_owned(), replaced: Vec::new() };
-            self.0.insert(id.to_owned(), versions);
+            let current = version_id.to_owned();
+            self.0.insert(id.to_owned(), Versions { current, of_replica, replaced: Vec::new() });
             return;
         };
+        known.of_replica = of_replica;
         if known.current == version_id {
             return;
         }
@@ -39,6 +41,11 @@ impl Known {
     /// Whether the secret was ever read.
     pub(super) fn contains(&self, id: &str) -> bool {
         self.0.contains_key(id)
+    }
+
+    /// Whether the version in use was read of the replica; `None` if the secret was never read.
+    pub(super) fn is_of_replica(&self, id: &str) -> Option<bool> {
+        self.0.get(id).map(|known| known.of_replica)
     }
 
     /// Whether another version has replaced this one.
@@ -56,15 +63,16 @@ mod tests {
         let mut known = Known::default();
         assert!(!known.contains("a"));
         for version in ["1", "2", "2", "3"] {
-            known.read("a", version);
+            known.read("a", version, false);
         }
         assert!(known.contains("a"));
         let replaced = |known: &Known| ["1", "2", "3", "4"].map(|v| known.is_replaced("a", v));
         assert_eq!(replaced(&known), [true, true, false, false]);
-        known.read("a", "1");
+        known.read("a", "1", true);
+        assert_eq!([known.is_of_replica("a"), known.is_of_replica("b")], [Some(true), None]);
         assert_eq!(replaced(&known), [false, true, true, false]);
         assert!(!known.is_replaced("b", "2"));
-        (0..100).for_each(|n| known.read("a", &n.to_string()));
+        (0..100).for_each(|n| known.read("a", &n.to_string(), false));
         assert_eq!(known.0["a"].replaced, ["95", "96", "97", "98"]);
     }
 }

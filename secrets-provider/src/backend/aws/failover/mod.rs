@@ -161,7 +161,10 @@ impl Regions {
                 Ok(Some(outcome)) => {
                     self.first_answered();
                     let all = stream::iter(failed(before)).chain(stream::iter([outcome]));
-                    return all.chain(outcomes).inspect(|outcome| self.note(outcome)).boxed();
+                    return all
+                        .chain(outcomes)
+                        .inspect(|outcome| self.note(outcome, false))
+                        .boxed();
                 }
                 Ok(None) => break None,
                 Err(_) => break Some(self.late(limit)),
@@ -178,9 +181,9 @@ impl Regions {
         }
     }
 
-    fn note(&self, (id, outcome): &Outcome) {
+    fn note(&self, (id, outcome): &Outcome, of_replica: bool) {
         if let Ok(secret) = outcome {
-            lock(&self.known).read(id, secret.version_id());
+            lock(&self.known).read(id, secret.version_id(), of_replica);
         }
     }
 
@@ -204,7 +207,7 @@ impl Regions {
                 (id, outcome)
             })
         });
-        outcomes.inspect(|outcome| self.note(outcome)).boxed()
+        outcomes.inspect(|outcome| self.note(outcome, true)).boxed()
     }
 
     /// What an outcome of the replica says about the secret, which the first region had no answer
@@ -229,13 +232,18 @@ impl Regions {
                 self.replica_answered(no_answer.as_ref());
                 match lock(&self.known).is_replaced(id, secret.version_id()) {
                     true => Err(self.older(id)),
-                    false => Ok(match self.first_region() {
-                        // The secret stays the same one, whichever region it is read in.
-                        Some(first) => secret.in_region(first),
-                        None => secret,
-                    }),
+                    false => Ok(self.replicated(secret)),
                 }
             }
+        }
+    }
+
+    /// The secret stays the same one, whichever region it is read in.
+    fn replicated(&self, secret: Fetched) -> Fetched {
+        let secret = secret.of_replica(&self.region);
+        match self.first_region() {
+            Some(first) => secret.in_region(first),
+            None => secret,
         }
     }
 
@@ -293,15 +301,21 @@ impl Backend for Regions {
     }
 
     fn fetch_previous<'a>(&'a self, ids: &'a [String]) -> BoxStream<'a, Outcome> {
-        // Of the region that the current values were just read in.
-        if std::ptr::eq(self.current(), &raw const self.first) {
-            return self.first.previous(ids);
-        }
+        // Each of the region that its current value was read in, whichever is read by now.
+        let away = lock(&self.choice).away_since().is_some();
+        let (there, here): (Vec<&String>, Vec<&String>) = {
+            let known = lock(&self.known);
+            ids.iter().partition(|id| known.is_of_replica(id).unwrap_or(away))
+        };
+        let here: Vec<String> = here.into_iter().cloned().collect();
         let there: BTreeMap<String, String> =
-            ids.iter().map(|id| (in_region(id, &self.region), id.clone())).collect();
+            there.into_iter().map(|id| (in_region(id, &self.region), id.clone())).collect();
         let asked: Vec<String> = there.keys().cloned().collect();
-        let outcomes = self.replica.previous(&asked);
-        outcomes.map(move |(id, outcome)| (there.get(&id).cloned().unwrap_or(id), outcome)).boxed()
+        let of_replica = self.replica.previous(&asked).map(move |(id, outcome)| {
+            let id = there.get(&id).cloned().unwrap_or(id);
+            (id, outcome.map(|secret| self.replicated(secret)))
+        });
+        stream::select(self.first.previous(&here), of_replica).boxed()
     }
 
     fn calls(&self) -> Calls {

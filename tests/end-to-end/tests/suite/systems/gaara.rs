@@ -1,7 +1,7 @@
 //! Gaara store, on axum: plain strings below `gaara-store/{environment}`, `.env` in development.
 
 use axum::{Json, Router, routing};
-use fake_secrets_manager::{FakeSecretsManager, Step};
+use fake_secrets_manager::Step;
 use secrecy::SecretString;
 use secrets_provider::{Error, Layers, Live, SecretsManager};
 use secrets_provider_axum::Current;
@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::program::Setup;
 use super::{Shown, assert_steady, fingerprint, rotated, shown, shown_if_any, with_statements_of};
+use crate::store::{Store, over};
 
 // The code of the system.
 
@@ -34,7 +35,7 @@ struct Database {
 }
 
 pub(super) async fn settings() -> Result<(SecretsManager, Live<Settings>), Error> {
-    let manager = selected(SecretsManager::from_env_or_prefix("gaara-store/{env}")?);
+    let manager = selected(over(SecretsManager::from_env_or_prefix("gaara-store/{env}")?));
     let settings = Live::builder(manager.clone());
     let settings = settings.layers(|secrets| named(Layers::standard(secrets))).start().await?;
     Ok((manager, settings))
@@ -55,7 +56,7 @@ fn named(layers: Layers) -> Layers {
 
 /// The settings of the older design: `SECRETS_MANAGER_PREFIX=gaara/prod`, where `database` is JSON.
 pub(super) async fn settings_of_the_design() -> Result<(SecretsManager, Live<Settings>), Error> {
-    let manager = selected_by_the_design(SecretsManager::from_env()?);
+    let manager = selected_by_the_design(over(SecretsManager::from_env()?));
     let settings = Live::builder(manager.clone());
     let settings = settings.layers(|secrets| named(Layers::standard(secrets))).start().await?;
     Ok((manager, settings))
@@ -129,25 +130,25 @@ const SECRETS: [(&str, &str, &str); 7] = [
 const OPTIONAL: [&str; 3] = ["redis_password", "mail_password", "sentry_dsn"];
 
 /// The setup guide's secrets, each as `stored`, under the usage guide's policy.
-pub(super) fn store(fake: &FakeSecretsManager, environment: &str, stored: fn(&str) -> String) {
+pub(super) async fn fill(store: &Store, environment: &str, stored: fn(&str) -> String) {
     for (name, _, value) in SECRETS {
         let name = format!("gaara-store/{environment}/{name}");
-        fake.put(&name, stored(value));
-        fake.use_kms_key(&name, KEY);
+        store.put(&name, stored(value)).await;
+        store.use_kms_key(&name, KEY);
     }
-    fake.enforce_policy(POLICY).unwrap();
+    store.enforce(POLICY).await;
 }
 
 /// The older design's secrets, under its policy.
-pub(super) fn store_of_the_design(fake: &FakeSecretsManager) {
+pub(super) async fn fill_by_the_design(store: &Store) {
     for (name, value) in [
         ("gaara/prod/database", json!({"url": "postgresql://..."})),
         ("gaara/prod/jwt-secret", json!({"value": "jwt"})),
     ] {
-        fake.put(name, value.to_string());
-        fake.use_kms_key(name, KEY);
+        store.put(name, value.to_string()).await;
+        store.use_kms_key(name, KEY);
     }
-    fake.enforce_policy(DESIGN_POLICY).unwrap();
+    store.enforce(DESIGN_POLICY).await;
 }
 
 /// The answer of `/` if only these keys have values.
@@ -165,42 +166,42 @@ fn all_but<'a>(without: &'a [&'a str]) -> impl Iterator<Item = (&'a str, &'a str
     kept.map(|(_, key, value)| (*key, *value))
 }
 
-fn production(fake: &FakeSecretsManager) -> Setup<'static> {
-    Setup::new("gaara", fake).dotenv(SETUP)
+fn production(store: &Store) -> Setup<'static> {
+    Setup::new("gaara", store).dotenv(SETUP)
 }
 
 #[tokio::test]
 async fn production_reads_the_secrets_however_they_were_created() {
     let by_console = |value: &str| json!({"value": value}).to_string();
     for stored in [str::to_owned, by_console] {
-        let fake = FakeSecretsManager::start().await.unwrap();
-        store(&fake, "production", stored);
-        let gaara = production(&fake).start().await;
+        let store = Store::start().await;
+        fill(&store, "production", stored).await;
+        let gaara = production(&store).start().await;
         assert_eq!(gaara.get("/").await, expected(all_but(&[])));
         for _ in 0..5 {
             assert_eq!(gaara.refresh().await, Ok(false));
         }
         assert_eq!(gaara.health().await, "fresh");
         // Each refresh asks for `redis-url` too. It is missing, which is not a denial.
-        assert!(fake.calls("GetSecretValue") >= 6 * (SECRETS.len() + 1));
-        assert_eq!(fake.denied_calls("BatchGetSecretValue"), 1, "once in the life of the process");
-        assert_eq!((fake.total_denied_calls(), fake.calls("ListSecrets")), (1, 0));
+        assert!(store.reads() >= 6 * (SECRETS.len() + 1));
+        assert_eq!(store.batches(), Store::DENIED_BATCHES, "once in the life of the process");
+        assert_eq!((store.denied(), store.lists()), (Store::DENIED_BATCHES, 0));
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn no_call_is_denied_in_steady_state() {
-    let fake = FakeSecretsManager::new();
-    store(&fake, "production", str::to_owned);
+    let store = Store::in_process().await;
+    fill(&store, "production", str::to_owned).await;
     assert_steady::<Settings>(
-        &fake,
+        &store,
         selected(SecretsManager::prefix("gaara-store/production")),
         named,
     )
     .await;
-    store_of_the_design(&fake);
+    fill_by_the_design(&store).await;
     assert_steady::<Settings>(
-        &fake,
+        &store,
         selected_by_the_design(SecretsManager::prefix("gaara/prod")),
         named,
     )
@@ -210,12 +211,12 @@ async fn no_call_is_denied_in_steady_state() {
 /// The `.env` file of development is still in the folder.
 #[tokio::test]
 async fn the_secrets_of_staging_override_dotenv() {
-    let fake = FakeSecretsManager::start().await.unwrap();
-    store(&fake, "staging", str::to_owned);
-    fake.put("gaara-store/staging/redis-url", "redis://localhost:6379/0");
-    fake.use_kms_key("gaara-store/staging/redis-url", KEY);
+    let store = Store::start().await;
+    fill(&store, "staging", str::to_owned).await;
+    store.put("gaara-store/staging/redis-url", "redis://localhost:6379/0").await;
+    store.use_kms_key("gaara-store/staging/redis-url", KEY);
     let setup =
-        Setup::new("gaara", &fake).dotenv(USAGE).dotenv("JWT_SECRET_KEY=old\nDATABASE_URL=old\n");
+        Setup::new("gaara", &store).dotenv(USAGE).dotenv("JWT_SECRET_KEY=old\nDATABASE_URL=old\n");
     let gaara = setup.exports(STAGING).start().await;
     let redis = [("redis_url", "redis://localhost:6379/0")];
     assert_eq!(gaara.get("/").await, expected(all_but(&[]).chain(redis)));
@@ -224,19 +225,19 @@ async fn the_secrets_of_staging_override_dotenv() {
 #[tokio::test]
 async fn optional_secrets_may_be_absent_or_denied_and_arrive_later() {
     for denied in [false, true] {
-        let fake = FakeSecretsManager::start().await.unwrap();
-        store(&fake, "production", str::to_owned);
+        let store = Store::start().await;
+        fill(&store, "production", str::to_owned).await;
         for name in ["redis-password", "mail-password", "sentry-dsn"] {
             let name = format!("gaara-store/production/{name}");
-            if denied { fake.deny_secret(&name) } else { fake.remove(&name) }
+            if denied { store.deny(&name).await } else { store.remove(&name).await }
         }
-        let gaara = production(&fake).start().await;
+        let gaara = production(&store).start().await;
         assert_eq!(gaara.get("/").await, expected(all_but(&OPTIONAL)));
         assert_eq!(gaara.refresh().await, Ok(false), "no error");
         assert_eq!(gaara.health().await, "fresh");
 
-        fake.allow_everything();
-        store(&fake, "production", str::to_owned);
+        store.allow_everything().await;
+        fill(&store, "production", str::to_owned).await;
         assert_eq!(gaara.refresh().await, Ok(true));
         assert_eq!(gaara.get("/").await, expected(all_but(&[])));
     }
@@ -244,29 +245,31 @@ async fn optional_secrets_may_be_absent_or_denied_and_arrive_later() {
 
 #[tokio::test]
 async fn every_required_secret_that_cannot_be_read_is_in_one_error() {
-    let fake = FakeSecretsManager::start().await.unwrap();
-    store(&fake, "production", str::to_owned);
-    fake.remove("gaara-store/production/database-url");
-    fake.remove("gaara-store/production/sentry-dsn");
-    fake.deny_secret("gaara-store/production/jwt-secret");
-    let log = production(&fake).refusal().await;
+    let store = Store::start().await;
+    fill(&store, "production", str::to_owned).await;
+    store.remove("gaara-store/production/database-url").await;
+    store.remove("gaara-store/production/sentry-dsn").await;
+    store.deny("gaara-store/production/jwt-secret").await;
+    let log = production(&store).refusal().await;
     let (_, error) = log.split_once("cannot start: ").unwrap();
     assert!(error.starts_with("2 failures:"), "{error}");
     assert!(error.contains("database-url") && error.contains("jwt-secret"), "{error}");
-    assert!(error.contains("\"secretsmanager:GetSecretValue\""), "the statement to add: {error}");
+    assert!(error.contains(Store::READ_PERMISSION), "the statement to add: {error}");
     assert!(!error.contains("sentry-dsn"), "{error}");
 }
 
 /// `SECRET_CACHE_TTL` is the interval. The file sets it to 300.
 #[tokio::test]
 async fn a_rotation_is_seen_at_the_interval() {
-    let fake = FakeSecretsManager::start().await.unwrap();
-    store(&fake, "production", str::to_owned);
-    let gaara = production(&fake).variable("SECRET_CACHE_TTL", "1").start().await;
-    fake.put(
-        "gaara-store/production/database-url",
-        "postgresql://user:rotated@host:5432/gaara_store",
-    );
+    let store = Store::start().await;
+    fill(&store, "production", str::to_owned).await;
+    let gaara = production(&store).variable("SECRET_CACHE_TTL", "1").start().await;
+    store
+        .put(
+            "gaara-store/production/database-url",
+            "postgresql://user:rotated@host:5432/gaara_store",
+        )
+        .await;
     gaara.logged("settings_changed").await;
     let rotated = [("database.url", "postgresql://user:rotated@host:5432/gaara_store")];
     assert_eq!(gaara.get("/").await, expected(all_but(&[]).chain(rotated)));
@@ -275,8 +278,8 @@ async fn a_rotation_is_seen_at_the_interval() {
 
 #[tokio::test]
 async fn development_reads_dotenv_and_makes_no_call() {
-    let fake = FakeSecretsManager::start().await.unwrap();
-    store(&fake, "development", str::to_owned);
+    let store = Store::start().await;
+    fill(&store, "development", str::to_owned).await;
     // One guide has `JWT_SECRET` in the file, the other `JWT_SECRET_KEY`.
     for jwt in ["JWT_SECRET", "JWT_SECRET_KEY"] {
         let least = format!("DATABASE_URL=postgresql://localhost/gaara_store\n{jwt}=of-dotenv\n");
@@ -292,30 +295,30 @@ async fn development_reads_dotenv_and_makes_no_call() {
             ("mail_password", "HaRrMa123!@#"),
             ("sentry_dsn", "https://..."),
         ];
-        let gaara = Setup::new("gaara", &fake).dotenv(USAGE).dotenv(&least).start().await;
+        let gaara = Setup::new("gaara", &store).dotenv(USAGE).dotenv(&least).start().await;
         assert_eq!(gaara.get("/").await, expected(read));
         let gaara =
-            Setup::new("gaara", &fake).dotenv(USAGE).dotenv(&least).dotenv(also).start().await;
+            Setup::new("gaara", &store).dotenv(USAGE).dotenv(&least).dotenv(also).start().await;
         assert_eq!(gaara.get("/").await, expected(read.into_iter().chain(also_read)));
         assert_eq!(gaara.refresh().await, Ok(false));
         assert_eq!(gaara.health().await, "fresh");
     }
-    assert_eq!((fake.total_calls(), fake.connections()), (0, 0));
+    assert_eq!((store.calls(), store.connections()), (0, 0));
 }
 
 #[tokio::test]
 async fn the_older_design_reads_another_prefix_and_a_json_database() {
-    let fake = FakeSecretsManager::start().await.unwrap();
-    store_of_the_design(&fake);
-    let gaara = Setup::new("gaara by its design", &fake).dotenv(DESIGN).start().await;
+    let store = Store::start().await;
+    fill_by_the_design(&store).await;
+    let gaara = Setup::new("gaara by its design", &store).dotenv(DESIGN).start().await;
     let read = [("database.url", "postgresql://..."), ("jwt_secret", "jwt")];
     assert_eq!(gaara.get("/").await, expected(read));
 
-    fake.put("gaara/prod/database", json!({"url": "postgresql://rotated"}).to_string());
+    store.put("gaara/prod/database", json!({"url": "postgresql://rotated"}).to_string()).await;
     assert_eq!(gaara.refresh().await, Ok(true));
     let rotated = [("database.url", "postgresql://rotated"), ("jwt_secret", "jwt")];
     assert_eq!(gaara.get("/").await, expected(rotated));
-    assert_eq!((fake.total_denied_calls(), fake.calls("BatchGetSecretValue")), (1, 1));
+    assert_eq!((store.denied(), store.batches()), (Store::DENIED_BATCHES, Store::DENIED_BATCHES));
 }
 
 /// The right to rotate, which no guide gives to a service.
@@ -328,17 +331,22 @@ const MAY_ROTATE: &str = r#"{"Statement": [{
 /// The guide's function starts a rotation and returns; here, it waits for the end.
 #[tokio::test]
 async fn its_rotate_secret_tells_how_it_ended_and_the_service_has_the_new_value_at_once() {
-    let fake = FakeSecretsManager::start().await.unwrap();
-    store(&fake, "production", str::to_owned);
-    let gaara = production(&fake).start().await;
+    let store = Store::start().await;
+    fill(&store, "production", str::to_owned).await;
+    let gaara = production(&store).start().await;
     let answer = gaara.post("/rotate_secret", "database-url").await;
+    // Vault has no functions that rotate its key-value secrets.
+    let Some(aws) = store.aws() else {
+        assert!(answer.contains("where nothing is rotated"), "{answer}");
+        return;
+    };
     assert!(answer.contains("RotateSecret"), "the policy of the guide denies it: {answer}");
 
-    fake.enforce_policy(&with_statements_of(POLICY, MAY_ROTATE)).unwrap();
+    store.enforce(&with_statements_of(POLICY, MAY_ROTATE)).await;
     let answer = gaara.post("/rotate_secret", "database-url").await;
     assert!(answer.contains("no rotation is set up"), "{answer}");
     let new = "postgresql://user:by-its-lambda@host:5432/gaara_store";
-    fake.on_rotation("gaara-store/production/database-url", move |step| async move {
+    aws.on_rotation("gaara-store/production/database-url", move |step| async move {
         let (client, id) = (step.client(), step.secret_id());
         if step.step() == Step::FinishSecret {
             let put = client.put_secret_value().secret_id(id).secret_string(new);

@@ -6,7 +6,6 @@ mod cipher;
 use std::collections::BTreeMap;
 
 use actix_web::{App, HttpServer, web};
-use fake_secrets_manager::{FakeSecretsManager, Fault};
 use secrets_provider::{Error, Key, Layers, Live, SecretsManager};
 use secrets_provider_actix::Current;
 use serde::Deserialize;
@@ -14,6 +13,7 @@ use serde_json::Value;
 
 use super::assert_steady;
 use super::program::{Program, Setup};
+use crate::store::{Store, over};
 
 // The code of the system.
 
@@ -23,7 +23,7 @@ pub(super) struct Settings {
 }
 
 pub(super) async fn settings() -> Result<Live<Settings>, Error> {
-    let manager = placed(SecretsManager::from_env()?);
+    let manager = placed(over(SecretsManager::from_env()?));
     Live::builder(manager).layers(|secrets| named(Layers::standard(secrets))).start().await
 }
 
@@ -51,7 +51,7 @@ pub(super) struct Ring {
 }
 
 pub(super) async fn ring() -> Result<Live<Ring>, Error> {
-    let manager = selected(SecretsManager::from_env_or_prefix("pazpaz")?);
+    let manager = selected(over(SecretsManager::from_env_or_prefix("pazpaz")?));
     Live::builder(manager)
         .layers(|secrets| named_in_the_ring(Layers::standard(secrets)))
         .start()
@@ -141,29 +141,29 @@ const SHORT: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYX";
 const PLAINTEXT: &str = "Patient has diabetes";
 const EVENT: &str = "aws_unavailable_using_env_fallback";
 
-pub(super) fn store(fake: &FakeSecretsManager, name: &str, key: &str) {
-    fake.put(name, key);
-    fake.use_kms_key(name, KMS_KEY);
-    fake.enforce_policy(POLICY).unwrap();
+pub(super) async fn fill(store: &Store, name: &str, key: &str) {
+    store.put(name, key).await;
+    store.use_kms_key(name, KMS_KEY);
+    store.enforce(POLICY).await;
 }
 
-async fn serving(key: &str) -> FakeSecretsManager {
-    let fake = FakeSecretsManager::start().await.unwrap();
-    store(&fake, NAME, key);
-    fake
+async fn serving(key: &str) -> Store {
+    let store = Store::start().await;
+    fill(&store, NAME, key).await;
+    store
 }
 
 /// Started with the environment of the task definition.
-fn production<'a>(system: &'a str, fake: &FakeSecretsManager) -> Setup<'a> {
+fn production<'a>(system: &'a str, store: &Store) -> Setup<'a> {
     let task: Value = serde_json::from_str(TASK).unwrap();
     let variables = task["containerDefinitions"][0]["environment"].as_array().unwrap();
-    variables.iter().fold(Setup::new(system, fake), |setup, variable| {
+    variables.iter().fold(Setup::new(system, store), |setup, variable| {
         setup.variable(variable["name"].as_str().unwrap(), variable["value"].as_str().unwrap())
     })
 }
 
-fn staging(fake: &FakeSecretsManager) -> Setup<'static> {
-    Setup::new("pazpaz", fake).dotenv(STAGING)
+fn staging(store: &Store) -> Setup<'static> {
+    Setup::new("pazpaz", store).dotenv(STAGING)
 }
 
 /// Runs a system that must not start, and returns its error. No part of a key may be in the log.
@@ -186,17 +186,17 @@ async fn uses(program: &Program, key: &str) -> bool {
 
 #[tokio::test]
 async fn production_takes_the_key_from_the_secret() {
-    let fake = serving(MASTER).await;
-    let pazpaz = production("pazpaz", &fake).start().await;
+    let store = serving(MASTER).await;
+    let pazpaz = production("pazpaz", &store).start().await;
     assert!(uses(&pazpaz, MASTER).await);
     for _ in 0..5 {
         assert_eq!(pazpaz.refresh().await, Ok(false));
     }
     assert_eq!(pazpaz.health().await, "fresh");
-    assert!(fake.calls("GetSecretValue") >= 6);
-    assert_eq!(fake.total_denied_calls(), 0, "one secret needs no batch");
+    assert!(store.reads() >= 6);
+    assert_eq!(store.denied(), 0, "one secret needs no batch");
 
-    fake.put(NAME, OF_AWS);
+    store.put(NAME, OF_AWS).await;
     assert_eq!(pazpaz.refresh().await, Ok(true));
     assert!(uses(&pazpaz, OF_AWS).await);
     assert!(!pazpaz.log().contains(EVENT));
@@ -204,19 +204,19 @@ async fn production_takes_the_key_from_the_secret() {
 
 #[tokio::test(start_paused = true)]
 async fn no_call_is_denied_in_steady_state() {
-    let fake = FakeSecretsManager::new();
-    store(&fake, NAME, MASTER);
-    assert_steady::<Settings>(&fake, placed(SecretsManager::names([NAME])), named).await;
+    let store = Store::in_process().await;
+    fill(&store, NAME, MASTER).await;
+    assert_steady::<Settings>(&store, placed(SecretsManager::names([NAME])), named).await;
     // The second key of the ring is missing, which is not a denial.
     let ring = selected(SecretsManager::prefix("pazpaz"));
-    assert_steady::<Ring>(&fake, ring, named_in_the_ring).await;
+    assert_steady::<Ring>(&store, ring, named_in_the_ring).await;
 }
 
 #[tokio::test]
 async fn locally_the_variable_is_the_key_and_no_call_is_made() {
-    let fake = serving(OF_AWS).await;
+    let store = serving(OF_AWS).await;
     for system in ["pazpaz", "pazpaz with a ring"] {
-        let pazpaz = Setup::new(system, &fake).dotenv(LOCAL).start().await;
+        let pazpaz = Setup::new(system, &store).dotenv(LOCAL).start().await;
         assert_eq!(pazpaz.health().await, "fresh");
         if system == "pazpaz" {
             assert!(uses(&pazpaz, MASTER).await);
@@ -226,26 +226,26 @@ async fn locally_the_variable_is_the_key_and_no_call_is_made() {
             assert_eq!(pazpaz.post("/decrypt", &ciphertext).await, PLAINTEXT);
         }
     }
-    assert_eq!((fake.total_calls(), fake.connections()), (0, 0));
+    assert_eq!((store.calls(), store.connections()), (0, 0));
 }
 
 /// The fallback in `.env` of staging is a placeholder.
 #[tokio::test]
 async fn an_invalid_fallback_matters_only_when_it_is_needed() {
-    let fake = serving(OF_AWS).await;
-    let pazpaz = staging(&fake).start().await;
+    let store = serving(OF_AWS).await;
+    let pazpaz = staging(&store).start().await;
     assert!(uses(&pazpaz, OF_AWS).await);
     assert_eq!(pazpaz.health().await, "fresh");
     assert!(!pazpaz.log().contains(EVENT));
 
-    fake.remove(NAME);
-    let error = refused(staging(&fake)).await;
+    store.remove(NAME).await;
+    let error = refused(staging(&store)).await;
     assert!(error.starts_with("2 failures:"), "{error}");
     let expected = "invalid value for key `encryption_key`: must be 32 bytes as base64 or hex text, and the text \
                     is neither (variable `ENCRYPTION_MASTER_KEY` of `.env`)";
     assert!(error.contains(expected), "{error}");
     assert!(
-        error.contains(&format!("secret `{NAME}`: there is no such secret")),
+        error.contains(&format!("secret `{NAME}`: {}", Store::ABSENT)),
         "why it is needed: {error}"
     );
 }
@@ -254,18 +254,14 @@ async fn an_invalid_fallback_matters_only_when_it_is_needed() {
 /// of that test is denied.
 #[tokio::test]
 async fn the_variable_is_the_key_while_the_secret_cannot_be_read() {
-    type Break = fn(&FakeSecretsManager);
-    let cases: [(&str, Break); 3] = [
-        ("not_found", |fake| fake.remove(NAME)),
-        ("access_denied", |fake| fake.deny_secret(NAME)),
-        ("unavailable", |fake| {
-            fake.inject(Fault::drop_connection());
-        }),
-    ];
-    for (kind, break_it) in cases {
-        let fake = serving(OF_AWS).await;
-        break_it(&fake);
-        for setup in [production("pazpaz", &fake), staging(&fake)] {
+    for kind in ["not_found", "access_denied", "unavailable"] {
+        let store = serving(OF_AWS).await;
+        match kind {
+            "not_found" => store.remove(NAME).await,
+            "access_denied" => store.deny(NAME).await,
+            _ => store.drop_connections(),
+        }
+        for setup in [production("pazpaz", &store), staging(&store)] {
             let pazpaz = setup.variable("ENCRYPTION_MASTER_KEY", MASTER).start().await;
             assert!(uses(&pazpaz, MASTER).await, "{kind}");
             assert_eq!(pazpaz.health().await, "fallback", "{kind}");
@@ -276,8 +272,8 @@ async fn the_variable_is_the_key_while_the_secret_cannot_be_read() {
         }
     }
 
-    let fake = serving(OF_AWS).await;
-    for setup in [production("pazpaz", &fake), staging(&fake)] {
+    let store = serving(OF_AWS).await;
+    for setup in [production("pazpaz", &store), staging(&store)] {
         let pazpaz = setup.exports(FALLBACK).start().await;
         assert!(uses(&pazpaz, MASTER).await);
         assert!(pazpaz.log().contains(EVENT));
@@ -287,13 +283,13 @@ async fn the_variable_is_the_key_while_the_secret_cannot_be_read() {
 /// The system starts before its endpoint can be reached.
 #[tokio::test]
 async fn the_secret_takes_over_when_its_endpoint_can_be_reached() {
-    let fake = serving(OF_AWS).await;
-    fake.stop().await;
+    let store = serving(OF_AWS).await;
+    store.stop().await;
     let pazpaz =
-        production("pazpaz", &fake).variable("ENCRYPTION_MASTER_KEY", MASTER).start().await;
+        production("pazpaz", &store).variable("ENCRYPTION_MASTER_KEY", MASTER).start().await;
     assert!(uses(&pazpaz, MASTER).await);
     assert!(pazpaz.log().contains(EVENT));
-    fake.serve_again().await.unwrap();
+    store.serve_again().await;
     pazpaz.logged("refresh_recovered").await;
     assert!(uses(&pazpaz, OF_AWS).await);
     assert_eq!(pazpaz.health().await, "fresh");
@@ -301,8 +297,8 @@ async fn the_secret_takes_over_when_its_endpoint_can_be_reached() {
 
 #[tokio::test]
 async fn a_key_of_the_wrong_length_is_rejected_without_a_fallback() {
-    let fake = serving(SHORT).await;
-    for setup in [production("pazpaz", &fake), staging(&fake)] {
+    let store = serving(SHORT).await;
+    for setup in [production("pazpaz", &store), staging(&store)] {
         let error = refused(setup.variable("ENCRYPTION_MASTER_KEY", MASTER)).await;
         assert!(
             error.contains(
@@ -312,10 +308,10 @@ async fn a_key_of_the_wrong_length_is_rejected_without_a_fallback() {
         );
     }
     // A running system keeps the last good key.
-    store(&fake, NAME, OF_AWS);
+    fill(&store, NAME, OF_AWS).await;
     let pazpaz =
-        production("pazpaz", &fake).variable("ENCRYPTION_MASTER_KEY", MASTER).start().await;
-    fake.put(NAME, SHORT);
+        production("pazpaz", &store).variable("ENCRYPTION_MASTER_KEY", MASTER).start().await;
+    store.put(NAME, SHORT).await;
     let error = pazpaz.refresh().await.unwrap_err();
     assert!(error.contains("must be 32 bytes, got 24"), "{error}");
     assert!(uses(&pazpaz, OF_AWS).await);
@@ -324,9 +320,9 @@ async fn a_key_of_the_wrong_length_is_rejected_without_a_fallback() {
 
 #[tokio::test]
 async fn the_newest_key_of_a_ring_encrypts_and_every_key_decrypts() {
-    let fake = serving(MASTER).await;
+    let store = serving(MASTER).await;
     let environment = [("ENVIRONMENT", "production"), ("AWS_REGION", "us-east-1")];
-    let setup = Setup::new("pazpaz with a ring", &fake);
+    let setup = Setup::new("pazpaz with a ring", &store);
     let setup =
         environment.into_iter().fold(setup, |setup, (name, value)| setup.variable(name, value));
     let pazpaz = setup.start().await;
@@ -334,7 +330,7 @@ async fn the_newest_key_of_a_ring_encrypts_and_every_key_decrypts() {
     let by_version_1 = cipher::decrypt(&cipher::key(MASTER), old.strip_prefix("v1:").unwrap());
     assert_eq!(by_version_1.as_deref(), Some(PLAINTEXT));
 
-    store(&fake, "pazpaz/encryption-key-v2", OF_AWS);
+    fill(&store, "pazpaz/encryption-key-v2", OF_AWS).await;
     assert_eq!(pazpaz.refresh().await, Ok(true));
     let new = pazpaz.post("/encrypt", PLAINTEXT).await;
     let by_version_2 = cipher::decrypt(&cipher::key(OF_AWS), new.strip_prefix("v2:").unwrap());
@@ -342,5 +338,5 @@ async fn the_newest_key_of_a_ring_encrypts_and_every_key_decrypts() {
     for ciphertext in [old, new] {
         assert_eq!(pazpaz.post("/decrypt", &ciphertext).await, PLAINTEXT);
     }
-    assert_eq!((fake.total_denied_calls(), fake.calls("BatchGetSecretValue")), (1, 1));
+    assert_eq!((store.denied(), store.batches()), (Store::DENIED_BATCHES, Store::DENIED_BATCHES));
 }

@@ -4,7 +4,6 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use fake_secrets_manager::FakeSecretsManager;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, Lines};
@@ -12,6 +11,8 @@ use tokio::net::TcpStream;
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::sync::watch;
 use tokio::time::timeout;
+
+use crate::store::Store;
 
 use super::{CHILD, SYSTEM};
 
@@ -26,13 +27,11 @@ pub(super) struct Setup<'a> {
 }
 
 impl<'a> Setup<'a> {
-    /// An environment with a role and an endpoint, as in AWS, and an empty `.env`.
-    pub(super) fn new(system: &'a str, fake: &FakeSecretsManager) -> Self {
+    /// An environment with the store, and an empty `.env`.
+    pub(super) fn new(system: &'a str, store: &Store) -> Self {
         let setup = Self { system, dotenv: String::new(), environment: Vec::new() };
-        setup
-            .variable("AWS_ACCESS_KEY_ID", "of-the-role")
-            .variable("AWS_SECRET_ACCESS_KEY", "of-the-role")
-            .variable("AWS_ENDPOINT_URL_SECRETS_MANAGER", &fake.endpoint_url())
+        let variables = store.environment();
+        variables.iter().fold(setup, |setup, (name, value)| setup.variable(name, value))
     }
 
     /// Adds to its `.env`.

@@ -4,6 +4,9 @@
 //! Each has its own settings, and the `.env`, environment, secrets and IAM policy of its guide,
 //! word for word (`tests/systems`; only placeholders such as `ACCOUNT_ID` are filled in). It runs
 //! as a program of its own, and the tests talk to it over HTTP.
+//!
+//! The store is a parameter, `crate::store`: the binary `suite` runs them on the fake of AWS, and
+//! the binary `vault` on OpenBao.
 
 mod gaara;
 mod lookup;
@@ -13,15 +16,15 @@ mod program;
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::time::Duration;
 
 use axum::extract::State;
 use axum::{Json, Router, routing};
-use fake_secrets_manager::FakeSecretsManager;
 use secrecy::{ExposeSecret as _, SecretString};
 use secrets_provider::{Error, Health, Layers, Live, Rotated, SecretsManager};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+
+use crate::store::Store;
 
 /// The program is this test binary, run with one test. That test does nothing without the variable
 /// below.
@@ -117,26 +120,27 @@ fn shown_if_any(secret: Option<&SecretString>) -> Value {
 /// `BatchGetSecretValue`, make no denied call but one batch, and none if batches are off or there is
 /// one secret.
 async fn assert_steady<T: DeserializeOwned + Send + Sync + 'static>(
-    fake: &FakeSecretsManager,
+    store: &Store,
     manager: SecretsManager,
     placed: fn(Layers) -> Layers,
 ) {
     for batch in [true, false] {
         let (log, _guard) = end_to_end::Log::start();
-        fake.reset_calls();
-        let manager = manager.clone().batch(batch).client(fake.client());
+        store.reset_calls();
+        let manager = store.of(manager.clone().batch(batch));
         let settings: Live<T> = Live::builder(manager)
             .layers(move |secrets| placed(Layers::new().secrets(secrets)))
             .start()
             .await
             .unwrap();
-        let start = fake.calls("GetSecretValue");
+        let start = store.reads();
         let batch = batch && settings.status().secrets().len() > 1;
-        tokio::time::sleep(Duration::from_secs(300) * 20).await;
-        assert!(fake.calls("GetSecretValue") > 15 * start, "each refresh reads the secrets");
-        assert_eq!(fake.calls("BatchGetSecretValue"), usize::from(batch));
-        assert_eq!(fake.total_denied_calls(), usize::from(batch));
-        assert_eq!(fake.total_calls(), fake.calls("GetSecretValue") + usize::from(batch));
+        let batches = usize::from(batch) * Store::DENIED_BATCHES;
+        store.twenty_refreshes(&settings).await;
+        assert!(store.reads() > 15 * start, "each refresh reads the secrets");
+        assert_eq!(store.batches(), batches);
+        assert_eq!(store.denied(), batches);
+        assert_eq!(store.calls(), store.reads() + batches);
         assert_eq!(settings.status().health(), Health::Fresh);
         assert!(
             !log.text().contains("secret_access_denied"),
