@@ -31,6 +31,9 @@ const QUOTAS: [(&[&str], u32); 3] = [
     (&["ListSecrets"], 100),
 ];
 
+/// How many names one listing returns at most.
+const LISTED_AT_ONCE: usize = 100;
+
 /// Whose calls they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Client {
@@ -94,14 +97,22 @@ pub(crate) struct Board {
 
 impl Setup {
     /// The least time in which AWS's quotas let all replicas read all of their secrets, by batches
-    /// and by single calls, if both have a second's calls in stock.
+    /// and by single calls, and each of them the list of their names before, if all quotas have a
+    /// second's calls in stock.
     #[must_use]
     pub fn least_start(&self) -> Duration {
-        let [singles, batches] =
-            [QUOTAS[0].1, QUOTAS[1].1].map(|quota| f64::from(quota / self.quotas_over));
+        let [singles, batches, listings] =
+            QUOTAS.map(|(_, quota)| f64::from(quota / self.quotas_over));
         let a_second = if self.secrets == 1 { singles } else { singles + 20.0 * batches };
-        let reads = (self.replicas * self.secrets) as f64;
-        Duration::from_secs_f64((reads / a_second - 1.0).max(0.0))
+        let seconds = |calls: usize, a_second: f64| calls as f64 / a_second - 1.0;
+        let reads = seconds(self.replicas * self.secrets, a_second);
+        let lists = match self.selection {
+            Selection::Names => 0.0,
+            Selection::Prefix => {
+                seconds(self.replicas * self.secrets.div_ceil(LISTED_AT_ONCE), listings)
+            }
+        };
+        Duration::from_secs_f64(reads.max(lists).max(0.0))
     }
 }
 

@@ -39,6 +39,22 @@ fn a_start_of_all_replicas_takes_what_the_quota_takes() {
     assert!(result.throttled() < 100 * 20 * 4, "{}", result.throttled());
 }
 
+/// A listing for each replica has a quota that is a hundredth of the one of single calls.
+#[test]
+fn a_start_by_prefix_takes_what_the_quota_of_listings_takes() {
+    let timeout = Duration::from_secs(300);
+    for secrets in [1, 20] {
+        let setup = Setup { selection: Selection::Prefix, timeout, ..fleet(100, secrets) };
+        let result = run(Scenario::Start, setup);
+        assert_eq!(result.failed_starts, 0);
+        let current = result.current.expect("all replicas start");
+        let longest = setup.least_start().mul_f64(1.2);
+        assert!(current.all < longest, "{:?}, at most {longest:?}", current.all);
+        // Each of them waits for half a minute to a minute and a half, and asks once in a second.
+        assert!(result.throttled() < 100 * 100, "{}", result.throttled());
+    }
+}
+
 #[test]
 fn nothing_is_throttled_in_the_steady_state_with_push() {
     // A hundredth of the quota of batches is one a second, with one in stock: two would often meet.

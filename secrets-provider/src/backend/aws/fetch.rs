@@ -12,7 +12,6 @@ use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use aws_sdk_secretsmanager::config;
 use futures_util::stream::{self, FuturesUnordered};
 use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::time::{Instant, sleep_until};
@@ -20,7 +19,7 @@ use tokio::time::{Instant, sleep_until};
 use super::answer::{fetched, payload, sort_out};
 use super::error::{BatchFailure, Call};
 use super::pace::Pace;
-use super::unretried::ThrottlingUnretried;
+use super::unretried::unretried;
 use super::{Aws, location, slip};
 use crate::backend::iam::Location;
 use crate::backend::{BoxFuture, BoxStream, Outcome};
@@ -37,18 +36,11 @@ const MAX_CONCURRENT_PREVIOUS: usize = 20;
 const SINGLES_PER_BATCH: usize = 20;
 /// For how many fetches batches rest after one failed as a whole for a reason that may pass.
 const BATCH_REST: usize = 10;
-/// The part of a start's time after which throttling is its result, if nothing is answered. A
-/// listing comes before, and a last pause after it.
-const PATIENCE_OF_A_START: u32 = 2;
-/// The same for what follows, which has older values and a schedule: about as long as the SDK's
-/// three attempts.
-const PATIENCE: Duration = Duration::from_secs(2);
-
 impl Aws {
     pub(super) fn current<'a>(&'a self, ids: &[String]) -> BoxStream<'a, Outcome> {
         // A batch of one costs as much, counts against the smaller quota, and needs one more
         // permission.
-        let patience = self.patience();
+        let patience = self.patience_to_read();
         if ids.len() == 1 || self.reads_one_by_one() {
             let mut pace = Pace::new(patience, Instant::now());
             if self.batches_rest.load(Ordering::Relaxed) != usize::MAX {
@@ -69,16 +61,6 @@ impl Aws {
     pub(super) fn each<'a>(&'a self, ids: &[String]) -> BoxStream<'a, Outcome> {
         let pace = Pace::new(Duration::ZERO, Instant::now());
         self.outcomes(ids.iter().cloned().map(Work::One).collect(), pace)
-    }
-
-    /// A start has nothing to serve, and would be begun again by whatever runs the process.
-    fn patience(&self) -> Duration {
-        let of_a_start = self.timeout / PATIENCE_OF_A_START;
-        match self.awaits_quota {
-            false => Duration::ZERO,
-            true if self.has_started.load(Ordering::Relaxed) => of_a_start.min(PATIENCE),
-            true => of_a_start,
-        }
     }
 
     fn outcomes(&self, work: VecDeque<Work>, pace: Pace) -> BoxStream<'_, Outcome> {
@@ -174,11 +156,6 @@ impl Aws {
             );
         used.is_ok() || self.batches_rest.load(Ordering::Relaxed) == usize::MAX
     }
-}
-
-/// Leaves throttled calls to the caller.
-fn unretried() -> config::Builder {
-    config::Builder::new().retry_classifier(ThrottlingUnretried)
 }
 
 /// Who repeats a throttled call.

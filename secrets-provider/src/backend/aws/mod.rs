@@ -2,8 +2,8 @@
 //! GetSecretValue.
 //!
 //! `connect` makes the client, with `connections` of its own, `listing` finds names, `fetch` reads
-//! values at a `pace` that quotas allow, `answer` and `error` turn the SDK's types into ours (the SDK's errors quote whole
-//! responses, so none is passed on), `rotation` keeps the dates that listings report, `write` has
+//! values, both at a `pace` that quotas allow and with so much `patience`, `answer` and `error` turn
+//! the SDK's types into ours (the SDK's errors quote whole responses, so none is passed on), `rotation` keeps the dates that listings report, `write` has
 //! the calls that rotate a secret, `variables` hands over what only a `.env` file sets, `setup`
 //! names a slip in the SDK's variables and files (`values` and `profile` say what they look like),
 //! `failover` reads a replica in another region while the first gives no answer, `route` knows the
@@ -22,6 +22,7 @@ mod fetch;
 mod https;
 mod listing;
 mod pace;
+mod patience;
 mod profile;
 mod quiet;
 mod rotation;
@@ -40,7 +41,7 @@ mod write;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use aws_sdk_secretsmanager::Client;
@@ -195,6 +196,10 @@ pub(crate) struct Aws {
     batches_rest: AtomicUsize,
     /// Whether the first fetch with a result is patient while calls are throttled.
     awaits_quota: bool,
+    /// Whether throttling has to be known before a replica is asked.
+    has_replica: bool,
+    /// How many milliseconds the last listing took.
+    listing_took: AtomicU64,
     /// Whether a fetch has brought values, and not given up.
     has_started: AtomicBool,
     /// Whether DescribeSecret is wanted and has not been denied.
@@ -210,6 +215,8 @@ impl Aws {
             timeout: options.timeout,
             batches_rest: AtomicUsize::new(if options.batches() { 0 } else { usize::MAX }),
             awaits_quota: options.awaits_quota,
+            has_replica: options.replica.is_some(),
+            listing_took: AtomicU64::new(0),
             has_started: AtomicBool::new(false),
             stage: options.stage,
             client: OnceCell::new(),

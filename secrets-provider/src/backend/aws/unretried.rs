@@ -1,15 +1,21 @@
 //! Throttled calls that the SDK does not repeat, because something better is done instead.
 
+use aws_sdk_secretsmanager::config;
 use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;
 use aws_smithy_runtime_api::client::retries::classifiers::{
     ClassifyRetry, RetryAction, RetryClassifierPriority, RetryReason,
 };
 use aws_smithy_types::retry::ErrorKind;
 
+/// Leaves throttled calls to the caller.
+pub(super) fn unretried() -> config::Builder {
+    config::Builder::new().retry_classifier(ThrottlingUnretried)
+}
+
 /// Overrules the SDK's classifiers where they find throttling. Other failures are repeated as the
 /// program's configuration says.
 #[derive(Debug)]
-pub(super) struct ThrottlingUnretried;
+struct ThrottlingUnretried;
 
 impl ClassifyRetry for ThrottlingUnretried {
     fn classify_retry(&self, _: &InterceptorContext) -> RetryAction {

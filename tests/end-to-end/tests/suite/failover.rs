@@ -202,6 +202,21 @@ async fn what_is_denied_absent_or_throttled_does_not_fail_over() {
     assert_eq!(regions.replica.total_calls(), 0);
 }
 
+/// A start waits for a throttled region, but says that it is throttled before a replica would be
+/// asked.
+#[tokio::test(start_paused = true)]
+async fn a_start_that_is_throttled_does_not_fail_over() {
+    for operations in [&["ListSecrets"][..], &["GetSecretValue", "BatchGetSecretValue"]] {
+        let regions = Regions::new();
+        for operation in operations {
+            regions.first.inject(Fault::throttled().on(operation));
+        }
+        let error = regions.start().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Throttled, "{operations:?}: {error}");
+        assert_eq!(regions.replica.total_calls(), 0, "{operations:?}");
+    }
+}
+
 /// A replica that lags behind never brings back what was replaced.
 #[tokio::test(start_paused = true)]
 async fn a_replica_that_lags_behind_does_not_bring_back_an_old_version() {

@@ -80,6 +80,105 @@ async fn throttling_that_lasts_is_the_result_and_costs_few_calls() {
     }
 }
 
+/// A prefix is listed first, against a quota of its own.
+#[tokio::test(start_paused = true)]
+async fn a_start_waits_for_the_quota_of_its_listing() {
+    for lasts in [Duration::from_secs(3), Duration::from_secs(14)] {
+        let fake = seeded(20);
+        let fault = fake.inject(Fault::throttled().on("ListSecrets"));
+        let healing = fake.clone();
+        tokio::spawn(async move {
+            sleep(lasts).await;
+            healing.remove_fault(fault);
+        });
+        let begun = Instant::now();
+        assert_eq!(manager(&fake).fetch().await.unwrap().secrets().len(), 20, "{lasts:?}");
+        let took = begun.elapsed();
+        assert!((lasts..lasts + Duration::from_secs(3)).contains(&took), "{took:?}");
+        assert!(fake.calls("ListSecrets") < 40, "{} listings", fake.calls("ListSecrets"));
+    }
+    let fake = seeded(20);
+    fake.inject(Fault::throttled().on("ListSecrets"));
+    let begun = Instant::now();
+    assert_eq!(manager(&fake).fetch().await.unwrap_err().kind(), ErrorKind::Throttled);
+    assert!((15..=17).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
+}
+
+/// The names come first, by calls that have a quota of their own.
+#[tokio::test(start_paused = true)]
+async fn a_listing_before_the_first_values_waits_for_its_quota() {
+    for (count, pages) in [(1, 1), (150, 2)] {
+        for lasts in [Duration::from_secs(3), Duration::from_secs(14)] {
+            let fake = seeded(count);
+            let fault = fake.inject(Fault::throttled().on("ListSecrets"));
+            let healing = fake.clone();
+            tokio::spawn(async move {
+                sleep(lasts).await;
+                healing.remove_fault(fault);
+                healing.inject(Fault::throttled().on("ListSecrets").after(1).times(2));
+                healing.reset_calls();
+            });
+            let begun = Instant::now();
+            let snapshot = manager(&fake).fetch().await;
+            let took = begun.elapsed();
+            assert_eq!(snapshot.unwrap().secrets().len(), count, "{count} {lasts:?}");
+            let longest = lasts + Duration::from_secs(4);
+            assert!((lasts..longest).contains(&took), "{count}: {took:?}");
+            // The second page is read after two refusals, and the first is not read again.
+            assert_eq!(fake.calls("ListSecrets"), if pages == 1 { 1 } else { 4 }, "{count}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_listing_gives_up_after_half_of_a_start_and_costs_few_calls() {
+    let fake = seeded(3);
+    fake.inject(Fault::throttled().on("ListSecrets"));
+    let begun = Instant::now();
+    let error = manager(&fake).fetch().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Throttled, "{error}");
+    let took = begun.elapsed().as_secs();
+    assert!((15..=17).contains(&took), "{took}");
+    assert!(fake.total_calls() < 40, "{} calls", fake.total_calls());
+}
+
+/// What a listing has waited is not there for the values: throttling is still the result, not that
+/// there was no answer.
+#[tokio::test(start_paused = true)]
+async fn a_listing_and_the_values_wait_within_one_limit() {
+    for _ in 0..20 {
+        let fake = seeded(20);
+        fake.inject(Fault::throttled().on("BatchGetSecretValue"));
+        fake.inject(Fault::throttled().on("GetSecretValue"));
+        let fault = fake.inject(Fault::throttled().on("ListSecrets"));
+        let healing = fake.clone();
+        tokio::spawn(async move {
+            sleep(Duration::from_secs(14)).await;
+            healing.remove_fault(fault);
+        });
+        let begun = Instant::now();
+        let error = manager(&fake).fetch().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Throttled, "{error}");
+        assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
+    }
+}
+
+/// Names that are known are read meanwhile, and a lookup has its caller waiting.
+#[tokio::test(start_paused = true)]
+async fn a_later_listing_has_the_attempts_of_the_sdk() {
+    let fake = seeded(3);
+    let builder = secrets_only::<Value>(manager(&fake)).refresh_every(NEVER);
+    let settings = builder.start().await.unwrap();
+    fake.inject(Fault::throttled().on("ListSecrets"));
+    fake.put("app/s000", "new");
+    fake.reset_calls();
+    let begun = Instant::now();
+    let _ = settings.refresh().await;
+    assert_eq!(fake.calls("ListSecrets"), 3);
+    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+    assert_eq!(settings.load()["s000"], "new");
+}
+
 /// The values that a service has are served meanwhile, and whoever looks a secret up waits for it.
 #[tokio::test(start_paused = true)]
 async fn what_comes_after_a_start_gives_up_sooner() {
