@@ -104,44 +104,6 @@ async fn a_start_waits_for_the_quota_of_its_listing() {
     assert!((15..=17).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
 }
 
-/// The names come first, by calls that have a quota of their own.
-#[tokio::test(start_paused = true)]
-async fn a_listing_before_the_first_values_waits_for_its_quota() {
-    for (count, pages) in [(1, 1), (150, 2)] {
-        for lasts in [Duration::from_secs(3), Duration::from_secs(14)] {
-            let fake = seeded(count);
-            let fault = fake.inject(Fault::throttled().on("ListSecrets"));
-            let healing = fake.clone();
-            tokio::spawn(async move {
-                sleep(lasts).await;
-                healing.remove_fault(fault);
-                healing.inject(Fault::throttled().on("ListSecrets").after(1).times(2));
-                healing.reset_calls();
-            });
-            let begun = Instant::now();
-            let snapshot = manager(&fake).fetch().await;
-            let took = begun.elapsed();
-            assert_eq!(snapshot.unwrap().secrets().len(), count, "{count} {lasts:?}");
-            let longest = lasts + Duration::from_secs(4);
-            assert!((lasts..longest).contains(&took), "{count}: {took:?}");
-            // The second page is read after two refusals, and the first is not read again.
-            assert_eq!(fake.calls("ListSecrets"), if pages == 1 { 1 } else { 4 }, "{count}");
-        }
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_listing_gives_up_after_half_of_a_start_and_costs_few_calls() {
-    let fake = seeded(3);
-    fake.inject(Fault::throttled().on("ListSecrets"));
-    let begun = Instant::now();
-    let error = manager(&fake).fetch().await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Throttled, "{error}");
-    let took = begun.elapsed().as_secs();
-    assert!((15..=17).contains(&took), "{took}");
-    assert!(fake.total_calls() < 40, "{} calls", fake.total_calls());
-}
-
 /// What a listing has waited is not there for the values: throttling is still the result, not that
 /// there was no answer.
 #[tokio::test(start_paused = true)]
