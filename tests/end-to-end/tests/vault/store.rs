@@ -105,9 +105,7 @@ impl Store {
         let policy: Value = serde_json::from_str(policy).unwrap();
         let statements = policy["Statement"].as_array().unwrap().iter();
         let reads = statements.filter(|statement| {
-            list(&statement["Action"])
-                .iter()
-                .any(|action| *action == "secretsmanager:GetSecretValue")
+            list(&statement["Action"]).contains(&"secretsmanager:GetSecretValue")
         });
         let resources = reads.flat_map(|statement| list(&statement["Resource"]));
         let patterns: Vec<_> = resources
