@@ -12,6 +12,9 @@ use crate::count::count;
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/counts.txt");
 /// How far a count may be from the file's, in percent.
 const TOLERANCE: f64 = 3.0;
+/// The same for a lookup, which is a few hundred instructions: how many of them find an entry
+/// depends on where a random hash puts it, and that moves them by 9 %.
+const TOLERANCE_OF_LOOKUPS: f64 = 15.0;
 /// The sizes that show how a case grows.
 const SIZES: [usize; 3] = [100, 1_000, 3_000];
 const ACCEPT: &str = "cargo run --release -p instructions -- accept";
@@ -32,7 +35,7 @@ pub(crate) fn compare() -> Result<(), String> {
         let change = (*now as f64 / *before as f64 - 1.0) * 100.0;
         println(&format!("{name:<32} {size:>5} {before:>12} {now:>12} {change:>+7.1}%"));
         // A count of a few dozen moves by one or two with the place of a branch.
-        if change.abs() > TOLERANCE && now.abs_diff(*before) > 2 {
+        if change.abs() > tolerance(name) && now.abs_diff(*before) > 2 {
             moved.push(format!("{name} of {size}: {before} -> {now} ({change:+.1} %)"));
         }
     }
@@ -51,7 +54,7 @@ pub(crate) fn compare() -> Result<(), String> {
         format!("\nThe file was made with {made_by}; this is {here}. That alone may move counts.")
     };
     Err(format!(
-        "\ncounts moved by more than {TOLERANCE} %:\n  {moved}{tools}\n\
+        "\ncounts moved by more than {TOLERANCE} % (lookups: {TOLERANCE_OF_LOOKUPS} %):\n  {moved}{tools}\n\
          If the change is meant to cost or save this much, accept it and say why in the commit:\n  {ACCEPT}"
     ))
 }
@@ -89,6 +92,10 @@ pub(crate) fn growth() -> Result<(), String> {
         ));
     }
     Ok(())
+}
+
+fn tolerance(name: &str) -> f64 {
+    if name.starts_with("lookup") { TOLERANCE_OF_LOOKUPS } else { TOLERANCE }
 }
 
 fn kept() -> Vec<(&'static Case, usize)> {
