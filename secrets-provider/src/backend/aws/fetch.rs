@@ -36,6 +36,7 @@ const MAX_CONCURRENT_PREVIOUS: usize = 20;
 const SINGLES_PER_BATCH: usize = 20;
 /// For how many fetches batches rest after one failed as a whole for a reason that may pass.
 const BATCH_REST: usize = 10;
+
 impl Aws {
     pub(super) fn current<'a>(&'a self, ids: &[String]) -> BoxStream<'a, Outcome> {
         // A batch of one costs as much, counts against the smaller quota, and needs one more
