@@ -131,6 +131,12 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
         self.fetch_uncached(ids)
     }
 
+    /// The same for a refresh at the interval, for which nobody waits: a store with a quota may make
+    /// its calls some time apart. By default, [`fetch`](Self::fetch).
+    fn fetch_due<'a>(&'a self, ids: &'a [String]) -> BoxStream<'a, Outcome> {
+        self.fetch(ids)
+    }
+
     /// How old a value of [`fetch`](Self::fetch) may be, if it may come from a cache between this
     /// process and the store, for [`Status::cache_ttl`](crate::Status::cache_ttl). By default,
     /// there is no cache.

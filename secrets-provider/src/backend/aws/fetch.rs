@@ -34,11 +34,27 @@ const MAX_CONCURRENT_PREVIOUS: usize = 20;
 /// Of so many first calls after a pause, one is a batch. A fifth of what the two quotas allow in
 /// secrets is in batches.
 const SINGLES_PER_BATCH: usize = 20;
+/// The time between the batches of a refresh at the interval. Together they would be many calls in
+/// one second of a quota that a whole account shares; apart, those of a fleet mix.
+const BATCHES_APART: Duration = Duration::from_secs(1);
+/// All of them are begun within this part of a fetch's time.
+const TIME_OF_BATCHES: u32 = 4;
 /// For how many fetches batches rest after one failed as a whole for a reason that may pass.
 const BATCH_REST: usize = 10;
 
 impl Aws {
     pub(super) fn current<'a>(&'a self, ids: &[String]) -> BoxStream<'a, Outcome> {
+        self.read(ids, Duration::ZERO)
+    }
+
+    /// The same for a refresh at the interval: its batches are some time apart, for what others call
+    /// in the same second.
+    pub(super) fn due<'a>(&'a self, ids: &[String]) -> BoxStream<'a, Outcome> {
+        let batches = u32::try_from(ids.len().div_ceil(BATCH_SIZE)).unwrap_or(u32::MAX);
+        self.read(ids, BATCHES_APART.min(self.timeout / TIME_OF_BATCHES / batches.max(1)))
+    }
+
+    fn read<'a>(&'a self, ids: &[String], batches_apart: Duration) -> BoxStream<'a, Outcome> {
         // A batch of one costs as much, counts against the smaller quota, and needs one more
         // permission.
         let patience = self.patience_to_read();
@@ -48,29 +64,40 @@ impl Aws {
                 // Batches may rest because they were throttled, and single calls may still be.
                 pace.slow_down();
             }
-            return self.outcomes(ids.iter().cloned().map(Work::One).collect(), pace);
+            return self.outcomes(
+                ids.iter().cloned().map(Work::One).collect(),
+                pace,
+                Duration::ZERO,
+            );
         }
         // What is no name is refused by `get`, and must not make a batch fail.
         let (slips, ids): (Vec<String>, Vec<String>) =
             ids.iter().cloned().partition(|id| slip::of_name(id).is_some());
         let batches = ids.chunks(BATCH_SIZE).map(|batch| Work::Batch(batch.to_vec()));
-        let pace = Pace::new(patience, Instant::now());
-        self.outcomes(batches.chain(slips.into_iter().map(Work::One)).collect(), pace)
+        let work = slips.into_iter().map(Work::One).chain(batches).collect();
+        self.outcomes(work, Pace::new(patience, Instant::now()), batches_apart)
     }
 
     /// Without patience: whoever names a few secrets has a schedule for what fails.
     pub(super) fn each<'a>(&'a self, ids: &[String]) -> BoxStream<'a, Outcome> {
         let pace = Pace::new(Duration::ZERO, Instant::now());
-        self.outcomes(ids.iter().cloned().map(Work::One).collect(), pace)
+        self.outcomes(ids.iter().cloned().map(Work::One).collect(), pace, Duration::ZERO)
     }
 
-    fn outcomes(&self, work: VecDeque<Work>, pace: Pace) -> BoxStream<'_, Outcome> {
+    fn outcomes(
+        &self,
+        work: VecDeque<Work>,
+        pace: Pace,
+        batches_apart: Duration,
+    ) -> BoxStream<'_, Outcome> {
         let state = Fetch {
             aws: self,
             work,
             repeated: if pace.is_patient() { By::Pace } else { By::Sdk },
             running: FuturesUnordered::new(),
             pace,
+            batches_apart,
+            next_batch_at: Instant::now(),
             batches_throttled: false,
             any_value: false,
             ready: Vec::new(),
@@ -189,6 +216,9 @@ struct Fetch<'a> {
     repeated: By,
     running: FuturesUnordered<BoxFuture<'a, Done>>,
     pace: Pace,
+    /// The time between the starts of two batches.
+    batches_apart: Duration,
+    next_batch_at: Instant,
     batches_throttled: bool,
     any_value: bool,
     ready: Vec<Outcome>,
@@ -213,10 +243,10 @@ impl Fetch<'_> {
                 }
                 Some(_) => {}
                 None => {
-                    while self.running.len() < self.pace.limit()
-                        && let Some(work) = self.work.pop_front()
-                    {
-                        self.running.push(self.aws.carry_out(work, self.repeated));
+                    self.call();
+                    if self.running.is_empty() && !self.work.is_empty() {
+                        sleep_until(self.next_batch_at).await;
+                        continue;
                     }
                 }
             }
@@ -226,6 +256,21 @@ impl Fetch<'_> {
             } else if self.work.is_empty() {
                 return None;
             }
+        }
+    }
+
+    /// Makes the calls that may be made now. What is left while nothing runs are batches that have
+    /// to wait.
+    fn call(&mut self) {
+        let now = Instant::now();
+        while self.running.len() < self.pace.limit() {
+            let may_start = |work: &Work| matches!(work, Work::One(_)) || now >= self.next_batch_at;
+            let Some(next) = self.work.iter().position(may_start) else { return };
+            let Some(work) = self.work.remove(next) else { return };
+            if let Work::Batch(_) = work {
+                self.next_batch_at = now + self.batches_apart;
+            }
+            self.running.push(self.aws.carry_out(work, self.repeated));
         }
     }
 

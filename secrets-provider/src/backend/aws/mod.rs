@@ -292,6 +292,10 @@ impl Backend for Aws {
         self.current(ids)
     }
 
+    fn fetch_due<'a>(&'a self, ids: &'a [String]) -> BoxStream<'a, Outcome> {
+        self.due(ids)
+    }
+
     fn fetch_each<'a>(&'a self, ids: &'a [String]) -> BoxStream<'a, Outcome> {
         self.each(ids)
     }

@@ -148,7 +148,8 @@ impl Fetcher {
         let outcomes = match (known.past_caches, names_it) {
             (true, true) => self.backend.fetch_each(&ids),
             (true, false) => self.backend.fetch_uncached(&ids),
-            (false, _) => self.backend.fetch(&ids),
+            (false, _) if known.is_waited_for(scope) => self.backend.fetch(&ids),
+            (false, _) => self.backend.fetch_due(&ids),
         };
         self.values(&ids, outcomes, deadline, &mut result).await;
         self.previous(deadline, &mut result).await;

@@ -104,12 +104,35 @@ pub(crate) struct Known {
     pub(crate) past_caches: bool,
 }
 
+impl Known {
+    /// Whether someone waits for a read: not if it is due, and there are values to go on with.
+    pub(crate) fn is_waited_for(&self, scope: &Scope) -> bool {
+        !matches!(scope, Scope::Due) || self.in_use.is_empty() || !self.awaited.is_empty()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn only(ids: &[&str]) -> Scope {
         Scope::only(ids.iter().map(|id| (*id).to_owned()))
+    }
+
+    #[test]
+    fn nobody_waits_for_what_is_due_while_there_are_values() {
+        let ids = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
+        for (scope, in_use, awaited, waits) in [
+            (Scope::due(), &["a"][..], &[][..], false),
+            (Scope::due(), &["a"], &["b"], true),
+            (Scope::due(), &[], &[], true),
+            (Scope::everything(), &["a"], &[], true),
+            (Scope::in_use(), &["a"], &[], true),
+            (only(&["a"]), &["a"], &[], true),
+        ] {
+            let known = Known { in_use: ids(in_use), awaited: ids(awaited), ..Known::default() };
+            assert_eq!(known.is_waited_for(&scope), waits, "{scope:?} {in_use:?} {awaited:?}");
+        }
     }
 
     #[test]

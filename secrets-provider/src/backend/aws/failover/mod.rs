@@ -296,6 +296,10 @@ impl Backend for Regions {
         self.read(ids, Aws::current)
     }
 
+    fn fetch_due<'a>(&'a self, ids: &'a [String]) -> BoxStream<'a, Outcome> {
+        self.read(ids, Aws::due)
+    }
+
     fn fetch_each<'a>(&'a self, ids: &'a [String]) -> BoxStream<'a, Outcome> {
         self.read(ids, Aws::each)
     }

@@ -43,6 +43,43 @@ async fn a_refresh_makes_one_batch_call_for_twenty_secrets() {
     }
 }
 
+/// What a whole fleet calls in a second counts, so those of one refresh are not made together.
+#[tokio::test(start_paused = true)]
+async fn the_batches_of_a_refresh_at_the_interval_are_a_second_apart() {
+    let every = Duration::from_secs(300);
+    let fake = many(100);
+    let settings = values(manager(&fake)).refresh_every(every).start().await.unwrap();
+    // Who asks does not wait.
+    let begun = tokio::time::Instant::now();
+    settings.refresh().await.unwrap();
+    assert!(begun.elapsed() < Duration::from_millis(100), "{:?}", begun.elapsed());
+
+    fake.reset_calls();
+    fake.throttle_quota("BatchGetSecretValue", 1);
+    tokio::time::sleep(every * 3 / 2).await;
+    let calls = ["BatchGetSecretValue", "GetSecretValue"].map(|operation| fake.calls(operation));
+    assert_eq!((calls, fake.throttled_calls("BatchGetSecretValue")), ([5, 0], 0));
+}
+
+/// However many batches there are, they are begun within a quarter of the time of a refresh.
+#[tokio::test(start_paused = true)]
+async fn many_batches_at_the_interval_are_closer() {
+    let (every, timeout) = (Duration::from_secs(300), Duration::from_secs(20));
+    let fake = many(1_000);
+    let settings = values(manager(&fake).timeout(timeout)).refresh_every(every);
+    let settings = settings.start().await.unwrap();
+    fake.reset_calls();
+    while fake.calls("BatchGetSecretValue") == 0 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    tokio::time::sleep(timeout / 8).await;
+    let half = fake.calls("BatchGetSecretValue");
+    assert!((20..=30).contains(&half), "{half} of 50");
+    tokio::time::sleep(timeout / 8).await;
+    assert_eq!(fake.calls("BatchGetSecretValue"), 50);
+    assert!(settings.status().last_error().is_none());
+}
+
 /// A batch of one counts against the smaller quota, and is no faster.
 #[tokio::test(start_paused = true)]
 async fn one_secret_is_read_by_a_single_call() {
