@@ -279,6 +279,8 @@ async fn a_value_that_the_aws_client_puts_is_live_in_an_axum_app() {
         }
     };
     timeout(PATIENCE, counted).await.expect("a counted message");
+    let policy = ["get-queue-attributes", "--queue-url", &queue, "--attribute-names", "Policy"];
+    let policy = aws.run_in("sqs", policy).await["Attributes"].to_string();
     aws.run_in("sqs", ["delete-queue", "--queue-url", &queue]).await;
     let denied = async {
         while settings.status().push().unwrap().state() != PushState::Denied {
@@ -287,8 +289,18 @@ async fn a_value_that_the_aws_client_puts_is_live_in_an_axum_app() {
     };
     timeout(PATIENCE, denied).await.expect("a queue that is gone");
     let name = queue.rsplit('/').next().unwrap();
-    aws.run_in("sqs", ["create-queue", "--queue-name", name]).await;
+    aws.run_in("sqs", ["create-queue", "--queue-name", name, "--attributes", &policy]).await;
     connected(&settings).await;
+    let hints = settings.status().push().unwrap().hints();
+    let put = client.put_secret_value().secret_id("gaara/prod/database");
+    put.secret_string(login(99)).send().await.unwrap();
+    // What changed while there was no queue may have made a generation of its own.
+    let served_last = async {
+        while served().await != "user-99" || settings.status().push().unwrap().hints() == hints {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(PATIENCE, served_last).await.expect("the value that was put last");
 }
 
 /// A thousand hints at once: of old versions, out of order, each twice, and other things.
