@@ -24,6 +24,9 @@ const SETTLED: Duration = Duration::from_secs(30);
 /// The longest wait for all replicas.
 const LONGEST: Duration = Duration::from_secs(3600);
 
+/// What random times are drawn from.
+const SEED: u64 = 1;
+
 /// What happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scenario {
@@ -82,6 +85,8 @@ impl Result {
 pub fn run(scenario: Scenario, setup: Setup) -> Result {
     let runtime = Builder::new_current_thread().enable_all().start_paused(true).build();
     let runtime = runtime.expect("a runtime");
+    // So that a run can be made again: the replicas and the SDK draw their times on this thread.
+    fastrand::seed(SEED);
     LocalSet::new().block_on(&runtime, async {
         match scenario {
             Scenario::Start => start(setup).await,

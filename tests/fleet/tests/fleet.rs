@@ -58,9 +58,11 @@ fn a_start_by_prefix_takes_what_the_quota_of_listings_takes() {
 #[test]
 fn nothing_is_throttled_in_the_steady_state_with_push() {
     // A hundredth of the quota of batches is one a second, with one in stock: two would often meet.
-    let setup = Setup { replicas: 50, quotas_over: 20, ..pushed(fleet(100, 20), SPREAD) };
-    let result = run(Scenario::Steady, setup);
-    assert_eq!(result.throttled(), 0, "{:?}", result.calls);
+    for secrets in [20, 100] {
+        let setup = Setup { replicas: 50, quotas_over: 20, ..pushed(fleet(100, secrets), SPREAD) };
+        let result = run(Scenario::Steady, setup);
+        assert_eq!(result.throttled(), 0, "{secrets}: {:?}", result.calls);
+    }
 }
 
 #[test]
@@ -95,4 +97,11 @@ fn an_hour_of_throttling_costs_few_calls_and_ends_by_itself() {
     // The SDK's three attempts at all secrets would be sixty for each of some twenty refreshes.
     let calls: usize = result.calls.values().map(|rates| rates.total).sum();
     assert!(calls < 50 * 20 * 15, "{calls}");
+}
+
+#[test]
+fn a_run_can_be_made_again() {
+    let setup = Setup { replicas: 20, ..pushed(fleet(100, 20), SPREAD) };
+    let run_again = || format!("{:?}", run(Scenario::Rotation, setup));
+    assert_eq!(run_again(), run_again());
 }
