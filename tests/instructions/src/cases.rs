@@ -13,10 +13,14 @@ use axum::routing::get;
 use futures_util::FutureExt as _;
 use http::{Request, StatusCode};
 use secrecy::{ExposeSecret as _, SecretString};
-use secrets_provider::{Layers, Live, Lookup, Memory, SecretsManager, Snapshot};
+use secrets_provider::{
+    Backend, BoxFuture, BoxStream, Error, Layers, Live, LiveBuilder, Lookup, Memory, Outcome,
+    SecretsManager, Snapshot,
+};
 use secrets_provider_axum::Current;
 use serde::Deserialize;
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::Semaphore;
 use tower::Service as _;
 
 /// Something to count: a run of so many repetitions, over so many secrets or keys.
@@ -34,6 +38,7 @@ const ONE: &[usize] = &[100];
 /// Of what may grow faster than its input.
 const GROWING: &[usize] = &[100, 3_000];
 const READS: usize = 20_000;
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// Ours after what it is made of, or what a program would do without us.
 pub(crate) const CASES: &[Case] = &[
@@ -47,6 +52,7 @@ pub(crate) const CASES: &[Case] = &[
     case("lookup-hit-shared-type", READS, ONE, lookup_shared),
     case("request-with-State<Arc<T>>", 1_000, ONE, request_state),
     case("request-with-Current<T>", 1_000, ONE, request_current),
+    case("cycle-unchanged", 20, GROWING, cycle_unchanged),
     case("refresh-unchanged", 20, GROWING, refresh_unchanged),
     case("refresh-one-changed", 10, GROWING, refresh_one_changed),
     case("extract", 60, GROWING, extract),
@@ -148,7 +154,7 @@ fn reader_load(_: usize, repetitions: usize) {
 
 /// So many hits among 100 cached secrets.
 fn hits(size: usize, repetitions: usize, hit: impl AsyncFn(&Lookup) -> usize) {
-    let lookup = manager(&databases(size)).lookup().ttl(Duration::from_secs(24 * 3600));
+    let lookup = manager(&databases(size)).lookup().ttl(DAY);
     runtime().block_on(tokio::task::unconstrained(async {
         for secret in 0..size {
             let name = format!("databases/db-{secret}");
@@ -204,9 +210,40 @@ fn request_current(_: usize, repetitions: usize) {
 }
 
 fn live(runtime: &Runtime, memory: &Memory) -> Live<Settings> {
-    let builder = Live::builder(manager(memory)).layers(|secrets| Layers::new().secrets(secrets));
-    let builder = builder.refresh_every(Duration::from_secs(24 * 3600));
+    let builder = builder(manager(memory)).refresh_every(DAY);
     runtime.block_on(builder.start()).expect("settings")
+}
+
+fn builder(manager: SecretsManager) -> LiveBuilder<Settings> {
+    Live::builder(manager).layers(|secrets| Layers::new().secrets(secrets))
+}
+
+/// Counts how often values are read.
+#[derive(Debug)]
+struct Counted(Memory, Arc<Semaphore>);
+
+impl Backend for Counted {
+    fn list<'a>(&'a self, prefix: &'a str) -> BoxFuture<'a, Result<Vec<String>, Error>> {
+        self.0.list(prefix)
+    }
+
+    fn fetch<'a>(&'a self, ids: &'a [String]) -> BoxStream<'a, Outcome> {
+        self.1.add_permits(1);
+        self.0.fetch(ids)
+    }
+}
+
+/// What the interval does while nothing changes. Nobody asks for it, so it comes by the clock.
+fn cycle_unchanged(size: usize, repetitions: usize) {
+    let read = Arc::new(Semaphore::new(0));
+    let manager = SecretsManager::prefix("app").backend(Counted(databases(size), read.clone()));
+    let builder = builder(manager).refresh_every(Duration::from_millis(1)).rediscover_every(DAY);
+    let times = u32::try_from(1 + repetitions).expect("a small number");
+    runtime().block_on(async {
+        let live = builder.start().await.expect("settings");
+        read.acquire_many(times).await.expect("reads").forget();
+        assert_eq!(live.status().generation(), 1);
+    });
 }
 
 fn refresh_unchanged(size: usize, repetitions: usize) {
