@@ -6,6 +6,7 @@
 //! because every critical section of ours leaves its data whole.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+#[cfg(not(shuttle))]
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use futures_util::{FutureExt as _, Stream, StreamExt as _};
@@ -45,7 +46,12 @@ pub(crate) fn drop_quietly<T>(value: T) {
     let _ = catch(|| drop(value));
 }
 
+// In `tests/concurrency`, where each lock is a step of a schedule.
+#[cfg(shuttle)]
+pub(crate) use tokio::lock;
+
 /// Locks, whether or not an earlier holder panicked.
+#[cfg(not(shuttle))]
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
