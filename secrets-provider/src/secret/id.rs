@@ -64,7 +64,7 @@ pub(crate) fn names_of(id: &str) -> Vec<&str> {
 
 /// Whether an id, which is the name or the ARN with or without its random ending, asks for the
 /// secret with this name and ARN.
-#[cfg(any(feature = "agent", feature = "aws"))]
+#[cfg(any(feature = "agent", feature = "aws", fuzzing))]
 pub(crate) fn asks_for(id: &str, name: Option<&str>, arn: Option<&str>) -> bool {
     let is_without_ending = |arn: &str| {
         let ending = arn.strip_prefix(id).and_then(|rest| rest.strip_prefix('-'));

@@ -11,7 +11,6 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
-use crate::backend::http::Body;
 use crate::secret::id::{asks_for, is_arn, names_of};
 use crate::secret::{Fetched, Payload, Text};
 use crate::tree::json;
@@ -23,7 +22,7 @@ pub(super) const MAX_VALUE_BYTES: usize = 65_536;
 /// A whole answer.
 pub(super) struct Answer {
     pub(super) status: u16,
-    pub(super) body: Body,
+    pub(super) body: Zeroizing<Vec<u8>>,
 }
 
 /// What an answer that is no value says.

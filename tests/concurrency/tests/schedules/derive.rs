@@ -66,7 +66,7 @@ fn a_derived_value_misses_no_change_and_is_not_built_for_another_key() {
         };
         join(rotator);
         block_on(async {
-            while *derived.load() != 3 {
+            while *derived.current_with_status().0 != 3 {
                 changes.next().await.expect("it goes on until the last change is built");
             }
         });
@@ -87,12 +87,12 @@ fn a_refresh_of_a_derived_value_is_answered_once_it_is_built() {
         let builds = Arc::new(Builds::default());
         let derived = block_on(derive(&live, &builds));
         let seen = derived.current();
-        let callers = [2, 3].map(|a| {
+        let callers = [(); 2].map(|()| {
             let (store, derived) = (store.clone(), derived.clone());
             thread::spawn(move || {
-                store.put(a, 1);
+                let stored = store.rotate();
                 block_on(derived.refresh()).expect("a refresh");
-                *derived.load()
+                assert!(*derived.load() >= stored, "it is built from what was stored then");
             })
         });
         // Whatever refresh finds it, it is found.
@@ -100,8 +100,7 @@ fn a_refresh_of_a_derived_value_is_answered_once_it_is_built() {
             let derived = derived.clone();
             thread::spawn(move || *block_on(derived.refresh_past(&seen)).expect("a newer one"))
         };
-        let built = callers.map(join);
-        assert!(built.contains(&store.a()), "{built:?}: the last who asked has what was stored");
+        callers.into_iter().for_each(join);
         assert!(join(searching) > 1);
         block_on(derived.shutdown());
         block_on(live.shutdown());

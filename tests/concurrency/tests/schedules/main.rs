@@ -2,7 +2,7 @@
 //!
 //! The package's library is the core itself, compiled with shuttle in the place of tokio and
 //! arc-swap; `tokio/src/lib.rs` says what a step is, and what can't be shown so. Each test runs its
-//! scenario under a thousand orders, or as many as `SCHEDULES` says: half of them random, half with
+//! scenario under five hundred orders, or as many as `SCHEDULES` says: half of them random, half with
 //! priorities that change three times (probabilistic concurrency testing). A failure prints its
 //! schedule; `SCHEDULE=… cargo test -p concurrency --test schedules NAME` runs that one again.
 
@@ -19,7 +19,7 @@ use shuttle::scheduler::{PctScheduler, RandomScheduler, Scheduler};
 use shuttle::{Config, MaxSteps, Runner};
 
 /// How many orders there are of each scenario.
-const SCHEDULES: usize = 1_000;
+const SCHEDULES: usize = 500;
 
 /// How many steps a scenario may take; one that waits for nothing that comes takes them all.
 const MAX_STEPS: usize = 50_000;

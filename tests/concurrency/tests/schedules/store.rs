@@ -60,6 +60,12 @@ impl Store {
         self.0.b.store(b, SeqCst);
     }
 
+    /// Rotates the secret to the next first number, and returns that.
+    pub(crate) fn rotate(&self) -> u64 {
+        tokio::step();
+        self.0.a.fetch_add(1, SeqCst) + 1
+    }
+
     /// The first number.
     pub(crate) fn a(&self) -> u64 {
         tokio::step();
