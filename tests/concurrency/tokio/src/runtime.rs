@@ -45,8 +45,14 @@ impl Handle {
     }
 
     /// Nothing: every thread is in the runtime.
-    pub fn enter(&self) {}
+    pub fn enter(&self) -> EnterGuard {
+        EnterGuard(())
+    }
 }
+
+/// While this is there, the thread is in the runtime.
+#[derive(Debug)]
+pub struct EnterGuard(());
 
 /// A further runtime, which there is none of.
 #[derive(Debug)]
