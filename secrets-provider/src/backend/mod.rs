@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use futures_util::{Stream, future, stream};
@@ -216,6 +217,14 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
     /// `check the prefix and the vault's mount`.
     fn nothing_listed_hint(&self) -> &str {
         "check the prefix"
+    }
+
+    /// The store for one read: a [`fetch`](Self::fetch), in one of its forms, and the
+    /// [`fetch_previous`](Self::fetch_previous) after it. For a store that may turn to a replica
+    /// between the two, and returns here what reads both in one place. By default, the store itself
+    /// is read.
+    fn for_one_read(self: Arc<Self>) -> Option<Arc<dyn Backend>> {
+        None
     }
 
     /// The values that the current ones replaced (AWSPREVIOUS), in the form of

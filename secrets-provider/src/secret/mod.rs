@@ -10,7 +10,8 @@ mod payload;
 mod text;
 
 use std::fmt;
-use std::sync::Arc;
+#[cfg(feature = "aws")]
+use std::time::SystemTime;
 
 use serde::Serialize;
 
@@ -27,8 +28,9 @@ pub struct Fetched {
     payload: Payload,
     previous: Option<Box<Fetched>>,
     lease: Option<lease::Held>,
-    /// The region of the replica that was read in place of the secret.
-    replica: Option<Arc<str>>,
+    /// When the version was made, if AWS says so.
+    #[cfg(feature = "aws")]
+    made: Option<SystemTime>,
 }
 
 impl Fetched {
@@ -52,7 +54,16 @@ impl Fetched {
     }
 
     pub(crate) fn new(name: String, version_id: String, payload: Payload) -> Self {
-        Self { name, arn: None, version_id, payload, previous: None, lease: None, replica: None }
+        Self {
+            name,
+            arn: None,
+            version_id,
+            payload,
+            previous: None,
+            lease: None,
+            #[cfg(feature = "aws")]
+            made: None,
+        }
     }
 
     /// The same secret with its ARN.
@@ -126,17 +137,17 @@ impl Fetched {
         (&self.version_id, self.previous().map(Fetched::version_id))
     }
 
-    /// The same secret, as its replica in this region has it.
+    /// The same secret, whose version was made at this time.
     #[cfg(feature = "aws")]
-    pub(crate) fn of_replica(mut self, region: &Arc<str>) -> Self {
-        self.replica = Some(region.clone());
+    pub(crate) fn made_at(mut self, time: Option<SystemTime>) -> Self {
+        self.made = time;
         self
     }
 
-    /// Whether both were read in one region. A replica may lag behind, so that its previous value
-    /// is not the one before the current value of the secret itself.
-    pub(crate) fn is_read_with(&self, other: &Self) -> bool {
-        self.replica == other.replica
+    /// When the version was made, if that is known.
+    #[cfg(feature = "aws")]
+    pub(crate) fn made(&self) -> Option<SystemTime> {
+        self.made
     }
 
     /// The same secret, with the ARN that it has in this region.

@@ -4,7 +4,10 @@
 //! Every answer is compared with what was asked, whichever call it is from. A proxy, a cache or an
 //! emulator may mix them up, and a value under a wrong name would replace a good one.
 
+use std::time::SystemTime;
+
 use aws_sdk_secretsmanager::operation::batch_get_secret_value::BatchGetSecretValueOutput;
+use aws_sdk_secretsmanager::primitives::DateTime;
 use aws_sdk_secretsmanager::types::SecretValueEntry;
 
 use super::error::{Call, NOT_AWS};
@@ -26,6 +29,7 @@ pub(super) fn sort_out(
     outcomes: &mut Vec<Outcome>,
 ) {
     for entry in output.secret_values.unwrap_or_default() {
+        let made = time(entry.created_date());
         let SecretValueEntry { arn, name, version_id, secret_binary, secret_string, .. } = entry;
         let is_asked = |id: &String| answers(id, name.as_deref(), arn.as_deref());
         // A secret that was asked for by name and by ARN is answered once.
@@ -34,6 +38,7 @@ pub(super) fn sort_out(
         for id in ids {
             let secret =
                 fetched(&id, name.clone(), arn.clone(), version_id.clone(), payload.clone());
+            let secret = secret.map(|secret| secret.made_at(made));
             outcomes.push((id, secret));
         }
     }
@@ -54,6 +59,11 @@ pub(super) fn payload(
     binary: Option<aws_sdk_secretsmanager::primitives::Blob>,
 ) -> Option<Payload> {
     text.map(Payload::text).or_else(|| binary.map(|blob| Payload::binary(blob.into_inner())))
+}
+
+/// A time of AWS's.
+pub(super) fn time(date: Option<&DateTime>) -> Option<SystemTime> {
+    SystemTime::try_from(*date?).ok()
 }
 
 /// Whether an answer with this name and ARN is one to this id, and the two agree.

@@ -16,7 +16,7 @@ use futures_util::stream::{self, FuturesUnordered};
 use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::time::{Instant, sleep_until};
 
-use super::answer::{fetched, payload, sort_out};
+use super::answer::{fetched, payload, sort_out, time};
 use super::error::{BatchFailure, Call};
 use super::pace::Pace;
 use super::unretried::unretried;
@@ -133,8 +133,10 @@ impl Aws {
         let location = location(client);
         let call = Call { action: "GetSecretValue", id: Some(id), stage, location: &location };
         let output = output.map_err(|error| call.failed(&error))?;
+        let made = time(output.created_date.as_ref());
         let payload = payload(output.secret_string, output.secret_binary);
-        fetched(id, output.name, output.arn, output.version_id, payload)
+        let secret = fetched(id, output.name, output.arn, output.version_id, payload);
+        secret.map(|secret| secret.made_at(made))
     }
 
     /// Reads a batch by one call. Returns the outcomes and the ids that the answer left out.

@@ -145,14 +145,15 @@ impl Fetcher {
         let (rested, ids) = ids.into_iter().partition(rests);
         result.rested = rested;
         let ids = Vec::from_iter::<BTreeSet<String>>(ids);
+        let backend = self.backend.clone().for_one_read().unwrap_or_else(|| self.backend.clone());
         let outcomes = match (known.past_caches, names_it) {
-            (true, true) => self.backend.fetch_each(&ids),
-            (true, false) => self.backend.fetch_uncached(&ids),
-            (false, _) if known.is_waited_for(scope) => self.backend.fetch(&ids),
-            (false, _) => self.backend.fetch_due(&ids),
+            (true, true) => backend.fetch_each(&ids),
+            (true, false) => backend.fetch_uncached(&ids),
+            (false, _) if known.is_waited_for(scope) => backend.fetch(&ids),
+            (false, _) => backend.fetch_due(&ids),
         };
         self.values(&ids, outcomes, deadline, &mut result).await;
-        self.previous(deadline, &mut result).await;
+        self.previous(&*backend, deadline, &mut result).await;
         if !matches!(scope, Scope::Only(_)) {
             self.check_renames(&result);
         }
@@ -351,7 +352,7 @@ impl Fetcher {
 
     /// Reads the previous versions. A secret whose previous version cannot be read counts as
     /// unread, because half of what its field needs would be missing.
-    async fn previous(&self, deadline: Instant, result: &mut FetchResult) {
+    async fn previous(&self, backend: &dyn Backend, deadline: Instant, result: &mut FetchResult) {
         let read = |id: &&String| matches!(result.outcomes.get(*id), Some(Ok(_)));
         let ids: Vec<String> = self.plan.previous.iter().filter(read).cloned().collect();
         if ids.is_empty() {
@@ -359,17 +360,11 @@ impl Fetcher {
         }
         let time = time_until(deadline);
         let mut unanswered: BTreeSet<String> = ids.iter().cloned().collect();
-        let outcomes = self.backend.fetch_previous(&ids);
+        let outcomes = backend.fetch_previous(&ids);
         let end = answers(&ids, outcomes, deadline, |id, outcome| {
             unanswered.remove(&id);
             match (result.outcomes.get_mut(&id), outcome) {
-                (Some(Ok(secret)), Ok(previous)) if secret.is_read_with(&previous) => {
-                    secret.replaces(previous);
-                }
-                (Some(Ok(_)), Ok(_)) => {
-                    let unread = self.classify(&id, of_two_regions(&id));
-                    result.outcomes.insert(id, Err(unread));
-                }
+                (Some(Ok(secret)), Ok(previous)) => secret.replaces(previous),
                 (_, Err(error)) if error.kind() != ErrorKind::NotFound => {
                     let unread = self.classify(&id, error);
                     result.outcomes.insert(id, Err(unread));
@@ -457,14 +452,6 @@ async fn answers(
         tokio::task::coop::consume_budget().await;
     }
     End::Ended
-}
-
-/// One region's previous value may be another region's current one.
-fn of_two_regions(id: &str) -> Error {
-    let message = format!("secret `{id}`: its current and its previous version are of two regions");
-    Error::new(ErrorKind::Unavailable, message)
-        .with_secret(id)
-        .with_hint("nothing has to be done: both are read again at the next refresh")
 }
 
 /// How long there is until the deadline, to a tenth of a second, for messages.

@@ -206,16 +206,17 @@ impl SecretsManager {
     ///
     /// The first region has a third of [`timeout`](Self::timeout) for its first answer. After that,
     /// each fetch is one of the replicas, and half a minute later the next one tries the first
-    /// region again, for a tenth of the timeout. All values of a fetch are of one region. Names,
-    /// endings of ARNs and version ids are the same in both regions, so nothing changes in the
-    /// settings unless a secret has rotated. A replica that lags behind never brings back a version
-    /// that was replaced, and a secret that has no replica keeps its last good value.
+    /// region again, for a tenth of the timeout. All values of a fetch are of one region, previous
+    /// ones too. Names, endings of ARNs and version ids are the same in both regions, so nothing
+    /// changes in the settings unless a secret has rotated. A replica that lags behind never brings
+    /// back a version that was replaced, and a secret that has no replica keeps its last good value.
     ///
     /// [`Status::failover`](crate::Status::failover), the events `region_failed_over` and
     /// `region_returned`, and the gauge `secrets_failover` say which region is read.
     /// [`iam_policy`](Self::iam_policy) has both. Only AWS has replicas, and they are read-only:
     /// rotations go to the first region. An endpoint that is set by hand, such as by
-    /// `AWS_ENDPOINT_URL`, is used for both.
+    /// `AWS_ENDPOINT_URL`, is used for both; if it is a host of AWS, such as that of a VPC endpoint,
+    /// the first fetch fails with `Config`, because such a host only serves its own region.
     ///
     /// ```no_run
     /// # #[derive(serde::Deserialize)] struct Settings;

@@ -12,6 +12,9 @@ use tokio::time::{Instant, advance, sleep};
 
 use crate::fixtures::secrets_only;
 
+mod endpoint;
+mod pairs;
+
 const REPLICA: &str = "eu-west-1";
 const RETRY: Duration = Duration::from_secs(30);
 
@@ -240,6 +243,34 @@ async fn a_replica_that_lags_behind_does_not_bring_back_an_old_version() {
     regions.mend().await;
     settings.refresh().await.unwrap();
     assert_eq!(settings.load().a, 3);
+}
+
+/// Nor one that was replaced before this process started, and that it has never seen.
+#[tokio::test(start_paused = true)]
+async fn a_replica_that_lags_behind_from_the_start_does_not_bring_back_an_old_version() {
+    for batch in [true, false] {
+        let regions = Regions::new();
+        advance(Duration::from_secs(1)).await;
+        regions.first.put("app/a", "2");
+        let settings: Live<Settings> = secrets_only(regions.manager().batch(batch))
+            .refresh_every(NEVER)
+            .start()
+            .await
+            .unwrap();
+        regions.first.inject(Fault::unavailable());
+        let error = settings.refresh().await.unwrap_err();
+        assert_eq!(error.secret(), Some("app/a"), "{error}");
+        assert!(error.to_string().contains("its replica in eu-west-1 has a version"), "{error}");
+        assert_eq!(settings.load().a, 2);
+
+        // It catches up, and is ahead after the next rotation.
+        regions.first.replicate_to(&regions.replica);
+        settings.refresh().await.unwrap();
+        advance(Duration::from_secs(1)).await;
+        regions.rotate("app/a", 3);
+        settings.refresh().await.unwrap();
+        assert_eq!(settings.load().a, 3);
+    }
 }
 
 /// A secret that has no replica, or one that may not be read, keeps its last good value: even an

@@ -1,21 +1,25 @@
 //! A region and its replica: what the first one does not answer, the replica does.
 //!
-//! `choice` has the rule which of the two is asked, and `known` what a replica may be believed;
-//! here are the calls. A fetch is all of one region: values of two are never mixed, so that a
-//! rotation of several secrets is not seen by half. Replicas are read-only, so everything that
-//! writes goes to the first region.
+//! `choice` has the rule which of the two is asked, `known` what a replica may be believed, and
+//! `endpoint` which endpoint cannot serve both; here are the calls. A fetch is all of one region:
+//! values of two are never mixed, so that a rotation of several secrets is not seen by half, and
+//! `one_read` has the previous values of that region, too. Replicas are read-only, so everything
+//! that writes goes to the first region.
 
 mod choice;
+mod endpoint;
 mod known;
+mod one_read;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aws_types::region::Region;
 use futures_util::stream::{self, StreamExt as _};
 use futures_util::{FutureExt as _, future};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use super::Aws;
 use crate::backend::{Backend, BoxFuture, BoxStream, Outcome, RotationWindow, Writer};
@@ -28,6 +32,7 @@ use crate::unwind::lock;
 
 use choice::{Choice, is_no_answer};
 use known::Known;
+use one_read::OneRead;
 
 #[derive(Debug)]
 pub(super) struct Regions {
@@ -37,6 +42,15 @@ pub(super) struct Regions {
     region: Arc<str>,
     choice: Mutex<Choice>,
     known: Mutex<Known>,
+    /// Whether the endpoint serves both regions, as far as that is known.
+    has_checked_endpoint: AtomicBool,
+}
+
+/// One of the two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    First,
+    Replica,
 }
 
 /// How values are read in one region.
@@ -61,7 +75,8 @@ impl Regions {
     pub(super) fn new(first: Aws, replica: Aws, region: Arc<str>, timeout: Duration) -> Self {
         metrics::record_failover(&region, false);
         let choice = Mutex::new(Choice::new(timeout));
-        Self { first, replica, region, choice, known: Mutex::default() }
+        let has_checked_endpoint = AtomicBool::new(false);
+        Self { first, replica, region, choice, known: Mutex::default(), has_checked_endpoint }
     }
 
     /// The name of the first region, once it is known.
@@ -109,17 +124,47 @@ impl Regions {
     }
 
     /// The region that is read now.
-    fn current(&self) -> &Aws {
+    fn current(&self) -> Place {
         match lock(&self.choice).away_since() {
-            None => &self.first,
-            Some(_) => &self.replica,
+            None => Place::First,
+            Some(_) => Place::Replica,
         }
+    }
+
+    fn at(&self, place: Place) -> &Aws {
+        match place {
+            Place::First => &self.first,
+            Place::Replica => &self.replica,
+        }
+    }
+
+    /// Refuses an endpoint that was set by hand and is one of AWS's, because it only serves its own
+    /// region.
+    ///
+    /// # Errors
+    ///
+    /// `Config` for such an endpoint.
+    async fn check_endpoint(&self) -> Result<(), Error> {
+        if self.has_checked_endpoint.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        // Why there is no client is said by what is read with it.
+        let Ok(client) = self.first.client().await else { return Ok(()) };
+        if let Some(url) = endpoint::set_by_hand(client).await {
+            endpoint::check(&url, self.first_name(), &self.region)?;
+        }
+        self.has_checked_endpoint.store(true, Ordering::Relaxed);
+        Ok(())
     }
 
     async fn listed(&self, prefix: &str) -> Result<Vec<String>, Error> {
         let mut no_answer = None;
         if let Some(limit) = self.ask() {
-            no_answer = Some(match timeout(limit, self.first.listed(prefix)).await {
+            let until = Instant::now() + limit;
+            if let Ok(checked) = timeout_at(until, self.check_endpoint()).await {
+                checked?;
+            }
+            no_answer = Some(match timeout_at(until, self.first.listed(prefix)).await {
                 Ok(Err(error)) if is_no_answer(&error) => error,
                 Ok(answer) => {
                     self.first_answered();
@@ -137,19 +182,23 @@ impl Regions {
         }
     }
 
-    fn read<'a>(&'a self, ids: &'a [String], read: Reads<'a>) -> BoxStream<'a, Outcome> {
-        stream::once(self.begin(ids, read)).flatten().boxed()
-    }
-
     /// Waits for the first answer of the first region, and has all other outcomes from the region
     /// that gives one.
-    async fn begin<'a>(&'a self, ids: &'a [String], read: Reads<'a>) -> BoxStream<'a, Outcome> {
+    async fn read<'a>(
+        &'a self,
+        ids: &'a [String],
+        read: Reads<'a>,
+    ) -> (Place, BoxStream<'a, Outcome>) {
         let Some(limit) = self.ask() else {
-            return self.of_replica(ids, read, NoAnswer::default());
+            return (Place::Replica, self.of_replica(ids, read, NoAnswer::default()));
         };
+        let until = Instant::now() + limit;
+        if let Ok(Err(error)) = timeout_at(until, self.check_endpoint()).await {
+            let refused = ids.iter().map(move |id| (id.clone(), Err(error.clone())));
+            return (Place::First, stream::iter(refused).boxed());
+        }
         let mut outcomes = read(&self.first, ids);
         let mut before: Vec<(String, Error)> = Vec::new();
-        let until = Instant::now() + limit;
         let late = loop {
             match timeout_at(until, outcomes.next()).await {
                 // What is wrong with the configuration is found before a call is made.
@@ -161,10 +210,8 @@ impl Regions {
                 Ok(Some(outcome)) => {
                     self.first_answered();
                     let all = stream::iter(failed(before)).chain(stream::iter([outcome]));
-                    return all
-                        .chain(outcomes)
-                        .inspect(|outcome| self.note(outcome, false))
-                        .boxed();
+                    let all = all.chain(outcomes).inspect(|outcome| self.note(outcome));
+                    return (Place::First, all.boxed());
                 }
                 Ok(None) => break None,
                 Err(_) => break Some(self.late(limit)),
@@ -175,15 +222,16 @@ impl Regions {
         match late.or(error.cloned()) {
             Some(error) => {
                 let errors = before.into_iter().filter(|(_, error)| is_no_answer(error)).collect();
-                self.of_replica(ids, read, NoAnswer { errors, error: Some(error) })
+                let no_answer = NoAnswer { errors, error: Some(error) };
+                (Place::Replica, self.of_replica(ids, read, no_answer))
             }
-            None => stream::iter(failed(before)).boxed(),
+            None => (Place::First, stream::iter(failed(before)).boxed()),
         }
     }
 
-    fn note(&self, (id, outcome): &Outcome, of_replica: bool) {
+    fn note(&self, (id, outcome): &Outcome) {
         if let Ok(secret) = outcome {
-            lock(&self.known).read(id, secret.version_id(), of_replica);
+            lock(&self.known).read(id, secret.version_id(), secret.made());
         }
     }
 
@@ -207,7 +255,7 @@ impl Regions {
                 (id, outcome)
             })
         });
-        outcomes.inspect(|outcome| self.note(outcome, true)).boxed()
+        outcomes.inspect(|outcome| self.note(outcome)).boxed()
     }
 
     /// What an outcome of the replica says about the secret, which the first region had no answer
@@ -230,7 +278,7 @@ impl Regions {
             }
             Ok(secret) => {
                 self.replica_answered(no_answer.as_ref());
-                match lock(&self.known).is_replaced(id, secret.version_id()) {
+                match lock(&self.known).is_replaced(id, secret.version_id(), secret.made()) {
                     true => Err(self.older(id)),
                     false => Ok(self.replicated(secret)),
                 }
@@ -240,11 +288,25 @@ impl Regions {
 
     /// The secret stays the same one, whichever region it is read in.
     fn replicated(&self, secret: Fetched) -> Fetched {
-        let secret = secret.of_replica(&self.region);
         match self.first_region() {
             Some(first) => secret.in_region(first),
             None => secret,
         }
+    }
+
+    /// The previous values, under the ids that were asked for.
+    fn previous<'a>(&'a self, ids: &'a [String], place: Place) -> BoxStream<'a, Outcome> {
+        if place == Place::First {
+            return self.first.previous(ids);
+        }
+        let asked: BTreeMap<String, String> =
+            ids.iter().map(|id| (in_region(id, &self.region), id.clone())).collect();
+        let there: Vec<String> = asked.keys().cloned().collect();
+        let outcomes = self.replica.previous(&there).map(move |(there, outcome)| {
+            let id = asked.get(&there).cloned().unwrap_or(there);
+            (id, outcome.map(|secret| self.replicated(secret)))
+        });
+        outcomes.boxed()
     }
 
     fn not_there(&self, id: &str, error: &Error) -> Error {
@@ -289,37 +351,27 @@ impl Backend for Regions {
     }
 
     fn list_some<'a>(&'a self, prefix: &'a str) -> BoxFuture<'a, Result<Vec<String>, Error>> {
-        self.current().some_listed(prefix).boxed()
+        self.at(self.current()).some_listed(prefix).boxed()
     }
 
     fn fetch<'a>(&'a self, ids: &'a [String]) -> BoxStream<'a, Outcome> {
-        self.read(ids, Aws::current)
+        self.read(ids, Aws::current).map(|(_, outcomes)| outcomes).flatten_stream().boxed()
     }
 
     fn fetch_due<'a>(&'a self, ids: &'a [String]) -> BoxStream<'a, Outcome> {
-        self.read(ids, Aws::due)
+        self.read(ids, Aws::due).map(|(_, outcomes)| outcomes).flatten_stream().boxed()
     }
 
     fn fetch_each<'a>(&'a self, ids: &'a [String]) -> BoxStream<'a, Outcome> {
-        self.read(ids, Aws::each)
+        self.read(ids, Aws::each).map(|(_, outcomes)| outcomes).flatten_stream().boxed()
     }
 
     fn fetch_previous<'a>(&'a self, ids: &'a [String]) -> BoxStream<'a, Outcome> {
-        // Each of the region that its current value was read in, whichever is read by now.
-        let away = lock(&self.choice).away_since().is_some();
-        let (there, here): (Vec<&String>, Vec<&String>) = {
-            let known = lock(&self.known);
-            ids.iter().partition(|id| known.is_of_replica(id).unwrap_or(away))
-        };
-        let here: Vec<String> = here.into_iter().cloned().collect();
-        let there: BTreeMap<String, String> =
-            there.into_iter().map(|id| (in_region(id, &self.region), id.clone())).collect();
-        let asked: Vec<String> = there.keys().cloned().collect();
-        let of_replica = self.replica.previous(&asked).map(move |(id, outcome)| {
-            let id = there.get(&id).cloned().unwrap_or(id);
-            (id, outcome.map(|secret| self.replicated(secret)))
-        });
-        stream::select(self.first.previous(&here), of_replica).boxed()
+        self.previous(ids, self.current())
+    }
+
+    fn for_one_read(self: Arc<Self>) -> Option<Arc<dyn Backend>> {
+        Some(Arc::new(OneRead::new(self)))
     }
 
     fn calls(&self) -> Calls {
@@ -339,9 +391,9 @@ impl Backend for Regions {
         ids: &'a [String],
     ) -> BoxFuture<'a, BTreeMap<String, RotationWindow>> {
         // A replica does not rotate by itself.
-        match lock(&self.choice).away_since() {
-            None => self.first.rotation_windows(ids),
-            Some(_) => future::ready(BTreeMap::new()).boxed(),
+        match self.current() {
+            Place::First => self.first.rotation_windows(ids),
+            Place::Replica => future::ready(BTreeMap::new()).boxed(),
         }
     }
 

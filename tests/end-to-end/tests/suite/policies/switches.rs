@@ -26,6 +26,7 @@ async fn child() {
         "pazpaz" => SecretsManager::from_env().map(|manager| {
             manager.rename("pazpaz/encryption-key-v{n}", "encryption_master_key").fallback_to_env()
         }),
+        "two-regions" => SecretsManager::from_env().map(|manager| manager.or_region("eu-west-1")),
         _ => SecretsManager::from_env(),
     };
     let before: Vec<_> = std::env::vars_os().collect();
@@ -36,7 +37,7 @@ async fn child() {
             }
             serde_json::json!({"settings": *settings.current(), "health": settings.status().health()})
         }
-        Err(error) => serde_json::json!({"error": error.to_string()}),
+        Err(error) => serde_json::json!({"error": error.to_string(), "hint": error.hint()}),
     };
     // The test runner has begun the line.
     println!("\n{outcome}");
@@ -274,4 +275,46 @@ async fn variables_of_the_sdk_in_dotenv_reach_the_sdk() {
         error.contains("SECRETS_MANAGER_PREFIX") && error.contains("SECRET_CACHE_TTL"),
         "{error}"
     );
+}
+
+/// A host of AWS serves one region, whatever names it. Nothing is called.
+#[tokio::test]
+async fn an_endpoint_of_one_region_is_refused_where_a_second_one_is_to_be_read() {
+    const OF_FIRST: &str = "https://secretsmanager.us-east-1.amazonaws.com";
+    const OF_VPC: &str = "https://vpce-0a1b-0a1b.secretsmanager.us-east-1.vpce.amazonaws.com";
+    let fake = serving().await;
+    let keys = [
+        ("SECRETS_MANAGER_KEY_NAME", "pazpaz/encryption-key-v1"),
+        ("AWS_REGION", "us-east-1"),
+        ("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE"),
+        ("AWS_SECRET_ACCESS_KEY", "example"),
+    ];
+    let url = fake.endpoint_url();
+    for (case, dotenv, variable, refused) in [
+        ("of the service", "", ("AWS_ENDPOINT_URL_SECRETS_MANAGER", OF_FIRST), true),
+        ("of all services", "", ("AWS_ENDPOINT_URL", OF_VPC), true),
+        (
+            "in `.env`",
+            "AWS_ENDPOINT_URL=https://secretsmanager.us-east-1.amazonaws.com\n",
+            ("AWS_MAX_ATTEMPTS", "1"),
+            true,
+        ),
+        ("an emulator", "", ("AWS_ENDPOINT_URL", url.as_str()), false),
+        (
+            "an emulator before `.env`",
+            "AWS_ENDPOINT_URL=https://secretsmanager.us-east-1.amazonaws.com\n",
+            ("AWS_ENDPOINT_URL_SECRETS_MANAGER", url.as_str()),
+            false,
+        ),
+    ] {
+        let environment = [&keys[..], &[variable]].concat();
+        let outcome = run("two-regions", dotenv, &environment).await;
+        let error = outcome["error"].as_str().unwrap_or_default();
+        assert_eq!(error.contains("only serves us-east-1"), refused, "{case}: {outcome}");
+        if refused {
+            assert!(outcome["hint"].as_str().unwrap().contains("AWS_ENDPOINT_URL"), "{outcome}");
+        } else {
+            assert_eq!(outcome["settings"]["pazpaz"]["encryption_key_v1"], "key-of-aws", "{case}");
+        }
+    }
 }
