@@ -1,12 +1,13 @@
 //! [`ParameterStore`]: parameters of AWS Systems Manager as secrets.
 //!
-//! `read` makes the calls, `names` knows which parameter a name means, `values` turns parameters
+//! `read` makes the calls, at the pace that `quota` allows, `names` knows which parameter a name means, `values` turns parameters
 //! into secrets, `policy` writes the policy, and `error` words what failed. The client is made as
 //! that of Secrets Manager is, by `connect`.
 
 mod error;
 mod names;
 mod policy;
+mod quota;
 mod read;
 mod values;
 
@@ -16,6 +17,8 @@ use std::sync::Arc;
 use aws_sdk_ssm::Client;
 use aws_types::SdkConfig;
 use tokio::sync::OnceCell;
+
+use quota::Quota;
 
 use super::calls::Counter;
 use super::connect::panicked;
@@ -51,8 +54,8 @@ use crate::unwind;
 ///   after a deletion. [`with_previous`](crate::SecretsManager::with_previous) reads the number
 ///   before.
 /// - **Quota**: by default, an account has 40 calls a second in each region for all its readers.
-///   Names are listed ten a call, values are read ten a call: 100 parameters are ten calls, and ten
-///   more when names are listed. Choose an [interval](crate::LiveBuilder::refresh_every) that your
+///   This store makes 30 of them at most, after ten at once. Names are listed ten a call, values are
+///   read ten a call: 100 parameters are ten calls, and ten more when names are listed. Choose an [interval](crate::LiveBuilder::refresh_every) that your
 ///   replicas can afford, or turn on AWS's higher throughput, which costs.
 /// - **Rights**: [`iam_policy`](crate::SecretsManager::iam_policy) prints them. Who may read a path
 ///   may read everything below it, whatever an explicit denial further down says.
@@ -78,6 +81,7 @@ enum From {
 struct Core {
     client: OnceCell<Client>,
     counter: Counter,
+    quota: Quota,
 }
 
 impl Default for ParameterStore {

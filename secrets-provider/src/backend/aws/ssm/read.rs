@@ -19,7 +19,7 @@ type Found = (String, Result<Parameter, Error>);
 /// How many names one GetParameters takes, and how many parameters one page has
 /// (<https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParameters.html>).
 const BATCH_SIZE: usize = 10;
-/// How many calls run at once: the quota is 40 a second, for all readers of an account together.
+/// How many calls run at once. `quota` says how many a second.
 const MAX_CONCURRENT_CALLS: usize = 5;
 /// How many pages a listing has at most. An account has 100,000 parameters, and pages may be empty.
 pub(super) const MAX_PAGES: usize = 20_000;
@@ -42,6 +42,7 @@ impl ParameterStore {
             let call = client.get_parameters_by_path().path(&path).recursive(true);
             let call = call.with_decryption(false).set_next_token(token).customize();
             let counter = self.core.counter.of("GetParametersByPath");
+            self.core.quota.turn().await;
             let answer = call.interceptor(counter).send().await;
             let answer = answer.map_err(|error| {
                 error::Call { action: "GetParametersByPath", name: &path, by_path: true }
@@ -152,6 +153,7 @@ impl ParameterStore {
         names.dedup();
         let call = client.get_parameters().with_decryption(decrypted).set_names(Some(names));
         let call = call.customize().interceptor(self.core.counter.of("GetParameters"));
+        self.core.quota.turn().await;
         let answer = call.send().await.map_err(|error| {
             let name = ids.first().map(String::as_str).unwrap_or_default();
             let call = error::Call { action: "GetParameters", name, by_path: false };
