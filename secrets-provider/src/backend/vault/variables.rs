@@ -78,9 +78,17 @@ mod tests {
                 &[address, ("VAULT_ROLE_ID", "hunter2"), ("VAULT_SECRET_ID", "hunter2")],
                 r#"login: "approle""#,
             ),
+            (&[("BAO_ROLE_ID", "hunter2"), ("BAO_SECRET_ID", "hunter2"), address], "approle"),
+            (&[("BAO_ROLE_ID", "hunter2"), ("VAULT_SECRET_ID", "hunter2"), address], "approle"),
             (&[address, ("BAO_ADDR", "https://bao:8200")], "https://bao:8200"),
+            (&[("BAO_ADDR", "https://bao:8200")], "https://bao:8200"),
             (&[address, ("VAULT_NAMESPACE", "team1/")], r#"namespace: Some("team1")"#),
+            (
+                &[address, ("VAULT_NAMESPACE", "team1/"), ("BAO_NAMESPACE", "team2")],
+                r#"namespace: Some("team2")"#,
+            ),
             (&[address, ("VAULT_CACERT", "/ca.pem")], r#"ca_cert: Some("/ca.pem")"#),
+            (&[address, ("BAO_CACERT", "/bao.pem")], r#"ca_cert: Some("/bao.pem")"#),
         ] {
             let shown = described(variables).expect(expected);
             assert!(shown.contains(expected) && !shown.contains("hunter2"), "{shown}");
