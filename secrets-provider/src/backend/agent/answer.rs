@@ -121,7 +121,10 @@ impl Answer {
             if code == "MaxRolesExceeded" {
                 return Refusal::TooManyRoles;
             }
-            if self.status == 403 && message.contains("caching client from role") {
+            // Of the call that gives out the role's keys: Secrets Manager denies with 400. The
+            // second is the SDK's own error, which the agent quotes.
+            let of_role = ["caching client from role", "connectorerror"];
+            if self.status == 403 && of_role.iter().any(|part| message.contains(part)) {
                 return Refusal::Role;
             }
             return Refusal::OfAws { code, message };
@@ -225,6 +228,16 @@ mod tests {
                 403,
                 r#"{"__type":"AccessDeniedException","message":"Failed to create caching client from role: arn"}"#,
                 Refusal::Role,
+            ),
+            (
+                403,
+                r#"{"__type":"AccessDeniedException","message":"DispatchFailure { source: ConnectorError { kind: Other(None), source: ProviderError(AccessDenied) } }"}"#,
+                Refusal::Role,
+            ),
+            (
+                400,
+                r#"{"__type":"AccessDeniedException","message":"not on secret:connectorerror"}"#,
+                of_aws("AccessDeniedException", "not on secret:connectorerror"),
             ),
             (400, "invalid roleArn format, expected arn:...", Refusal::NoRole),
             (429, "Connection limit exceeded", Refusal::Busy),

@@ -55,8 +55,8 @@ impl Call<'_> {
                 .of_agent(ErrorKind::Throttled, "has as many connections as it takes")
                 .with_hint("raise `max_conn` in its configuration, or find who keeps them"),
             Refusal::Role => {
-                let role = self.role.unwrap_or_default();
-                self.of_agent(ErrorKind::AccessDenied, &format!("may not assume `{role}`"))
+                let role = self.role.map_or("its role".to_owned(), |role| format!("`{role}`"));
+                self.of_agent(ErrorKind::AccessDenied, &format!("may not assume {role}"))
                     .of_caller()
                     .with_hint(
                         "let the agent's own role call sts:AssumeRole on it, and the role's trust \

@@ -8,7 +8,8 @@ use secrets_provider::{Agent, Backend};
 
 use crate::stand_in::{StandIn, TOKEN, arn};
 
-const LACKS: [Capability; 3] = [Capability::List, Capability::DenyList, Capability::Changes];
+pub(crate) const LACKS: [Capability; 3] =
+    [Capability::List, Capability::DenyList, Capability::Changes];
 
 struct ByAgent {
     server: StandIn,

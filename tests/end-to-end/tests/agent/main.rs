@@ -8,6 +8,7 @@ mod conformance;
 mod freshness;
 #[path = "../../../../secrets-provider/tests/conformance/page.rs"]
 mod page;
+mod real;
 mod refusals;
 mod stand_in;
 
