@@ -102,6 +102,18 @@ enum Source {
 }
 
 impl Push {
+    /// How many characters of a topic's name are in the names of its replicas' own queues, which have
+    /// 80 at most: `secrets-provider-TOPIC-RANDOM`. A policy that allows these queues by name has to
+    /// cut a longer name in the same way.
+    ///
+    /// ```
+    /// # use secrets_provider::Push;
+    /// let topic = "gaara-secret-changes";
+    /// let own = topic.get(..Push::MAX_OF_TOPIC).unwrap_or(topic);
+    /// assert_eq!(format!("secrets-provider-{own}-*"), "secrets-provider-gaara-secret-changes-*");
+    /// ```
+    pub const MAX_OF_TOPIC: usize = 42;
+
     /// The queue with this URL, which exists and which only this replica receives.
     /// The program's role needs `sqs:ReceiveMessage` and `sqs:DeleteMessage` on it.
     pub fn queue(url: impl Into<String>) -> Self {

@@ -8,13 +8,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
 
+use super::Push;
 use crate::error::{Error, ErrorKind, escape};
 
 /// How the names of all own queues begin.
 pub(super) const PREFIX: &str = "secrets-provider-";
-
-/// How much of the topic's name is in a queue's: a queue's name has 80 characters at most.
-const MAX_OF_TOPIC: usize = 42;
 
 /// How many hexadecimal digits end a name.
 const RANDOM: usize = 20;
@@ -93,7 +91,7 @@ impl TopicArn {
 
     /// How the names of this topic's queues begin.
     pub(super) fn queue_prefix(&self) -> String {
-        let of_topic = self.name.get(..MAX_OF_TOPIC).unwrap_or(&self.name);
+        let of_topic = self.name.get(..Push::MAX_OF_TOPIC).unwrap_or(&self.name);
         format!("{PREFIX}{of_topic}-")
     }
 

@@ -31,7 +31,8 @@ impl SecretsManager {
     /// aws cloudformation deploy --stack-name gaara-secret-changes --template-file push.json
     /// ```
     ///
-    /// The topic is called as the stack is; `TopicReaderPolicy` fits names of up to 42 characters.
+    /// The topic is called as the stack is; `TopicReaderPolicy` fits names of up to
+    /// [`Push::MAX_OF_TOPIC`](crate::Push::MAX_OF_TOPIC) characters.
     /// What is not used, the queue or the topic, costs nothing and may be deleted from the template.
     /// If so many secrets are named that the pattern would be longer than EventBridge allows, it
     /// matches every secret, and what is not selected is ignored.

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use clap::Args;
-use secrets_provider::{Error, ErrorKind};
+use secrets_provider::{Error, ErrorKind, Push};
 use serde_json::{Value, json};
 
 use crate::backend::Store;
@@ -127,7 +127,7 @@ fn receiver(arn: &str, account: &str, template: &str) -> Result<String, Error> {
     let template: Value = serde_json::from_str(template).map_err(|_| no_json())?;
     let policy = template["Outputs"][output]["Value"]["Fn::Sub"].as_str().ok_or_else(no_json)?;
     // An own queue has the beginning of the topic's name.
-    let own = name.get(..MAX_OF_TOPIC).unwrap_or(name);
+    let own = name.get(..Push::MAX_OF_TOPIC).unwrap_or(name);
     let known = [
         ("${Changes.Arn}", arn),
         ("${Topic}", arn),
@@ -138,9 +138,6 @@ fn receiver(arn: &str, account: &str, template: &str) -> Result<String, Error> {
     ];
     Ok(known.iter().fold(policy.to_owned(), |text, (name, value)| text.replace(name, value)))
 }
-
-/// How much of a topic's name is in that of an own queue, as `push_setup` says.
-const MAX_OF_TOPIC: usize = 42;
 
 fn no_push() -> Error {
     Error::new(ErrorKind::Config, "--push is no ARN of a queue of SQS or a topic of SNS").with_hint(
@@ -253,10 +250,16 @@ mod tests {
         let queue = "arn:aws:sqs:eu-central-1:123456789012:changes";
         let [statement] = &statements(queue)[..] else { panic!("one statement") };
         assert_eq!(statement["Resource"], queue);
-        let topic = format!("arn:aws-cn:sns:cn-north-1:123456789012:{}", "x".repeat(50));
+        let topic = format!(
+            "arn:aws-cn:sns:cn-north-1:123456789012:{}",
+            "x".repeat(Push::MAX_OF_TOPIC + 8)
+        );
         let of_topic = statements(&topic);
         let resource = |at: usize| of_topic[at]["Resource"].as_str().expect("a resource");
-        let own = format!("arn:aws-cn:sqs:cn-north-1:*:secrets-provider-{}-*", "x".repeat(42));
+        let own = format!(
+            "arn:aws-cn:sqs:cn-north-1:*:secrets-provider-{}-*",
+            "x".repeat(Push::MAX_OF_TOPIC)
+        );
         assert_eq!((resource(0), resource(1), resource(2)), (own.as_str(), topic.as_str(), "*"));
     }
 
