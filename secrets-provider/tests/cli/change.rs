@@ -77,7 +77,8 @@ async fn import_plans_and_then_applies() {
                   JWT_SECRET=canary-jwt\nSMTP__HOST=canary-host\nEMPTY=\nRUST_LOG=info\n";
     cli.write("old.env", dotenv);
     let line = "import old.env --prefix gaara/prod";
-    assert_snapshot!("import_plan", cli.run(line).await.shown());
+    assert_snapshot!("import_plan", cli.seen(line).await.shown());
+    assert_snapshot!("import_plan_piped", cli.run(line).await.shown());
     assert_eq!(cli.stored("gaara/prod/database/password").await, None);
     assert_snapshot!("import_applied", cli.run(&format!("{line} --apply")).await.shown());
     for (name, value) in [("database/password", "canary-password"), ("smtp/host", "canary-host")] {
@@ -131,13 +132,13 @@ async fn watch_prints_a_line_for_each_change() {
     let mut line = async || {
         let line = timeout(PATIENCE, lines.next_line()).await.expect("a line in time");
         let line = line.expect("output").expect("a line");
-        let (time, rest) = line.split_once("  ").expect("a time");
+        let (time, rest) = line.split_once('\t').expect("a time");
         assert!(time.len() == 20 && time.ends_with('Z'), "{time}");
         scrubbed(rest)
     };
-    let first = "generation 1  gaara/prod/database@[version 1] gaara/prod/jwt-secret@[version 2]";
+    let first = "generation 1\tgaara/prod/database@[version 1] gaara/prod/jwt-secret@[version 2]";
     assert_eq!(line().await, first);
     cli.fake.put("gaara/prod/jwt-secret", "canary-second");
-    assert_eq!(line().await, "generation 2: jwt_secret  gaara/prod/jwt-secret@[version 1]");
+    assert_eq!(line().await, "generation 2: jwt_secret\tgaara/prod/jwt-secret@[version 1]");
     assert_eq!(child.wait().await.expect("an end").code(), Some(0));
 }

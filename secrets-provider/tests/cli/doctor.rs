@@ -3,12 +3,14 @@
 use insta::assert_snapshot;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::harness::{Cli, Ran, finished, words};
+use crate::harness::{Cli, Ran, words};
+use crate::prompt::Terminal;
 
 async fn ran(cli: &Cli, change: impl FnOnce(&mut tokio::process::Command), line: &str) -> Ran {
     let mut command = cli.command(&words(line));
+    command.env("NO_COLOR", "1");
     change(&mut command);
-    finished(command, None).await
+    Terminal::run(command).await
 }
 
 const LINE: &str = "doctor --check --prefix gaara/prod";
@@ -16,7 +18,8 @@ const LINE: &str = "doctor --check --prefix gaara/prod";
 #[tokio::test]
 async fn all_is_well() {
     let cli = Cli::with_secrets().await;
-    assert_snapshot!("doctor_well", cli.run(LINE).await.shown());
+    assert_snapshot!("doctor_well", cli.seen(LINE).await.shown());
+    assert_snapshot!("doctor_well_piped", cli.run(LINE).await.shown());
     let json = cli.run(&format!("{LINE} --json")).await;
     let value: serde_json::Value = serde_json::from_str(&json.out).expect("JSON");
     assert_eq!(value["well"], true, "{}", json.out);
@@ -187,7 +190,7 @@ async fn other_stores_are_looked_at_in_their_own_words() {
         ("agent_unreached", "doctor --check --backend agent --prefix app --only token"),
         ("vault_unset", "doctor --check --backend vault --prefix app"),
     ] {
-        let shown = cli.run(line).await.shown();
+        let shown = cli.seen(line).await.shown();
         assert!(!shown.contains("canary"), "{shown}");
         // A version of a folder is of its time.
         assert_snapshot!(format!("doctor_{name}"), shown);
@@ -200,7 +203,30 @@ async fn what_hides_and_what_matches_nothing_is_a_warning() {
     let cli = Cli::with_secrets().await;
     cli.write(".env", "JWT_SECRET=canary-old\n");
     let line = format!("{LINE} --rename databse=db --replicas 200");
-    assert_snapshot!("doctor_warnings", cli.run(&line).await.shown());
+    assert_snapshot!("doctor_warnings", cli.seen(&line).await.shown());
+}
+
+#[tokio::test]
+async fn a_rename_that_matches_nothing_is_named_and_one_that_matches_is_not() {
+    let cli = Cli::with_secrets().await;
+    for (rename, matches) in [
+        ("database=db", true),
+        ("database=database", true),
+        ("jwt-{rest}=jwt.{rest}", true),
+        ("{name}=all.{name}", true),
+        ("arn:aws:secretsmanager:us-east-1:123456789012:secret:gaara/prod/database=db", true),
+        ("gaara/prod/database=db", false),
+        ("encryption-key-v{n}=encryption_keys.{n}", false),
+        ("data{n}se/{m}=x", false),
+        ("jwt-secret{n}=jwt.{n}", false),
+    ] {
+        let ran = cli.run(&format!("doctor --prefix gaara/prod --rename {rename}")).await;
+        let line = ran.out.lines().find(|line| line.starts_with("!\trename\t"));
+        // A pattern that is none is said before anything is read.
+        let wrong = ran.out.contains("more than one capture");
+        assert_eq!(line.is_none() && !wrong, matches, "{rename}: {}", ran.out);
+        assert!(wrong || ran.out.contains("2 secrets read"), "{rename}: {}", ran.out);
+    }
 }
 
 #[tokio::test]
@@ -208,6 +234,6 @@ async fn a_secret_that_is_to_be_deleted_is_named() {
     let cli = Cli::with_secrets().await;
     let delete = cli.fake.client().delete_secret().secret_id("gaara/prod/jwt-secret");
     delete.recovery_window_in_days(7).send().await.expect("deleted");
-    let ran = cli.run("doctor --check --prefix gaara/prod --only database,jwt-secret").await;
+    let ran = cli.seen("doctor --check --prefix gaara/prod --only database,jwt-secret").await;
     assert_snapshot!("doctor_deleted", ran.shown());
 }

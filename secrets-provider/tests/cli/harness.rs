@@ -9,6 +9,8 @@ use tempfile::TempDir;
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
+use crate::prompt::Terminal;
+
 /// How a run ended, and what it printed.
 #[derive(Debug)]
 pub(crate) struct Ran {
@@ -88,6 +90,13 @@ impl Cli {
     /// Runs it with the words of a line; `""` is an empty one.
     pub(crate) async fn run(&self, line: &str) -> Ran {
         finished(self.command(&words(line)), None).await
+    }
+
+    /// Runs it on a terminal, without colours.
+    pub(crate) async fn seen(&self, line: &str) -> Ran {
+        let mut command = self.command(&words(line));
+        command.env("NO_COLOR", "1");
+        Terminal::run(command).await
     }
 
     /// Runs it with this on its standard input.

@@ -8,11 +8,55 @@ use crate::prompt::Terminal;
 #[tokio::test]
 async fn get_shows_names_versions_and_shapes_and_no_value() {
     let cli = Cli::with_secrets().await;
-    assert_snapshot!("get_all", cli.run("get --prefix gaara/prod").await.shown());
-    assert_snapshot!("get_one", cli.run("get database --prefix gaara/prod").await.shown());
-    let keys = cli.run("get gaara/prod/database --keys --names gaara/prod/database").await;
-    assert_snapshot!("get_keys", keys.shown());
+    let keys = "get gaara/prod/database --keys --names gaara/prod/database";
+    for (name, line) in [
+        ("get_all", "get --prefix gaara/prod"),
+        ("get_one", "get database --prefix gaara/prod"),
+        ("get_keys", keys),
+    ] {
+        assert_snapshot!(name, cli.seen(line).await.shown());
+        assert_snapshot!(format!("{name}_piped"), cli.run(line).await.shown());
+    }
     assert_snapshot!("get_json", cli.run("get database --json --prefix gaara/prod").await.shown());
+}
+
+/// The keys of a secret do not grow by those that others put below its place.
+#[tokio::test]
+async fn the_shape_is_that_of_the_secret_and_not_of_what_is_below_it() {
+    let cli = Cli::with_secrets().await;
+    cli.fake.put("gaara/prod", r#"{"smtp": {"host": "canary-host"}}"#);
+    cli.fake.put("gaara/prod/database/replica", r#"{"host": "canary-host", "port": 1}"#);
+    let ran = cli.run("get --prefix gaara/prod").await;
+    let shapes = ran.out.lines().filter_map(|line| line.split('\t').next_back());
+    let shapes: Vec<&str> = shapes.collect();
+    let expected =
+        ["JSON object, 1 key", "JSON object, 3 keys", "JSON object, 2 keys", "one value"];
+    assert_eq!(shapes, expected, "{}{}", ran.out, ran.err);
+    let doctor = cli.run("doctor --prefix gaara/prod").await.out;
+    let root = doctor.lines().find(|line| line.contains("\tgaara/prod\t")).expect("a line");
+    assert!(root.contains("JSON object, 1 key,"), "{root}");
+}
+
+/// What a script does with the rows: no heading, no padding, nothing but rows.
+#[tokio::test]
+async fn rows_can_be_cut() {
+    let cli = Cli::with_secrets().await;
+    cli.write(".env", "JWT_SECRET=canary-old\n");
+    cli.write("settings.json", crate::schema::SCHEMA);
+    let field = async |line: &str, at: usize| {
+        let ran = cli.run(&format!("{line} --prefix gaara/prod")).await;
+        let fields =
+            ran.out.lines().map(|line| line.split('\t').nth(at).expect("a field").to_owned());
+        fields.collect::<Vec<_>>()
+    };
+    assert_eq!(field("get", 0).await, ["gaara/prod/database", "gaara/prod/jwt-secret"]);
+    assert_eq!(field("get database", 0).await, ["secret", "version", "shape", "has"]);
+    assert_eq!(field("explain", 1).await, ["secret", "secret"]);
+    assert_eq!(field("explain", 3).await, ["", ".env JWT_SECRET in .env"]);
+    assert_eq!(field("import", 0).await, ["update"]);
+    assert_eq!(field("check --schema settings.json", 1).await, ["port"]);
+    assert!(field("doctor", 1).await.contains(&"jwt_secret".to_owned()));
+    assert_eq!(field("watch --count 0", 1).await, ["generation 1"]);
 }
 
 #[tokio::test]
@@ -157,8 +201,10 @@ async fn hints_are_in_the_words_of_the_switches() {
 async fn explain_shows_sources_and_marks_what_hides() {
     let cli = Cli::with_secrets().await;
     cli.write(".env", "DATABASE__PASSWORD=canary-of-dotenv\nSMTP__HOST=canary-mail\n");
-    let ran = cli.run("explain --prefix gaara/prod").await;
+    let ran = cli.seen("explain --prefix gaara/prod").await;
     assert_snapshot!("explain", ran.shown());
+    let ran = cli.run("explain --prefix gaara/prod").await;
+    assert_snapshot!("explain_piped", ran.shown());
     let ran = cli.run("explain --prefix gaara/prod --color always").await;
     assert_snapshot!("explain_colours", ran.shown().replace('\u{1b}', "ESC"));
     let ran = cli.run("explain --prefix gaara/prod --json").await;
@@ -275,7 +321,18 @@ async fn wrong_usage_is_code_2_and_repeats_no_value() {
         let ran = cli.run(line).await;
         assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{line}");
         assert!(!ran.err.contains("canary"), "{line}: {}", ran.err);
+        let ran = cli.run(&format!("{line} --json")).await;
+        assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{line}");
+        assert!(!ran.err.contains("canary"), "{line}: {}", ran.err);
+        let error: serde_json::Value = serde_json::from_str(&ran.err).expect("JSON");
+        assert_eq!(error["error"]["kind"], "usage", "{line}: {}", ran.err);
     }
+    let ran = cli.run("get --prefix a --names b --json").await;
+    assert_snapshot!("usage_json", ran.shown());
+    assert_snapshot!("usage_json_no_command", cli.run("--json").await.shown());
+    // What follows `--` is for another program.
+    let ran = cli.run("exec --nothing -- true --json").await;
+    assert!(ran.code == 2 && ran.err.starts_with("error: "), "{}", ran.err);
     let help = cli.run("--help").await;
     assert_eq!(help.code, 0);
     assert!(help.out.contains("Exit codes"), "{}", help.out);

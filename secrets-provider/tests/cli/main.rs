@@ -18,3 +18,4 @@ mod moving;
 mod prompt;
 mod run;
 mod schema;
+mod tls;

@@ -34,7 +34,8 @@ async fn the_commands_of_the_page_work() {
         shell
     };
     let ran = finished(command, None).await;
-    assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{}\n{}", ran.out, ran.err);
+    let plan = "3 of 3 secrets would change; --apply does it\n";
+    assert_eq!((ran.code, ran.err.as_str()), (0, plan), "{}\n{}", ran.out, ran.err);
     assert!(ran.out.contains("the service runs on port 8080"), "{}", ran.out);
     for value in ["change-me", "849c4a304f1d276f"] {
         assert!(!ran.out.contains(value), "{}", ran.out);

@@ -15,7 +15,7 @@ use tokio::io::AsyncReadExt as _;
 use tokio::process::{Child, ChildStderr, Command};
 use tokio::time::timeout;
 
-use crate::harness::{Cli, words};
+use crate::harness::{Cli, Ran, words};
 
 /// Far more than any step takes.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -34,6 +34,31 @@ impl Terminal {
         let name = ptsname(&person, Vec::new()).expect("its name");
         let program = rustix::fs::open(name, OFlags::RDWR | OFlags::NOCTTY, Mode::empty());
         Self { person, program: program.expect("it opens") }
+    }
+
+    /// Runs a command with its standard output here. What a person sees is its output, with the line
+    /// breaks of other files.
+    pub(crate) async fn run(mut command: Command) -> Ran {
+        let Self { person, program } = Self::open();
+        command.stdout(program);
+        let child = command.spawn().expect("a process");
+        // It has the terminal open, too, and reading would not end.
+        drop(command);
+        let seen = tokio::task::spawn_blocking(move || {
+            let (mut seen, mut buffer) = (Vec::new(), [0; 4096]);
+            // An error says that nobody has it open any more.
+            while let Ok(length @ 1..) = rustix::io::read(&person, &mut buffer) {
+                seen.extend_from_slice(&buffer[..length]);
+            }
+            String::from_utf8(seen).expect("UTF-8").replace("\r\n", "\n")
+        });
+        let ended = timeout(PATIENCE, child.wait_with_output()).await.expect("an end in time");
+        let ended = ended.expect("an end");
+        Ran {
+            code: ended.status.code().unwrap_or(-1),
+            out: seen.await.expect("what is seen"),
+            err: String::from_utf8(ended.stderr).expect("UTF-8"),
+        }
     }
 
     fn types(&self, text: &str) {

@@ -31,11 +31,12 @@ async fn a_deployment_fails_before_its_pods() {
     let line = "check --schema settings.json --prefix gaara/prod";
     assert_snapshot!("check_missing", cli.run(line).await.shown());
     cli.write(".env", "PORT=8080\n");
-    assert_snapshot!("check_well", cli.run(line).await.shown());
+    assert_snapshot!("check_well", cli.seen(line).await.shown());
     assert_eq!(cli.run(&format!("{line} --secrets-only")).await.code, 1);
     let login = r#"{"usernam": "canary-gaara", "password": "canary-p", "port": "canary-port"}"#;
     cli.fake.put("gaara/prod/database", login);
-    assert_snapshot!("check_wrong", cli.run(line).await.shown());
+    assert_snapshot!("check_wrong", cli.seen(line).await.shown());
+    assert_snapshot!("check_wrong_piped", cli.run(line).await.shown());
     assert_snapshot!("check_json", cli.run(&format!("{line} --json")).await.shown());
     cli.fake.put("gaara/prod/more", "canary-more");
     cli.fake.put("gaara/prod/database", r#"{"username": "u", "password": "p", "port": 1}"#);

@@ -1,11 +1,14 @@
 //! `explain`: where each key of the settings comes from, and what it hides.
 
 use clap::Args;
-use secrets_provider::{Error, Explanation};
+use secrets_provider::{Error, ExplainedKey, Explanation};
 
-use crate::output::{Output, Paint};
+use crate::output::{Output, Paint, printable};
 use crate::select::Selection;
+use crate::table::Row;
 use crate::{Ended, WELL};
+
+const COLUMNS: [&str; 4] = ["key", "layer", "source", "hides"];
 
 /// Show which layer sets each key, and which values that hides.
 ///
@@ -23,25 +26,37 @@ impl Explain {
         let secrets = selection.manager().await?.fetch().await?;
         let explanation = selection.layers(&secrets).explain()?;
         let explanation = if self.all { explanation.all() } else { explanation };
-        match output.json() {
-            true => output.value(&explanation)?,
-            false => output.text(&rendered(&explanation, output))?,
+        if output.json() {
+            output.value(&explanation)?;
+            return Ok(WELL);
+        }
+        output.table(&COLUMNS, explanation.keys().iter().map(row).collect())?;
+        if let Some(omitted) = omitted(&explanation) {
+            output.aside(&omitted)?;
         }
         Ok(WELL)
     }
 }
 
-/// The table, with what hides something in a colour.
-fn rendered(explanation: &Explanation, output: &Output) -> String {
-    let table = explanation.to_string().replace("`.all()`", "`--all`");
-    let mut lines: Vec<String> = table.lines().map(str::to_owned).collect();
-    for (at, line) in lines.iter_mut().enumerate() {
-        let key = at.checked_sub(1).and_then(|at| explanation.keys().get(at));
-        if at == 0 {
-            *line = output.paint(Paint::Head, line);
-        } else if key.is_some_and(|key| !key.hides().is_empty()) {
-            *line = output.paint(Paint::Warn, line);
-        }
+fn row(key: &ExplainedKey) -> Row {
+    let name = printable(key.key());
+    let name = match key.count() {
+        1 => name.into_owned(),
+        count => format!("{name} ({count} keys)"),
+    };
+    let layer = key.source().layer().to_string();
+    let source = key.source().to_string();
+    let place = source.strip_prefix(&layer).unwrap_or(&source).trim_start().to_owned();
+    let hides: Vec<String> = key.hides().iter().map(ToString::to_string).collect();
+    let paint = if hides.is_empty() { None } else { Some(Paint::Warn) };
+    Row::new([name, layer, place, hides.join(", ")]).paint(paint)
+}
+
+/// What is not shown.
+fn omitted(explanation: &Explanation) -> Option<String> {
+    match explanation.omitted() {
+        0 => None,
+        1 => Some("and 1 other environment variable (`--all` shows it)".to_owned()),
+        count => Some(format!("and {count} other environment variables (`--all` shows them)")),
     }
-    lines.join("\n")
 }

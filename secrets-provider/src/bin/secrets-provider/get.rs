@@ -11,10 +11,12 @@ use serde_json::{Value, json};
 use std::io::IsTerminal as _;
 use zeroize::Zeroizing;
 
-use crate::output::{Output, Paint, printable, table};
+use crate::output::{Output, Paint, printable};
 use crate::select::Selection;
 use crate::settings::Tree;
+use crate::shapes::{self, PLACE};
 use crate::store::{self, Described};
+use crate::table::Row;
 use crate::{Ended, WELL};
 
 /// Show secrets: names, keys, versions, shapes; a value only with --reveal.
@@ -35,9 +37,6 @@ pub(crate) struct Get {
     #[arg(long, requires = "name")]
     reveal: bool,
 }
-
-/// Where the one secret is, in a tree of its own.
-const PLACE: &str = "secret";
 
 impl Get {
     pub(crate) async fn run(self, selection: &Selection, output: &Output) -> Result<Ended, Error> {
@@ -88,23 +87,18 @@ impl Get {
                 keys,
             ));
         }
+        let shown = |what: &str, text: &str| Row::new([what, printable(text).as_ref()]);
         let mut rows = vec![
-            vec!["version".to_owned(), printable(version.version_id()).into_owned()],
-            vec!["shape".to_owned(), found.shape()],
+            shown("secret", version.name()).paint(Some(Paint::Head)),
+            shown("version", version.version_id()),
+            shown("shape", &found.shape()),
         ];
-        rows.extend(
-            keys.into_iter()
-                .flatten()
-                .map(|key| vec!["key".to_owned(), printable(&key).into_owned()]),
-        );
+        rows.extend(keys.iter().flatten().map(|key| shown("key", key)));
         match &described {
             Ok(described) => rows.extend(described.rows()),
-            Err(error) => {
-                rows.push(vec!["versions".to_owned(), format!("unknown: {}", error.kind())])
-            }
+            Err(error) => rows.push(Row::new(["has", &format!("unknown: {}", error.kind())])),
         }
-        let name = output.paint(Paint::Head, &printable(version.name()));
-        output.text(&format!("{name}\n{}", table(&rows)))
+        output.table(&[], rows)
     }
 
     /// The secret at [`PLACE`].
@@ -170,33 +164,28 @@ impl Get {
 /// Every selected secret, in a table.
 async fn all(selection: &Selection, output: &Output) -> Result<(), Error> {
     let secrets = selection.manager().await?.fetch().await?;
-    let tree = Tree::of(&Layers::new().secrets(&secrets))?;
-    let shape = |path: &str| tree.at(path).map(Tree::shape).unwrap_or_default();
+    let shapes = shapes::of(selection, &secrets).await?;
+    let secrets = secrets.secrets().iter().zip(shapes);
     if output.json() {
-        let secrets = secrets.secrets().iter().map(|secret| {
+        let secrets = secrets.map(|(secret, shape)| {
             json!({
                 "name": secret.name(),
                 "key_path": secret.key_path(),
                 "version_id": secret.version_id(),
-                "shape": shape(secret.key_path()),
+                "shape": shape,
             })
         });
         return output.value(&secrets.collect::<Vec<_>>());
     }
-    let head = ["secret", "key", "version", "shape"].map(str::to_owned).to_vec();
-    let rows = secrets.secrets().iter().map(|secret| {
+    let rows = secrets.map(|(secret, shape)| {
         let key = match secret.key_path() {
             "" => "(root)".into(),
             path => printable(path),
         };
         let version = printable(secret.version_id());
-        [printable(secret.name()), key, version, shape(secret.key_path()).into()]
-            .map(std::borrow::Cow::into_owned)
-            .to_vec()
+        Row::new([printable(secret.name()), key, version, shape.into()])
     });
-    let text = table(&std::iter::once(head).chain(rows).collect::<Vec<_>>());
-    let (head, rows) = text.split_once('\n').unwrap_or((&text, ""));
-    output.text(&format!("{}\n{rows}", output.paint(Paint::Head, head)))
+    output.table(&["secret", "key", "version", "shape"], rows.collect())
 }
 
 fn names(tree: &Tree) -> Vec<String> {

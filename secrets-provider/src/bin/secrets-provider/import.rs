@@ -2,6 +2,7 @@
 //!
 //! A plan first, which only names what would change; `--apply` carries it out.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -12,10 +13,11 @@ use secrets_provider::{Error, ErrorKind, Layers};
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use crate::output::{Output, Paint, failed, printable, table};
+use crate::output::{Output, Paint, failed, printable};
 use crate::select::Selection;
 use crate::settings::Tree;
 use crate::store::{self, Payload};
+use crate::table::Row;
 use crate::{Ended, WELL, member};
 
 /// Move the variables of a `.env` file into secrets below the prefix.
@@ -244,16 +246,22 @@ fn say(steps: &[Step], versions: Option<&[String]>, output: &Output) -> Result<(
         return output.value(&json!({ "applied": versions.is_some(), "secrets": steps }));
     }
     let rows = steps.iter().enumerate().map(|(at, step)| {
-        let from = format!("from {}", printable(&step.variables.join(", ")));
-        let version = version(at).map(|version| format!("version {}", printable(&version)));
-        let name = printable(&step.id).into_owned();
-        vec![step.action.word().to_owned(), name, from, version.unwrap_or_default()]
+        let version = version(at).unwrap_or_default();
+        Row::new(
+            [
+                step.action.word().into(),
+                printable(&step.id),
+                printable(&step.variables.join(", ")),
+                printable(&version),
+            ]
+            .map(Cow::into_owned),
+        )
     });
-    output.text(&table(&rows.collect::<Vec<_>>()))?;
+    output.table(&["action", "secret", "variables", "version"], rows.collect())?;
     if versions.is_none() {
         let change = steps.iter().filter(|step| step.action != Action::Keep).count();
         let note = format!("{change} of {} secrets would change; --apply does it", steps.len());
-        output.text(&output.paint(Paint::Warn, &note))?;
+        output.remark(&output.paint(Paint::Warn, &note))?;
     }
     Ok(())
 }

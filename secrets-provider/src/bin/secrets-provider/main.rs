@@ -21,15 +21,17 @@ mod refused;
 mod rotate;
 mod select;
 mod settings;
+mod shapes;
 mod store;
 mod supervise;
+mod table;
+mod usage;
 mod variables;
 mod watch;
 mod wording;
 
 use std::process::ExitCode;
 
-use clap::error::{ContextKind, ContextValue, ErrorKind as UsageError};
 use clap::{Parser, Subcommand};
 use secrets_provider::Error;
 
@@ -91,7 +93,7 @@ const WELL: Ended = Ended::Code(0);
 fn main() -> ExitCode {
     let cli = match Cli::try_parse_from(std::env::args_os()) {
         Ok(cli) => cli,
-        Err(error) => return usage(error),
+        Err(error) => return usage::end(error),
     };
     let output = Output::new(&cli.output);
     match run(cli, &output) {
@@ -125,35 +127,4 @@ fn run(cli: Cli, output: &Output) -> Result<Ended, Error> {
     // A thread that waits for a line of the terminal would hold it up.
     runtime.shutdown_background();
     ended
-}
-
-/// Prints help, or what is wrong with the arguments. An argument that is no switch may be a value
-/// that someone meant for a secret, so it is not repeated.
-fn usage(mut error: clap::Error) -> ExitCode {
-    if !matches!(error.kind(), UsageError::DisplayHelp | UsageError::DisplayVersion) {
-        for kind in [ContextKind::InvalidArg, ContextKind::InvalidValue, ContextKind::TrailingArg] {
-            if let Some(ContextValue::String(text)) = error.get(kind) {
-                let shown = match (kind, text.split_once('=')) {
-                    (ContextKind::InvalidArg, Some((switch, _))) if text.starts_with("--") => {
-                        switch.to_owned()
-                    }
-                    (ContextKind::InvalidArg, None) if text.starts_with("--") => continue,
-                    _ => "(not shown)".to_owned(),
-                };
-                error.insert(kind, ContextValue::String(shown));
-            }
-        }
-        error.remove(ContextKind::Suggested);
-        // A word that looks like a command is a slip of the pen.
-        if error.get(ContextKind::SuggestedSubcommand).is_none()
-            && error.get(ContextKind::InvalidSubcommand).is_some()
-        {
-            let hidden = ContextValue::String("(not shown)".to_owned());
-            error.insert(ContextKind::InvalidSubcommand, hidden);
-        }
-    }
-    let code = error.exit_code();
-    // Nothing can be done if the terminal is gone.
-    let _ = error.print();
-    ExitCode::from(u8::try_from(code).unwrap_or(2))
 }

@@ -1,10 +1,9 @@
-//! What goes to the terminal: text, tables, JSON, errors; with colours only on a terminal.
+//! What goes to the terminal: text, tables, JSON, errors; with colours and columns only on a terminal.
 //!
 //! Rendering is separate from printing: the functions that make text are pure, and [`Output`] is
 //! the only place that writes. Names come from outside, so whatever prints one calls [`printable`].
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _, Write as _};
 
 use clap::{Args, ValueEnum};
@@ -12,6 +11,7 @@ use secrets_provider::{Error, ErrorKind};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::table::{self, Row};
 use crate::wording;
 
 /// How to print.
@@ -57,6 +57,9 @@ impl Paint {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Output {
     json: bool,
+    /// Whether standard output is a terminal.
+    terminal: bool,
+    /// Whether it has colours, and whether standard error has.
     out: bool,
     err: bool,
 }
@@ -72,9 +75,11 @@ impl Output {
                     && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
             }
         };
+        let terminal = io::stdout().is_terminal();
         Self {
             json: args.json,
-            out: wanted(io::stdout().is_terminal()),
+            terminal,
+            out: wanted(terminal),
             err: wanted(io::stderr().is_terminal()),
         }
     }
@@ -82,6 +87,11 @@ impl Output {
     /// Whether JSON is wanted.
     pub(crate) fn json(&self) -> bool {
         self.json
+    }
+
+    /// Whether a person reads standard output, and not a program or a file.
+    pub(crate) fn terminal(&self) -> bool {
+        self.terminal
     }
 
     /// The text in a colour, if standard output has colours.
@@ -104,6 +114,44 @@ impl Output {
     pub(crate) fn text(&self, text: &str) -> Result<(), Error> {
         let end = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
         self.bytes(format!("{text}{end}").as_bytes())
+    }
+
+    /// Prints rows: on a terminal as columns below this heading, else each with tabs between its
+    /// fields.
+    pub(crate) fn table(&self, heading: &[&str], rows: Vec<Row>) -> Result<(), Error> {
+        let mut rows = rows;
+        if self.terminal && !heading.is_empty() {
+            rows.insert(0, Row::new(heading.iter().copied()).paint(Some(Paint::Head)));
+        }
+        let lines = match self.terminal {
+            true => table::aligned(&rows),
+            false => rows.iter().map(Row::tabbed).collect(),
+        };
+        let painted = rows.iter().zip(lines).map(|(row, line)| match row.paint {
+            Some(paint) => self.paint(paint, &line) + "\n",
+            None => line + "\n",
+        });
+        self.text(&painted.collect::<String>())
+    }
+
+    /// Prints what a person sees below the rows, and nobody else.
+    pub(crate) fn aside(&self, text: &str) -> Result<(), Error> {
+        match self.terminal {
+            true => self.text(text),
+            false => Ok(()),
+        }
+    }
+
+    /// Prints what matters below the rows; if something else than a person reads those, to standard
+    /// error.
+    pub(crate) fn remark(&self, text: &str) -> Result<(), Error> {
+        match self.terminal {
+            true => self.text(text),
+            false => {
+                complain(text);
+                Ok(())
+            }
+        }
     }
 
     /// Prints a value as JSON.
@@ -212,22 +260,6 @@ pub(crate) fn printable(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// Rows as columns, each as wide as its widest cell. Cells must be printable.
-pub(crate) fn table(rows: &[Vec<String>]) -> String {
-    let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
-    let width = |column: usize| {
-        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max()
-    };
-    let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
-    let mut text = String::new();
-    for row in rows {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
-        let line = cells.collect::<Vec<_>>().join("  ");
-        let _ = writeln!(text, "{}", line.trim_end());
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -236,11 +268,5 @@ mod tests {
     fn a_name_stays_on_its_line() {
         assert_eq!(printable("a/b"), "a/b");
         assert_eq!(printable("a\nb\u{1b}[31m\u{202e}"), "a\\nb\\u{1b}[31m\\u{202e}");
-    }
-
-    #[test]
-    fn a_table_has_columns() {
-        let rows = [["a", "bb", ""], ["ccc", "d", "e"]].map(|row| row.map(str::to_owned).to_vec());
-        assert_eq!(table(&rows), "a    bb\nccc  d   e\n");
     }
 }

@@ -135,6 +135,17 @@ impl Selection {
     }
 
     fn selected(&self) -> Result<SecretsManager, Error> {
+        let manager = self.under_own_names()?;
+        Ok(self.rename.iter().fold(manager, |manager, (name, path)| manager.rename(name, path)))
+    }
+
+    /// The described secrets with this rename only, before they have a store.
+    pub(crate) fn renamed(&self, name: &str, path: &str) -> Result<SecretsManager, Error> {
+        Ok(self.under_own_names()?.rename(name, path))
+    }
+
+    /// The described secrets without the renames.
+    fn under_own_names(&self) -> Result<SecretsManager, Error> {
         self.check_env_file()?;
         let manager = match &self.prefix {
             Some(prefix) => SecretsManager::prefix(prefix),
@@ -145,8 +156,7 @@ impl Selection {
             true => manager,
             false => manager.only(&self.only),
         };
-        let manager = manager.optional(&self.optional);
-        Ok(self.rename.iter().fold(manager, |manager, (name, path)| manager.rename(name, path)))
+        Ok(manager.optional(&self.optional))
     }
 
     /// The manager with the AWS settings of the switches, or else with those of `.env`.

@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 
 use crate::output::printable;
 use crate::select::Selection;
+use crate::table::Row;
 
 /// What a secret holds.
 pub(crate) enum Payload {
@@ -50,13 +51,10 @@ impl Described {
     }
 
     /// The versions as rows of a table.
-    pub(crate) fn rows(&self) -> Vec<Vec<String>> {
+    pub(crate) fn rows(&self) -> Vec<Row> {
         let versions = self.versions().into_iter();
         versions
-            .map(|(id, labels)| {
-                let labels = labels.join(", ");
-                vec!["has".to_owned(), printable(&id).into_owned(), printable(&labels).into_owned()]
-            })
+            .map(|(id, labels)| Row::new(["has", &printable(&id), &printable(&labels.join(", "))]))
             .collect()
     }
 }

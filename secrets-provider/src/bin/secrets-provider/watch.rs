@@ -9,6 +9,7 @@ use serde_json::json;
 
 use crate::output::{Output, printable};
 use crate::select::Selection;
+use crate::table::Row;
 use crate::{Ended, WELL, store, supervise};
 
 /// Print a line for each change: time, generation, keys, versions.
@@ -77,5 +78,5 @@ fn say(
     let new = new.iter();
     let new: Vec<String> =
         new.map(|(name, version)| format!("{}@{}", printable(name), printable(version))).collect();
-    output.text(&format!("{time}  {what}  {}", new.join(" ")))
+    output.table(&[], vec![Row::new([time, printable(&what).into_owned(), new.join(" ")])])
 }

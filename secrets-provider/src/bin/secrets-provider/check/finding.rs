@@ -28,6 +28,19 @@ impl Finding {
         matches!(self, Self::Unknown { .. })
     }
 
+    /// What is wrong there.
+    pub(crate) fn what(&self) -> String {
+        match self {
+            Self::Missing { almost: false, .. } => "missing".to_owned(),
+            Self::Missing { almost: true, .. } => {
+                "missing; a key beside it is spelled almost like it".to_owned()
+            }
+            Self::Wrong { expected, .. } => format!("expected {expected}"),
+            Self::Unknown { count: 1, .. } => "a key that nothing reads".to_owned(),
+            Self::Unknown { count, .. } => format!("{count} keys that nothing reads"),
+        }
+    }
+
     /// Where it is.
     pub(crate) fn key(&self) -> &str {
         match self {
@@ -38,14 +51,6 @@ impl Finding {
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Missing { key, almost: false } => write!(f, "{key}: missing"),
-            Self::Missing { key, almost: true } => {
-                write!(f, "{key}: missing; a key beside it is spelled almost like it")
-            }
-            Self::Wrong { key, expected } => write!(f, "{key}: expected {expected}"),
-            Self::Unknown { key, count: 1 } => write!(f, "{key}: a key that nothing reads"),
-            Self::Unknown { key, count } => write!(f, "{key}: {count} keys that nothing reads"),
-        }
+        write!(f, "{}: {}", self.key(), self.what())
     }
 }

@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 use crate::output::{Output, Paint, failed, printable};
 use crate::select::Selection;
 use crate::settings::Tree;
+use crate::table::Row;
 use crate::{Ended, WELL};
 
 pub(crate) use finding::Finding;
@@ -75,16 +76,15 @@ fn say(findings: &[Finding], wrong: bool, output: &Output) -> Result<(), Error> 
     if output.json() {
         return output.value(&json!({ "well": !wrong, "findings": findings }));
     }
-    let mut text = String::new();
-    for finding in findings {
+    if findings.is_empty() {
+        return output.aside(&format!("{} everything fits", output.paint(Paint::Good, "✓")));
+    }
+    let rows = findings.iter().map(|finding| {
         let (paint, mark) = match finding.is_unknown() {
             true => (Paint::Warn, "!"),
             false => (Paint::Bad, "✗"),
         };
-        text += &format!("{} {}\n", output.paint(paint, mark), printable(&finding.to_string()));
-    }
-    if findings.is_empty() {
-        text = format!("{} everything fits\n", output.paint(Paint::Good, "✓"));
-    }
-    output.text(&text)
+        Row::new([mark, &printable(finding.key()), &finding.what()]).paint(Some(paint))
+    });
+    output.table(&[], rows.collect())
 }

@@ -12,8 +12,7 @@ use serde_json::Value;
 use tokio::time::timeout;
 
 use super::clock::Clock;
-use super::reach::{self, Advice};
-use super::{Line, Mark};
+use super::{Line, Mark, reach};
 use crate::select::Selection;
 use crate::store;
 
@@ -83,8 +82,7 @@ pub(super) async fn look(selection: &Selection, needs: &[Need], lines: &mut Vec<
     };
     lines.push(Line::good("region", &region));
     let (url, set_by) = selection.endpoint(&config, &region);
-    let advice = Advice { set_by, is_aws: true };
-    let endpoint = reach::endpoint(&url, &advice).await;
+    let endpoint = reach::aws(&config, &url, set_by).await;
     let unreached = endpoint.mark == Mark::Bad;
     match credentials(&config).await {
         None if unreached => {

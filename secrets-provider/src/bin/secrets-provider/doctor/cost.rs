@@ -16,22 +16,51 @@ const SECRET: f64 = 0.40;
 const TEN_THOUSAND_CALLS: f64 = 0.05;
 /// Secrets that one call of BatchGetSecretValue reads.
 const BATCH: u64 = 20;
+/// Names that one call of ListSecrets returns.
+const PAGE: u64 = 100;
 /// BatchGetSecretValue and ListSecrets, each, for an account and region in a second.
 const QUOTA: u64 = 100;
+/// GetSecretValue. AWS has also stated it as a quota that DescribeSecret shares.
+const QUOTA_OF_SINGLES: u64 = 10_000;
 /// The seconds of an average month.
 const MONTH: u64 = 2_629_800;
 
 /// What is used.
 pub(super) struct Use {
     pub(super) secrets: u64,
+    /// Whether their names are listed.
     pub(super) lists: bool,
+    /// Whether they are read in batches.
+    pub(super) batches: bool,
     pub(super) replicas: u64,
     pub(super) interval: u64,
 }
 
+/// The calls of one action that a replica makes at its start and at each refresh.
+struct Calls {
+    action: &'static str,
+    number: u64,
+    quota: u64,
+    note: &'static str,
+}
+
 impl Use {
+    fn calls(&self) -> Vec<Calls> {
+        let calls = |action, number, quota| Calls { action, number, quota, note: "" };
+        // A single secret is no batch.
+        let reads = match self.batches && self.secrets > 1 {
+            true => calls("BatchGetSecretValue", self.secrets.div_ceil(BATCH), QUOTA),
+            false => Calls {
+                note: ", which DescribeSecret may share",
+                ..calls("GetSecretValue", self.secrets, QUOTA_OF_SINGLES)
+            },
+        };
+        let lists = calls("ListSecrets", self.secrets.div_ceil(PAGE), QUOTA);
+        std::iter::once(reads).chain(self.lists.then_some(lists)).collect()
+    }
+
     fn calls_of_a_refresh(&self) -> u64 {
-        self.secrets.div_ceil(BATCH) + u64::from(self.lists)
+        self.calls().iter().map(|calls| calls.number).sum()
     }
 
     #[allow(clippy::cast_precision_loss, reason = "an estimate")]
@@ -50,15 +79,24 @@ pub(super) fn lines(used: &Use) -> Vec<Line> {
         used.dollars_a_month(),
         used.calls_of_a_refresh()
     );
-    let burst = secrets.div_ceil(BATCH) * replicas;
-    let start = format!("{burst} BatchGetSecretValue calls if all replicas start in one second");
-    let quota = match burst > QUOTA {
-        true => Line::new(Mark::Warn, "quota", format!("{start}; AWS allows {QUOTA}")).todo(
+    vec![Line::good("cost", cost), quota(used)]
+}
+
+/// The calls of a start beside what AWS allows in a second.
+fn quota(used: &Use) -> Line {
+    let calls = used.calls();
+    let burst = |calls: &Calls| calls.number * used.replicas;
+    let said: Vec<String> = calls
+        .iter()
+        .map(|it| format!("{} {} of {}{}", burst(it), it.action, it.quota, it.note))
+        .collect();
+    let text = format!("calls if all replicas start in one second: {}", said.join(", "));
+    match calls.iter().any(|calls| burst(calls) > calls.quota) {
+        true => Line::new(Mark::Warn, "quota", text + "; AWS throttles what is more").todo(
             "start replicas in groups, or select fewer secrets; throttled calls are repeated",
         ),
-        false => Line::good("quota", format!("{start}, of {QUOTA}")),
-    };
-    vec![Line::good("cost", cost), quota]
+        false => Line::good("quota", text),
+    }
 }
 
 #[cfg(test)]
@@ -67,23 +105,46 @@ mod tests {
 
     #[test]
     fn the_calls_follow_from_secrets_replicas_and_interval() {
-        for (secrets, lists, replicas, interval, dollars) in [
-            (1, false, 1, 300, 0.44),
-            (20, false, 1, 300, 8.04),
-            (21, true, 10, 300, 9.71),
-            (20, false, 1, MONTH, 8.00),
+        for (secrets, lists, batches, replicas, interval, dollars) in [
+            (1, false, true, 1, 300, 0.44),
+            (20, false, true, 1, 300, 8.04),
+            (20, false, false, 1, 300, 8.88),
+            (21, true, true, 10, 300, 9.71),
+            (20, false, true, 1, MONTH, 8.00),
         ] {
-            let used = Use { secrets, lists, replicas, interval };
+            let used = Use { secrets, lists, batches, replicas, interval };
             let found = used.dollars_a_month();
             assert!((found - dollars).abs() < 0.01, "{secrets} {replicas}: {found}");
         }
     }
 
     #[test]
-    fn a_start_of_many_replicas_is_near_the_quota() {
-        for (replicas, mark) in [(100, Mark::Good), (101, Mark::Warn)] {
-            let used = Use { secrets: 20, lists: false, replicas, interval: 300 };
-            assert_eq!(lines(&used)[1].mark, mark, "{replicas}");
+    fn a_start_of_many_replicas_is_near_each_quota_that_applies() {
+        for (secrets, lists, batches, replicas, mark, said) in [
+            (20, false, true, 100, Mark::Good, &["100 BatchGetSecretValue of 100"][..]),
+            (20, false, true, 101, Mark::Warn, &["101 BatchGetSecretValue of 100"]),
+            (
+                20,
+                true,
+                false,
+                101,
+                Mark::Warn,
+                &["2020 GetSecretValue of 10000", "101 ListSecrets"],
+            ),
+            (
+                101,
+                true,
+                true,
+                50,
+                Mark::Warn,
+                &["300 BatchGetSecretValue", "100 ListSecrets of 100"],
+            ),
+            (20, false, false, 501, Mark::Warn, &["10020 GetSecretValue of 10000"]),
+            (1, false, true, 1, Mark::Good, &["1 GetSecretValue of 10000", "DescribeSecret"]),
+        ] {
+            let line = quota(&Use { secrets, lists, batches, replicas, interval: 300 });
+            assert_eq!(line.mark, mark, "{}", line.text);
+            assert!(said.iter().all(|said| line.text.contains(said)), "{}", line.text);
         }
     }
 }

@@ -7,8 +7,7 @@ use secrets_provider::Agent;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::reach::{self, Advice};
-use super::{Line, Mark};
+use super::{Line, Mark, reach};
 use crate::output::printable;
 use crate::select::Selection;
 
@@ -21,7 +20,7 @@ pub(super) async fn vault(selection: &Selection, lines: &mut Vec<Line>) -> bool 
     let found = addresses.filter_map(|(name, url)| Some((name, url?))).next();
     // Without one, there is a line about it.
     let Some((name, url)) = found else { return false };
-    let line = reach::endpoint(&url, &Advice { set_by: Some(name), is_aws: false }).await;
+    let line = reach::vault(&url, name).await;
     let reached = line.mark != Mark::Bad;
     lines.push(line);
     reached

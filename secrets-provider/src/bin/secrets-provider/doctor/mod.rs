@@ -13,7 +13,6 @@ mod facts;
 mod reach;
 mod repeated;
 mod secrets;
-mod tls;
 
 use std::path::PathBuf;
 
@@ -26,6 +25,7 @@ use crate::Ended;
 use crate::backend::Store;
 use crate::output::{Output, Paint, printable};
 use crate::select::Selection;
+use crate::table::Row;
 use crate::wording;
 
 use account::Reached;
@@ -61,6 +61,24 @@ pub(super) enum Mark {
     Bad,
 }
 
+impl Mark {
+    fn sign(self) -> &'static str {
+        match self {
+            Self::Good => "✓",
+            Self::Warn => "!",
+            Self::Bad => "✗",
+        }
+    }
+
+    fn paint(self) -> Paint {
+        match self {
+            Self::Good => Paint::Good,
+            Self::Warn => Paint::Warn,
+            Self::Bad => Paint::Bad,
+        }
+    }
+}
+
 /// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Line {
@@ -91,6 +109,14 @@ impl Line {
     pub(super) fn todo(mut self, todo: impl Into<String>) -> Self {
         self.todo = Some(todo.into());
         self
+    }
+
+    /// For a script: mark, topic, what was found, what to do.
+    fn row(&self) -> Row {
+        let [topic, text, todo] =
+            [&self.topic, &self.text, self.todo.as_ref().unwrap_or(&String::new())]
+                .map(|text| printable(text).into_owned());
+        Row::new([self.mark.sign().to_owned(), topic, text, todo]).paint(Some(self.mark.paint()))
     }
 
     /// Each failure of an error as a line.
@@ -154,9 +180,13 @@ impl Doctor {
         let look = secrets::Look { max_age: self.max_age, topic, schema: self.schema.as_deref() };
         let read = secrets::look(&manager, selection, &look, &mut lines).await?;
         if selection.is_aws() && read > 0 {
+            let allowed = |action: &str| {
+                lines.iter().any(|line| line.topic == action && line.mark == Mark::Good)
+            };
             let use_ = cost::Use {
                 secrets: read as u64,
                 lists: needs.iter().any(|need| need.action == "ListSecrets"),
+                batches: allowed("BatchGetSecretValue"),
                 replicas: self.replicas,
                 interval: self.interval,
             };
@@ -170,44 +200,41 @@ impl Doctor {
 
     fn said(&self, lines: &[Line], policy: Option<&str>, output: &Output) -> Result<Ended, Error> {
         let wrong = lines.iter().any(|line| line.mark == Mark::Bad);
+        let end = Ended::Code(u8::from(wrong && self.check));
         if output.json() {
             // IAM's is JSON, Vault's is HCL.
             let policy = policy
                 .map(|policy| serde_json::from_str(policy).unwrap_or_else(|_| Value::from(policy)));
             output.value(&json!({ "well": !wrong, "lines": lines, "missing_policy": policy }))?;
-        } else {
-            output.text(&rendered(lines, policy, output))?;
+            return Ok(end);
         }
-        Ok(Ended::Code(u8::from(wrong && self.check)))
+        match output.terminal() {
+            true => output.text(&rendered(lines, output))?,
+            false => output.table(&[], lines.iter().map(Line::row).collect())?,
+        }
+        let count = |mark: Mark| lines.iter().filter(|line| line.mark == mark).count();
+        let (good, warn, bad) = (count(Mark::Good), count(Mark::Warn), count(Mark::Bad));
+        output.aside(&format!("\n{good} well, {warn} to look at, {bad} wrong"))?;
+        if let Some(policy) = policy {
+            output.aside("\n")?;
+            output.remark(&format!("The least policy for these secrets:\n{policy}"))?;
+        }
+        Ok(end)
     }
 }
 
-fn rendered(lines: &[Line], policy: Option<&str>, output: &Output) -> String {
+/// For a person: what to do is below what is wrong.
+fn rendered(lines: &[Line], output: &Output) -> String {
     let width = lines.iter().map(|line| printable(&line.topic).chars().count()).max();
     let width = width.unwrap_or_default().min(40);
     let mut text = String::new();
     for line in lines {
-        let (paint, mark) = match line.mark {
-            Mark::Good => (Paint::Good, "✓"),
-            Mark::Warn => (Paint::Warn, "!"),
-            Mark::Bad => (Paint::Bad, "✗"),
-        };
-        let mark = output.paint(paint, mark);
+        let mark = output.paint(line.mark.paint(), line.mark.sign());
         let (topic, what) = (printable(&line.topic), printable(&line.text));
         text += format!("{mark} {topic:width$}  {what}\n").as_str();
         if let Some(todo) = &line.todo {
             text += &format!("  {:width$}  → {}\n", "", printable(todo));
         }
-    }
-    let count = |mark: Mark| lines.iter().filter(|line| line.mark == mark).count();
-    text += &format!(
-        "\n{} well, {} to look at, {} wrong\n",
-        count(Mark::Good),
-        count(Mark::Warn),
-        count(Mark::Bad)
-    );
-    if let Some(policy) = policy {
-        text += &format!("\nThe least policy for these secrets:\n{policy}\n");
     }
     text
 }

@@ -1,69 +1,145 @@
-//! Whether a server can be reached: its name, a connection, and TLS.
+//! Whether a server can be reached: its name, a connection, TLS, and the proxy before it.
+//!
+//! AWS is asked by the library's own client, and what fails is said in the library's words: so the
+//! way is that of a service's calls, with its proxies, their exceptions and the certificates that it
+//! trusts. Vault's address is only looked up and connected to; its client uses no proxy.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use aws_config::SdkConfig;
+use aws_config::retry::RetryConfig;
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use hyper_util::client::proxy::matcher::Matcher;
+use secrets_provider::{Error, ErrorKind, SecretsManager};
+use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
-use super::{Line, Mark, tls};
+use super::{Line, Mark};
+use crate::wording;
 
 /// How long one step may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What to do if a server is not reached.
-pub(super) struct Advice<'a> {
-    /// What sets its address, if something does: a switch or a variable.
-    pub(super) set_by: Option<&'a str>,
-    /// Whether it is AWS, where networks have endpoints of their own.
-    pub(super) is_aws: bool,
+/// What is asked for, which exists nowhere.
+const NOTHING: &str = "secrets-provider/doctor/does-not-exist";
+
+/// Whether Secrets Manager answers at this URL, and what sets it, if something does: a switch or a
+/// variable.
+pub(super) async fn aws(config: &SdkConfig, url: &str, set_by: Option<&str>) -> Line {
+    let Some((host, port)) = address(url) else { return invalid(set_by) };
+    let found = addresses(&host, port).await;
+    let way = Way {
+        server: format!("{host}:{port}"),
+        tls: is_https(url),
+        proxy: proxy(url),
+        private: found.first().is_some_and(|address| is_private(address.ip())),
+        set_by,
+    };
+    way.line(asked(config).await)
 }
 
-/// Looks a server up and connects to it; with a URL of AWS that has `https`, also by TLS.
-pub(super) async fn endpoint(url: &str, advice: &Advice<'_>) -> Line {
-    let bad = |text: String| Line::new(Mark::Bad, "endpoint", text);
-    let correct = |otherwise: &str| match advice.set_by {
-        Some(set_by) => format!("correct {set_by}, which sets it, or start the server there"),
-        None => otherwise.to_owned(),
-    };
-    let Some((host, port)) = address(url) else {
-        return bad("its URL is not valid".to_owned())
-            .todo(correct("give it as https://host:port"));
-    };
-    if let Some(proxy) = proxy(url) {
-        return Line::good("endpoint", format!("{host}, by the proxy of {proxy}"));
+/// Whether anything accepts a connection at the URL, which this variable sets.
+pub(super) async fn vault(url: &str, set_by: &str) -> Line {
+    let Some((host, port)) = address(url) else { return invalid(Some(set_by)) };
+    let found = addresses(&host, port).await;
+    if found.is_empty() {
+        return bad(format!("DNS does not know {host}")).todo(correct(set_by));
     }
-    let found = match timeout(PATIENCE, tokio::net::lookup_host((host.as_str(), port))).await {
-        Ok(Ok(found)) => found.collect::<Vec<_>>(),
-        _ => Vec::new(),
-    };
-    let Some(first) = found.first() else {
-        let todo = "check the region's name, and the DNS of this network";
-        return bad(format!("DNS does not know {host}")).todo(correct(todo));
-    };
-    let private = advice.is_aws && is_private(first.ip());
-    match timeout(PATIENCE, tokio::net::TcpStream::connect(&found[..])).await {
-        Ok(Ok(connection)) => {
-            // What Vault's client trusts is its own matter.
-            let ended = match is_https(url) && advice.is_aws {
-                true => tls::try_on(connection, &host, PATIENCE).await,
-                false => tls::Ended::Unknown,
-            };
-            let by = match ended {
-                tls::Ended::Badly((what, todo)) => {
-                    return bad(format!("{host}:{port} answers, but {what}")).todo(todo);
-                }
-                tls::Ended::Well => " by TLS",
-                tls::Ended::Unknown => "",
-            };
-            let place = if private { ", at a VPC endpoint" } else { "" };
-            Line::good("endpoint", format!("{host}:{port} answers{by}{place}"))
+    match timeout(PATIENCE, TcpStream::connect(&found[..])).await {
+        Ok(Ok(_)) => Line::good(TOPIC, format!("{host}:{port} answers")),
+        _ => bad(format!("{host}:{port} does not answer")).todo(correct(set_by)),
+    }
+}
+
+/// Asks for what does not exist, as nobody: any answer will do, and none is noted down in an account.
+///
+/// # Errors
+///
+/// If there is no answer, or not one of Secrets Manager.
+async fn asked(config: &SdkConfig) -> Result<(), Error> {
+    let nobody = Credentials::new("nobody", "nothing", None, None, "doctor");
+    let config = config
+        .to_builder()
+        .credentials_provider(SharedCredentialsProvider::new(nobody))
+        .retry_config(RetryConfig::disabled())
+        .build();
+    let manager = SecretsManager::names([NOTHING]).aws_config(&config).timeout(PATIENCE);
+    match manager.fetch().await {
+        Err(error) if matches!(error.kind(), ErrorKind::Config | ErrorKind::Unavailable) => {
+            Err(error)
         }
-        _ if private => bad(format!("{host}:{port} is a VPC endpoint that does not answer"))
-            .todo("let its security group allow HTTPS from here"),
-        _ => bad(format!("{host}:{port} does not answer")).todo(correct(
-            "in a private subnet, add a NAT gateway or the interface endpoint of Secrets Manager \
-             with private DNS",
-        )),
+        _ => Ok(()),
+    }
+}
+
+/// The way to Secrets Manager.
+struct Way<'a> {
+    server: String,
+    tls: bool,
+    /// The variable with the proxy that calls go by.
+    proxy: Option<&'static str>,
+    /// Whether the name leads into the own network.
+    private: bool,
+    set_by: Option<&'a str>,
+}
+
+impl Way<'_> {
+    /// What to say about an answer. Pure.
+    fn line(&self, answer: Result<(), Error>) -> Line {
+        let Self { server, .. } = self;
+        // A proxy looks the name up by itself.
+        let private = self.private && self.proxy.is_none();
+        let Err(error) = answer else {
+            let tls = if self.tls { " by TLS" } else { "" };
+            let place = if private { ", at a VPC endpoint" } else { "" };
+            let proxy = self.proxy.map(|name| format!(", through the proxy of {name}"));
+            let proxy = proxy.unwrap_or_default();
+            return Line::good(TOPIC, format!("{server} answers{tls}{place}{proxy}"));
+        };
+        let text = error.to_string();
+        let text = text.split("\nhint: ").next().unwrap_or_default();
+        // Which secret was not there is no matter of the endpoint.
+        let text = text.strip_prefix(&format!("secret `{NOTHING}`: ")).unwrap_or(text);
+        let text = text.strip_suffix(" (GetSecretValue)").unwrap_or(text);
+        let line = bad(format!("{server}: {}", wording::of_program(text)));
+        let hint = wording::of_program(error.hint().unwrap_or_default()).into_owned();
+        // What the library knows for certain goes before what may be.
+        let outage = error.kind() == ErrorKind::Unavailable && self.proxy.is_none();
+        match self.set_by {
+            Some(set_by) if outage => line.todo(correct(set_by)),
+            None if outage && private => {
+                line.todo("it is a VPC endpoint: let its security group allow HTTPS from here")
+            }
+            // The variable that counts is known here.
+            Some(set_by) if !hint.contains("AWS_ENDPOINT_URL_") => {
+                line.todo(hint.replace("AWS_ENDPOINT_URL", set_by))
+            }
+            _ => line.todo(hint),
+        }
+    }
+}
+
+const TOPIC: &str = "endpoint";
+
+fn bad(text: String) -> Line {
+    Line::new(Mark::Bad, TOPIC, text)
+}
+
+fn correct(set_by: &str) -> String {
+    format!("correct {set_by}, which sets it, or start the server there")
+}
+
+fn invalid(set_by: Option<&str>) -> Line {
+    let set_by = set_by.unwrap_or("it");
+    bad("its URL is not valid".to_owned()).todo(format!("write {set_by} as https://host:port"))
+}
+
+async fn addresses(host: &str, port: u16) -> Vec<SocketAddr> {
+    match timeout(PATIENCE, lookup_host((host, port))).await {
+        Ok(Ok(found)) => found.collect(),
+        _ => Vec::new(),
     }
 }
 
@@ -74,8 +150,10 @@ fn is_private(ip: IpAddr) -> bool {
     }
 }
 
-/// The variable whose proxy a call goes through.
+/// The variable whose proxy a call goes by. Whether it does, decide the rules of the SDK's client,
+/// with NO_PROXY.
 fn proxy(url: &str) -> Option<&'static str> {
+    Matcher::from_env().intercept(&url.parse().ok()?)?;
     let is_set = |name: &&&str| std::env::var_os(name).is_some_and(|proxy| !proxy.is_empty());
     let names: &[&'static str] = match is_https(url) {
         true => &["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"],
@@ -126,5 +204,45 @@ mod tests {
                 "{url}"
             );
         }
+    }
+
+    fn way(private: bool, set_by: Option<&str>) -> Way<'_> {
+        Way { server: "host:443".to_owned(), tls: true, proxy: None, private, set_by }
+    }
+
+    #[test]
+    fn a_vpc_endpoint_is_named_and_says_what_it_lacks() {
+        for (ip, expected) in [
+            ("10.0.0.7", true),
+            ("172.31.9.9", true),
+            ("192.168.1.1", true),
+            ("fd00::7", true),
+            ("52.94.133.1", false),
+            ("127.0.0.1", false),
+            ("2600::1", false),
+        ] {
+            assert_eq!(is_private(ip.parse().expect("an address")), expected, "{ip}");
+        }
+        let well = way(true, None).line(Ok(()));
+        assert_eq!(well.text, "host:443 answers by TLS, at a VPC endpoint");
+        let silent = || Err(Error::new(ErrorKind::Unavailable, "no connection in time"));
+        let todo = |way: Way<'_>| way.line(silent()).todo.expect("what to do");
+        assert!(todo(way(true, None)).contains("security group"));
+        assert!(todo(way(true, Some("AWS_ENDPOINT_URL"))).contains("correct AWS_ENDPOINT_URL"));
+        // It is the proxy's network that counts, and the library's hint names the proxy.
+        let behind = Way { proxy: Some("HTTPS_PROXY"), ..way(true, None) };
+        assert_eq!(todo(behind), "");
+        let behind = Way { proxy: Some("HTTPS_PROXY"), ..way(true, None) };
+        let well = behind.line(Ok(()));
+        assert_eq!(well.text, "host:443 answers by TLS, through the proxy of HTTPS_PROXY");
+    }
+
+    #[test]
+    fn the_secret_that_was_asked_for_is_not_named() {
+        let text = format!("secret `{NOTHING}`: the endpoint refuses connections (GetSecretValue)");
+        let error = Error::new(ErrorKind::Unavailable, text).with_hint("check the network");
+        let line = way(false, None).line(Err(error));
+        assert_eq!(line.text, "host:443: the endpoint refuses connections");
+        assert_eq!(line.todo.as_deref(), Some("check the network"));
     }
 }

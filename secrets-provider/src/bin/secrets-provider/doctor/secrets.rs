@@ -4,7 +4,9 @@
 use std::path::Path;
 
 use secrecy::{ExposeSecret as _, SecretString};
-use secrets_provider::{Error, ErrorKind, Layer, Layers, SecretVersion, SecretsManager, Snapshot};
+use secrets_provider::{
+    Error, ErrorKind, Layer, Layers, Memory, SecretVersion, SecretsManager, Snapshot,
+};
 use serde_json::Value;
 
 use super::facts::{self, Read};
@@ -13,7 +15,7 @@ use crate::check::{self, Finding, Schema};
 use crate::output::printable;
 use crate::select::Selection;
 use crate::settings::Tree;
-use crate::store;
+use crate::{shapes, store};
 
 /// The most lines of one kind.
 const MAX_LINES: usize = 20;
@@ -61,7 +63,7 @@ pub(super) async fn look(
         }
     };
     let Some(secrets) = secrets else { return Ok(0) };
-    let read = shapes(&secrets);
+    let read = read(selection, &secrets).await;
     if selection.is_aws() {
         facts::look(selection, &read, look.max_age, lines).await;
     } else {
@@ -70,6 +72,7 @@ pub(super) async fn look(
     }
     if !secrets.secrets().is_empty() {
         made(selection, &secrets, lines);
+        renamed(selection, &secrets, lines).await;
         if let Some(schema) = schema {
             fitting(&schema, selection, &secrets, lines);
         }
@@ -78,17 +81,13 @@ pub(super) async fn look(
 }
 
 /// Each secret that was read, with what its value is.
-fn shapes(secrets: &Snapshot) -> Vec<Read<'_>> {
-    let tree = Tree::of(&Layers::new().secrets(secrets)).ok();
-    let shape = |path: &str| match path {
-        // The root has the keys of the others, too.
-        "" if secrets.secrets().len() > 1 => None,
-        path => tree.as_ref()?.at(path).map(Tree::shape),
-    };
-    let read = secrets.secrets().iter().map(|secret| Read {
+async fn read<'a>(selection: &Selection, secrets: &'a Snapshot) -> Vec<Read<'a>> {
+    let shapes = shapes::of(selection, secrets).await.unwrap_or_default();
+    let secrets = secrets.secrets().iter().enumerate();
+    let read = secrets.map(|(at, secret)| Read {
         name: secret.name(),
         version_id: secret.version_id(),
-        shape: shape(secret.key_path()),
+        shape: shapes.get(at).cloned(),
     });
     read.collect()
 }
@@ -141,8 +140,6 @@ fn fitting(schema: &Value, selection: &Selection, secrets: &Snapshot, lines: &mu
             let other = other.key();
             other == key || other.strip_prefix(section).is_some_and(|rest| rest.starts_with('.'))
         });
-        let text = finding.to_string();
-        let text = text.strip_prefix(&format!("{key}: ")).unwrap_or(&text).to_owned();
         let place = source.map(|key| printable(key.source().name()).into_owned());
         let todo = match (finding, place) {
             (Finding::Missing { .. }, Some(place)) => format!(
@@ -158,7 +155,7 @@ fn fitting(schema: &Value, selection: &Selection, secrets: &Snapshot, lines: &mu
             }
         };
         let mark = if finding.is_unknown() { Mark::Warn } else { Mark::Bad };
-        Line::new(mark, key, text).todo(todo)
+        Line::new(mark, key, finding.what()).todo(todo)
     }));
     if let Some(more) = findings.len().checked_sub(MAX_LINES).filter(|more| *more > 0) {
         lines.push(
@@ -212,15 +209,27 @@ fn made(selection: &Selection, secrets: &Snapshot, lines: &mut Vec<Line>) {
     if let Err(error) = Tree::of(&layers) {
         lines.extend(Line::of_error("mapping", &error));
     }
+}
+
+/// Whether each rename matches a secret. The library matches it, on secrets of these names without
+/// anything in them.
+async fn renamed(selection: &Selection, secrets: &Snapshot, lines: &mut Vec<Line>) {
+    let names = Memory::new();
+    for secret in secrets.secrets() {
+        names.put(secret.name(), "{}");
+    }
     for (name, path) in selection.renames() {
-        let ends = |secret: &SecretVersion| {
-            secret.name() == name || secret.name().ends_with(&format!("/{name}"))
+        // A place that no secret has by its own name, because it has a capital letter.
+        let Ok(manager) = selection.renamed(name, "Renamed") else { continue };
+        let Ok(found) = manager.backend(names.clone()).fallback_to_env().fetch().await else {
+            continue;
         };
-        // A pattern is the library's to match: it logs one that matches nothing.
-        if !name.contains('{') && !secrets.secrets().iter().any(ends) {
+        if !found.secrets().iter().any(|secret| secret.key_path() == "Renamed") {
             let text = format!("--rename {name}={path} matches no secret");
-            lines
-                .push(Line::new(Mark::Warn, "rename", text).todo("give the name below the prefix"));
+            lines.push(Line::new(Mark::Warn, "rename", text).todo(
+                "give the name below the prefix; a capture such as `{n}` is a part of a name \
+                 without `/`",
+            ));
         }
     }
 }
