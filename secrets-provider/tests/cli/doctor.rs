@@ -236,4 +236,19 @@ async fn a_secret_that_is_to_be_deleted_is_named() {
     delete.recovery_window_in_days(7).send().await.expect("deleted");
     let ran = cli.seen("doctor --check --prefix gaara/prod --only database,jwt-secret").await;
     assert_snapshot!("doctor_deleted", ran.shown());
+    // A listing leaves it out, and the others are read.
+    let ran = cli.run(LINE).await;
+    assert_eq!(ran.code, 0, "{}", ran.out);
+    let line = "!\tgaara/prod/jwt-secret\tit is scheduled for deletion, so it is not read";
+    assert!(ran.out.contains(line) && ran.out.contains("restore-secret"), "{}", ran.out);
+    // Where it is the only one, the line is beside the error.
+    cli.fake.put("gaara/test/only", "canary");
+    let delete = cli.fake.client().delete_secret().secret_id("gaara/test/only");
+    delete.recovery_window_in_days(7).send().await.expect("deleted");
+    let ran = cli.run("doctor --check --prefix gaara/test").await;
+    assert!(
+        ran.code == 1 && ran.out.contains("!\tgaara/test/only\tit is scheduled"),
+        "{}",
+        ran.out
+    );
 }

@@ -139,6 +139,25 @@ async fn settings_of_aws_come_from_dotenv_and_from_switches() {
     assert_eq!(ran.code, 0, "{}", ran.err);
 }
 
+/// As with the `aws` client: the keys of the environment are another account's.
+#[tokio::test]
+async fn a_profile_goes_before_the_keys_of_the_environment() {
+    let cli = Cli::with_secrets().await;
+    std::fs::create_dir(cli.path().join(".aws")).expect("a folder");
+    let keys = "aws_access_key_id = AKIDOFPROFILE\naws_secret_access_key = canary\n";
+    cli.write(".aws/credentials", &format!("[other]\n{keys}"));
+    let ran = cli.run("doctor --prefix gaara/prod --profile other").await;
+    assert!(ran.out.contains("credentials\tfrom an AWS profile"), "{}", ran.out);
+    assert_eq!(cli.run("get --prefix gaara/prod --profile other").await.code, 0);
+    for line in ["get", "doctor --check"] {
+        let ran = cli.run(&format!("{line} --prefix gaara/prod --profile oter")).await;
+        let both = ran.out + &ran.err;
+        assert_eq!(ran.code, 1, "{line}: {both}");
+        assert!(both.contains("there is no AWS profile `oter`"), "{line}: {both}");
+        assert!(both.contains("correct --profile"), "{line}: {both}");
+    }
+}
+
 #[tokio::test]
 async fn a_directory_is_read_like_aws() {
     let cli = Cli::new().await;

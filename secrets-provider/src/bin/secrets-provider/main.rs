@@ -16,6 +16,7 @@ mod member;
 mod output;
 mod pages;
 mod policy;
+mod profile;
 mod put;
 mod refused;
 mod rotate;

@@ -13,6 +13,7 @@ use secrets_provider::{Error, ErrorKind, Layers, Memory, SecretsManager, Snapsho
 
 use crate::backend::{BackendArgs, Store};
 use crate::output::printable;
+use crate::profile;
 use crate::settings::Tree;
 
 /// Which secrets, from where.
@@ -69,7 +70,7 @@ impl Selection {
         match self.is_aws() {
             false => Ok(manager),
             // The variables have brought the settings of AWS with them, or say that it is not called.
-            true if self.is_of_variables() => Ok(match self.config_of_switches().await {
+            true if self.is_of_variables() => Ok(match self.config_of_switches().await? {
                 Some(config) => manager.aws_config(&config),
                 None => manager,
             }),
@@ -161,7 +162,7 @@ impl Selection {
 
     /// The manager with the AWS settings of the switches, or else with those of `.env`.
     async fn connected(&self, manager: SecretsManager) -> Result<SecretsManager, Error> {
-        if let Some(config) = self.config_of_switches().await {
+        if let Some(config) = self.config_of_switches().await? {
             return Ok(manager.aws_config(&config));
         }
         match self.of_dotenv() {
@@ -180,7 +181,7 @@ impl Selection {
     ///
     /// If no region is configured, or the set-up has a slip.
     pub(crate) async fn sdk_config(&self) -> Result<SdkConfig, Error> {
-        match (self.config_of_switches().await, self.of_dotenv()) {
+        match (self.config_of_switches().await?, self.of_dotenv()) {
             (Some(config), _) => Ok(config),
             (None, Some(of_dotenv)) => of_dotenv.sdk_config().await,
             (None, None) => SecretsManager::names(["any"]).sdk_config().await,
@@ -192,9 +193,9 @@ impl Selection {
         SecretsManager::from_env_file(self.env_file()).ok()
     }
 
-    async fn config_of_switches(&self) -> Option<SdkConfig> {
+    async fn config_of_switches(&self) -> Result<Option<SdkConfig>, Error> {
         if self.profile.is_none() && self.region.is_none() && self.endpoint_url.is_none() {
-            return None;
+            return Ok(None);
         }
         let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12());
         match &self.profile {
@@ -219,7 +220,11 @@ impl Selection {
         if let Some(url) = &self.endpoint_url {
             loader = loader.endpoint_url(url);
         }
-        Some(loader.load().await)
+        let config = loader.load().await;
+        Ok(Some(match &self.profile {
+            Some(profile) => profile::on(&config, profile).await?,
+            None => config,
+        }))
     }
 
     /// A variable of the environment or, if it is not there, of the file.

@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 
 /// What the library says, and what this program says in its place. The first that fits is taken.
-const WORDS: [(&str, &str); 41] = [
+const WORDS: [(&str, &str); 42] = [
     (
         "`SecretsManager::names([..])`, or `.only([..])` after the prefix",
         "`--names`, or `--only` beside `--prefix`",
@@ -43,6 +43,11 @@ const WORDS: [(&str, &str); 41] = [
         "add it to `--names`, `--only` or `--optional`",
     ),
     ("only AWS Secrets Manager has one; `Push` takes a client of its own", "leave out `--backend`"),
+    (
+        "by default, the SDK tries, in this order, the environment (",
+        "sign in (`aws sso login`), give the machine a role, or set keys; the SDK tries, in this \
+         order, the environment (",
+    ),
     ("`.optional(..)`", "`--optional`"),
     ("`.fallback_to_env()`", "`--optional`"),
     (

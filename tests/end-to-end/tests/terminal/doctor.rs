@@ -14,15 +14,13 @@ const LINE: &str = "doctor --check --prefix app/prod";
 
 /// The lines that are not well, each with what to do, as they are printed.
 fn complaints(ran: &Ran) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for line in ran.out.lines() {
-        match line.trim_start().strip_prefix("→ ") {
-            Some(todo) => lines.last_mut().unwrap().push_str(&format!(" → {todo}")),
-            None => lines.push(line.split_whitespace().collect::<Vec<_>>().join(" ")),
-        }
-    }
-    lines.retain(|line| line.starts_with(['✗', '!']));
-    lines
+    let lines = ran.out.lines().filter(|line| line.starts_with(['✗', '!']));
+    let shown = lines.map(|line| match line.split('\t').collect::<Vec<_>>()[..] {
+        [mark, topic, text, ""] => format!("{mark} {topic} {text}"),
+        [mark, topic, text, todo] => format!("{mark} {topic} {text} → {todo}"),
+        _ => panic!("not four fields: {line}"),
+    });
+    shown.collect()
 }
 
 /// Checks that the only ✗ has these parts, and prints it.
@@ -66,11 +64,11 @@ async fn one_line_ends_each_search() {
     }
     let well = there.run(LINE).await;
     assert_eq!(well.code, 0, "{}", well.out);
-    assert!(well.out.contains("✓ caller "), "{}", well.out);
+    assert!(well.out.contains("✓\tcaller\t"), "{}", well.out);
     assert!(well.out.contains("arn:aws:sts::123456789012:user/moto"), "{}", well.out);
 
     let wrong = Program::of_aws("http://127.0.0.1:9");
-    let parts = ["127.0.0.1:9 does not answer", "AWS_ENDPOINT_URL"];
+    let parts = ["127.0.0.1:9: the endpoint refuses connections", "AWS_ENDPOINT_URL"];
     ends_the_search("wrong endpoint", &wrong.run(LINE).await, &parts);
     let parts = ["there is no secret at or below `app/prd`", "there is `app/prod`"];
     let wrong = there.run("doctor --check --prefix app/prd").await;

@@ -44,11 +44,11 @@ async fn every_command_that_reads_reads_vault() {
     let stranger = program(&server, &server.token(&["nothing"]).await);
     let ran = stranger.run(&format!("doctor --check {on}")).await;
     assert_eq!(ran.code, 1, "{}", ran.out);
-    assert!(ran.out.contains("✓ endpoint") && ran.out.contains("denied"), "{}", ran.out);
+    assert!(ran.out.contains("✓\tendpoint\t") && ran.out.contains("denied"), "{}", ran.out);
     assert!(
-        ran.out.contains(r#"path "secret/data/gaara/prod/*" { capabilities = ["read"] }"#),
+        ran.err.contains(r#"path "secret/data/gaara/prod/*" { capabilities = ["read"] }"#),
         "{}",
-        ran.out
+        ran.err
     );
     let ran = stranger.run(&format!("doctor --json {on}")).await;
     let json: serde_json::Value = serde_json::from_str(&ran.out).unwrap();

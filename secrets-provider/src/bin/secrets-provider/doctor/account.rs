@@ -6,7 +6,8 @@ use aws_config::SdkConfig;
 use aws_credential_types::credential_feature::AwsCredentialFeature as Feature;
 use aws_credential_types::provider::ProvideCredentials as _;
 use aws_sdk_secretsmanager::Client;
-use aws_sdk_secretsmanager::error::ProvideErrorMetadata as _;
+use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use secrets_provider::SecretsManager;
 use serde_json::Value;
 use tokio::time::timeout;
@@ -172,9 +173,9 @@ async fn caller(config: &SdkConfig, lines: &mut Vec<Line>) -> bool {
                 refused(&code, &clock, lines);
                 return false;
             }
-            Some(_) => lines
+            code if code.is_some() || error.raw_response().is_some() => lines
                 .push(unknown("this endpoint has no STS; whose the credentials are is unknown")),
-            None => {
+            _ => {
                 lines.push(unknown("AWS STS is not reached; whose the credentials are is unknown"))
             }
         },
@@ -210,25 +211,19 @@ async fn permissions(client: &Client, needs: &[Need], lines: &mut Vec<Line>) -> 
             "ListSecrets" => {
                 let call = client.list_secrets().max_results(1).customize();
                 let answer = timeout(PATIENCE, call.interceptor(clock.clone()).send()).await;
-                (
-                    answer.map(|answer| answer.err().map(|error| error.code().map(str::to_owned))),
-                    false,
-                )
+                (answer.map(|answer| answer.err().map(|error| reason(&error))), false)
             }
             "BatchGetSecretValue" => {
                 // A name that does not exist is no error of the call, and no value is read.
                 let name = "secrets-provider/doctor/does-not-exist";
                 let call = client.batch_get_secret_value().secret_id_list(name).customize();
                 let answer = timeout(PATIENCE, call.interceptor(clock.clone()).send()).await;
-                (
-                    answer.map(|answer| answer.err().map(|error| error.code().map(str::to_owned))),
-                    true,
-                )
+                (answer.map(|answer| answer.err().map(|error| reason(&error))), true)
             }
             _ => continue,
         };
         let topic = &need.action;
-        let code = code.unwrap_or(Some(None)).map(|code| code.map(known));
+        let code = code.unwrap_or(Some(None));
         lines.push(match code {
             None => Line::good(topic, "allowed"),
             Some(None) => Line::new(Mark::Bad, topic, "no answer")
@@ -252,6 +247,13 @@ async fn permissions(client: &Client, needs: &[Need], lines: &mut Vec<Line>) -> 
     }
     lines.extend(clock.line());
     Reached::Store
+}
+
+/// Why a call failed: AWS's code, or else the status of an answer that is not AWS's. `None` if there
+/// was no answer.
+fn reason<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Option<String> {
+    let status = || Some(format!("HTTP {}", error.raw_response()?.status().as_u16()));
+    error.code().map(|code| known(code.to_owned())).or_else(status)
 }
 
 /// A code of AWS. Another server may write anything there.

@@ -2,12 +2,13 @@
 //!
 //! `account` looks at region, credentials, endpoint and permissions, with `reach` and `clock`;
 //! `elsewhere` at other stores, `secrets` at what is read and what is made of it, `facts` at what AWS
-//! knows about each secret, `cost` counts. Each makes lines; this file puts them in order and prints
+//! knows about each secret, `deleted` at what it will not know for long, `cost` counts. Each makes lines; this file puts them in order and prints
 //! them. Nothing is changed. Values are read, as the service would, and never shown.
 
 mod account;
 mod clock;
 mod cost;
+mod deleted;
 mod elsewhere;
 mod facts;
 mod reach;
@@ -179,13 +180,17 @@ impl Doctor {
         let topic = if reached == Reached::NoCredentials { "credentials" } else { "secrets" };
         let look = secrets::Look { max_age: self.max_age, topic, schema: self.schema.as_deref() };
         let read = secrets::look(&manager, selection, &look, &mut lines).await?;
+        let lists = needs.iter().any(|need| need.action == "ListSecrets");
+        if lists {
+            deleted::look(&manager, &mut lines).await;
+        }
         if selection.is_aws() && read > 0 {
             let allowed = |action: &str| {
                 lines.iter().any(|line| line.topic == action && line.mark == Mark::Good)
             };
             let use_ = cost::Use {
                 secrets: read as u64,
-                lists: needs.iter().any(|need| need.action == "ListSecrets"),
+                lists,
                 batches: allowed("BatchGetSecretValue"),
                 replicas: self.replicas,
                 interval: self.interval,

@@ -105,10 +105,15 @@ impl Way<'_> {
         let text = text.strip_suffix(" (GetSecretValue)").unwrap_or(text);
         let line = bad(format!("{server}: {}", wording::of_program(text)));
         let hint = wording::of_program(error.hint().unwrap_or_default()).into_owned();
-        // What the library knows for certain goes before what may be.
-        let outage = error.kind() == ErrorKind::Unavailable && self.proxy.is_none();
+        // Something answered, and not as AWS does.
+        let answered = text.starts_with("failed");
+        let outage = error.kind() == ErrorKind::Unavailable && self.proxy.is_none() && !answered;
         match self.set_by {
             Some(set_by) if outage => line.todo(correct(set_by)),
+            Some(set_by) if answered => line.todo(format!(
+                "check that {set_by}, which sets it, is the URL of Secrets Manager or of an \
+                 emulator that knows this region: {hint}"
+            )),
             None if outage && private => {
                 line.todo("it is a VPC endpoint: let its security group allow HTTPS from here")
             }

@@ -141,17 +141,23 @@ fn fitting(schema: &Value, selection: &Selection, secrets: &Snapshot, lines: &mu
             other == key || other.strip_prefix(section).is_some_and(|rest| rest.starts_with('.'))
         });
         let place = source.map(|key| printable(key.source().name()).into_owned());
+        let secret = source.filter(|key| key.source().layer() == Layer::Secret);
+        let keys = secret.map(|key| format!("`get {} --keys`", printable(key.source().name())));
+        let keys = keys.unwrap_or_else(|| "`get NAME --keys`".to_owned());
         let todo = match (finding, place) {
-            (Finding::Missing { .. }, Some(place)) => format!(
-                "look at its neighbours in {place}: `get NAME --keys` lists the keys of a secret"
-            ),
+            (Finding::Missing { .. }, Some(_)) if secret.is_some() => {
+                format!("look for it among its neighbours, which {keys} lists")
+            }
+            (Finding::Missing { .. }, Some(place)) => {
+                format!("set it beside its neighbours in {place}")
+            }
             (Finding::Missing { .. }, None) => {
                 "store it: `put NAME --create`, or set its variable".to_owned()
             }
             (Finding::Wrong { .. }, Some(place)) => format!("correct it in {place}"),
             (Finding::Wrong { .. }, None) => "correct it".to_owned(),
             (Finding::Unknown { .. }, _) => {
-                "`get NAME --keys` lists the keys of a secret: correct or remove them".to_owned()
+                format!("correct or remove what {keys} lists and nothing reads")
             }
         };
         let mark = if finding.is_unknown() { Mark::Warn } else { Mark::Bad };
