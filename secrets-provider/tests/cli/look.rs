@@ -154,7 +154,7 @@ async fn a_profile_goes_before_the_keys_of_the_environment() {
         let both = ran.out + &ran.err;
         assert_eq!(ran.code, 1, "{line}: {both}");
         assert!(both.contains("there is no AWS profile `oter`"), "{line}: {both}");
-        assert!(both.contains("correct --profile"), "{line}: {both}");
+        assert_eq!(both.matches("correct --profile").count(), 1, "{line}: {both}");
     }
 }
 

@@ -72,7 +72,11 @@ pub(super) async fn look(selection: &Selection, needs: &[Need], lines: &mut Vec<
     let config = match selection.sdk_config().await {
         Ok(config) => config,
         Err(error) => {
-            lines.extend(Line::of_error("region", &error));
+            // The selection may have met it, too.
+            let found = Line::of_error("region", &error).into_iter();
+            let new = found.filter(|line| !lines.iter().any(|known| known.text == line.text));
+            let new: Vec<Line> = new.collect();
+            lines.extend(new);
             return Reached::Nothing;
         }
     };
