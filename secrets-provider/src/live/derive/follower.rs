@@ -266,8 +266,9 @@ impl<T: Send + Sync + 'static, U: Send + Sync + 'static> Follower<T, U> {
 
     /// Rebuilds if a key at or below the path has changed.
     async fn follow(&mut self) {
-        let (settings, generation) = self.from.pair();
+        // The log first: what changes in between is in the settings, and is not built for twice.
         let changed = self.from.change_log().last_change(&self.path);
+        let (settings, generation) = self.from.pair();
         let due = changed > self.state.lock().built_from;
         let untried = changed > self.tried;
         let resting = !untried && self.retry_at.is_some_and(|at| Instant::now() < at);

@@ -46,7 +46,8 @@ fn a_search_that_finds_nothing_answers_all_who_wait_and_makes_no_more_reads_than
         let _ = live.refresh_past(&seen).now_or_never();
         let clock = clock();
         for answer in callers.map(join) {
-            answer.expect_err("there are none");
+            let error = answer.expect_err("there are none").to_string();
+            assert!(error.contains("in 5 reads"), "not the search's own answer: {error}");
         }
         clock.stop();
         let (reading, most, reads) = store.reads();

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use concurrency::{Backend, BoxFuture, BoxStream, Error, Fetched, Live, Outcome, SecretsManager};
 use futures_util::{FutureExt as _, StreamExt as _, stream};
-use shuttle::future::yield_now;
 use shuttle::thread::{self, JoinHandle};
 
 /// The secret's name.
@@ -94,9 +93,9 @@ impl Store {
 
     async fn read(self, id: String) -> Outcome {
         let _reading = Reading::new(&self);
-        yield_now().await;
+        tokio::step();
         let (a, b) = (self.0.a.load(SeqCst), self.0.b.load(SeqCst));
-        yield_now().await;
+        tokio::step();
         let found = Fetched::text(&id, format!("v{a}.{b}"), format!(r#"{{"a": {a}, "b": {b}}}"#));
         (id, Ok(found))
     }
@@ -132,7 +131,7 @@ impl Backend for Store {
 
     fn release<'a>(&'a self, _: &'a [String]) -> BoxFuture<'a, ()> {
         async {
-            yield_now().await;
+            tokio::step();
             self.0.releases.fetch_add(1, SeqCst);
         }
         .boxed()
