@@ -2,8 +2,8 @@
 //!
 //! The agent closes a connection 61 s after it was accepted, busy or not. So none is kept: on one
 //! machine a new one costs next to nothing, and a call ends long before that. A call is made again
-//! for three reasons, each a bounded number of times: the token was replaced, the extension does
-//! not serve yet, or it does not know `refreshNow`.
+//! for four reasons, each a bounded number of times: the token was replaced, the extension does
+//! not serve yet, or it does not know `refreshNow`, or the agent's cache may hide a secret.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -49,6 +49,9 @@ const MAX_WAITS: u32 = 5;
 
 const TOKEN: HeaderName = HeaderName::from_static("x-aws-parameters-secrets-token");
 const OPERATION: &str = "AgentRead";
+
+/// AWS's code for a secret that does not exist.
+const ABSENT: &str = "ResourceNotFoundException";
 
 /// Which value of a secret is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,8 +149,10 @@ impl Core {
         let mut token = self.token().await?;
         let mut is_token_new = false;
         let mut waits = 0;
+        let mut past_cache = newest;
         loop {
-            let newest = newest && self.knows_refresh.load(Ordering::Relaxed);
+            let knows_refresh = self.knows_refresh.load(Ordering::Relaxed);
+            let newest = past_cache && knows_refresh;
             let answer = self.send(&call, &token, newest).await?;
             if answer.status == 200 {
                 return answer.secret(id).map_err(|unfit| call.unfit(unfit));
@@ -159,6 +164,11 @@ impl Core {
                 }
                 Refusal::UnknownParameter if newest => {
                     self.knows_refresh.store(false, Ordering::Relaxed);
+                }
+                // The agent looks for what it had by its ARN, which is another one if the secret was
+                // deleted and made again: it finds that one only past its cache.
+                Refusal::OfAws { code, .. } if code == ABSENT && !past_cache && knows_refresh => {
+                    past_cache = true;
                 }
                 // A restart of the agent makes a new token.
                 Refusal::Token if !is_token_new => {

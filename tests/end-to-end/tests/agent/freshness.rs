@@ -45,6 +45,31 @@ async fn a_refresh_that_is_asked_for_reads_past_the_agents_cache() {
     assert_eq!(server.requests(), [NEWEST], "refresh_past()");
 }
 
+/// As the agent itself does, once what it has is too old: it looks for that by its ARN.
+#[tokio::test]
+async fn a_secret_that_was_deleted_and_made_again_is_found_past_the_agents_cache() {
+    let server = StandIn::start().await;
+    server.put("app/token", "new");
+    server.known().made_again.insert("app/token".to_owned());
+    let snapshot = manager(&server).fetch().await.unwrap();
+    assert_eq!(snapshot.extract::<Settings>().unwrap().token, "new");
+    assert_eq!(server.requests(), [CACHED, NEWEST]);
+    manager(&server).fetch().await.unwrap();
+    assert_eq!(server.requests(), [CACHED], "the cache has the new one");
+
+    // What does not exist costs a second call, and an extension is not asked for what it lacks.
+    let absent = SecretsManager::prefix("app").only(["absent"]).optional(["absent"]);
+    let absent = absent.backend(Agent::local().address(server.url()).token(TOKEN));
+    absent.fetch().await.unwrap();
+    assert_eq!(server.requests(), ["app%2Fabsent", "app%2Fabsent&refreshNow=true"]);
+    server.known().is_extension = true;
+    absent.fetch().await.unwrap();
+    let refused = ["app%2Fabsent", "app%2Fabsent&refreshNow=true", "app%2Fabsent"];
+    assert_eq!(server.requests(), refused);
+    absent.fetch().await.unwrap();
+    assert_eq!(server.requests(), ["app%2Fabsent"]);
+}
+
 #[tokio::test]
 async fn a_hint_reads_past_the_agents_cache_and_the_interval_does_not() {
     let server = StandIn::start().await;

@@ -53,6 +53,9 @@ pub(crate) struct Known {
     pub(crate) corrupt: BTreeSet<String>,
     pub(crate) stalled: BTreeSet<String>,
     pub(crate) deleted: BTreeSet<String>,
+    /// What the cache has of these was deleted and made again, with another ARN: it looks for the
+    /// old one.
+    pub(crate) made_again: BTreeSet<String>,
     /// The targets of the requests so far.
     pub(crate) requests: Vec<String>,
     versions: u32,
@@ -74,6 +77,7 @@ impl Default for Known {
             corrupt: BTreeSet::new(),
             stalled: BTreeSet::new(),
             deleted: BTreeSet::new(),
+            made_again: BTreeSet::new(),
             requests: Vec::new(),
             versions: 0,
         }
@@ -236,6 +240,13 @@ impl Known {
             let message = format!("Failed to create caching client from role: {role}");
             let body = json!({ "__type": "AccessDeniedException", "message": message });
             return (403, body.to_string());
+        }
+        if refresh {
+            self.made_again.remove(&id);
+        } else if self.made_again.contains(&id) {
+            let message = "Secrets Manager can't find the specified secret.";
+            let body = json!({ "__type": "ResourceNotFoundException", "message": message });
+            return (400, body.to_string());
         }
         let key = (id.clone(), stage.clone());
         let cached = self.cache.get(&key).filter(|_| self.caches && !refresh).cloned();
