@@ -185,7 +185,7 @@ pub fn tokens(data: &[u8]) {
             assert!(!token.allows(format!("Bearer {text}x").as_bytes()));
             assert!(!token.allows(format!("Bearer {}", &text[1..]).as_bytes()));
             assert!(text == "s3cr3t-t0ken" || !token.allows(b"Bearer s3cr3t-t0ken"));
-            assert!(text.len() < 24 || !format!("{token:?}").contains(text));
+            assert_eq!(format!("{token:?}"), "RefreshToken([redacted])");
         }
         Err(error) => {
             let foreign = text.len() >= 8 && text.contains(['@', '#', '$', '%', '&', '*', '+']);
@@ -194,14 +194,15 @@ pub fn tokens(data: &[u8]) {
     }
 }
 
-/// An `Accept` header: one choice, whatever the case of its letters, and JSON for whoever doesn't
-/// name HTML.
+/// An `Accept` header: one choice, whatever the case of its letters, and JSON for whoever accepts
+/// neither HTML nor anything.
 pub fn accept(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let html = negotiation::prefers_html(text);
     assert_eq!(html, negotiation::prefers_html(&text.to_ascii_uppercase()), "by case");
     assert_eq!(html, negotiation::prefers_html(&format!("image/png, {text}")), "by another type");
-    assert!(!html || text.to_ascii_lowercase().contains("text"), "HTML that was not asked for");
+    let accepts = |range: &str| text.to_ascii_lowercase().contains(range);
+    assert!(!html || accepts("text/") || accepts("*/*"), "HTML that was not asked for");
 }
 
 /// Types of every sort, under names that the corpus can hit. Returns the error's text.
