@@ -32,6 +32,8 @@ pub(super) struct Choice {
     /// How long a whole fetch may take.
     timeout: Duration,
     away: Option<Away>,
+    /// When the first region answered after the replica was read.
+    returned: Option<Instant>,
 }
 
 /// The replica is read.
@@ -44,7 +46,7 @@ struct Away {
 
 impl Choice {
     pub(super) fn new(timeout: Duration) -> Self {
-        Self { timeout, away: None }
+        Self { timeout, away: None, returned: None }
     }
 
     /// Whether to ask the first region, and how long to wait for its first answer; `None` to ask the
@@ -62,13 +64,19 @@ impl Choice {
     }
 
     /// The first region has answered. Returns since when the replica was read, if it was.
-    pub(super) fn first_answered(&mut self) -> Option<Instant> {
-        self.away.take().map(|away| away.since)
+    pub(super) fn first_answered(&mut self, now: Instant) -> Option<Instant> {
+        let away = self.away.take()?;
+        self.returned = Some(now);
+        Some(away.since)
     }
 
-    /// The replica has answered in place of the first region. Returns whether it is read from now
-    /// on, and was not before.
-    pub(super) fn replica_answered(&mut self, now: Instant) -> bool {
+    /// The replica has answered in place of the first region, in a read that began at this time.
+    /// Returns whether it is read from now on, and was not before. A late answer is none against
+    /// the first region, which has answered again since.
+    pub(super) fn replica_answered(&mut self, begun: Instant, now: Instant) -> bool {
+        if self.returned.is_some_and(|returned| returned > begun) {
+            return false;
+        }
         let begins = self.away.is_none();
         self.away.get_or_insert(Away { since: now, retry: now + RETRY });
         begins
@@ -98,8 +106,8 @@ mod tests {
         // It did not answer, and neither did the replica.
         assert_eq!(choice.ask(after(begun, 20)), Some(TIMEOUT / 3));
         assert_eq!(choice.away_since(), None);
-        assert!(choice.replica_answered(after(begun, 30)));
-        assert!(!choice.replica_answered(after(begun, 31)));
+        assert!(choice.replica_answered(after(begun, 20), after(begun, 30)));
+        assert!(!choice.replica_answered(after(begun, 20), after(begun, 31)));
         assert_eq!(choice.ask(after(begun, 59)), None);
         assert_eq!(choice.away_since(), Some(after(begun, 30)));
     }
@@ -108,16 +116,21 @@ mod tests {
     fn the_first_region_is_tried_every_half_minute_by_one_caller_and_not_for_long() {
         let begun = Instant::now();
         let mut choice = Choice::new(TIMEOUT);
-        choice.replica_answered(begun);
+        choice.replica_answered(begun, begun);
         for round in 1..5 {
             let now = after(begun, 30 * round);
             assert_eq!(choice.ask(now - Duration::from_millis(1)), None);
             assert_eq!(choice.ask(now), Some(TIMEOUT / 10));
             assert_eq!(choice.ask(now), None, "another caller");
-            assert!(!choice.replica_answered(now));
+            assert!(!choice.replica_answered(now, now));
         }
-        assert_eq!(choice.first_answered(), Some(begun));
-        assert_eq!(choice.first_answered(), None);
-        assert_eq!(choice.ask(after(begun, 121)), Some(TIMEOUT / 3));
+        assert_eq!(choice.first_answered(after(begun, 121)), Some(begun));
+        assert_eq!(choice.first_answered(after(begun, 122)), None);
+        assert_eq!(choice.ask(after(begun, 122)), Some(TIMEOUT / 3));
+
+        // A read of the replica that began before, and ends now.
+        assert!(!choice.replica_answered(after(begun, 120), after(begun, 150)));
+        assert_eq!(choice.away_since(), None);
+        assert!(choice.replica_answered(after(begun, 140), after(begun, 150)));
     }
 }

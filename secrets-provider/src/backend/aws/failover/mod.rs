@@ -94,15 +94,16 @@ impl Regions {
     }
 
     fn first_answered(&self) {
-        let since = lock(&self.choice).first_answered();
+        let since = lock(&self.choice).first_answered(Instant::now());
         if let Some(since) = since {
             events::region_returned(self.first_name(), &self.region, since.elapsed());
             metrics::record_failover(&self.region, false);
         }
     }
 
-    fn replica_answered(&self, why: Option<&Error>) {
-        let begins = lock(&self.choice).replica_answered(Instant::now());
+    /// The replica has answered in a read that began at this time.
+    fn replica_answered(&self, begun: Instant, why: Option<&Error>) {
+        let begins = lock(&self.choice).replica_answered(begun, Instant::now());
         if begins {
             events::region_failed_over(self.first_name(), &self.region, why);
             metrics::record_failover(&self.region, true);
@@ -158,9 +159,9 @@ impl Regions {
     }
 
     async fn listed(&self, prefix: &str) -> Result<Vec<String>, Error> {
-        let mut no_answer = None;
+        let (begun, mut no_answer) = (Instant::now(), None);
         if let Some(limit) = self.ask() {
-            let until = Instant::now() + limit;
+            let until = begun + limit;
             if let Ok(checked) = timeout_at(until, self.check_endpoint()).await {
                 checked?;
             }
@@ -176,7 +177,7 @@ impl Regions {
         match self.replica.listed(prefix).await {
             Err(error) if is_no_answer(&error) => Err(self.neither(no_answer, error)),
             answer => {
-                self.replica_answered(no_answer.as_ref());
+                self.replica_answered(begun, no_answer.as_ref());
                 answer
             }
         }
@@ -189,10 +190,11 @@ impl Regions {
         ids: &'a [String],
         read: Reads<'a>,
     ) -> (Place, BoxStream<'a, Outcome>) {
+        let begun = Instant::now();
         let Some(limit) = self.ask() else {
-            return (Place::Replica, self.of_replica(ids, read, NoAnswer::default()));
+            return (Place::Replica, self.of_replica(ids, read, begun, NoAnswer::default()));
         };
-        let until = Instant::now() + limit;
+        let until = begun + limit;
         if let Ok(Err(error)) = timeout_at(until, self.check_endpoint()).await {
             let refused = ids.iter().map(move |id| (id.clone(), Err(error.clone())));
             return (Place::First, stream::iter(refused).boxed());
@@ -223,7 +225,7 @@ impl Regions {
             Some(error) => {
                 let errors = before.into_iter().filter(|(_, error)| is_no_answer(error)).collect();
                 let no_answer = NoAnswer { errors, error: Some(error) };
-                (Place::Replica, self.of_replica(ids, read, no_answer))
+                (Place::Replica, self.of_replica(ids, read, begun, no_answer))
             }
             None => (Place::First, stream::iter(failed(before)).boxed()),
         }
@@ -240,6 +242,7 @@ impl Regions {
         &'a self,
         ids: &[String],
         read: Reads<'a>,
+        begun: Instant,
         no_answer: NoAnswer,
     ) -> BoxStream<'a, Outcome> {
         let mut asked: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -251,7 +254,7 @@ impl Regions {
             let ids = asked.get(&there).cloned().unwrap_or_else(|| vec![there]);
             let no_answer = no_answer.clone();
             stream::iter(ids).map(move |id| {
-                let outcome = self.taken(&id, outcome.clone(), no_answer.of(&id));
+                let outcome = self.taken(&id, outcome.clone(), begun, no_answer.of(&id));
                 (id, outcome)
             })
         });
@@ -264,12 +267,13 @@ impl Regions {
         &self,
         id: &str,
         outcome: Result<Fetched, Error>,
+        begun: Instant,
         no_answer: Option<Error>,
     ) -> Result<Fetched, Error> {
         match outcome {
             Err(error) if is_no_answer(&error) => Err(self.neither(no_answer, error)),
             Err(error) => {
-                self.replica_answered(no_answer.as_ref());
+                self.replica_answered(begun, no_answer.as_ref());
                 match lock(&self.known).contains(id) && is_about_secret(error.kind()) {
                     // It says nothing about the secret in the first region: the value in use stays.
                     true => Err(self.not_there(id, &error)),
@@ -277,7 +281,7 @@ impl Regions {
                 }
             }
             Ok(secret) => {
-                self.replica_answered(no_answer.as_ref());
+                self.replica_answered(begun, no_answer.as_ref());
                 match lock(&self.known).is_replaced(id, secret.version_id(), secret.made()) {
                     true => Err(self.older(id)),
                     false => Ok(self.replicated(secret)),
