@@ -135,8 +135,12 @@ async fn settings_of_aws_come_from_dotenv_and_from_switches() {
     assert_eq!(finished(with(switches), None).await.code, 0);
     // The selection of a file is found beside its settings of AWS.
     cli.write(".env", &format!("{dotenv}SECRETS_MANAGER_PREFIX=gaara/prod\n"));
-    let ran = finished(with(line), None).await;
+    let ran = finished(with(line.clone()), None).await;
     assert_eq!(ran.code, 0, "{}", ran.err);
+    let ran = finished(with(line.replace("get", "doctor --check")), None).await;
+    assert_eq!(ran.code, 0, "{}", ran.out);
+    let host = url.trim_start_matches("http://");
+    assert!(ran.out.contains(&format!("endpoint\t{host} answers")), "{}", ran.out);
 }
 
 /// As with the `aws` client: the keys of the environment are another account's.

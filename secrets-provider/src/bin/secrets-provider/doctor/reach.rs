@@ -37,7 +37,10 @@ pub(super) async fn aws(config: &SdkConfig, url: &str, set_by: Option<&str>) -> 
         private: found.first().is_some_and(|address| is_private(address.ip())),
         set_by,
     };
-    way.line(asked(config).await)
+    let mut config = config.to_builder();
+    // One that only `.env` sets is not in the configuration, which is that of every service.
+    config.set_endpoint_url(set_by.is_some().then(|| url.to_owned()));
+    way.line(asked(&config.build()).await)
 }
 
 /// Whether anything accepts a connection at the URL, which this variable sets.
