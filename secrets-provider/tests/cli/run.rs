@@ -126,7 +126,8 @@ async fn no_value_is_in_the_environment_of_what_watches() {
     }
 }
 
-/// A watching `exec` of a script that prints a line when it starts, and at signals.
+/// A watching `exec` of a script that prints a line when it starts, and at signals, and ends with
+/// `exec`.
 struct Watched {
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,
@@ -135,7 +136,8 @@ struct Watched {
 impl Watched {
     fn start(cli: &Cli, switches: &[&str]) -> Self {
         let script = "trap 'echo got-hup' HUP; trap 'echo got-term; exit 7' TERM; \
-                      echo started $JWT_SECRET $DATABASE__PASSWORD; while :; do sleep 0.05; done";
+                      echo started $JWT_SECRET $DATABASE__PASSWORD; \
+                      while kill -0 $PPID 2>/dev/null; do sleep 0.05; done";
         let debounce = match switches.contains(&"--debounce") {
             true => [].as_slice(),
             false => &["--debounce", "0"],
