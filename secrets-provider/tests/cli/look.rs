@@ -154,10 +154,10 @@ async fn a_profile_goes_before_the_keys_of_the_environment() {
     assert!(ran.out.contains("credentials\tfrom an AWS profile"), "{}", ran.out);
     assert_eq!(cli.run("get --prefix gaara/prod --profile other").await.code, 0);
     for line in ["get", "doctor --check"] {
-        let ran = cli.run(&format!("{line} --prefix gaara/prod --profile oter")).await;
+        let ran = cli.run(&format!("{line} --prefix gaara/prod --profile nowhere")).await;
         let both = ran.out + &ran.err;
         assert_eq!(ran.code, 1, "{line}: {both}");
-        assert!(both.contains("there is no AWS profile `oter`"), "{line}: {both}");
+        assert!(both.contains("there is no AWS profile `nowhere`"), "{line}: {both}");
         assert_eq!(both.matches("correct --profile").count(), 1, "{line}: {both}");
     }
 }
