@@ -2,9 +2,9 @@
 //! step.
 //!
 //! `tests/concurrency` compiles the core's own sources with this crate in the place of `tokio`, and
-//! with the one beside it in that of `arc-swap`. A step is a lock ([`lock`], which the core's `unwind::lock` is then), a load or a
-//! swap, the start of a task, and whatever a task waits for. tokio's channels and `select!` are the
-//! real ones: they do not depend on its runtime.
+//! with the one beside it in that of `arc-swap`. A step is a lock ([`lock()`], which the core's
+//! `unwind::lock` is then), a load or a swap, the start of a task, and whatever a task waits for.
+//! tokio's channels and `select!` are the real ones: they do not depend on its runtime.
 //!
 //! What this can't show:
 //!
