@@ -85,7 +85,8 @@ impl Result {
 pub fn run(scenario: Scenario, setup: Setup) -> Result {
     let runtime = Builder::new_current_thread().enable_all().start_paused(true).build();
     let runtime = runtime.expect("a runtime");
-    // So that a run can be made again: the replicas and the SDK draw their times on this thread.
+    // So that runs differ less: the replicas and the SDK draw their times on this thread. The order in
+    // which threads of the runtime answer is still left to chance.
     fastrand::seed(SEED);
     LocalSet::new().block_on(&runtime, async {
         match scenario {

@@ -98,10 +98,3 @@ fn an_hour_of_throttling_costs_few_calls_and_ends_by_itself() {
     let calls: usize = result.calls.values().map(|rates| rates.total).sum();
     assert!(calls < 50 * 20 * 15, "{calls}");
 }
-
-#[test]
-fn a_run_can_be_made_again() {
-    let setup = Setup { replicas: 20, ..pushed(fleet(100, 20), SPREAD) };
-    let run_again = || format!("{:?}", run(Scenario::Rotation, setup));
-    assert_eq!(run_again(), run_again());
-}
