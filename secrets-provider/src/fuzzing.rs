@@ -100,7 +100,7 @@ mod refresh_body;
 #[path = "backend/vault/answer.rs"]
 mod vault_answer;
 
-/// A queue's message, and the body of a `POST /refresh`: a hint names a secret that stands in it,
+/// A queue's message, and the body of a `POST /refresh`: a hint names a secret that is in it,
 /// and SNS's envelope changes nothing.
 pub fn hints(data: &[u8]) {
     use envelope::{Said, read};

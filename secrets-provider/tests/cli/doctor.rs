@@ -222,7 +222,7 @@ async fn a_rename_that_matches_nothing_is_named_and_one_that_matches_is_not() {
     ] {
         let ran = cli.run(&format!("doctor --prefix gaara/prod --rename {rename}")).await;
         let line = ran.out.lines().find(|line| line.starts_with("!\trename\t"));
-        // A pattern that is none is said before anything is read.
+        // A wrong pattern is reported before anything is read.
         let wrong = ran.out.contains("more than one capture");
         assert_eq!(line.is_none() && !wrong, matches, "{rename}: {}", ran.out);
         assert!(wrong || ran.out.contains("2 secrets read"), "{rename}: {}", ran.out);

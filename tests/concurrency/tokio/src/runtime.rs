@@ -54,7 +54,7 @@ impl Handle {
 #[derive(Debug)]
 pub struct EnterGuard(());
 
-/// A further runtime, which there is none of.
+/// A further runtime: there are no others.
 #[derive(Debug)]
 pub struct Runtime(());
 

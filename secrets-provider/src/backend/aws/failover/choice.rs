@@ -71,7 +71,7 @@ impl Choice {
     }
 
     /// The replica has answered in place of the first region, in a read that began at this time.
-    /// Returns whether it is read from now on, and was not before. A late answer is none against
+    /// Returns whether it is read from now on, and was not before. A late answer says nothing against
     /// the first region, which has answered again since.
     pub(super) fn replica_answered(&mut self, begun: Instant, now: Instant) -> bool {
         if self.returned.is_some_and(|returned| returned > begun) {
