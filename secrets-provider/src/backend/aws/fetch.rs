@@ -246,8 +246,14 @@ impl Fetch<'_> {
                 Some(_) => {}
                 None => {
                     self.call();
-                    if self.running.is_empty() && !self.work.is_empty() {
-                        sleep_until(self.next_batch_at).await;
+                    // What is left while there is room are batches that have to wait. They do not
+                    // wait for the answers of others.
+                    if !self.work.is_empty() && self.running.len() < self.pace.limit() {
+                        tokio::select! {
+                            biased;
+                            Some(done) = self.running.next() => self.done(done),
+                            () = sleep_until(self.next_batch_at) => {}
+                        }
                         continue;
                     }
                 }
@@ -261,8 +267,7 @@ impl Fetch<'_> {
         }
     }
 
-    /// Makes the calls that may be made now. What is left while nothing runs are batches that have
-    /// to wait.
+    /// Makes the calls that may be made now.
     fn call(&mut self) {
         let now = Instant::now();
         while self.running.len() < self.pace.limit() {

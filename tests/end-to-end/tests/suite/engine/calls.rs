@@ -61,6 +61,22 @@ async fn the_batches_of_a_refresh_at_the_interval_are_a_second_apart() {
     assert_eq!((calls, fake.throttled_calls("BatchGetSecretValue")), ([5, 0], 0));
 }
 
+/// A batch that gets no answer holds up no other.
+#[tokio::test(start_paused = true)]
+async fn a_batch_at_the_interval_does_not_wait_for_the_answer_of_another() {
+    let every = Duration::from_secs(300);
+    let fake = many(100);
+    let settings = values(manager(&fake)).refresh_every(every).start().await.unwrap();
+    fake.reset_calls();
+    fake.inject(Fault::hang().on("BatchGetSecretValue").times(1));
+    while fake.calls("BatchGetSecretValue") == 0 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(fake.calls("BatchGetSecretValue"), 5);
+    drop(settings);
+}
+
 /// However many batches there are, they are begun within a quarter of the time of a refresh.
 #[tokio::test(start_paused = true)]
 async fn many_batches_at_the_interval_are_closer() {
