@@ -292,6 +292,7 @@ async fn a_secret_without_a_replica_keeps_its_last_good_value() {
         assert_eq!(error.kind(), ErrorKind::Unavailable, "{case}");
         assert_eq!(error.secret(), Some("app/b"), "{case}: {error}");
         assert!(error.hint().unwrap().contains("Region=eu-west-1"), "{case}: {error}");
+        assert_eq!(error.to_string().matches("hint: ").count(), 1, "{case}: {error}");
         assert_eq!((settings.load().a, settings.load().b), (1, Some(1)), "{case}");
 
         // In the first region, the same answer is believed: an optional secret may be absent.

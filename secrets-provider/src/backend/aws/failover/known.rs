@@ -1,8 +1,9 @@
 //! What is known of each secret while a replica is read: a replica may lag behind. Pure.
 //!
 //! A version that the first region has replaced must not come back because the replica has it
-//! still, and a secret that was not replicated is not a deleted one. Which version was replaced is
-//! known of those that were read; any other was, if it was made before the one in use.
+//! still, and a secret that was not replicated is not a deleted one. A version that was read and
+//! replaced is known as such. One that was never read counts as replaced if it was made before the one
+//! in use.
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;

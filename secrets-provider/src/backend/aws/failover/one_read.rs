@@ -7,7 +7,8 @@ use std::sync::{Arc, OnceLock};
 
 use futures_util::{FutureExt as _, StreamExt as _};
 
-use super::{Aws, Place, Reads, Regions};
+use super::read::Reads;
+use super::{Aws, Place, Regions};
 use crate::backend::{Backend, BoxFuture, BoxStream, Outcome};
 use crate::error::Error;
 
