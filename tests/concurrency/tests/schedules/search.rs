@@ -5,7 +5,7 @@ use shuttle::future::block_on;
 use shuttle::thread;
 
 use crate::explore;
-use crate::store::{Store, clock, join};
+use crate::store::{Reads, Store, clock, join};
 
 #[test]
 fn newer_settings_reach_all_who_wait_for_them_in_one_search() {
@@ -25,9 +25,9 @@ fn newer_settings_reach_all_who_wait_for_them_in_one_search() {
         let clock = clock();
         callers.into_iter().for_each(join);
         clock.stop();
-        let (_, most, reads) = store.reads();
+        let Reads { most, all, .. } = store.reads();
         assert_eq!(most, 1, "one read at a time for all callers");
-        assert!(reads <= 3, "{reads} reads: the first, one too early, one in time");
+        assert!(all <= 3, "{all} reads: the first, one too early, one in time");
         block_on(live.shutdown());
     });
 }
@@ -50,9 +50,9 @@ fn a_search_that_finds_nothing_answers_all_who_wait_and_makes_no_more_reads_than
             assert!(error.contains("in 5 reads"), "not the search's own answer: {error}");
         }
         clock.stop();
-        let (reading, most, reads) = store.reads();
-        assert!(most == 1 && reading == 0);
-        assert!(reads <= 1 + 2 * 5, "{reads} reads: the first, and two searches if one came later");
+        let Reads { now, most, all } = store.reads();
+        assert!(most == 1 && now == 0);
+        assert!(all <= 1 + 2 * 5, "{all} reads: the first, and two searches if one came later");
         block_on(live.shutdown());
     });
 }

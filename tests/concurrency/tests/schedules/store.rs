@@ -40,6 +40,14 @@ struct State {
     releases: AtomicUsize,
 }
 
+/// How many reads there are now, were at a time at most, and were in all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Reads {
+    pub(crate) now: usize,
+    pub(crate) most: usize,
+    pub(crate) all: usize,
+}
+
 impl Store {
     pub(crate) fn new() -> Self {
         Self(Arc::new(State {
@@ -71,10 +79,9 @@ impl Store {
         self.0.a.load(SeqCst)
     }
 
-    /// How many reads there are now, and were at most at a time, and were in all.
-    pub(crate) fn reads(&self) -> (usize, usize, usize) {
+    pub(crate) fn reads(&self) -> Reads {
         let State { reading, most, reads, .. } = &*self.0;
-        (reading.load(SeqCst), most.load(SeqCst), reads.load(SeqCst))
+        Reads { now: reading.load(SeqCst), most: most.load(SeqCst), all: reads.load(SeqCst) }
     }
 
     /// How often it was released.
