@@ -49,7 +49,8 @@ pub fn health_routes<T: 'static>(settings: Live<T>) -> impl FnOnce(&mut web::Ser
 /// [`health_routes`], and `GET /status`: which generation is live since when, where each key comes
 /// from, and what failed; as JSON, or as a [page](secrets_provider::StatusPage) for browsers.
 ///
-/// **Not for the public**: it shows no values, but names of secrets and variables. Serve it on an internal port:
+/// **Not for the public**: it shows no values, but names of secrets and variables. Serve it on an
+/// internal port:
 ///
 /// ```no_run
 /// # async fn serve() -> std::io::Result<()> {

@@ -54,7 +54,8 @@ where
 /// from, and what failed; as JSON, or as a [page](secrets_provider::StatusPage) for browsers. In
 /// one router with `health_routes`, nest one of them: axum panics where two routes are one.
 ///
-/// **Not for the public**: it shows no values, but names of secrets and variables. Serve it on an internal port:
+/// **Not for the public**: it shows no values, but names of secrets and variables. Serve it on an
+/// internal port:
 ///
 /// ```no_run
 /// # async fn serve() -> std::io::Result<()> {

@@ -3,9 +3,10 @@
 //!
 //! The programs are in `src/bin`: `axum-app` and `actix-app` serve settings that follow a rotation,
 //! `live` and `config-live` do so without a web framework, `figment` reads them once, `lookup`
-//! reads secrets by name, `push` serves a rotation as soon as it is announced, `jwt` verifies tokens signed before a rotation, `directory` reads files
-//! of your own, `explain` shows where each key comes from, `rotate` rotates the password of a
-//! database, and `postgres-rotation` does so under load.
+//! reads secrets by name, `push` serves a rotation as soon as it is announced, `jwt` verifies
+//! tokens signed before a rotation, `directory` reads files of your own, `explain` shows where each
+//! key comes from, `rotate` rotates the password of a database, and `postgres-rotation` does so
+//! under load.
 
 #[cfg(feature = "hints")]
 pub mod hints;

@@ -1,7 +1,7 @@
 //! The error codes of Secrets Manager, and what each means.
 //!
-//! `aws/error` words them, and `agent/error`: the agent passes them on. The codes are those that AWS documents; what is not in the table is reported
-//! by its code and HTTP status.
+//! `aws/error` words them, and `agent/error`: the agent passes them on. The codes are those that
+//! AWS documents; what is not in the table is reported by its code and HTTP status.
 
 /// What a code of Secrets Manager means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

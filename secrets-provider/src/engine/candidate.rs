@@ -24,7 +24,8 @@ pub(crate) struct Candidate<T> {
     pub(crate) sources: Sources,
 }
 
-/// Places, merges, extracts and validates the secrets of each source. Runs the user's code, so it may panic.
+/// Places, merges, extracts and validates the secrets of each source. Runs the user's code, so it
+/// may panic.
 pub(crate) type Build<T> =
     Arc<dyn Fn(&[Vec<Fetched>]) -> Result<Candidate<T>, Error> + Send + Sync>;
 

@@ -1,8 +1,8 @@
 //! [`Trigger`]: what makes a refresh come before its time.
 //!
 //! A trigger carries the reason, which is logged, and what it asks for: a read of some scope, or of
-//! one secret that is said to have changed. Streams of triggers are foreign code, so [`fuse_quietly`] keeps one that ends or panics from ending the
-//! others.
+//! one secret that is said to have changed. Streams of triggers are foreign code, so
+//! [`fuse_quietly`] keeps one that ends or panics from ending the others.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -79,8 +79,8 @@ impl Trigger {
     /// That secret is read, by `GetSecretValue`; nothing is listed and no other secret is read. A
     /// secret that is not selected is ignored. Hints that come together are one refresh and one
     /// generation. A hint is only a reason to look: what is served is what the store answers, so a
-    /// forged one costs up to four reads, at most one a second for all hints that wait. Repeat a hint, or lose one, and nothing is
-    /// wrong: the interval finds what no hint names.
+    /// forged one costs up to four reads, at most one a second for all hints that wait. Repeat a
+    /// hint, or lose one, and nothing is wrong: the interval finds what no hint names.
     ///
     /// Name the [`version`](Self::version) if the message has it.
     ///

@@ -161,9 +161,10 @@ impl<T> LiveBuilder<T> {
     /// and the interval, so that replicas that started together spread out. After a failure, waits
     /// begin at a second and double up to the interval, with full jitter. While a secret is
     /// expected to rotate within hours, waits are shorter too (see
-    /// [`SecretsManager::rotation_windows`]). For more than twenty secrets AWS is asked several times,
-    /// a second apart (see [operations](crate::docs::operations#calls-and-quotas)). Zero counts as a millisecond, and more than a year as
-    /// a year.
+    /// [`SecretsManager::rotation_windows`]). For more than twenty secrets AWS is asked several
+    /// times, a second apart or closer (see
+    /// [operations](crate::docs::operations#calls-and-quotas)). Zero counts as a millisecond, and
+    /// more than a year as a year.
     pub fn refresh_every(mut self, interval: Duration) -> Self {
         self.interval = Some(interval.clamp(Duration::from_millis(1), MAX_DURATION));
         self

@@ -76,8 +76,8 @@ impl<T> Live<T> {
     /// At most five attempts are made. If they all fail, or no newer settings come, this returns
     /// the operation's own last error; `status` says why no newer settings came.
     ///
-    /// **Use it only for operations that may run twice**, such as a read, or a write with an idempotency key. A
-    /// transaction whose COMMIT was cut off may have been carried out.
+    /// **Use it only for operations that may run twice**, such as a read, or a write with an
+    /// idempotency key. A transaction whose COMMIT was cut off may have been carried out.
     ///
     /// ```
     /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {

@@ -1,10 +1,10 @@
 //! The task that receives a queue's messages and hands hints on.
 //!
-//! One receive is in flight. What it brings is gathered, and deleted before the next one; the first hint of a
-//! group sets a random wait within the spread, so that a fleet does not read at the same moment,
-//! and what comes meanwhile joins it. The task runs beside the refresher, so that a refresh that
-//! takes long delays no receive; it ends with the stream of its hints. If receiving fails, it is
-//! tried again after 1 s to 60 s, and polling stays in charge.
+//! One receive is in flight. What it brings is gathered, and deleted before the next one; the first
+//! hint of a group sets a random wait within the spread, so that a fleet does not read at the same
+//! moment, and what comes meanwhile joins it. The task runs beside the refresher, so that a refresh
+//! that takes long delays no receive; it ends with the stream of its hints. If receiving fails, it
+//! is tried again after 1 s to 60 s, and polling stays in charge.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

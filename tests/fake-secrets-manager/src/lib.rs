@@ -18,8 +18,8 @@
 //! - Every write is seen at once, except by a listing that is [late to
 //!   order](FakeSecretsManager::delay_listing).
 //! - A forced deletion is over when it is answered.
-//! - There is one account, and one region unless there are [replicas](FakeSecretsManager::replica); signatures aren't checked, and every caller is the same
-//!   one.
+//! - There is one account, and one region unless there are [replicas](FakeSecretsManager::replica);
+//!   signatures aren't checked, and every caller is the same one.
 //! - Rotation schedules are kept and shown, but nothing rotates by itself.
 //! - Of SQS, queues are made, tagged, listed and deleted, and messages received, deleted and sent.
 //!   Of SNS, queues are subscribed and unsubscribed. Of a queue's own policy, only what lets a topic

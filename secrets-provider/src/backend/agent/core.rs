@@ -3,7 +3,7 @@
 //! The agent closes a connection 61 s after it was accepted, busy or not. So none is kept: on one
 //! machine a new one costs next to nothing, and a call ends long before that. A call is made again
 //! for four reasons, each a bounded number of times: the token was replaced, the extension does
-//! not serve yet, or it does not know `refreshNow`, or the agent's cache may hide a secret.
+//! not serve yet, it does not know `refreshNow`, or the agent's cache may hide a secret.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};

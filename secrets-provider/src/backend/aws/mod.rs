@@ -2,14 +2,15 @@
 //! GetSecretValue.
 //!
 //! `connect` makes the client, with `connections` of its own, `listing` finds names, `fetch` reads
-//! values, both at a `pace` that quotas allow and with so much `patience`, `answer` and `error` turn
-//! the SDK's types into ours (the SDK's errors quote whole responses, so none is passed on), `rotation` keeps the dates that listings report, `write` has
-//! the calls that rotate a secret, `variables` hands over what only a `.env` file sets, `setup`
-//! names a slip in the SDK's variables and files (`values` and `profile` say what they look like),
-//! `failover` reads a replica in another region while the first gives no answer, `route` knows the
-//! proxies, `unreached` and `unanswered` say why a call got no answer, `quiet` drops a warning that
-//! says less. `ssm` is a store of its own with the same client set-up. One [`Aws`] belongs to one
-//! tokio runtime, which drives its connections.
+//! values, both at a `pace` that quotas allow and with so much `patience`, `answer` and `error`
+//! turn the SDK's types into ours (the SDK's errors quote whole responses, so none is passed on),
+//! `rotation` keeps the dates that listings report, `write` has the calls that rotate a secret,
+//! `variables` hands over what only a `.env` file sets, `setup` names a slip in the SDK's variables
+//! and files (`values` and `profile` say what they look like), `failover` reads a replica in
+//! another region while the first gives no answer, `route` knows the proxies, `unreached` and
+//! `unanswered` say why a call got no answer, `quiet` drops a warning that says less. `ssm` is a
+//! store of its own with the same client set-up. One [`Aws`] belongs to one tokio runtime, which
+//! drives its connections.
 
 mod answer;
 mod calls;

@@ -14,8 +14,8 @@ impl SecretsManager {
     ///
     /// - `GetSecretValue` on the named secrets, or on those at and below the prefix;
     /// - `BatchGetSecretValue`, unless one secret is named, [`batch`](Self::batch) is off or
-    ///   [`stage`](Self::stage) is set. Without it, each secret costs a call. IAM only accepts it on `*`, and each secret
-    ///   still needs `GetSecretValue`;
+    ///   [`stage`](Self::stage) is set. Without it, each secret costs a call. IAM only accepts it
+    ///   on `*`, and each secret still needs `GetSecretValue`;
     /// - `ListSecrets`, only for a prefix without [`only`](Self::only). IAM only accepts it on `*`;
     /// - `DescribeSecret`, only if [`rotation_windows`](Self::rotation_windows) is on and nothing
     ///   is listed;

@@ -1,7 +1,8 @@
-//! `doctor` as a stranger meets it on moto: nothing is configured, then each thing is broken in turn,
-//! and one line ends the search. moto 5.2.5 has STS; it knows no KMS policies, no expired keys and no
-//! clock, and what it answers to a denied call or an unknown key has another form than AWS's, so
-//! those are in `secrets-provider/tests/cli/doctor.rs`, on the fake. Run with `--nocapture` to see the lines.
+//! `doctor` as a stranger meets it on moto: nothing is configured, then each thing is broken in
+//! turn, and one line ends the search. moto 5.2.5 has STS; it knows no KMS policies, no expired
+//! keys and no clock, and what it answers to a denied call or an unknown key has another form than
+//! AWS's, so those are in `secrets-provider/tests/cli/doctor.rs`, on the fake. Run with
+//! `--nocapture` to see the lines.
 
 use std::io::Write as _;
 

@@ -6,8 +6,9 @@
 //! ([`Store::use_kms_key`] does nothing: OpenBao encrypts by its own key), rotation by a Lambda
 //! function and staging labels ([`Store::aws`] is `None`; those tests check that a rotation is
 //! refused with an error that says so), and AWS's words for a missing right
-//! ([`Store::READ_PERMISSION`]) and for a missing secret ([`Store::ABSENT`]). A guide's IAM policy is taken by its resources: what it allows to
-//! read of Secrets Manager may be read below `secret/data`.
+//! ([`Store::READ_PERMISSION`]) and for a missing secret ([`Store::ABSENT`]). A guide's IAM policy
+//! is taken by its resources: what it allows to read of Secrets Manager may be read below
+//! `secret/data`.
 
 use std::sync::Mutex;
 use std::time::Duration;

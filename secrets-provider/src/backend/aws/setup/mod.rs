@@ -3,9 +3,10 @@
 //!
 //! The SDK tries one source after the other and reports only that none worked. The rules here look
 //! at the same variables and profile files, and name what is wrong with them. `connect` calls them
-//! before it makes a client, `error` when credentials fail. A slip is `Config`, never an outage.
-//! Of all values, only a profile's name is shown. `credentials`, `profiles`, `sources` and `certificates` are what
-//! their names say, `misnamed` knows the names that people take for the SDK's; the rest is here.
+//! before it makes a client, `error` when credentials fail. A slip is `Config`, never an outage. Of
+//! all values, only a profile's name is shown. `credentials`, `profiles`, `sources` and
+//! `certificates` are what their names say, `misnamed` knows the names that people take for the
+//! SDK's; the rest is here.
 
 mod certificates;
 mod credentials;

@@ -1,8 +1,8 @@
 //! [`ParameterStore`]: parameters of AWS Systems Manager as secrets.
 //!
-//! `read` makes the calls, at the pace that `quota` allows, `names` knows which parameter a name means, `values` turns parameters
-//! into secrets, `policy` writes the policy, and `error` words what failed. The client is made as
-//! that of Secrets Manager is, by `connect`.
+//! `read` makes the calls, at the pace that `quota` allows, `names` knows which parameter a name
+//! means, `values` turns parameters into secrets, `policy` writes the policy, and `error` words
+//! what failed. The client is made as that of Secrets Manager is, by `connect`.
 
 mod error;
 mod names;
@@ -54,9 +54,10 @@ use crate::unwind;
 ///   after a deletion. [`with_previous`](crate::SecretsManager::with_previous) reads the number
 ///   before.
 /// - **Quota**: by default, an account has 40 calls a second in each region for all its readers.
-///   This store makes 30 of them at most, after ten at once. Names are listed ten a call, values are
-///   read ten a call: 100 parameters are ten calls, and ten more when names are listed. Choose an [interval](crate::LiveBuilder::refresh_every) that your
-///   replicas can afford, or turn on AWS's higher throughput, which costs.
+///   This store makes 30 of them at most, after ten at once. Names are listed ten a call, values
+///   are read ten a call: 100 parameters are ten calls, and ten more when names are listed. Choose
+///   an [interval](crate::LiveBuilder::refresh_every) that your replicas can afford, or turn on
+///   AWS's higher throughput, which costs.
 /// - **Rights**: [`iam_policy`](crate::SecretsManager::iam_policy) prints them. Who may read a path
 ///   may read everything below it, whatever an explicit denial further down says.
 /// - **Secrets** by `/aws/reference/secretsmanager/…` are refused: read the secret itself.
