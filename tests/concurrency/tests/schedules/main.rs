@@ -13,10 +13,14 @@ mod search;
 mod shutdown;
 mod store;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
-use shuttle::scheduler::{PctScheduler, RandomScheduler, Scheduler};
-use shuttle::{Config, MaxSteps, Runner};
+use shuttle::future::block_on;
+use shuttle::scheduler::{PctScheduler, RandomScheduler, ReplayScheduler, Scheduler};
+use shuttle::{Config, FailurePersistence, MaxSteps, Runner, thread};
+
+use crate::store::{Store, join};
 
 /// How many orders there are of each scenario.
 const SCHEDULES: usize = 500;
@@ -30,15 +34,14 @@ const STACK: usize = 512 * 1024;
 /// How often priorities change in one order.
 const CHANGES: usize = 3;
 
-/// Runs a scenario under many orders of its steps.
+/// Runs a scenario under many orders of its steps, or under that of `SCHEDULE`.
 fn explore(scenario: fn()) {
-    let run = move || {
-        fastrand::seed(7);
-        concurrency::simulation::on_one_thread();
-        tokio::schedule(scenario);
-    };
     if let Ok(schedule) = std::env::var("SCHEDULE") {
-        return shuttle::replay(run, &schedule);
+        // As it is printed, it has line breaks.
+        let schedule: String = schedule.split_whitespace().collect();
+        let replayed = ReplayScheduler::new_from_encoded(&schedule);
+        assert_eq!(under(replayed, scenario, FailurePersistence::None), 1);
+        return;
     }
     let wanted = std::env::var("SCHEDULES").ok();
     let schedules =
@@ -46,14 +49,54 @@ fn explore(scenario: fn()) {
     let begun = Instant::now();
     let random = RandomScheduler::new_from_seed(7, schedules / 2);
     let priorities = PctScheduler::new_from_seed(7, CHANGES, schedules - schedules / 2);
-    let ran = under(random, run) + under(priorities, run);
+    let ran = under(random, scenario, FailurePersistence::Print)
+        + under(priorities, scenario, FailurePersistence::Print);
     assert_eq!(ran, schedules);
     println!("{schedules} schedules in {:.1} s", begun.elapsed().as_secs_f64());
 }
 
-fn under(scheduler: impl Scheduler + 'static, run: impl Fn() + Send + Sync + 'static) -> usize {
+fn under(
+    scheduler: impl Scheduler + 'static,
+    scenario: fn(),
+    failure_persistence: FailurePersistence,
+) -> usize {
     let mut config = Config::new();
     config.stack_size = STACK;
     config.max_steps = MaxSteps::FailAfter(MAX_STEPS);
-    Runner::new(scheduler, config).run(run)
+    config.failure_persistence = failure_persistence;
+    Runner::new(scheduler, config).run(move || {
+        fastrand::seed(7);
+        concurrency::simulation::on_one_thread();
+        tokio::schedule(scenario);
+    })
+}
+
+/// The order that a failure prints leads to that failure.
+#[test]
+fn a_schedule_that_failed_fails_again() {
+    fn race() {
+        let store = Store::new();
+        let live = block_on(store.start());
+        let rotated = thread::spawn({
+            let store = store.clone();
+            move || store.put(2, 2)
+        });
+        block_on(live.refresh()).expect("settings");
+        let seen = live.load().pair.a;
+        block_on(live.shutdown());
+        join(rotated);
+        assert_eq!(seen, 1, "rotated before it was read");
+    }
+    let fails = |scheduler: Box<dyn Scheduler + Send>, kept| {
+        let failed = catch_unwind(AssertUnwindSafe(|| under(scheduler, race, kept)));
+        let message = failed.err().and_then(|panic| panic.downcast::<String>().ok());
+        message.is_some_and(|message| message.contains("rotated before it was read"))
+    };
+    let folder = tempfile::tempdir().expect("a folder");
+    let kept = FailurePersistence::File(Some(folder.path().to_owned()));
+    assert!(fails(Box::new(RandomScheduler::new_from_seed(7, SCHEDULES)), kept), "some order");
+    let mut files = folder.path().read_dir().expect("files");
+    let schedule = files.next().expect("a schedule").expect("a file").path();
+    let replayed = ReplayScheduler::new_from_file(schedule).expect("a schedule");
+    assert!(fails(Box::new(replayed), FailurePersistence::None), "the same order");
 }
