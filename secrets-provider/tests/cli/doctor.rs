@@ -3,7 +3,7 @@
 use insta::assert_snapshot;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::harness::{Cli, Ran, words};
+use crate::harness::{Cli, Ran, finished, words};
 use crate::prompt::Terminal;
 
 async fn ran(cli: &Cli, change: impl FnOnce(&mut tokio::process::Command), line: &str) -> Ran {
@@ -251,4 +251,35 @@ async fn a_secret_that_is_to_be_deleted_is_named() {
         "{}",
         ran.out
     );
+}
+
+/// To ask for credentials may be a call of STS, or a question to a person.
+#[tokio::test]
+async fn credentials_are_not_asked_for_again_for_each_secret() {
+    let cli = Cli::with_secrets().await;
+    // It is read by itself, because others are below it.
+    cli.fake.put("gaara/prod", r#"{"smtp": {"host": "canary-host"}}"#);
+    std::fs::create_dir(cli.path().join(".aws")).expect("a folder");
+    cli.write(".aws/config", "[profile other]\ncredential_process = sh keys.sh\n");
+    let keys = r#"{"Version": 1, "AccessKeyId": "AKIDOFPROCESS", "SecretAccessKey": "canary"}"#;
+    cli.write("keys.sh", &format!("echo asked >> asked\necho '{keys}'\n"));
+    let of_switch = "--prefix gaara/prod --profile other";
+    // `doctor` also asks for them to say where they come from. Without a switch, what is read first
+    // has a client of its own.
+    for (line, times) in [
+        (format!("get {of_switch}"), 1),
+        ("get --prefix gaara/prod".to_owned(), 2),
+        (format!("doctor --check {of_switch}"), 2),
+        (LINE.to_owned(), 3),
+    ] {
+        let mut command = cli.command(&words(&line));
+        command.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY");
+        command.env("AWS_PROFILE", "other");
+        let ran = finished(command, None).await;
+        assert_eq!(ran.code, 0, "{line}: {}{}", ran.out, ran.err);
+        let asked = cli.path().join("asked");
+        let found = std::fs::read_to_string(&asked).expect("it was asked").lines().count();
+        assert_eq!(found, times, "{line}: {}", ran.out);
+        std::fs::remove_file(asked).expect("it is removed");
+    }
 }

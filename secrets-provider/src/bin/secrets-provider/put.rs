@@ -59,7 +59,7 @@ enum Of {
 impl Put {
     pub(crate) async fn run(self, selection: &Selection, output: &Output) -> Result<Ended, Error> {
         let id = selection.manager().await?.secret_id(&self.name)?;
-        let client = selection.writer(&id, "put").await?;
+        let client = selection.writer("put").await?;
         let asked = input::value(&format!("new value of {}", printable(&id)), self.exact).await?;
         let bytes = match asked {
             Asked::Value(bytes) => bytes,

@@ -10,6 +10,7 @@ use aws_sdk_secretsmanager::Client;
 use clap::Args;
 use secrecy::ExposeSecret as _;
 use secrets_provider::{Error, ErrorKind, Layers, Memory, SecretsManager, Snapshot};
+use tokio::sync::OnceCell;
 
 use crate::backend::{BackendArgs, Store};
 use crate::output::printable;
@@ -49,6 +50,18 @@ pub(crate) struct Selection {
     endpoint_url: Option<String>,
     #[command(flatten)]
     backend: BackendArgs,
+    #[arg(skip)]
+    connection: Connection,
+}
+
+/// What calls of AWS are made with. It is made once: who makes it again for each secret also gets
+/// new credentials for each, such as by a call of STS or by a program.
+#[derive(Debug, Clone, Default)]
+struct Connection {
+    /// The configuration by the switches, if any of them is about AWS.
+    of_switches: OnceCell<Option<SdkConfig>>,
+    /// The client by the environment and `.env`.
+    of_variables: OnceCell<Client>,
 }
 
 /// `NAME=KEY.PATH`, or another pair.
@@ -70,10 +83,13 @@ impl Selection {
         match self.is_aws() {
             false => Ok(manager),
             // The variables have brought the settings of AWS with them, or say that it is not called.
-            true if self.is_of_variables() => Ok(match self.config_of_switches().await? {
-                Some(config) => manager.aws_config(&config),
-                None => manager,
-            }),
+            // Those of the environment alone, the manager finds when it reads: a policy needs none.
+            true if self.is_of_variables() || self.of_dotenv().is_none() => {
+                Ok(match self.config_of_switches().await? {
+                    Some(config) => manager.aws_config(config),
+                    None => manager,
+                })
+            }
             true => self.connected(manager).await,
         }
     }
@@ -116,9 +132,19 @@ impl Selection {
     /// # Errors
     ///
     /// If another store is chosen, and those of [`manager`](Self::manager).
-    pub(crate) async fn writer(&self, id: &str, command: &str) -> Result<Client, Error> {
+    pub(crate) async fn writer(&self, command: &str) -> Result<Client, Error> {
         self.writes(command)?;
-        self.one(id).await?.sdk_client().await
+        self.client().await
+    }
+
+    /// The client of AWS, for calls that the library has no method for.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`manager`](Self::manager).
+    pub(crate) async fn client(&self) -> Result<Client, Error> {
+        // Which secrets, does not matter to it.
+        self.one("any").await?.sdk_client().await
     }
 
     /// Whether a command can write to the store.
@@ -160,19 +186,26 @@ impl Selection {
         Ok(manager.optional(&self.optional))
     }
 
-    /// The manager with the AWS settings of the switches, or else with those of `.env`.
+    /// The manager with the AWS settings of the switches, or else with those of the environment and
+    /// `.env`.
     async fn connected(&self, manager: SecretsManager) -> Result<SecretsManager, Error> {
         if let Some(config) = self.config_of_switches().await? {
-            return Ok(manager.aws_config(&config));
+            return Ok(manager.aws_config(config));
         }
-        match self.of_dotenv() {
-            // What is wrong with the set-up is said better by the call that needs it.
-            Some(of_dotenv) => match of_dotenv.sdk_client().await {
-                Ok(client) => Ok(manager.client(client)),
-                Err(_) => Ok(manager),
-            },
-            None => Ok(manager),
-        }
+        Ok(match self.client_of_variables().await {
+            Some(client) => manager.client(client.clone()),
+            None => manager,
+        })
+    }
+
+    /// The client by the environment and `.env`. What is wrong with the set-up is said better by the
+    /// call that needs it.
+    async fn client_of_variables(&self) -> Option<&Client> {
+        let made = self
+            .connection
+            .of_variables
+            .get_or_try_init(|| async { self.of_variables().sdk_client().await });
+        made.await.ok()
     }
 
     /// The configuration of the SDK, for calls of other services.
@@ -181,11 +214,16 @@ impl Selection {
     ///
     /// If no region is configured, or the set-up has a slip.
     pub(crate) async fn sdk_config(&self) -> Result<SdkConfig, Error> {
-        match (self.config_of_switches().await?, self.of_dotenv()) {
-            (Some(config), _) => Ok(config),
-            (None, Some(of_dotenv)) => of_dotenv.sdk_config().await,
-            (None, None) => SecretsManager::names(["any"]).sdk_config().await,
+        match self.config_of_switches().await? {
+            Some(config) => Ok(config.clone()),
+            None => self.of_variables().sdk_config().await,
         }
+    }
+
+    /// A manager that has the AWS settings of the environment and, if its switches make sense, those
+    /// of `.env`.
+    fn of_variables(&self) -> SecretsManager {
+        self.of_dotenv().unwrap_or_else(|| SecretsManager::names(["any"]))
     }
 
     /// A manager that has the AWS settings of `.env`, unless its switches make no sense.
@@ -193,7 +231,13 @@ impl Selection {
         SecretsManager::from_env_file(self.env_file()).ok()
     }
 
-    async fn config_of_switches(&self) -> Result<Option<SdkConfig>, Error> {
+    /// The configuration by the switches, if any of them is about AWS.
+    async fn config_of_switches(&self) -> Result<Option<&SdkConfig>, Error> {
+        let made = self.connection.of_switches.get_or_try_init(|| self.loaded_by_switches());
+        made.await.map(Option::as_ref)
+    }
+
+    async fn loaded_by_switches(&self) -> Result<Option<SdkConfig>, Error> {
         if self.profile.is_none() && self.region.is_none() && self.endpoint_url.is_none() {
             return Ok(None);
         }

@@ -66,7 +66,7 @@ pub(crate) fn is_version_id(text: &str) -> bool {
 
 /// What AWS knows about a secret, apart from its value.
 pub(crate) async fn describe(selection: &Selection, id: &str) -> Result<Described, Error> {
-    let client = selection.one(id).await?.sdk_client().await?;
+    let client = selection.client().await?;
     let answer = client.describe_secret().secret_id(id).send().await;
     let answer = answer.map_err(|error| refused("DescribeSecret", id, &error))?;
     Ok(Described(Some(Box::new(answer))))

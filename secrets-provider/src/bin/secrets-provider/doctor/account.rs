@@ -111,16 +111,10 @@ pub(super) async fn look(selection: &Selection, needs: &[Need], lines: &mut Vec<
         return Reached::Nothing;
     }
     lines.push(endpoint);
-    match selection.one("any").await {
-        Ok(manager) => match manager.sdk_client().await {
-            Ok(client) => permissions(&client, needs, lines).await,
-            Err(error) => {
-                lines.extend(Line::of_error("endpoint", &error));
-                Reached::Nothing
-            }
-        },
+    match selection.client().await {
+        Ok(client) => permissions(&client, needs, lines).await,
         Err(error) => {
-            lines.extend(Line::of_error("selection", &error));
+            lines.extend(Line::of_error("endpoint", &error));
             Reached::Nothing
         }
     }

@@ -1,6 +1,7 @@
 //! Secrets below the prefix that are scheduled for deletion. AWS leaves them out of a listing, so that
 //! a service reads the others as if these had never been.
 
+use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::primitives::DateTime;
 use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType};
 use secrets_provider::SecretsManager;
@@ -16,11 +17,10 @@ const MAX_LINES: usize = 20;
 const ANY: &str = "any";
 
 /// Adds a line for each. What cannot be listed has a line already.
-pub(super) async fn look(manager: &SecretsManager, lines: &mut Vec<Line>) {
+pub(super) async fn look(manager: &SecretsManager, client: &Client, lines: &mut Vec<Line>) {
     let below = manager.secret_id(ANY).ok();
     let below = below.as_deref().and_then(|id| id.strip_suffix(ANY));
     let Some(prefix) = below.and_then(|below| below.strip_suffix('/')) else { return };
-    let Ok(client) = manager.sdk_client().await else { return };
     let filter = Filter::builder().key(FilterNameStringType::Name).values(prefix).build();
     let list = client.list_secrets().filters(filter).include_planned_deletion(true);
     let mut pages = list.into_paginator().send();

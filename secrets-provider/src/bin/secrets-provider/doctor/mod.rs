@@ -181,8 +181,8 @@ impl Doctor {
         let look = secrets::Look { max_age: self.max_age, topic, schema: self.schema.as_deref() };
         let read = secrets::look(&manager, selection, &look, &mut lines).await?;
         let lists = needs.iter().any(|need| need.action == "ListSecrets");
-        if lists {
-            deleted::look(&manager, &mut lines).await;
+        if lists && let Ok(client) = selection.client().await {
+            deleted::look(&manager, &client, &mut lines).await;
         }
         if selection.is_aws() && read > 0 {
             let allowed = |action: &str| {

@@ -113,7 +113,7 @@ async fn point_out(selection: &Selection, error: &Error, line: &mut Line) {
 }
 
 async fn text_of(selection: &Selection, id: &str) -> Result<Option<SecretString>, Error> {
-    let client = selection.one(id).await?.sdk_client().await?;
+    let client = selection.client().await?;
     Ok(match store::current(&client, id).await? {
         Some((_, store::Payload::Text(text))) => Some(text),
         _ => None,

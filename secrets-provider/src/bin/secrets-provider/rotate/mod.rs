@@ -63,7 +63,7 @@ impl Rotate {
             }
             Some(key) => {
                 let id = manager.secret_id(&self.name)?;
-                let client = selection.writer(&id, "rotate").await?;
+                let client = selection.writer("rotate").await?;
                 let password = match &self.password[..] {
                     [] => None,
                     [one] => Some(one.as_str()),
