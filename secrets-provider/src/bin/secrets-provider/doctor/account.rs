@@ -1,6 +1,6 @@
 //! Region, credentials, endpoint, clock, and the permissions that are needed, each by trying it.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use aws_config::SdkConfig;
 use aws_credential_types::credential_feature::AwsCredentialFeature as Feature;
@@ -13,12 +13,9 @@ use serde_json::Value;
 use tokio::time::timeout;
 
 use super::clock::Clock;
-use super::{Line, Mark, reach};
+use super::{Line, Mark, PATIENCE, reach};
 use crate::select::Selection;
 use crate::store;
-
-/// How long one step may take.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What AWS answers to credentials that are over, unknown or do not fit, and what to do.
 const NOT_ACCEPTED: [(&str, &str); 7] = [

@@ -16,6 +16,7 @@ mod repeated;
 mod secrets;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 use secrets_provider::Error;
@@ -30,6 +31,9 @@ use crate::table::Row;
 use crate::wording;
 
 use account::Reached;
+
+/// How long one step may take.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Look for what is wrong: region, credentials, endpoint, clock, permissions, secrets, mapping.
 ///
@@ -149,6 +153,11 @@ fn is_action(text: &str) -> bool {
     matches!(text, "ListSecrets" | "BatchGetSecretValue")
 }
 
+/// Whether a line says that this call is allowed.
+fn is_allowed(lines: &[Line], action: &str) -> bool {
+    lines.iter().any(|line| line.topic == action && line.mark == Mark::Good)
+}
+
 impl From<bool> for Reached {
     fn from(reached: bool) -> Self {
         if reached { Self::Store } else { Self::Nothing }
@@ -180,18 +189,16 @@ impl Doctor {
         let topic = if reached == Reached::NoCredentials { "credentials" } else { "secrets" };
         let look = secrets::Look { max_age: self.max_age, topic, schema: self.schema.as_deref() };
         let read = secrets::look(&manager, selection, &look, &mut lines).await?;
-        let lists = needs.iter().any(|need| need.action == "ListSecrets");
-        if lists && let Ok(client) = selection.client().await {
+        if selection.is_aws()
+            && let Ok(client) = selection.client().await
+        {
             deleted::look(&manager, &client, &mut lines).await;
         }
         if selection.is_aws() && read > 0 {
-            let allowed = |action: &str| {
-                lines.iter().any(|line| line.topic == action && line.mark == Mark::Good)
-            };
             let use_ = cost::Use {
                 secrets: read as u64,
-                lists,
-                batches: allowed("BatchGetSecretValue"),
+                lists: needs.iter().any(|need| need.action == "ListSecrets"),
+                batches: is_allowed(&lines, "BatchGetSecretValue"),
                 replicas: self.replicas,
                 interval: self.interval,
             };

@@ -5,7 +5,6 @@
 //! trusts. Vault's address is only looked up and connected to; its client uses no proxy.
 
 use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
@@ -16,11 +15,8 @@ use secrets_provider::{Error, ErrorKind, SecretsManager};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
-use super::{Line, Mark};
+use super::{Line, Mark, PATIENCE};
 use crate::wording;
-
-/// How long one step may take.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What is asked for, which exists nowhere.
 const NOTHING: &str = "secrets-provider/doctor/does-not-exist";
