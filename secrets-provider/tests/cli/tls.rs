@@ -159,7 +159,7 @@ async fn tls_goes_through_the_proxy_that_calls_go_through() {
     let ran = seen(&cli, &[&there[..], &[("HTTPS_PROXY", &well)]].concat()).await;
     assert_eq!(ran.code, 0, "{}", ran.out);
     let line = endpoint(&ran);
-    assert!(line.contains("answers by TLS, through the proxy of HTTPS_PROXY"), "{line}");
+    assert!(line.contains("answers by TLS, through a proxy"), "{line}");
     assert!(tunnels.load(Ordering::Relaxed) > 0);
 
     let excepted = [("ALL_PROXY", gone), ("NO_PROXY", "localhost")];

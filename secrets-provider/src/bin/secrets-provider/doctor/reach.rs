@@ -29,7 +29,7 @@ pub(super) async fn aws(config: &SdkConfig, url: &str, set_by: Option<&str>) -> 
     let way = Way {
         server: format!("{host}:{port}"),
         tls: is_https(url),
-        proxy: proxy(url),
+        proxied: is_proxied(url),
         private: found.first().is_some_and(|address| is_private(address.ip())),
         set_by,
     };
@@ -77,8 +77,8 @@ async fn asked(config: &SdkConfig) -> Result<(), Error> {
 struct Way<'a> {
     server: String,
     tls: bool,
-    /// The variable with the proxy that calls go by.
-    proxy: Option<&'static str>,
+    /// Whether calls go through a proxy.
+    proxied: bool,
     /// Whether the name leads into the own network.
     private: bool,
     set_by: Option<&'a str>,
@@ -89,12 +89,11 @@ impl Way<'_> {
     fn line(&self, answer: Result<(), Error>) -> Line {
         let Self { server, .. } = self;
         // A proxy looks the name up by itself.
-        let private = self.private && self.proxy.is_none();
+        let private = self.private && !self.proxied;
         let Err(error) = answer else {
             let tls = if self.tls { " by TLS" } else { "" };
             let place = if private { ", at a VPC endpoint" } else { "" };
-            let proxy = self.proxy.map(|name| format!(", through the proxy of {name}"));
-            let proxy = proxy.unwrap_or_default();
+            let proxy = if self.proxied { ", through a proxy" } else { "" };
             return Line::good(TOPIC, format!("{server} answers{tls}{place}{proxy}"));
         };
         let text = error.to_string();
@@ -106,7 +105,7 @@ impl Way<'_> {
         let hint = wording::of_program(error.hint().unwrap_or_default()).into_owned();
         // Something answered, and not as AWS does.
         let answered = text.starts_with("failed");
-        let outage = error.kind() == ErrorKind::Unavailable && self.proxy.is_none() && !answered;
+        let outage = error.kind() == ErrorKind::Unavailable && !self.proxied && !answered;
         match self.set_by {
             Some(set_by) if outage => line.todo(correct(set_by)),
             Some(set_by) if answered => line.todo(format!(
@@ -154,16 +153,10 @@ fn is_private(ip: IpAddr) -> bool {
     }
 }
 
-/// The variable whose proxy a call goes by. Whether it does, decide the rules of the SDK's client,
-/// with NO_PROXY.
-fn proxy(url: &str) -> Option<&'static str> {
-    Matcher::from_env().intercept(&url.parse().ok()?)?;
-    let is_set = |name: &&&str| std::env::var_os(name).is_some_and(|proxy| !proxy.is_empty());
-    let names: &[&'static str] = match is_https(url) {
-        true => &["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"],
-        false => &["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"],
-    };
-    names.iter().find(is_set).copied()
+/// Whether a call goes through a proxy, by the rules of the SDK's client, with NO_PROXY. Of which
+/// variable it is, the library says where the call fails.
+fn is_proxied(url: &str) -> bool {
+    url.parse().is_ok_and(|url| Matcher::from_env().intercept(&url).is_some())
 }
 
 fn is_https(url: &str) -> bool {
@@ -211,7 +204,7 @@ mod tests {
     }
 
     fn way(private: bool, set_by: Option<&str>) -> Way<'_> {
-        Way { server: "host:443".to_owned(), tls: true, proxy: None, private, set_by }
+        Way { server: "host:443".to_owned(), tls: true, proxied: false, private, set_by }
     }
 
     #[test]
@@ -234,11 +227,10 @@ mod tests {
         assert!(todo(way(true, None)).contains("security group"));
         assert!(todo(way(true, Some("AWS_ENDPOINT_URL"))).contains("correct AWS_ENDPOINT_URL"));
         // It is the proxy's network that counts, and the library's hint names the proxy.
-        let behind = Way { proxy: Some("HTTPS_PROXY"), ..way(true, None) };
-        assert_eq!(todo(behind), "");
-        let behind = Way { proxy: Some("HTTPS_PROXY"), ..way(true, None) };
-        let well = behind.line(Ok(()));
-        assert_eq!(well.text, "host:443 answers by TLS, through the proxy of HTTPS_PROXY");
+        let behind = || Way { proxied: true, ..way(true, None) };
+        assert_eq!(todo(behind()), "");
+        let well = behind().line(Ok(()));
+        assert_eq!(well.text, "host:443 answers by TLS, through a proxy");
     }
 
     #[test]
