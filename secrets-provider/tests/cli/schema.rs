@@ -48,6 +48,19 @@ async fn a_deployment_fails_before_its_pods() {
 }
 
 #[tokio::test]
+async fn what_a_schema_says_stays_in_its_field() {
+    let cli = Cli::with_secrets().await;
+    let schema = r#"{"properties": {"jwt_secret": {"type": "a\tb\n\u001b[31mc"}}}"#;
+    cli.write("settings.json", schema);
+    let line = "check --schema settings.json --prefix gaara/prod --secrets-only";
+    let ran = cli.run(line).await;
+    let expected = "✗\tjwt_secret\texpected a\\tb\\n\\u{1b}[31mc";
+    assert!(ran.out.lines().any(|line| line == expected), "{}{}", ran.out, ran.err);
+    let seen = cli.seen(line).await;
+    assert!(!seen.out.contains('\u{1b}'), "{:?}", seen.out);
+}
+
+#[tokio::test]
 async fn put_stores_nothing_that_a_service_would_refuse() {
     let cli = Cli::with_secrets().await;
     cli.write("settings.json", SCHEMA);

@@ -84,7 +84,8 @@ fn say(findings: &[Finding], wrong: bool, output: &Output) -> Result<(), Error> 
             true => (Paint::Warn, "!"),
             false => (Paint::Bad, "✗"),
         };
-        Row::new([mark, &printable(finding.key()), &finding.what()]).paint(Some(paint))
+        // Names and types come from the file of the schema.
+        Row::new([mark, &printable(finding.key()), &printable(&finding.what())]).paint(Some(paint))
     });
     output.table(&[], rows.collect())
 }
