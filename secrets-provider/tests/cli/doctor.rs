@@ -28,7 +28,7 @@ async fn all_is_well() {
 #[tokio::test]
 async fn what_is_broken_is_named() {
     type Break = fn(&Cli, &mut tokio::process::Command);
-    let breaks: [(&str, &str, Break); 20] = [
+    let breaks: [(&str, &str, Break); 21] = [
         ("no_region", LINE, |_, command| {
             command.env_remove("AWS_REGION");
         }),
@@ -74,6 +74,10 @@ async fn what_is_broken_is_named() {
         ("get_denied", LINE, |cli, _| cli.fake.deny_action("GetSecretValue")),
         ("batch_denied", LINE, |cli, _| cli.fake.deny_action("BatchGetSecretValue")),
         ("describe_denied", LINE, |cli, _| cli.fake.deny_action("DescribeSecret")),
+        ("describe_unanswered", LINE, |cli, command| {
+            cli.fake.inject(fake_secrets_manager::Fault::html(503).on("DescribeSecret"));
+            command.env("AWS_MAX_ATTEMPTS", "1");
+        }),
         ("kms_disabled", LINE, |cli, _| {
             let key = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555";
             cli.fake.use_kms_key("gaara/prod/database", key);

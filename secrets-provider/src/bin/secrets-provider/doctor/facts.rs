@@ -42,13 +42,13 @@ pub(super) async fn look(
                 );
                 return;
             }
-            // The secret was read, so the store answers.
+            // No answer, or an error of the server: it is not about one secret, so one line is enough.
             Err(error) if error.kind() == ErrorKind::Unavailable => {
-                let text = "refused by this endpoint; the facts about secrets are not looked at";
-                lines.push(
-                    Line::new(Mark::Warn, "DescribeSecret", text)
-                        .todo("nothing: a service does not need it; an emulator may lack it"),
-                );
+                let text = "gave no usable answer; the facts about secrets are not looked at";
+                lines.push(Line::new(Mark::Warn, "DescribeSecret", text).todo(
+                    "a service does not need it; run doctor again, or ignore it with an emulator \
+                     that lacks it",
+                ));
                 return;
             }
             Err(error) => lines.extend(Line::of_error(secret.name, &error)),
