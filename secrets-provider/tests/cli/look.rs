@@ -32,6 +32,8 @@ async fn the_shape_is_that_of_the_secret_and_not_of_what_is_below_it() {
     let expected =
         ["JSON object, 1 key", "JSON object, 3 keys", "JSON object, 2 keys", "one value"];
     assert_eq!(shapes, expected, "{}{}", ran.out, ran.err);
+    // Those that hold others are read a second time, together.
+    assert_eq!(cli.fake.calls("BatchGetSecretValue"), 2);
     let doctor = cli.run("doctor --prefix gaara/prod").await.out;
     let root = doctor.lines().find(|line| line.contains("\tgaara/prod\t")).expect("a line");
     assert!(root.contains("JSON object, 1 key,"), "{root}");

@@ -101,7 +101,15 @@ impl Selection {
 
     /// The same store with another selection: one secret, by the id that the store knows.
     pub(crate) async fn one(&self, id: &str) -> Result<SecretsManager, Error> {
-        let manager = self.on_store(SecretsManager::names([id]))?;
+        self.these([id]).await
+    }
+
+    /// The same with these secrets, by the ids that the store knows.
+    pub(crate) async fn these<'a>(
+        &self,
+        ids: impl IntoIterator<Item = &'a str>,
+    ) -> Result<SecretsManager, Error> {
+        let manager = self.on_store(SecretsManager::names(ids))?;
         match self.is_aws() {
             false => Ok(manager),
             true => self.connected(manager).await,
