@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::check::{self, Finding, Schema};
 use crate::output::printable;
 use crate::select::Selection;
-use crate::settings::Tree;
+use crate::settings::{Tree, is_within};
 use crate::store::{self, Payload};
 
 /// How many secrets are read at once.
@@ -80,12 +80,7 @@ fn refused(schema: &Value, before: Option<&Tree>, after: &Tree, place: &str) -> 
     let schema = Schema::new(schema);
     let known = before.map(|before| schema.check(before)).unwrap_or_default();
     let at_place = |finding: &Finding| {
-        let key = finding.key();
-        let wrong = matches!(finding, Finding::Wrong { .. });
-        wrong
-            && (place.is_empty()
-                || key == place
-                || key.strip_prefix(place).is_some_and(|rest| rest.starts_with('.')))
+        matches!(finding, Finding::Wrong { .. }) && is_within(finding.key(), place)
     };
     let is_known = |finding: &Finding| {
         // How its neighbours are spelled does not matter.

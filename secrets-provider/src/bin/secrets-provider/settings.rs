@@ -78,6 +78,12 @@ impl Tree {
     }
 }
 
+/// Whether a dotted key path is at or below another.
+pub(crate) fn is_within(inner: &str, outer: &str) -> bool {
+    let below = |rest: &str| rest.is_empty() || rest.starts_with('.');
+    outer.is_empty() || inner.strip_prefix(outer).is_some_and(below)
+}
+
 impl fmt::Debug for Tree {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.shape())
@@ -234,6 +240,19 @@ mod tests {
         let tree = tree(&[("app/a", r#"{"x.y": {"z": "1"}, "x": {"w": "2"}}"#)]);
         for (path, found) in [("a.x.y.z", true), ("a.x.w", true), ("a.x.z", false), ("", true)] {
             assert_eq!(tree.at(path).is_some(), found, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_place_is_within_another() {
+        for (inner, outer, expected) in [
+            ("database", "", true),
+            ("database.url", "database", true),
+            ("database", "database", true),
+            ("database_url", "database", false),
+            ("", "database", false),
+        ] {
+            assert_eq!(is_within(inner, outer), expected, "{inner} {outer}");
         }
     }
 

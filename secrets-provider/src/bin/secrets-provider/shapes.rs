@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use secrets_provider::{Error, Layers, SecretVersion, Snapshot};
 
 use crate::select::Selection;
-use crate::settings::Tree;
+use crate::settings::{Tree, is_within};
 
 /// Where a secret is that is read by itself.
 pub(crate) const PLACE: &str = "secret";
@@ -39,11 +39,6 @@ fn holds_any(secret: &SecretVersion, others: &[SecretVersion]) -> bool {
     others.any(|other| is_within(other.key_path(), secret.key_path()))
 }
 
-fn is_within(inner: &str, outer: &str) -> bool {
-    let below = |rest: &str| rest.is_empty() || rest.starts_with('.');
-    outer.is_empty() || inner.strip_prefix(outer).is_some_and(below)
-}
-
 /// The shapes of these secrets by their names, each read at a place that it has for itself.
 async fn by_themselves(
     selection: &Selection,
@@ -63,22 +58,4 @@ async fn by_themselves(
         Some((secret.name().to_owned(), tree.at(secret.key_path())?.shape()))
     };
     Ok(read.secrets().iter().filter_map(shape).collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_place_is_within_another() {
-        for (inner, outer, expected) in [
-            ("database", "", true),
-            ("database.url", "database", true),
-            ("database", "database", true),
-            ("database_url", "database", false),
-            ("", "database", false),
-        ] {
-            assert_eq!(is_within(inner, outer), expected, "{inner} {outer}");
-        }
-    }
 }

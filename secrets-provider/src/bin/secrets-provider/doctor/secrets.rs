@@ -14,7 +14,7 @@ use super::{Line, Mark, repeated};
 use crate::check::{self, Finding, Schema};
 use crate::output::printable;
 use crate::select::Selection;
-use crate::settings::Tree;
+use crate::settings::{Tree, is_within};
 use crate::{shapes, store};
 
 /// The most lines of one kind.
@@ -136,10 +136,8 @@ fn fitting(schema: &Value, selection: &Selection, secrets: &Snapshot, lines: &mu
     lines.extend(findings.iter().take(MAX_LINES).map(|finding| {
         let key = finding.key();
         let section = key.rsplit_once('.').map_or(key, |(section, _)| section);
-        let source = explanation.iter().flat_map(|explanation| explanation.keys()).find(|other| {
-            let other = other.key();
-            other == key || other.strip_prefix(section).is_some_and(|rest| rest.starts_with('.'))
-        });
+        let mut keys = explanation.iter().flat_map(|explanation| explanation.keys());
+        let source = keys.find(|other| is_within(other.key(), section));
         let place = source.map(|key| printable(key.source().name()).into_owned());
         let secret = source.filter(|key| key.source().layer() == Layer::Secret);
         let keys = secret.map(|key| format!("`get {} --keys`", printable(key.source().name())));
