@@ -118,6 +118,18 @@ async fn what_is_broken_is_named() {
     }
 }
 
+#[tokio::test]
+async fn a_wrong_value_is_looked_for_where_it_is_and_not_among_its_neighbours() {
+    let cli = Cli::with_secrets().await;
+    cli.fake.put("gaara/prod/database", r#"{"username": "canary-u", "password": "canary-p"}"#);
+    cli.write("settings.json", crate::schema::SCHEMA);
+    cli.write(".env", "PORT=8080\nDATABASE__PORT=canary-3\n");
+    let ran = cli.run(&format!("{LINE} --schema settings.json")).await;
+    let line = ran.out.lines().find(|line| line.contains("\tdatabase.port\t"));
+    let line = line.unwrap_or_else(|| panic!("no line: {}", ran.out));
+    assert!(line.ends_with("\tcorrect it in DATABASE__PORT"), "{line}");
+}
+
 /// The fake's answers have the time of this machine, so something between them changes it.
 #[tokio::test]
 async fn a_wrong_clock_is_named() {

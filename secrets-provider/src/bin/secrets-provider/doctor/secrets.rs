@@ -136,8 +136,11 @@ fn fitting(schema: &Value, selection: &Selection, secrets: &Snapshot, lines: &mu
     lines.extend(findings.iter().take(MAX_LINES).map(|finding| {
         let key = finding.key();
         let section = key.rsplit_once('.').map_or(key, |(section, _)| section);
-        let mut keys = explanation.iter().flat_map(|explanation| explanation.keys());
-        let source = keys.find(|other| is_within(other.key(), section));
+        let within = |place: &str| {
+            let mut keys = explanation.iter().flat_map(|explanation| explanation.keys());
+            keys.find(|other| is_within(other.key(), place))
+        };
+        let source = within(key).or_else(|| within(section));
         let place = source.map(|key| printable(key.source().name()).into_owned());
         let secret = source.filter(|key| key.source().layer() == Layer::Secret);
         let keys = secret.map(|key| format!("`get {} --keys`", printable(key.source().name())));
