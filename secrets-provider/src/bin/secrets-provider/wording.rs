@@ -6,6 +6,8 @@
 
 use std::borrow::Cow;
 
+use secrets_provider::Error;
+
 /// What the library says, and what this program says in its place. The first that fits is taken.
 const WORDS: [(&str, &str); 42] = [
     (
@@ -103,6 +105,15 @@ const WORDS: [(&str, &str); 42] = [
 
 /// The start of a prefix that the library suggests.
 const SUGGESTED: &str = "`SecretsManager::prefix(\"";
+
+/// What an error says, without what to do.
+pub(crate) fn without_hint(error: &Error) -> String {
+    let text = error.to_string();
+    match text.split_once("\nhint: ") {
+        Some((text, _)) => text.to_owned(),
+        None => text,
+    }
+}
 
 /// A text of the library, in words of this program.
 pub(crate) fn of_program(text: &str) -> Cow<'_, str> {

@@ -127,15 +127,14 @@ impl Line {
     /// Each failure of an error as a line.
     pub(super) fn of_error(topic: &str, error: &Error) -> Vec<Self> {
         let line = |error: &Error| {
-            let text = error.to_string();
-            let text = text.split("\nhint: ").next().unwrap_or_default();
+            let text = wording::without_hint(error);
             let action = text.split_once(": ").filter(|(action, _)| is_action(action));
             let (topic, text) = match (error.secret(), action) {
-                (Some(secret), _) => (secret, text),
+                (Some(secret), _) => (secret, text.as_str()),
                 // What is missing is no matter of the call that needed it.
                 (None, Some((_, text))) if topic == "credentials" => (topic, text),
                 (None, Some((action, text))) => (action, text),
-                (None, None) => (topic, text),
+                (None, None) => (topic, text.as_str()),
             };
             let todo = error.hint().map(|hint| wording::of_program(hint).into_owned());
             let denied = error.is_denied();

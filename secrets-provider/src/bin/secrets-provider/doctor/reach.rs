@@ -96,10 +96,9 @@ impl Way<'_> {
             let proxy = if self.proxied { ", through a proxy" } else { "" };
             return Line::good(TOPIC, format!("{server} answers{tls}{place}{proxy}"));
         };
-        let text = error.to_string();
-        let text = text.split("\nhint: ").next().unwrap_or_default();
+        let text = wording::without_hint(&error);
         // Which secret was not there is no matter of the endpoint.
-        let text = text.strip_prefix(&format!("secret `{NOTHING}`: ")).unwrap_or(text);
+        let text = text.strip_prefix(&format!("secret `{NOTHING}`: ")).unwrap_or(&text);
         let text = text.strip_suffix(" (GetSecretValue)").unwrap_or(text);
         let line = bad(format!("{server}: {}", wording::of_program(text)));
         let hint = wording::of_program(error.hint().unwrap_or_default()).into_owned();
