@@ -29,7 +29,7 @@ impl Row {
     }
 }
 
-/// Each row as a line with its colour: columns as wide as their widest field.
+/// Each row as a line, in columns as wide as their widest field.
 pub(crate) fn aligned(rows: &[Row]) -> Vec<String> {
     let columns = rows.iter().map(|row| row.fields.len()).max().unwrap_or_default();
     let width = |column: usize| {

@@ -2,8 +2,9 @@
 //!
 //! `account` looks at region, credentials, endpoint and permissions, with `reach` and `clock`;
 //! `elsewhere` at other stores, `secrets` at what is read and what is made of it, `facts` at what AWS
-//! knows about each secret, `deleted` at what it will not know for long, `cost` counts. Each makes lines; this file puts them in order and prints
-//! them. Nothing is changed. Values are read, as the service would, and never shown.
+//! knows about each secret, `deleted` at what is scheduled for deletion, `cost` counts. Each makes
+//! lines; this file puts them in order and prints them. Nothing is changed. Values are read, as the
+//! service would, and never shown.
 
 mod account;
 mod clock;
