@@ -88,9 +88,9 @@ fn quota(used: &Use) -> Line {
     let burst = |calls: &Calls| calls.number * used.replicas;
     let said: Vec<String> = calls
         .iter()
-        .map(|it| format!("{} {} of {}{}", burst(it), it.action, it.quota, it.note))
+        .map(|it| format!("{} {} (AWS allows {}{})", burst(it), it.action, it.quota, it.note))
         .collect();
-    let text = format!("calls if all replicas start in one second: {}", said.join(", "));
+    let text = format!("calls if all replicas start in one second: {}", said.join("; "));
     match calls.iter().any(|calls| burst(calls) > calls.quota) {
         true => Line::new(Mark::Warn, "quota", text + "; AWS throttles what is more").todo(
             "start replicas in groups, or select fewer secrets; throttled calls are repeated",
@@ -121,15 +121,15 @@ mod tests {
     #[test]
     fn a_start_of_many_replicas_is_near_each_quota_that_applies() {
         for (secrets, lists, batches, replicas, mark, said) in [
-            (20, false, true, 100, Mark::Good, &["100 BatchGetSecretValue of 100"][..]),
-            (20, false, true, 101, Mark::Warn, &["101 BatchGetSecretValue of 100"]),
+            (20, false, true, 100, Mark::Good, &["100 BatchGetSecretValue (AWS allows 100)"][..]),
+            (20, false, true, 101, Mark::Warn, &["101 BatchGetSecretValue (AWS allows 100)"]),
             (
                 20,
                 true,
                 false,
                 101,
                 Mark::Warn,
-                &["2020 GetSecretValue of 10000", "101 ListSecrets"],
+                &["2020 GetSecretValue (AWS allows 10000", "101 ListSecrets"],
             ),
             (
                 101,
@@ -137,10 +137,17 @@ mod tests {
                 true,
                 50,
                 Mark::Warn,
-                &["300 BatchGetSecretValue", "100 ListSecrets of 100"],
+                &["300 BatchGetSecretValue", "100 ListSecrets (AWS allows 100)"],
             ),
-            (20, false, false, 501, Mark::Warn, &["10020 GetSecretValue of 10000"]),
-            (1, false, true, 1, Mark::Good, &["1 GetSecretValue of 10000", "DescribeSecret"]),
+            (20, false, false, 501, Mark::Warn, &["10020 GetSecretValue (AWS allows 10000"]),
+            (
+                1,
+                false,
+                true,
+                1,
+                Mark::Good,
+                &["1 GetSecretValue (AWS allows 10000", "DescribeSecret"],
+            ),
         ] {
             let line = quota(&Use { secrets, lists, batches, replicas, interval: 300 });
             assert_eq!(line.mark, mark, "{}", line.text);
