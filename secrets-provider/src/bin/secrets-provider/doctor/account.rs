@@ -205,20 +205,17 @@ async fn permissions(client: &Client, needs: &[Need], lines: &mut Vec<Line>) -> 
         let (code, optional) = match need.action.as_str() {
             "ListSecrets" => {
                 let call = client.list_secrets().max_results(1).customize();
-                let answer = timeout(PATIENCE, call.interceptor(clock.clone()).send()).await;
-                (answer.map(|answer| answer.err().map(|error| reason(&error))), false)
+                (failure(call.interceptor(clock.clone()).send()).await, false)
             }
             "BatchGetSecretValue" => {
                 // A name that does not exist is no error of the call, and no value is read.
                 let name = "secrets-provider/doctor/does-not-exist";
                 let call = client.batch_get_secret_value().secret_id_list(name).customize();
-                let answer = timeout(PATIENCE, call.interceptor(clock.clone()).send()).await;
-                (answer.map(|answer| answer.err().map(|error| reason(&error))), true)
+                (failure(call.interceptor(clock.clone()).send()).await, true)
             }
             _ => continue,
         };
         let topic = &need.action;
-        let code = code.unwrap_or(Some(None));
         lines.push(match code {
             None => Line::good(topic, "allowed"),
             Some(None) => Line::new(Mark::Bad, topic, "no answer")
@@ -242,6 +239,16 @@ async fn permissions(client: &Client, needs: &[Need], lines: &mut Vec<Line>) -> 
     }
     lines.extend(clock.line());
     Reached::Store
+}
+
+/// Why a call failed, if it did; `Some(None)` if there was no answer.
+async fn failure<T, E: ProvideErrorMetadata>(
+    call: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+) -> Option<Option<String>> {
+    match timeout(PATIENCE, call).await {
+        Ok(answer) => answer.err().map(|error| reason(&error)),
+        Err(_) => Some(None),
+    }
 }
 
 /// Why a call failed: AWS's code, or else the status of an answer that is not AWS's. `None` if there
