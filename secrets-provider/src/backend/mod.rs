@@ -133,8 +133,14 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
     }
 
     /// The same for a refresh at the interval, for which nobody waits: a store with a quota may make
-    /// its calls some time apart. By default, [`fetch`](Self::fetch).
-    fn fetch_due<'a>(&'a self, ids: &'a [String]) -> BoxStream<'a, Outcome> {
+    /// its calls some time apart. Once `wanted` is ready, somebody waits for it after all. By default,
+    /// [`fetch`](Self::fetch).
+    fn fetch_due<'a>(
+        &'a self,
+        ids: &'a [String],
+        wanted: BoxFuture<'static, ()>,
+    ) -> BoxStream<'a, Outcome> {
+        drop(wanted);
         self.fetch(ids)
     }
 

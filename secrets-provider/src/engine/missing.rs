@@ -142,6 +142,7 @@ impl Missing {
         let resting = self.absent.iter().filter(|(_, absence)| resting(absence));
         Known {
             past_caches: false,
+            wanted: None,
             in_use: used.ids().cloned().collect(),
             awaited: self.fallback.keys().cloned().collect(),
             resting: resting.map(|(id, _)| id.clone()).collect::<BTreeSet<_>>(),

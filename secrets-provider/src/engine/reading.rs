@@ -6,12 +6,13 @@
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use super::hints::Found;
 use super::secrets::Secrets;
-use super::source::Source;
+use super::source::{Reading, Source};
 use crate::error::{Error, ErrorKind};
 use crate::load::fetch::{FetchResult, Scope, Unread};
 use crate::load::required::Verdict;
@@ -55,10 +56,13 @@ impl Source {
         batch: u64,
         generation: u64,
     ) -> BoxFuture<'static, Read> {
-        self.reading = Some((batch, std::mem::take(&mut self.asked)));
+        let (wanted, is_wanted) = watch::channel(false);
+        let requests = std::mem::take(&mut self.asked);
+        self.reading = Some(Reading { batch, requests, wanted });
         let begun = Instant::now();
         let mut known = self.missing.known(&self.used, self.valid_listing(), self.schedule, begun);
         known.past_caches = scope.bypasses_caches();
+        known.wanted = Some(is_wanted);
         let fetcher = self.fetcher.clone();
         let span = tracing::info_span!(target: TARGET, "refresh", generation);
         async move {

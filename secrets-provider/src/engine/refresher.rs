@@ -7,16 +7,19 @@
 //!
 //! Sources are read side by side. Those that are read for the same reason are applied together, so
 //! that what rotated at once is one generation; but one that hangs holds up the others by a second
-//! at most. While every source is being read, requests wait in the queue.
+//! at most. While every source is being read, requests and triggers wait; the first one hurries the
+//! reads, which take their time where nobody waits.
 
 use std::collections::BTreeSet;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::{BoxFuture, select_all};
-use futures_util::stream::{BoxStream, FuturesUnordered, SelectAll};
+use futures_util::future::{BoxFuture, select, select_all};
+use futures_util::stream::{self, BoxStream, FuturesUnordered, Peekable, SelectAll};
 use futures_util::{FutureExt as _, Stream, StreamExt as _};
 use tokio::sync::{mpsc, watch};
+use tokio::task::coop;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use super::candidate::Pipeline;
@@ -71,9 +74,16 @@ enum Wake {
     Signal(usize),
     Search,
     Triggers(Vec<Trigger>),
+    Hurry,
     LetGo,
     Read(Option<Read>),
 }
+
+/// The requests, of which the next one can be seen before it is taken.
+type Requests = Peekable<BoxStream<'static, Request>>;
+
+/// The triggers, likewise.
+type Triggers = Peekable<SelectAll<BoxStream<'static, Trigger>>>;
 
 impl<T: Send + Sync + 'static> Refresher<T> {
     pub(super) async fn run(
@@ -82,9 +92,12 @@ impl<T: Send + Sync + 'static> Refresher<T> {
         triggers: Vec<BoxStream<'static, Trigger>>,
     ) {
         self.sources.iter_mut().for_each(Source::begin);
+        let mut queue = stream::poll_fn(move |cx| queue.poll_recv(cx)).boxed().peekable();
         let mut triggers = triggers.into_iter().collect::<SelectAll<_>>();
         triggers.push(std::future::pending::<Trigger>().into_stream().boxed());
+        let mut triggers = triggers.peekable();
         let mut triggers_allowed_at = Instant::now();
+        let mut is_hurried = false;
         let mut reads = Reads::new();
         let (mut batch, mut gathered) = (0, 0);
         loop {
@@ -95,6 +108,7 @@ impl<T: Send + Sync + 'static> Refresher<T> {
                 (idle().map(|source| source.next).min(), keeps_replaced)
             };
             let is_idle = next.is_some();
+            is_hurried &= !is_idle;
             self.cell.status().set_next_attempt(next);
 
             let search_due = self.search.due().filter(|_| is_idle);
@@ -110,9 +124,8 @@ impl<T: Send + Sync + 'static> Refresher<T> {
                     Wake::Search
                 }
                 () = sleep(REPLACED_POLL), if keeps_replaced => Wake::LetGo,
-                request = queue.recv(), if is_idle => Wake::Request(request),
-                trigger = async { sleep_until(triggers_allowed_at).await; triggers.next().await },
-                    if is_idle => Wake::Triggers(trigger.into_iter().collect()),
+                wake = asked(&mut queue, &mut triggers, triggers_allowed_at, is_idle),
+                    if is_idle || !is_hurried => wake,
                 ((), index, _) = select_all(signals) => Wake::Signal(index),
             };
             match wake {
@@ -130,6 +143,11 @@ impl<T: Send + Sync + 'static> Refresher<T> {
                             source.pend(Scope::everything(), None);
                         }
                     }
+                }
+                Wake::Hurry => {
+                    is_hurried = true;
+                    self.sources.iter().for_each(Source::hurry);
+                    continue;
                 }
                 Wake::LetGo => {
                     self.let_go();
@@ -157,7 +175,7 @@ impl<T: Send + Sync + 'static> Refresher<T> {
             }
             // Requests that came before the first call goes out are served by it.
             while self.sources.iter().any(|source| !source.is_read() && source.pending.is_some())
-                && let Ok(request) = queue.try_recv()
+                && let Some(Some(request)) = coop::unconstrained(queue.next()).now_or_never()
             {
                 self.accept(request, false);
             }
@@ -173,6 +191,9 @@ impl<T: Send + Sync + 'static> Refresher<T> {
                 if let Some(scope) = source.pending.take() {
                     let generation = self.cell.status().generation();
                     reads.push(source.read(index, scope, batch, generation));
+                    if self.search.due().is_some() {
+                        source.hurry();
+                    }
                 }
             }
         }
@@ -209,7 +230,10 @@ impl<T: Send + Sync + 'static> Refresher<T> {
                 self.search.ask(waiting, generation, last_change, Instant::now());
                 drop(change_log);
                 let Some(due) = self.search.due() else { return };
-                self.sources.iter().for_each(|source| source.refuse(&path));
+                self.sources.iter().for_each(|source| {
+                    source.refuse(&path);
+                    source.hurry();
+                });
                 // A search that begins now waits for its own turn if something else is read first.
                 if first && due <= Instant::now() {
                     self.pend_search();
@@ -288,8 +312,8 @@ impl<T: Send + Sync + 'static> Refresher<T> {
         let mut answered = Vec::new();
         let mut scopes = Vec::new();
         for read in &reads {
-            let (_, requests) = self.sources[read.source].reading.take().unwrap_or_default();
-            answered.push(requests);
+            let reading = self.sources[read.source].reading.take();
+            answered.push(reading.map(|reading| reading.requests).unwrap_or_default());
             scopes.push((read.source, read.scope.clone()));
         }
         let results = self.finish(reads).await;
@@ -334,6 +358,26 @@ impl<T: Send + Sync + 'static> Refresher<T> {
     }
 }
 
+/// Waits for what is asked for. If no source is `idle`, it has to wait itself, and is not taken.
+async fn asked(
+    queue: &mut Requests,
+    triggers: &mut Triggers,
+    triggers_allowed_at: Instant,
+    idle: bool,
+) -> Wake {
+    if !idle {
+        select(Pin::new(queue).peek(), Pin::new(triggers).peek()).await;
+        return Wake::Hurry;
+    }
+    tokio::select! {
+        biased;
+        request = queue.next() => Wake::Request(request),
+        trigger = async { sleep_until(triggers_allowed_at).await; triggers.next().await } => {
+            Wake::Triggers(trigger.into_iter().collect())
+        }
+    }
+}
+
 /// A read that has ended, with the others of its batch, of so many in all, that end within a
 /// second.
 async fn gather(read: Read, reads: &mut Reads, of_batch: usize) -> Vec<Read> {
@@ -351,7 +395,7 @@ async fn gather(read: Read, reads: &mut Reads, of_batch: usize) -> Vec<Read> {
 pub(super) async fn drain_ready<S: Stream + Unpin>(stream: &mut S) -> Vec<S::Item> {
     let mut items = Vec::new();
     // Otherwise tokio has each stream pause after some items, however many are ready.
-    let drain = tokio::task::coop::unconstrained(async {
+    let drain = coop::unconstrained(async {
         while items.len() < MAX_BATCHED_TRIGGERS
             && let Some(Some(item)) = stream.next().now_or_never()
         {

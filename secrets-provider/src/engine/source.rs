@@ -12,6 +12,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use futures_util::{FutureExt as _, StreamExt as _};
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use super::due::{DueReads, Replaced};
@@ -59,10 +60,18 @@ pub(super) struct Source {
     pub(super) pending: Option<Scope>,
     /// The requests that the next read answers.
     pub(super) asked: Vec<u64>,
-    /// The read under way: its batch, and the requests that it answers.
-    pub(super) reading: Option<(u64, Vec<u64>)>,
+    pub(super) reading: Option<Reading>,
     /// Hears of secrets that this program rotates.
     _subscription: Arc<Subscriber>,
+}
+
+/// A read under way.
+pub(super) struct Reading {
+    pub(super) batch: u64,
+    /// The requests that it answers.
+    pub(super) requests: Vec<u64>,
+    /// Whether somebody waits for its end.
+    pub(super) wanted: watch::Sender<bool>,
 }
 
 /// The names that the last listing found, and when.
@@ -135,7 +144,14 @@ impl Source {
 
     /// The batch of the read under way.
     pub(super) fn batch(&self) -> Option<u64> {
-        self.reading.as_ref().map(|(batch, _)| *batch)
+        self.reading.as_ref().map(|reading| reading.batch)
+    }
+
+    /// Somebody waits for the end of the read under way, if there is one: it should not take its time.
+    pub(super) fn hurry(&self) {
+        if let Some(reading) = &self.reading {
+            reading.wanted.send_replace(true);
+        }
     }
 
     /// Asks for rotation dates that are not known, and moves the next refresh by those that are.
@@ -183,6 +199,7 @@ impl Source {
             None => scope,
         });
         self.asked.extend(request);
+        self.hurry();
     }
 
     /// The ids that each of these hints asks for here.

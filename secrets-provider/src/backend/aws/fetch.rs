@@ -13,7 +13,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::stream::{self, FuturesUnordered};
-use futures_util::{FutureExt as _, StreamExt as _};
+use futures_util::{FutureExt as _, StreamExt as _, future};
 use tokio::time::{Instant, sleep_until};
 
 use super::answer::{fetched, payload, sort_out, time};
@@ -44,17 +44,22 @@ const BATCH_REST: usize = 10;
 
 impl Aws {
     pub(super) fn current<'a>(&'a self, ids: &[String]) -> BoxStream<'a, Outcome> {
-        self.read(ids, Duration::ZERO)
+        self.read(ids, Spacing::none())
     }
 
     /// The same for a refresh at the interval: its batches are some time apart, for what others call
-    /// in the same second.
-    pub(super) fn due<'a>(&'a self, ids: &[String]) -> BoxStream<'a, Outcome> {
+    /// in the same second, until it is wanted.
+    pub(super) fn due<'a>(
+        &'a self,
+        ids: &[String],
+        wanted: BoxFuture<'static, ()>,
+    ) -> BoxStream<'a, Outcome> {
         let batches = u32::try_from(ids.len().div_ceil(BATCH_SIZE)).unwrap_or(u32::MAX);
-        self.read(ids, BATCHES_APART.min(self.timeout / TIME_OF_BATCHES / batches.max(1)))
+        let apart = BATCHES_APART.min(self.timeout / TIME_OF_BATCHES / batches.max(1));
+        self.read(ids, Spacing { apart, wanted, next_batch_at: Instant::now() })
     }
 
-    fn read<'a>(&'a self, ids: &[String], batches_apart: Duration) -> BoxStream<'a, Outcome> {
+    fn read<'a>(&'a self, ids: &[String], spacing: Spacing) -> BoxStream<'a, Outcome> {
         // A batch of one costs as much, counts against the smaller quota, and needs one more
         // permission.
         let patience = self.patience_to_read();
@@ -64,31 +69,28 @@ impl Aws {
                 // Batches may rest because they were throttled, and single calls may still be.
                 pace.slow_down();
             }
-            return self.outcomes(
-                ids.iter().cloned().map(Work::One).collect(),
-                pace,
-                Duration::ZERO,
-            );
+            let work = ids.iter().cloned().map(Work::One).collect();
+            return self.outcomes(work, pace, Spacing::none());
         }
         // What is no name is refused by `get`, and must not make a batch fail.
         let (slips, ids): (Vec<String>, Vec<String>) =
             ids.iter().cloned().partition(|id| slip::of_name(id).is_some());
         let batches = ids.chunks(BATCH_SIZE).map(|batch| Work::Batch(batch.to_vec()));
         let work = slips.into_iter().map(Work::One).chain(batches).collect();
-        self.outcomes(work, Pace::new(patience, Instant::now()), batches_apart)
+        self.outcomes(work, Pace::new(patience, Instant::now()), spacing)
     }
 
     /// Without patience: whoever names a few secrets has a schedule for what fails.
     pub(super) fn each<'a>(&'a self, ids: &[String]) -> BoxStream<'a, Outcome> {
         let pace = Pace::new(Duration::ZERO, Instant::now());
-        self.outcomes(ids.iter().cloned().map(Work::One).collect(), pace, Duration::ZERO)
+        self.outcomes(ids.iter().cloned().map(Work::One).collect(), pace, Spacing::none())
     }
 
     fn outcomes(
         &self,
         work: VecDeque<Work>,
         pace: Pace,
-        batches_apart: Duration,
+        spacing: Spacing,
     ) -> BoxStream<'_, Outcome> {
         let state = Fetch {
             aws: self,
@@ -96,8 +98,7 @@ impl Aws {
             repeated: if pace.is_patient() { By::Pace } else { By::Sdk },
             running: FuturesUnordered::new(),
             pace,
-            batches_apart,
-            next_batch_at: Instant::now(),
+            spacing,
             batches_throttled: false,
             any_value: false,
             ready: Vec::new(),
@@ -211,6 +212,30 @@ struct Done {
     throttled: bool,
 }
 
+/// The time between the starts of two batches.
+struct Spacing {
+    apart: Duration,
+    /// Ready once somebody waits for the fetch.
+    wanted: BoxFuture<'static, ()>,
+    next_batch_at: Instant,
+}
+
+impl Spacing {
+    fn none() -> Self {
+        let wanted = future::pending().boxed();
+        Self { apart: Duration::ZERO, wanted, next_batch_at: Instant::now() }
+    }
+
+    /// Waits until the next batch may begin.
+    async fn next(&mut self) {
+        tokio::select! {
+            biased;
+            () = &mut self.wanted => *self = Self::none(),
+            () = sleep_until(self.next_batch_at) => {}
+        }
+    }
+}
+
 /// The calls of one fetch: waiting, running and answered.
 struct Fetch<'a> {
     aws: &'a Aws,
@@ -218,9 +243,7 @@ struct Fetch<'a> {
     repeated: By,
     running: FuturesUnordered<BoxFuture<'a, Done>>,
     pace: Pace,
-    /// The time between the starts of two batches.
-    batches_apart: Duration,
-    next_batch_at: Instant,
+    spacing: Spacing,
     batches_throttled: bool,
     any_value: bool,
     ready: Vec<Outcome>,
@@ -252,7 +275,7 @@ impl Fetch<'_> {
                         tokio::select! {
                             biased;
                             Some(done) = self.running.next() => self.done(done),
-                            () = sleep_until(self.next_batch_at) => {}
+                            () = self.spacing.next() => {}
                         }
                         continue;
                     }
@@ -271,11 +294,12 @@ impl Fetch<'_> {
     fn call(&mut self) {
         let now = Instant::now();
         while self.running.len() < self.pace.limit() {
-            let may_start = |work: &Work| matches!(work, Work::One(_)) || now >= self.next_batch_at;
+            let next_batch_at = self.spacing.next_batch_at;
+            let may_start = |work: &Work| matches!(work, Work::One(_)) || now >= next_batch_at;
             let Some(next) = self.work.iter().position(may_start) else { return };
             let Some(work) = self.work.remove(next) else { return };
             if let Work::Batch(_) = work {
-                self.next_batch_at = now + self.batches_apart;
+                self.spacing.next_batch_at = now + self.spacing.apart;
             }
             self.running.push(self.aws.carry_out(work, self.repeated));
         }

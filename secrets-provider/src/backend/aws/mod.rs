@@ -293,8 +293,12 @@ impl Backend for Aws {
         self.current(ids)
     }
 
-    fn fetch_due<'a>(&'a self, ids: &'a [String]) -> BoxStream<'a, Outcome> {
-        self.due(ids)
+    fn fetch_due<'a>(
+        &'a self,
+        ids: &'a [String],
+        wanted: BoxFuture<'static, ()>,
+    ) -> BoxStream<'a, Outcome> {
+        self.due(ids, wanted)
     }
 
     fn fetch_each<'a>(&'a self, ids: &'a [String]) -> BoxStream<'a, Outcome> {

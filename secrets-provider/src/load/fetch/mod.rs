@@ -150,7 +150,7 @@ impl Fetcher {
             (true, true) => backend.fetch_each(&ids),
             (true, false) => backend.fetch_uncached(&ids),
             (false, _) if known.is_waited_for(scope) => backend.fetch(&ids),
-            (false, _) => backend.fetch_due(&ids),
+            (false, _) => backend.fetch_due(&ids, known.wanted()),
         };
         self.values(&ids, outcomes, deadline, &mut result).await;
         self.previous(&*backend, deadline, &mut result).await;

@@ -5,6 +5,11 @@
 //! denied a moment ago are asked for again, and whether the result is a complete refresh.
 
 use std::collections::BTreeSet;
+use std::future::pending;
+
+use tokio::sync::watch;
+
+use crate::backend::BoxFuture;
 
 /// Which secrets one read covers. The variants are ordered: a later one includes what an earlier
 /// one covers.
@@ -102,12 +107,27 @@ pub(crate) struct Known {
     pub(crate) listed: Option<Vec<String>>,
     /// Whether values may not come from a cache between this process and the store.
     pub(crate) past_caches: bool,
+    /// Becomes true once somebody waits for the read.
+    pub(crate) wanted: Option<watch::Receiver<bool>>,
 }
 
 impl Known {
     /// Whether someone waits for a read: not if it is due, and there are values to go on with.
     pub(crate) fn is_waited_for(&self, scope: &Scope) -> bool {
         !matches!(scope, Scope::Due) || self.in_use.is_empty() || !self.awaited.is_empty()
+    }
+
+    /// Ready once somebody waits for a read that nobody waited for.
+    pub(crate) fn wanted(&self) -> BoxFuture<'static, ()> {
+        let wanted = self.wanted.clone();
+        Box::pin(async move {
+            if let Some(mut wanted) = wanted
+                && wanted.wait_for(|wanted| *wanted).await.is_ok()
+            {
+                return;
+            }
+            pending().await
+        })
     }
 }
 

@@ -32,6 +32,7 @@ use crate::unwind::lock;
 use choice::{Choice, is_no_answer};
 use known::Known;
 use one_read::OneRead;
+use read::Reads;
 
 #[derive(Debug)]
 pub(super) struct Regions {
@@ -161,7 +162,7 @@ impl Backend for Regions {
     }
 
     fn fetch<'a>(&'a self, ids: &'a [String]) -> BoxStream<'a, Outcome> {
-        self.read(ids, Aws::current).map(|(_, outcomes)| outcomes).flatten_stream().boxed()
+        self.read(ids, Reads::Current).map(|(_, outcomes)| outcomes).flatten_stream().boxed()
     }
 
     fn fetch_previous<'a>(&'a self, ids: &'a [String]) -> BoxStream<'a, Outcome> {

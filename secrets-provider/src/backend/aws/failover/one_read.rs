@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use futures_util::{FutureExt as _, StreamExt as _};
 
 use super::read::Reads;
-use super::{Aws, Place, Regions};
+use super::{Place, Regions};
 use crate::backend::{Backend, BoxFuture, BoxStream, Outcome};
 use crate::error::Error;
 
@@ -24,8 +24,8 @@ impl OneRead {
         Self { regions, place: OnceLock::new() }
     }
 
-    fn read<'a>(&'a self, ids: &'a [String], read: Reads<'a>) -> BoxStream<'a, Outcome> {
-        let outcomes = self.regions.read(ids, read).map(|(place, outcomes)| {
+    fn read<'a>(&'a self, ids: &'a [String], reads: Reads) -> BoxStream<'a, Outcome> {
+        let outcomes = self.regions.read(ids, reads).map(|(place, outcomes)| {
             self.place.get_or_init(|| place);
             outcomes
         });
@@ -39,15 +39,19 @@ impl Backend for OneRead {
     }
 
     fn fetch<'a>(&'a self, ids: &'a [String]) -> BoxStream<'a, Outcome> {
-        self.read(ids, Aws::current)
+        self.read(ids, Reads::Current)
     }
 
-    fn fetch_due<'a>(&'a self, ids: &'a [String]) -> BoxStream<'a, Outcome> {
-        self.read(ids, Aws::due)
+    fn fetch_due<'a>(
+        &'a self,
+        ids: &'a [String],
+        wanted: BoxFuture<'static, ()>,
+    ) -> BoxStream<'a, Outcome> {
+        self.read(ids, Reads::Due(wanted.shared()))
     }
 
     fn fetch_each<'a>(&'a self, ids: &'a [String]) -> BoxStream<'a, Outcome> {
-        self.read(ids, Aws::each)
+        self.read(ids, Reads::Each)
     }
 
     fn fetch_previous<'a>(&'a self, ids: &'a [String]) -> BoxStream<'a, Outcome> {

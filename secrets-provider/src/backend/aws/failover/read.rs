@@ -2,20 +2,38 @@
 
 use std::collections::BTreeMap;
 
+use futures_util::FutureExt as _;
+use futures_util::future::Shared;
 use futures_util::stream::{self, StreamExt as _};
 use tokio::time::{Instant, timeout_at};
 
 use super::choice::is_no_answer;
 use super::error::is_about_secret;
 use super::{Aws, Place, Regions};
-use crate::backend::{BoxStream, Outcome};
+use crate::backend::{BoxFuture, BoxStream, Outcome};
 use crate::error::{Error, ErrorKind};
 use crate::secret::Fetched;
 use crate::secret::id::in_region;
 use crate::unwind::lock;
 
 /// How values are read in one region.
-pub(super) type Reads<'a> = fn(&'a Aws, &[String]) -> BoxStream<'a, Outcome>;
+#[derive(Clone)]
+pub(super) enum Reads {
+    Current,
+    /// At the interval, until it is wanted.
+    Due(Shared<BoxFuture<'static, ()>>),
+    Each,
+}
+
+impl Reads {
+    fn of<'a>(&self, region: &'a Aws, ids: &[String]) -> BoxStream<'a, Outcome> {
+        match self {
+            Self::Current => region.current(ids),
+            Self::Due(wanted) => region.due(ids, wanted.clone().boxed()),
+            Self::Each => region.each(ids),
+        }
+    }
+}
 
 /// Why the first region is not read.
 #[derive(Debug, Clone, Default)]
@@ -38,18 +56,18 @@ impl Regions {
     pub(super) async fn read<'a>(
         &'a self,
         ids: &'a [String],
-        read: Reads<'a>,
+        reads: Reads,
     ) -> (Place, BoxStream<'a, Outcome>) {
         let begun = Instant::now();
         let Some(limit) = self.ask() else {
-            return (Place::Replica, self.of_replica(ids, read, begun, NoAnswer::default()));
+            return (Place::Replica, self.of_replica(ids, reads, begun, NoAnswer::default()));
         };
         let until = begun + limit;
         if let Ok(Err(error)) = timeout_at(until, self.check_endpoint()).await {
             let refused = ids.iter().map(move |id| (id.clone(), Err(error.clone())));
             return (Place::First, stream::iter(refused).boxed());
         }
-        let mut outcomes = read(&self.first, ids);
+        let mut outcomes = reads.of(&self.first, ids);
         let mut before: Vec<(String, Error)> = Vec::new();
         let late = loop {
             match timeout_at(until, outcomes.next()).await {
@@ -75,7 +93,7 @@ impl Regions {
             Some(error) => {
                 let errors = before.into_iter().filter(|(_, error)| is_no_answer(error)).collect();
                 let no_answer = NoAnswer { errors, error: Some(error) };
-                (Place::Replica, self.of_replica(ids, read, begun, no_answer))
+                (Place::Replica, self.of_replica(ids, reads, begun, no_answer))
             }
             None => (Place::First, stream::iter(failed(before)).boxed()),
         }
@@ -91,7 +109,7 @@ impl Regions {
     fn of_replica<'a>(
         &'a self,
         ids: &[String],
-        read: Reads<'a>,
+        reads: Reads,
         begun: Instant,
         no_answer: NoAnswer,
     ) -> BoxStream<'a, Outcome> {
@@ -100,7 +118,7 @@ impl Regions {
             asked.entry(in_region(id, &self.region)).or_default().push(id.clone());
         }
         let there: Vec<String> = asked.keys().cloned().collect();
-        let outcomes = read(&self.replica, &there).flat_map(move |(there, outcome)| {
+        let outcomes = reads.of(&self.replica, &there).flat_map(move |(there, outcome)| {
             let ids = asked.get(&there).cloned().unwrap_or_else(|| vec![there]);
             let no_answer = no_answer.clone();
             stream::iter(ids).map(move |id| {

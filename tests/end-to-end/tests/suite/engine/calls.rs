@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use end_to_end::NEVER;
 use fake_secrets_manager::{FakeSecretsManager, Fault};
-use secrets_provider::{Live, LiveBuilder, SecretsManager};
+use futures_util::StreamExt as _;
+use secrets_provider::{Live, LiveBuilder, SecretsManager, Trigger};
 use serde_json::Value;
 
 use crate::fixtures::{manager, secrets_only};
@@ -75,6 +76,38 @@ async fn a_batch_at_the_interval_does_not_wait_for_the_answer_of_another() {
     tokio::time::sleep(Duration::from_secs(5)).await;
     assert_eq!(fake.calls("BatchGetSecretValue"), 5);
     drop(settings);
+}
+
+/// Who asks for something while the batches are a second apart waits for the calls only.
+#[tokio::test(start_paused = true)]
+async fn who_asks_during_a_refresh_at_the_interval_does_not_wait_for_its_pauses() {
+    let every = Duration::from_secs(300);
+    let seen = |settings: &Live<Value>| settings.load()["secret_007"].clone();
+    for case in ["refresh", "refresh_past", "hint"] {
+        let fake = many(100);
+        let (hint, hints) = Trigger::channel();
+        let hints = hints.map(|_| Trigger::secret("app/secret-007"));
+        let settings = values(manager(&fake)).refresh_every(every).refresh_on(hints);
+        let settings = settings.start().await.unwrap();
+        fake.reset_calls();
+        while fake.calls("BatchGetSecretValue") == 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        fake.put("app/secret-007", "another value");
+        let begun = tokio::time::Instant::now();
+        match case {
+            "refresh" => drop(settings.refresh().await.unwrap()),
+            "refresh_past" => drop(settings.refresh_past(&settings.current()).await.unwrap()),
+            _ => {
+                hint.fire();
+                settings.changes().next().await.unwrap();
+            }
+        }
+        let took = begun.elapsed();
+        assert!(took < Duration::from_millis(100), "{case}: {took:?}");
+        assert_eq!(seen(&settings), "another value", "{case}");
+        assert_eq!(settings.status().generation(), 2, "{case}");
+    }
 }
 
 /// However many batches there are, they are begun within a quarter of the time of a refresh.
