@@ -25,7 +25,7 @@ pub(super) struct Read {
     pub(super) scope: Scope,
     /// Reads that began together have one number.
     pub(super) batch: u64,
-    begun: Instant,
+    pub(super) begun: Instant,
     result: Result<FetchResult, Error>,
 }
 

@@ -50,6 +50,9 @@ const MAX_BATCHED_TRIGGERS: usize = 1024;
 /// How long a source that was read waits for the others that are read for the same reason.
 const MAX_GATHERING: Duration = Duration::from_secs(1);
 
+/// What a read finds within this time counts as of one moment.
+const ONE_MOMENT: Duration = Duration::from_secs(1);
+
 /// Everything that changes from one refresh to the next.
 pub(super) struct Refresher<T> {
     /// The sources, the lowest first.
@@ -190,8 +193,9 @@ impl<T: Send + Sync + 'static> Refresher<T> {
                 }
                 if let Some(scope) = source.pending.take() {
                     let generation = self.cell.status().generation();
+                    let again = !scope.is_partial() && std::mem::take(&mut source.reads_again);
                     reads.push(source.read(index, scope, batch, generation));
-                    if self.search.due().is_some() {
+                    if again || self.search.due().is_some() {
                         source.hurry();
                     }
                 }
@@ -311,19 +315,29 @@ impl<T: Send + Sync + 'static> Refresher<T> {
         self.cell.status().set_next_attempt(None);
         let mut answered = Vec::new();
         let mut scopes = Vec::new();
+        let mut took = Vec::new();
         for read in &reads {
             let reading = self.sources[read.source].reading.take();
             answered.push(reading.map(|reading| reading.requests).unwrap_or_default());
             scopes.push((read.source, read.scope.clone()));
+            took.push(read.begun.elapsed());
         }
+        let before = self.cell.status().generation();
         let results = self.finish(reads).await;
         let errors = || results.iter().filter_map(|result| result.as_ref().err());
         let error = Error::all(errors().cloned());
         let searched = is_first && scopes.iter().any(|(_, scope)| *scope == Scope::InUse);
         self.update_search(searched, is_first, error.as_ref());
         let generation = self.cell.status().generation();
-        for (((index, scope), requests), result) in scopes.iter().zip(&answered).zip(&results) {
-            self.sources[*index].schedule_next(scope, result.as_ref().err());
+        let answered = answered.iter().zip(took);
+        for (((index, scope), (requests, took)), result) in
+            scopes.iter().zip(answered).zip(&results)
+        {
+            let source = &mut self.sources[*index];
+            source.schedule_next(scope, result.as_ref().err());
+            if generation > before && took > ONE_MOMENT && result.is_ok() && !scope.is_partial() {
+                source.read_again();
+            }
             self.waiting.read(requests, result, generation);
         }
     }

@@ -61,6 +61,8 @@ pub(super) struct Source {
     /// The requests that the next read answers.
     pub(super) asked: Vec<u64>,
     pub(super) reading: Option<Reading>,
+    /// Whether the next read, which is due at once, should not take its time.
+    pub(super) reads_again: bool,
     /// Hears of secrets that this program rotates.
     _subscription: Arc<Subscriber>,
 }
@@ -119,6 +121,7 @@ impl Source {
             pending: None,
             asked: Vec::new(),
             reading: None,
+            reads_again: false,
             _subscription: subscription,
         }
     }
@@ -231,6 +234,13 @@ impl Source {
             true => self.next.max(now),
             false => now + self.wait_after(error),
         };
+    }
+
+    /// What a long read found is of different moments: of secrets that rotated together in the midst of
+    /// it, those that were read before are old. So everything is read once more, in one moment.
+    pub(super) fn read_again(&mut self) {
+        self.next = Instant::now();
+        self.reads_again = true;
     }
 
     fn wait_after(&mut self, error: Option<&Error>) -> Duration {

@@ -110,6 +110,29 @@ async fn who_asks_during_a_refresh_at_the_interval_does_not_wait_for_its_pauses(
     }
 }
 
+/// Secrets that rotate together while the batches are a second apart: one is in a batch that was read
+/// before, and is not left old for a whole interval.
+#[tokio::test(start_paused = true)]
+async fn what_rotates_during_a_refresh_at_the_interval_is_seen_together() {
+    let every = Duration::from_secs(300);
+    let fake = many(100);
+    let settings = values(manager(&fake)).refresh_every(every).start().await.unwrap();
+    fake.reset_calls();
+    while fake.calls("BatchGetSecretValue") == 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let rotated = ["app/secret-003", "app/secret-095"];
+    rotated.iter().for_each(|name| drop(fake.put(name, "another value")));
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    for name in ["secret_003", "secret_095"] {
+        assert_eq!(settings.load()[name], "another value", "{name}");
+    }
+    // One more read, in one moment, and no third.
+    assert_eq!(fake.calls("BatchGetSecretValue"), 10);
+    tokio::time::sleep(every / 2).await;
+    assert_eq!(fake.calls("BatchGetSecretValue"), 10);
+}
+
 /// However many batches there are, they are begun within a quarter of the time of a refresh.
 #[tokio::test(start_paused = true)]
 async fn many_batches_at_the_interval_are_closer() {
